@@ -1,0 +1,228 @@
+//! Who calls, and who may see what: the one place that decides.
+//! Every rpc file asks `Caller::of`; stores add `Caller::scope` to their lists.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use crate::db::Value;
+use crate::{Error, Result};
+
+/// Header that carries a signed caller between processes of one installation. The edge drops it from outside requests.
+pub const CALLER_HEADER: &str = "x-kontor-caller";
+
+/// The user or program that a request comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// Login name: "sales". Empty for the installation itself.
+    pub user: String,
+    /// Name for people.
+    pub display_name: String,
+    /// May see and manage everything.
+    pub admin: bool,
+    /// Ids of the teams that the user belongs to.
+    pub teams: Vec<String>,
+    /// Ids of the teams that the user leads.
+    pub led_teams: Vec<String>,
+    /// IANA zone of the user; empty means the installation's.
+    pub time_zone: String,
+    /// True when one of Kontor's own services calls on its own behalf.
+    pub system: bool,
+}
+
+impl Caller {
+    /// The installation itself: background work, demo data, the command line.
+    pub fn system() -> Self {
+        Caller {
+            user: String::new(),
+            display_name: "Kontor".to_owned(),
+            admin: true,
+            teams: Vec::new(),
+            led_teams: Vec::new(),
+            time_zone: String::new(),
+            system: true,
+        }
+    }
+
+    /// The caller of a request. Deny by default: without one it is UNAUTHENTICATED.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED.
+    pub fn of<T>(request: &tonic::Request<T>) -> Result<Caller> {
+        request.extensions().get::<Caller>().cloned().ok_or_else(|| {
+            Error::unauthenticated(
+                "sign in first: send `authorization: Bearer TOKEN` or `authorization: Basic ...`",
+            )
+        })
+    }
+
+    /// A request to another service on behalf of this caller.
+    pub fn request<T>(&self, message: T) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
+        request.extensions_mut().insert(self.clone());
+        request
+    }
+
+    /// Resource name: "users/sales"; empty for the installation itself.
+    pub fn name(&self) -> String {
+        if self.user.is_empty() { String::new() } else { format!("users/{}", self.user) }
+    }
+
+    /// The team that new records of this caller get: "teams/{team}", or empty.
+    pub fn first_team(&self) -> String {
+        self.teams.first().map(|team| format!("teams/{team}")).unwrap_or_default()
+    }
+
+    /// Only for administrators.
+    ///
+    /// # Errors
+    /// PERMISSION_DENIED.
+    pub fn must_be_admin(&self) -> Result<()> {
+        if self.admin { Ok(()) } else { Err(Error::denied("only an administrator may do this")) }
+    }
+
+    /// Only for Kontor's own services, the gateway among them.
+    ///
+    /// # Errors
+    /// PERMISSION_DENIED.
+    pub fn must_be_system(&self) -> Result<()> {
+        if self.system { Ok(()) } else { Err(Error::denied("this method is spoken between services only")) }
+    }
+
+    /// Whether the caller leads this team ("teams/{team}").
+    pub fn leads(&self, team: &str) -> bool {
+        team.strip_prefix("teams/").is_some_and(|team| self.led_teams.iter().any(|led| led == team))
+    }
+
+    /// Whether the caller belongs to this team ("teams/{team}").
+    pub fn belongs_to(&self, team: &str) -> bool {
+        team.strip_prefix("teams/").is_some_and(|team| self.teams.iter().any(|own| own == team))
+    }
+
+    /// Whether the caller may see a record: administrators, its owner, its team; everyone when it has no team and no owner.
+    pub fn may_read(&self, guard: &Guard) -> bool {
+        self.admin
+            || guard.is_company()
+            || (!guard.owner.is_empty() && guard.owner == self.name())
+            || self.belongs_to(&guard.team)
+            || self.leads(&guard.team)
+    }
+
+    /// Whether the caller may change a record: administrators, its owner, its team's leaders; when nobody owns it, its team,
+    /// and everyone when it has no team either.
+    pub fn may_write(&self, guard: &Guard) -> bool {
+        self.admin
+            || (!guard.owner.is_empty() && guard.owner == self.name())
+            || self.leads(&guard.team)
+            || (guard.owner.is_empty() && (guard.team.is_empty() || self.belongs_to(&guard.team)))
+    }
+
+    /// Checks for reading. What may not be seen does not exist.
+    ///
+    /// # Errors
+    /// NOT_FOUND.
+    pub fn must_read(&self, guard: &Guard, name: &str) -> Result<()> {
+        if self.may_read(guard) { Ok(()) } else { Err(Error::not_found(name)) }
+    }
+
+    /// Checks for writing.
+    ///
+    /// # Errors
+    /// NOT_FOUND when it may not be seen, PERMISSION_DENIED when it may not be changed.
+    pub fn must_write(&self, guard: &Guard, name: &str) -> Result<()> {
+        self.must_read(guard, name)?;
+        if self.may_write(guard) {
+            return Ok(());
+        }
+        Err(Error::denied(format!("{name} belongs to someone else: ask its owner or the team's leader")))
+    }
+
+    /// The same rule as `may_read`, as an SQL condition on two text columns; its arguments are added to `args`.
+    pub fn scope(&self, owner_column: &str, team_column: &str, args: &mut Vec<Value>) -> String {
+        if self.admin {
+            return "1 = 1".to_owned();
+        }
+        args.push(self.name().into());
+        let mut condition =
+            format!("({owner_column} = ${} OR ({owner_column} = '' AND {team_column} = '')", args.len());
+        for team in self.teams.iter().chain(&self.led_teams) {
+            args.push(format!("teams/{team}").into());
+            condition.push_str(&format!(" OR {team_column} = ${}", args.len()));
+        }
+        condition.push(')');
+        condition
+    }
+}
+
+/// Whose a record is: what the rule above looks at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// "users/{user}", or empty.
+    pub owner: String,
+    /// "teams/{team}", or empty.
+    pub team: String,
+}
+
+impl Guard {
+    /// A record of an owner and a team; either may be empty.
+    pub fn new(owner: impl Into<String>, team: impl Into<String>) -> Self {
+        Guard { owner: owner.into(), team: team.into() }
+    }
+
+    /// A record that everyone in the company may see.
+    pub fn company() -> Self {
+        Guard::default()
+    }
+
+    /// Whether everyone may see it.
+    pub fn is_company(&self) -> bool {
+        self.owner.is_empty() && self.team.is_empty()
+    }
+}
+
+/// The key with which the processes of one installation trust each other's word on who calls.
+#[derive(Clone)]
+pub struct ClusterKey(std::sync::Arc<[u8]>);
+
+/// How long a signed caller is good.
+const CALLER_LIFE: Duration = Duration::from_secs(60);
+
+impl ClusterKey {
+    /// A key from at least 16 bytes.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT for a shorter one.
+    pub fn new(key: &[u8]) -> Result<Self> {
+        if key.len() < 16 {
+            return Err(Error::invalid("cluster.key", "use at least 16 characters"));
+        }
+        Ok(ClusterKey(key.into()))
+    }
+
+    /// A caller as a header value, good for a minute.
+    pub(crate) fn sign(&self, caller: &Caller, now: i64) -> Result<String> {
+        let until = now.saturating_add(i64::try_from(CALLER_LIFE.as_micros()).unwrap_or(0));
+        let body = serde_json::to_vec(&(until, caller)).map_err(Error::internal)?;
+        let mac = self.mac(&body)?.finalize().into_bytes();
+        Ok(format!("{}.{}", URL_SAFE_NO_PAD.encode(body), URL_SAFE_NO_PAD.encode(mac)))
+    }
+
+    /// The caller of a header value, when it is ours and fresh.
+    pub(crate) fn verify(&self, header: &str, now: i64) -> Option<Caller> {
+        let (body, mac) = header.split_once('.')?;
+        let body = URL_SAFE_NO_PAD.decode(body).ok()?;
+        self.mac(&body).ok()?.verify_slice(&URL_SAFE_NO_PAD.decode(mac).ok()?).ok()?;
+        let (until, caller): (i64, Caller) = serde_json::from_slice(&body).ok()?;
+        (until > now).then_some(caller)
+    }
+
+    fn mac(&self, body: &[u8]) -> Result<Hmac<Sha256>> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).map_err(Error::internal)?;
+        mac.update(body);
+        Ok(mac)
+    }
+}

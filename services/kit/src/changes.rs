@@ -1,0 +1,111 @@
+//! The change stream that callers watch (X2): the outbox from a token on, only what the caller may see.
+//! Called by every service's ChangeService.
+
+use std::time::Duration;
+
+use kontor_proto::r#type::v1::{Audience, Event, WatchChangesRequest, WatchChangesResponse};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status};
+
+use crate::auth::{Caller, Guard};
+use crate::context::Context;
+use crate::db::Db;
+use crate::{Error, Result, outbox};
+
+/// What WatchChanges answers.
+pub type ChangeStream = ReceiverStream<std::result::Result<WatchChangesResponse, Status>>;
+
+const BATCH: i64 = 200;
+const HEARTBEAT: Duration = Duration::from_secs(15);
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Starts a stream.
+///
+/// # Errors
+/// INVALID_ARGUMENT for an unknown token, OUT_OF_RANGE for one older than what is kept.
+pub async fn watch(
+    context: &Context,
+    db: &Db,
+    caller: Caller,
+    request: WatchChangesRequest,
+) -> Result<ChangeStream> {
+    if request.types.len() > 50 {
+        return Err(Error::invalid("types", "name at most 50 types"));
+    }
+    let (oldest, head) = db.read(|conn| Ok((outbox::oldest(conn)?, outbox::head(conn)?))).await?;
+    let from = match request.resume_token.as_str() {
+        "" => head,
+        text => text
+            .parse::<i64>()
+            .ok()
+            .filter(|number| (0..=head).contains(number))
+            .ok_or_else(|| Error::invalid("resume_token", "it is not a token of this stream"))?,
+    };
+    if from > 0 && from + 1 < oldest {
+        let message = "resume_token: the events after it are no longer kept: read the resources anew, then watch without a token";
+        return Err(Error::new(Code::OutOfRange, "TOKEN_TOO_OLD", message));
+    }
+    let (sender, receiver) = mpsc::channel(64);
+    let db = db.clone();
+    context.spawn(async move {
+        if let Err(cause) = pump(&db, &caller, &request, from, &sender).await {
+            let _ = sender.send(Err(cause.into())).await;
+        }
+    });
+    Ok(ReceiverStream::new(receiver))
+}
+
+type Sender = mpsc::Sender<std::result::Result<WatchChangesResponse, Status>>;
+
+async fn pump(
+    db: &Db,
+    caller: &Caller,
+    request: &WatchChangesRequest,
+    mut at: i64,
+    sender: &Sender,
+) -> Result<()> {
+    let mut published = db.published();
+    let mut last_sent = tokio::time::Instant::now();
+    loop {
+        published.mark_unchanged();
+        let events = db.read(move |conn| outbox::after(conn, at, BATCH)).await?;
+        let done = events.is_empty() && request.until_now;
+        for event in events {
+            at = event.sequence;
+            if wanted(request, &event) && may_see(caller, &event) {
+                let message = WatchChangesResponse { resume_token: at.to_string(), event: Some(event) };
+                if sender.send(Ok(message)).await.is_err() {
+                    return Ok(());
+                }
+                last_sent = tokio::time::Instant::now();
+            }
+        }
+        if done {
+            return Ok(());
+        }
+        if last_sent.elapsed() >= HEARTBEAT {
+            let beat = WatchChangesResponse { event: None, resume_token: at.to_string() };
+            if sender.send(Ok(beat)).await.is_err() {
+                return Ok(());
+            }
+            last_sent = tokio::time::Instant::now();
+        }
+        if *published.borrow() <= at {
+            tokio::select! {
+                _ = tokio::time::timeout(LOOK_AGAIN, published.changed()) => {}
+                () = sender.closed() => return Ok(()),
+            }
+        }
+    }
+}
+
+fn wanted(request: &WatchChangesRequest, event: &Event) -> bool {
+    (request.partner.is_empty() || request.partner == event.partner)
+        && (request.types.is_empty() || request.types.iter().any(|kind| kind == outbox::kind(event)))
+}
+
+fn may_see(caller: &Caller, event: &Event) -> bool {
+    let audience = event.audience.clone().unwrap_or(Audience { company: true, ..Default::default() });
+    audience.company || caller.may_read(&Guard::new(audience.owner, audience.team))
+}

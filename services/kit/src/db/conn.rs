@@ -1,0 +1,140 @@
+//! One connection inside a read or a write: the portable SQL calls that stores use.
+//! Called by every store; the two back ends make it.
+
+use super::postgres::Session;
+use super::{Row, Value};
+use crate::{Error, Result};
+
+/// A connection during one read or one transaction. Placeholders are `$1`, `$2`, ... on both databases.
+pub struct Conn<'a>(pub(super) Backend<'a>);
+
+pub(super) enum Backend<'a> {
+    Sqlite(&'a rusqlite::Connection),
+    Postgres(&'a mut Session),
+}
+
+impl Conn<'_> {
+    /// True on PostgreSQL, for the rare statement that must differ.
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.0, Backend::Postgres(_))
+    }
+
+    /// Runs a statement and returns the number of rows that it touched.
+    ///
+    /// # Errors
+    /// ALREADY_EXISTS (reason `error::UNIQUE`) on a unique index, UNAVAILABLE, INTERNAL.
+    pub fn execute(&mut self, sql: &str, args: &[Value]) -> Result<u64> {
+        match &mut self.0 {
+            Backend::Sqlite(conn) => {
+                let mut statement = conn.prepare_cached(sql)?;
+                bind(&mut statement, args)?;
+                Ok(statement.raw_execute()? as u64)
+            }
+            Backend::Postgres(session) => session.execute(sql, args),
+        }
+    }
+
+    /// Calls `look` with each row.
+    ///
+    /// # Errors
+    /// Those of the database and of `look`.
+    pub fn each(
+        &mut self,
+        sql: &str,
+        args: &[Value],
+        mut look: impl FnMut(&Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        match &mut self.0 {
+            Backend::Sqlite(conn) => {
+                let mut statement = conn.prepare_cached(sql)?;
+                bind(&mut statement, args)?;
+                let mut rows = statement.raw_query();
+                while let Some(row) = rows.next()? {
+                    look(&Row::Sqlite(row))?;
+                }
+                Ok(())
+            }
+            Backend::Postgres(session) => {
+                session.fetch(sql, args)?.iter().try_for_each(|row| look(&Row::Postgres(row)))
+            }
+        }
+    }
+
+    /// All rows, mapped. The statement bounds their number.
+    ///
+    /// # Errors
+    /// Those of the database and of `map`.
+    pub fn all<T>(
+        &mut self,
+        sql: &str,
+        args: &[Value],
+        mut map: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut found = Vec::new();
+        self.each(sql, args, |row| {
+            found.push(map(row)?);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// The first row, mapped, or none.
+    ///
+    /// # Errors
+    /// Those of the database and of `map`.
+    pub fn one<T>(
+        &mut self,
+        sql: &str,
+        args: &[Value],
+        map: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        match &mut self.0 {
+            Backend::Sqlite(conn) => {
+                let mut statement = conn.prepare_cached(sql)?;
+                bind(&mut statement, args)?;
+                let mut rows = statement.raw_query();
+                rows.next()?.map(|row| map(&Row::Sqlite(row))).transpose()
+            }
+            Backend::Postgres(session) => {
+                session.fetch(sql, args)?.first().map(|row| map(&Row::Postgres(row))).transpose()
+            }
+        }
+    }
+
+    /// Runs several statements without arguments: migrations.
+    pub(super) fn script(&mut self, sql: &str) -> Result<()> {
+        match &mut self.0 {
+            Backend::Sqlite(conn) => Ok(conn.execute_batch(sql)?),
+            Backend::Postgres(session) => session.script(sql),
+        }
+    }
+}
+
+/// Names of the placeholders. SQLite numbers `$n` by first appearance, so each is bound by its name.
+const NAMES: [&str; 40] = [
+    "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15", "$16",
+    "$17", "$18", "$19", "$20", "$21", "$22", "$23", "$24", "$25", "$26", "$27", "$28", "$29", "$30", "$31",
+    "$32", "$33", "$34", "$35", "$36", "$37", "$38", "$39", "$40",
+];
+
+fn bind(statement: &mut rusqlite::CachedStatement<'_>, args: &[Value]) -> Result<()> {
+    let many;
+    let names: &mut dyn Iterator<Item = &str> = if args.len() <= NAMES.len() {
+        &mut NAMES.iter().copied()
+    } else {
+        many = (1..=args.len()).map(|number| format!("${number}")).collect::<Vec<_>>();
+        &mut many.iter().map(String::as_str)
+    };
+    for (name, arg) in names.zip(args) {
+        let index = statement
+            .parameter_index(name)?
+            .ok_or_else(|| Error::internal(format!("statement has no placeholder {name}")))?;
+        match arg {
+            Value::Int(value) => statement.raw_bind_parameter(index, value)?,
+            Value::Real(value) => statement.raw_bind_parameter(index, value)?,
+            Value::Text(value) => statement.raw_bind_parameter(index, value)?,
+            Value::Bytes(value) => statement.raw_bind_parameter(index, value)?,
+        }
+    }
+    Ok(())
+}

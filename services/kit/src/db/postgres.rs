@@ -1,0 +1,106 @@
+//! PostgreSQL behind `Conn`: a session is one sqlx connection with its own small runtime on a database thread.
+//! Called by `db/conn.rs` and the threads in `db/threads.rs`.
+
+use std::str::FromStr;
+
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
+use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+
+use super::Value;
+use crate::{Error, Result};
+
+pub(super) struct Session {
+    runtime: tokio::runtime::Runtime,
+    options: PgConnectOptions,
+    schema: String,
+    conn: Option<PgConnection>,
+}
+
+impl Session {
+    /// Connects and makes the schema the only one in sight.
+    pub(super) fn open(url: &str, schema: &str) -> Result<Self> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::internal)?;
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|cause| Error::invalid("database.url", cause))?
+            .statement_cache_capacity(500)
+            .options([("search_path", schema)])
+            .disable_statement_logging();
+        let mut session = Session { runtime, options, schema: schema.to_owned(), conn: None };
+        session.ready()?;
+        Ok(session)
+    }
+
+    /// Connects again when the connection was lost.
+    pub(super) fn ready(&mut self) -> Result<()> {
+        if self.conn.is_some() {
+            return Ok(());
+        }
+        let mut conn = self.runtime.block_on(self.options.connect())?;
+        let create = format!("CREATE SCHEMA IF NOT EXISTS \"{}\"", self.schema);
+        let exists: Option<i32> = self.runtime.block_on(
+            sqlx::query_scalar("SELECT 1 FROM pg_namespace WHERE nspname = $1")
+                .bind(&self.schema)
+                .fetch_optional(&mut conn),
+        )?;
+        if exists.is_none() {
+            self.runtime.block_on(sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut conn))?;
+        }
+        self.conn = Some(conn);
+        Ok(())
+    }
+
+    pub(super) fn execute(&mut self, sql: &str, args: &[Value]) -> Result<u64> {
+        let args = arguments(args)?;
+        let conn = self.conn.as_mut().ok_or_else(lost)?;
+        let answer = self.runtime.block_on(sqlx::query_with(AssertSqlSafe(sql), args).execute(conn));
+        self.keep_or_drop(answer).map(|done| done.rows_affected())
+    }
+
+    pub(super) fn fetch(&mut self, sql: &str, args: &[Value]) -> Result<Vec<PgRow>> {
+        let args = arguments(args)?;
+        let conn = self.conn.as_mut().ok_or_else(lost)?;
+        let answer = self.runtime.block_on(sqlx::query_with(AssertSqlSafe(sql), args).fetch_all(conn));
+        self.keep_or_drop(answer)
+    }
+
+    pub(super) fn script(&mut self, sql: &str) -> Result<()> {
+        let conn = self.conn.as_mut().ok_or_else(lost)?;
+        let answer = self.runtime.block_on(sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn));
+        self.keep_or_drop(answer).map(|_| ())
+    }
+
+    /// Forgets the connection after an error of the line, so that the next use connects anew.
+    fn keep_or_drop<T>(&mut self, answer: sqlx::Result<T>) -> Result<T> {
+        if let Err(cause) = &answer
+            && matches!(cause, sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_))
+        {
+            self.conn = None;
+        }
+        answer.map_err(Error::from)
+    }
+
+    pub(super) fn close(mut self) {
+        if let Some(conn) = self.conn.take() {
+            let _ = self.runtime.block_on(conn.close());
+        }
+    }
+}
+
+fn lost() -> Error {
+    Error::unavailable("the connection to PostgreSQL was lost: try again")
+}
+
+fn arguments(args: &[Value]) -> Result<PgArguments> {
+    let mut bound = PgArguments::default();
+    for arg in args {
+        match arg {
+            Value::Int(value) => bound.add(value),
+            Value::Real(value) => bound.add(value),
+            Value::Text(value) => bound.add(value.as_deref()),
+            Value::Bytes(value) => bound.add(value.as_deref()),
+        }
+        .map_err(Error::internal)?;
+    }
+    Ok(bound)
+}

@@ -1,0 +1,22 @@
+//! How a Kontor service runs: database, links, units, outbox and bus, auth, pages, masks, errors.
+//! Every service and the gateway stand on this crate; it knows none of them.
+
+pub mod auth;
+pub mod bus;
+pub mod changes;
+pub mod clock;
+pub mod context;
+pub mod db;
+pub mod error;
+pub mod filter;
+pub mod id;
+pub mod layer;
+pub mod link;
+pub mod mask;
+pub mod outbox;
+pub mod page;
+pub mod replay;
+pub mod resource;
+pub mod unit;
+
+pub use error::{Error, Result};

@@ -1,0 +1,83 @@
+//! A link to a service: the same client type whether it runs in this process or in another one.
+//! Made by the composing binary; every generated client stands on it.
+
+use std::convert::Infallible;
+use std::task::{Context as TaskContext, Poll};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response};
+use tonic::body::Body;
+use tonic::service::Routes;
+use tonic::transport::Endpoint;
+use tower::util::BoxCloneSyncService;
+use tower::{BoxError, Service, ServiceExt};
+
+use crate::auth::{CALLER_HEADER, Caller, ClusterKey};
+use crate::clock::Clock;
+use crate::{Error, Result};
+
+/// Largest message between services: an object of 10 MB with room to spare.
+pub const MESSAGE_LIMIT: usize = 64 * 1024 * 1024;
+
+/// Clonable way to a service.
+#[derive(Clone)]
+pub struct Link(BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>);
+
+impl Link {
+    /// To routes in this process: no socket, no copy. The caller travels as an extension of the request.
+    pub fn local(routes: Routes) -> Link {
+        let service = tower::ServiceBuilder::new()
+            .map_err(|never: Infallible| -> BoxError { match never {} })
+            .service(routes);
+        Link(BoxCloneSyncService::new(service))
+    }
+
+    /// To a service in another process. Connects when first used, and again after a loss.
+    /// The caller travels as a signed header.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT when the address is none.
+    pub fn remote(address: &str, key: ClusterKey, clock: Clock) -> Result<Link> {
+        let channel = Endpoint::from_shared(address.to_owned())
+            .map_err(|cause| Error::invalid("services", format!("{address:?} is no address: {cause}")))?
+            .connect_timeout(std::time::Duration::from_secs(5))
+            .http2_keep_alive_interval(std::time::Duration::from_secs(20))
+            .keep_alive_while_idle(true)
+            .connect_lazy();
+        let service = channel.map_request(move |mut request: Request<Body>| {
+            request.headers_mut().remove(CALLER_HEADER);
+            if let Some(caller) = request.extensions().get::<Caller>()
+                && let Ok(signed) = key.sign(caller, clock.now())
+                && let Ok(value) = HeaderValue::from_str(&signed)
+            {
+                request.headers_mut().insert(CALLER_HEADER, value);
+            }
+            request
+        });
+        Ok(Link(BoxCloneSyncService::new(service.map_err(BoxError::from))))
+    }
+}
+
+impl Service<Request<Body>> for Link {
+    type Response = Response<Body>;
+    type Error = BoxError;
+    type Future =
+        <BoxCloneSyncService<Request<Body>, Response<Body>, BoxError> as Service<Request<Body>>>::Future;
+
+    fn poll_ready(&mut self, context: &mut TaskContext<'_>) -> Poll<std::result::Result<(), BoxError>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        self.0.call(request)
+    }
+}
+
+/// Passes any body on to a link, as the gateway does with requests from outside.
+pub async fn forward<B>(mut link: Link, request: Request<B>) -> std::result::Result<Response<Body>, BoxError>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    link.ready().await?.call(request.map(Body::new)).await
+}

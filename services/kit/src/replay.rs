@@ -1,0 +1,75 @@
+//! `request_id` (AIP-155): the same request twice has one effect and one answer, kept in the transaction of the change.
+//! Called by every create and custom method.
+
+use std::time::Duration;
+
+use prost::{Message, Name};
+use sha2::{Digest, Sha256};
+
+use crate::auth::Caller;
+use crate::db::{Db, Tx};
+use crate::{Error, Result, args};
+
+/// How long answers are kept.
+const KEEP: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// Runs `job` once for this caller, method (the request's type) and `request_id`; a repeat gets the first answer.
+/// An empty `request_id` always runs it.
+///
+/// # Errors
+/// Those of `job`; INVALID_ARGUMENT when the id was used for another request.
+pub fn once<Q, A>(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    request_id: &str,
+    request: &Q,
+    job: impl FnOnce(&mut Tx<'_>) -> Result<A>,
+) -> Result<A>
+where
+    Q: Message + Name,
+    A: Message + Default,
+{
+    if request_id.is_empty() {
+        return job(tx);
+    }
+    if request_id.len() > 100 {
+        return Err(Error::invalid("request_id", "use at most 100 characters, for example a UUID"));
+    }
+    let digest = Sha256::digest(request.encode_to_vec()).to_vec();
+    let method = Q::full_name();
+    let known = tx.one(
+        "SELECT digest, answer FROM kit_request WHERE caller = $1 AND method = $2 AND request_id = $3",
+        args![&caller.user, &method, request_id],
+        |row| Ok((row.bytes(0)?.to_vec(), row.bytes(1)?.to_vec())),
+    )?;
+    if let Some((known_digest, answer)) = known {
+        if known_digest != digest {
+            return Err(Error::invalid("request_id", "it was used for another request: choose a new one"));
+        }
+        return A::decode(answer.as_slice()).map_err(Error::internal);
+    }
+    let answer = job(tx)?;
+    let now = tx.now();
+    tx.execute(
+        "INSERT INTO kit_request (caller, method, request_id, digest, answer, time) VALUES ($1, $2, $3, $4, $5, $6)",
+        args![&caller.user, &method, request_id, digest, answer.encode_to_vec(), now],
+    )?;
+    Ok(answer)
+}
+
+/// Forgets old answers and old event ids, an hour after the start and then every hour.
+pub(crate) async fn forget_old(db: Db) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        let forgot = db
+            .write(|tx| {
+                let before = tx.now() - i64::try_from(KEEP.as_micros()).unwrap_or(0);
+                tx.execute("DELETE FROM kit_request WHERE time < $1", args![before])?;
+                tx.execute("DELETE FROM kit_seen WHERE time < $1", args![before])
+            })
+            .await;
+        if let Err(cause) = forgot {
+            tracing::warn!(cause = %cause, "could not forget old request ids");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! One small trait for a stored resource and five functions on it: get, list, insert, update, delete.
+//! Called by stores whose resource is one row; a real rule replaces the generic call.
+
+use crate::auth::Caller;
+use crate::db::{Conn, Row, Tx, Value};
+use crate::page::{Listing, Page, Query};
+use crate::{Error, Result, error};
+
+/// A resource that is one row. The first column is the id, the second the version, a number that each change raises by one.
+pub trait Stored: Sized {
+    /// Table.
+    const TABLE: &'static str;
+    /// All columns, "id" and "version" first.
+    const COLUMNS: &'static [&'static str];
+    /// Collection in resource names: "leads".
+    const COLLECTION: &'static str;
+
+    /// Its id.
+    fn id(&self) -> &str;
+    /// Its version.
+    fn version(&self) -> i64;
+    /// Sets the version, after an update.
+    fn set_version(&mut self, version: i64);
+    /// Values of all columns, in their order.
+    fn values(&self) -> Vec<Value>;
+    /// Reads a row whose columns begin at `from`.
+    ///
+    /// # Errors
+    /// INTERNAL when the row is damaged.
+    fn from_row(row: &Row<'_>, from: usize) -> Result<Self>;
+
+    /// Resource name.
+    fn name(&self) -> String {
+        format!("{}/{}", Self::COLLECTION, self.id())
+    }
+
+    /// The version as the API's etag.
+    fn etag(&self) -> String {
+        etag(self.version())
+    }
+}
+
+/// A version as the API's etag: a short text that callers give back unchanged.
+pub fn etag(version: i64) -> String {
+    format!("v{version}")
+}
+
+/// Checks a caller's etag, when there is one, against the present version.
+///
+/// # Errors
+/// ABORTED.
+pub fn check_etag<T: Stored>(row: &T, given: &str) -> Result<()> {
+    if given.is_empty() || given == row.etag() { Ok(()) } else { Err(Error::etag_mismatch(row.name())) }
+}
+
+/// Reads one.
+///
+/// # Errors
+/// NOT_FOUND.
+pub fn get<T: Stored>(conn: &mut Conn<'_>, id: &str) -> Result<T> {
+    let sql = format!("SELECT {} FROM {} WHERE {} = $1", T::COLUMNS.join(", "), T::TABLE, T::COLUMNS[0]);
+    conn.one(&sql, &[id.into()], |row| T::from_row(row, 0))?
+        .ok_or_else(|| Error::not_found(format!("{}/{id}", T::COLLECTION)))
+}
+
+/// Lists a page. The listing's columns are T's.
+///
+/// # Errors
+/// INVALID_ARGUMENT naming page_size, page_token, filter or order_by.
+pub fn list<T: Stored>(
+    conn: &mut Conn<'_>,
+    listing: &Listing,
+    caller: &Caller,
+    query: &Query,
+    scope: (String, Vec<Value>),
+) -> Result<Page<T>> {
+    listing.run(conn, caller, query, scope, |row| T::from_row(row, 2))
+}
+
+/// Writes a new one.
+///
+/// # Errors
+/// ALREADY_EXISTS.
+pub fn insert<T: Stored>(tx: &mut Tx<'_>, row: &T) -> Result<()> {
+    let places: Vec<String> = (1..=T::COLUMNS.len()).map(|number| format!("${number}")).collect();
+    let sql = format!("INSERT INTO {} ({}) VALUES ({})", T::TABLE, T::COLUMNS.join(", "), places.join(", "));
+    match tx.execute(&sql, &row.values()) {
+        Err(cause) if cause.reason() == error::UNIQUE => Err(Error::already_exists(row.name())),
+        outcome => outcome.map(|_| ()),
+    }
+}
+
+/// Writes a changed one if nobody changed it since it was read, and raises its version.
+///
+/// # Errors
+/// ABORTED when someone did.
+pub fn update<T: Stored>(tx: &mut Tx<'_>, row: &mut T) -> Result<()> {
+    let read = row.version();
+    row.set_version(read + 1);
+    let sets: Vec<String> =
+        T::COLUMNS.iter().enumerate().skip(1).map(|(at, column)| format!("{column} = ${}", at + 1)).collect();
+    let mut values = row.values();
+    values.push(read.into());
+    let sql = format!(
+        "UPDATE {} SET {} WHERE {} = $1 AND {} = ${}",
+        T::TABLE,
+        sets.join(", "),
+        T::COLUMNS[0],
+        T::COLUMNS[1],
+        values.len()
+    );
+    match tx.execute(&sql, &values)? {
+        0 => Err(Error::etag_mismatch(row.name())),
+        _ => Ok(()),
+    }
+}
+
+/// Deletes one if nobody changed it since it was read.
+///
+/// # Errors
+/// ABORTED when someone did.
+pub fn delete<T: Stored>(tx: &mut Tx<'_>, row: &T) -> Result<()> {
+    let sql = format!("DELETE FROM {} WHERE {} = $1 AND {} = $2", T::TABLE, T::COLUMNS[0], T::COLUMNS[1]);
+    match tx.execute(&sql, &[row.id().into(), row.version().into()])? {
+        0 => Err(Error::etag_mismatch(row.name())),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,23 @@
+//! A unit: one running service with its routes. And the macro-free way to add the layer to them.
+//! Made by each service's `start`; the binary hangs units into one process.
+
+use tonic::service::Routes;
+
+use crate::context::Context;
+use crate::layer::ServiceLayer;
+
+/// A started service.
+pub struct Unit {
+    /// "pipeline"
+    pub name: &'static str,
+    /// Its gRPC routes, inside the layer of deadline, caller, trace and metrics.
+    pub routes: Routes,
+}
+
+impl Unit {
+    /// Wraps the routes in the layer, so that a call in process and one from outside behave alike.
+    pub fn new(name: &'static str, context: &Context, routes: Routes) -> Unit {
+        let router = routes.into_axum_router().layer(ServiceLayer::new(name, context));
+        Unit { name, routes: Routes::from(router).prepare() }
+    }
+}

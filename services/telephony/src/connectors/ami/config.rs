@@ -1,0 +1,145 @@
+//! The settings of one Asterisk connector.
+//! Made by the telephony service from its configuration; read by the session and the translation.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::domain::fact::Side;
+use crate::domain::number::NumberRules;
+
+/// One Asterisk.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The connector's name; becomes part of the key of each call.
+    pub connector: String,
+    /// Host name or address.
+    pub host: String,
+    /// TCP port; Asterisk listens on 5038.
+    pub port: u16,
+    /// The manager user; needs `read = call,agent,system` and `write = call,originate,reporting,system`.
+    pub user: String,
+    /// Its secret.
+    pub secret: Secret,
+    /// How to prove that we know the secret.
+    pub login: Login,
+    /// Which events to ask for.
+    pub event_mask: String,
+    /// How this Asterisk writes numbers and names channels.
+    pub rules: Rules,
+    /// How long to wait for what.
+    pub timing: Timing,
+}
+
+impl Config {
+    /// Settings with the usual port, events and times.
+    pub fn new(connector: &str, host: &str, user: &str, secret: &str, rules: Rules) -> Self {
+        Config {
+            connector: connector.to_owned(),
+            host: host.to_owned(),
+            port: 5038,
+            user: user.to_owned(),
+            secret: Secret(secret.to_owned()),
+            login: Login::Md5,
+            event_mask: "call,agent,system".to_owned(),
+            rules,
+            timing: Timing::default(),
+        }
+    }
+}
+
+/// A secret that shows up in no log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// How to log in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Login {
+    /// The secret goes over the wire.
+    Plain,
+    /// Asterisk sends a challenge; the secret stays here. This hides the secret, not the events.
+    Md5,
+}
+
+/// How one Asterisk writes numbers and names channels.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// How it writes numbers.
+    pub numbers: NumberRules,
+    /// Which channels lead outside.
+    pub trunks: Trunks,
+}
+
+/// Which channels lead outside: those whose name begins with a prefix, or that start in a context.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trunks {
+    /// Beginnings of channel names, such as `PJSIP/trunk-`.
+    pub channel_prefixes: Vec<String>,
+    /// Dial plan contexts of calls from outside, such as `from-trunk`.
+    pub contexts: Vec<String>,
+}
+
+/// Channels that join others, with nobody behind them.
+const RELAYS: [&str; 1] = ["Local/"];
+/// Channels of Asterisk's own machinery.
+const HELPERS: [&str; 9] = [
+    "Announcer/",
+    "AsyncGoto/",
+    "Bridge/",
+    "CBAnn/",
+    "CBRec/",
+    "ConfBridgeRecorder/",
+    "Message/",
+    "Recorder/",
+    "Surrogate/",
+];
+
+impl Trunks {
+    /// What is at the far end of a channel of this name that is, as far as known, in this context.
+    pub fn side(&self, channel: &str, context: Option<&str>) -> Side {
+        let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| channel.starts_with(prefix));
+        if begins(&HELPERS) {
+            Side::Helper
+        } else if begins(&RELAYS) {
+            Side::Relay
+        } else if self.channel_prefixes.iter().any(|prefix| channel.starts_with(prefix.as_str()))
+            || context.is_some_and(|context| self.contexts.iter().any(|it| it == context))
+        {
+            Side::Trunk
+        } else {
+            Side::Phone
+        }
+    }
+}
+
+/// How long to wait for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// For a connection, its banner and each answer while logging in and catching up.
+    pub answer: Duration,
+    /// Silence after which a Ping is sent.
+    pub ping: Duration,
+    /// Silence after a Ping, after which the connection counts as dead.
+    pub dead: Duration,
+    /// Pause before the first new attempt; it doubles with each further one.
+    pub first_pause: Duration,
+    /// Longest pause between attempts.
+    pub longest_pause: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Timing {
+            answer: Duration::from_secs(10),
+            ping: Duration::from_secs(20),
+            dead: Duration::from_secs(10),
+            first_pause: Duration::from_secs(1),
+            longest_pause: Duration::from_secs(30),
+        }
+    }
+}

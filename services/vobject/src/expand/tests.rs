@@ -1,0 +1,2 @@
+//! Tests of expansion.
+//! Run by `cargo nextest run -p kontor-vobject`.

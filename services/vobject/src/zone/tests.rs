@@ -1,0 +1,2 @@
+//! Tests of zones.
+//! Run by `cargo nextest run -p kontor-vobject`.
