@@ -1,1 +1,7 @@
-//! Being built.
+//! The edge: one port for gRPC, DAV, webhooks and operation. It signs callers in and passes requests on to the services.
+//! Started by the binary; it knows the services by their links only.
+
+pub mod dav;
+mod edge;
+
+pub use edge::{Gateway, Links, serve};

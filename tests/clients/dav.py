@@ -7,7 +7,7 @@ import base64
 import dataclasses
 import http.client
 import urllib.parse
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 from steps import Failed
 
@@ -68,7 +68,11 @@ class Dav:
         for href, props in self.propfind(self._home(kind), 1, names):
             if D + "resourcetype" not in props or props[D + "resourcetype"].find(mark) is None:
                 continue
-            privileges = {e.tag for e in props[D + "current-user-privilege-set"].iter()} if D + "current-user-privilege-set" in props else {D + "write"}
+            privileges = (
+                {e.tag for e in props[D + "current-user-privilege-set"].iter()}
+                if D + "current-user-privilege-set" in props
+                else {D + "write"}
+            )
             components = props.get(C + "supported-calendar-component-set")
             found.append(
                 Collection(
@@ -86,7 +90,8 @@ class Dav:
         href = self._home("calendar").rstrip("/") + f"/{slug}/"
         props = (
             f"<D:displayname>{name}</D:displayname><I:calendar-color>{color}</I:calendar-color>"
-            '<C:supported-calendar-component-set><C:comp name="VEVENT"/><C:comp name="VTODO"/></C:supported-calendar-component-set>'
+            "<C:supported-calendar-component-set>"
+            '<C:comp name="VEVENT"/><C:comp name="VTODO"/></C:supported-calendar-component-set>'
         )
         body = f"<C:mkcalendar {NAMESPACES}><D:set><D:prop>{props}</D:prop></D:set></C:mkcalendar>"
         _require(self.request("MKCALENDAR", href, body, {"Content-Type": "application/xml"}), 201, f"MKCALENDAR {href}")
@@ -163,7 +168,9 @@ class Dav:
 
     def _home(self, kind):
         if kind not in self.home:
-            well_known, tag = ("caldav", C + "calendar-home-set") if kind == "calendar" else ("carddav", A + "addressbook-home-set")
+            well_known, tag = (
+                ("caldav", C + "calendar-home-set") if kind == "calendar" else ("carddav", A + "addressbook-home-set")
+            )
             principal = self._href_of(f"/.well-known/{well_known}", "<D:current-user-principal/>", D + "current-user-principal")
             name = "<C:calendar-home-set/>" if kind == "calendar" else "<A:addressbook-home-set/>"
             self.home[kind] = self._href_of(principal, name, tag)
@@ -183,7 +190,9 @@ def unfold(text):
 
 def same_path(one, other):
     """Whether two addresses name the same thing, whatever their host and encoding."""
-    return urllib.parse.unquote(urllib.parse.urlsplit(one).path).rstrip("/") == urllib.parse.unquote(urllib.parse.urlsplit(other).path).rstrip("/")
+    return urllib.parse.unquote(urllib.parse.urlsplit(one).path).rstrip("/") == urllib.parse.unquote(
+        urllib.parse.urlsplit(other).path
+    ).rstrip("/")
 
 
 def _require(answer, status, what):

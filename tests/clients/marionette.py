@@ -3,6 +3,7 @@
 Called by thunderbird.py. A message is `LENGTH:JSON`; a command is [0, id, name, parameters], its answer [1, id, error, result].
 """
 
+import contextlib
 import json
 import socket
 import time
@@ -45,10 +46,8 @@ class Marionette:
 
     def quit(self):
         """Asks the program to end; the answer can get lost in its end."""
-        try:
+        with contextlib.suppress(MarionetteError, OSError):
             self.command("Marionette:Quit", {"flags": ["eAttemptQuit"]}, seconds=30)
-        except (MarionetteError, OSError):
-            pass
         self.close()
 
     def close(self):

@@ -13,6 +13,8 @@ import time
 
 import bcrypt
 
+from steps import end_with_parent
+
 
 class Radicale:
     """A server on a free port of 127.0.0.1 with one user. Use it with `with`."""
@@ -29,7 +31,9 @@ class Radicale:
     def __enter__(self):
         with (self.folder / "radicale.log").open("wb") as log:
             command = [sys.executable, "-m", "radicale", "--config", str(self.folder / "config")]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=end_with_parent
+            )
         deadline = time.monotonic() + 30
         port = int(self.url.rsplit(":", 1)[1].strip("/"))
         while True:

@@ -12,7 +12,7 @@ import uuid
 
 from dav import Dav, same_path
 from radicale_server import Radicale
-from steps import Failed, Steps, StopScenario, expect, expect_equal, wait_for
+from steps import Failed, Steps, StopScenario, end_on_signals, expect, expect_equal, wait_for
 from thunderbird import Thunderbird, ThunderbirdError
 from thunderbird_calendar import CalendarScenario
 from thunderbird_contacts import ContactScenario
@@ -126,7 +126,9 @@ class Scenario:
     def remove_calendar(self, calendar):
         doomed = self.calendar_at(self.doomed)
         self.dav.delete(self.doomed)
-        expect_equal("PROPFIND of the removed calendar", self.dav.request("PROPFIND", self.doomed, None, {"Depth": "0"}).status, 404)
+        expect_equal(
+            "PROPFIND of the removed calendar", self.dav.request("PROPFIND", self.doomed, None, {"Depth": "0"}).status, 404
+        )
 
         def reported():
             self.thunderbird.call("refresh", doomed["id"])
@@ -199,6 +201,7 @@ def main():
     arguments.add_argument("--radicale", action="store_true", help="start a Radicale and run against it")
     arguments.add_argument("--keep", action="store_true", help="keep the profile and the log also when all is well")
     options = arguments.parse_args()
+    end_on_signals()
     if bool(options.url) == options.radicale:
         arguments.error("give either --url or --radicale")
     steps = Steps()

@@ -13,7 +13,7 @@ import uuid
 import samples
 from dav import Dav, same_path, unfold
 from radicale_server import Radicale
-from steps import Failed, Steps, StopScenario, expect, expect_equal
+from steps import Failed, Steps, StopScenario, end_on_signals, expect, expect_equal
 from sync_tools import SyncTools
 
 MANY = 60
@@ -72,7 +72,9 @@ class Scenario:
         for kind, folder in (("calendar", "calendars"), ("book", "books")):
             for collection in self.dav.collections(kind):
                 wanted = len(self.dav.listing(collection.href))
-                expect_equal(f"files of {collection.href}", len(_objects(self.tools.folder / folder / _slug(collection.href))), wanted)
+                expect_equal(
+                    f"files of {collection.href}", len(_objects(self.tools.folder / folder / _slug(collection.href))), wanted
+                )
 
     def metadata(self):
         self.tools.metasync()
@@ -131,8 +133,10 @@ class Scenario:
     def survival(self):
         uid = samples.new_uid()
         alarm = "BEGIN:VALARM\nACTION:DISPLAY\nTRIGGER:-PT15M\nDESCRIPTION:Soon\nX-KONTOR-ALARM:7\nEND:VALARM\n"
-        odd = "X-KONTOR-DEAL;X-NOTE=\"a;b:c\":opportunities/42\nX-LONG:" + "long " * 60 + "\n"
-        text = samples.all_day(uid, "Fair", "20260407", "20260410").replace("END:VEVENT", (odd + alarm).replace("\n", "\r\n") + "END:VEVENT")
+        odd = 'X-KONTOR-DEAL;X-NOTE="a;b:c":opportunities/42\nX-LONG:' + "long " * 60 + "\n"
+        text = samples.all_day(uid, "Fair", "20260407", "20260410").replace(
+            "END:VEVENT", (odd + alarm).replace("\n", "\r\n") + "END:VEVENT"
+        )
         self.write("calendars", uid, text)
         self.tools.sync()
         self.expect_text("the server", self.dav.get(self.href_of(uid + ".ics")), text)
@@ -154,9 +158,9 @@ class Scenario:
 
     def card_from_client(self):
         before = set(self.files("books"))
-        form = "First name: Grace\nLast name: Hopper\nPhone:\n  work: '+49 30 1234567'\n  cell: '+49 171 2345678'\n  home: '+49 89 3456789'\n  fax: '+49 30 1234599'\n"
+        phones = "".join(f"  {kind}: '{phone}'\n" for kind, phone in zip(("work", "cell", "home", "fax"), PHONES, strict=True))
         source = self.tools.folder / "new.yaml"
-        source.write_text(form)
+        source.write_text(f"First name: Grace\nLast name: Hopper\nPhone:\n{phones}")
         self.khard("new", "-a", "main", "-i", str(source))
         [name] = set(self.files("books")) - before
         # khard has no command for photos: the file is what another program of the desktop would write.
@@ -177,7 +181,9 @@ class Scenario:
     def card_from_server(self):
         uid = samples.new_uid()
         href = self.book + uid + ".vcf"
-        text = samples.card(uid, "Ada Lovelace", PHONES, photo=True, extra="X-KONTOR-DEAL;X-KIND=big:opportunities/42\nitem1.X-ABLABEL:Yacht\n")
+        text = samples.card(
+            uid, "Ada Lovelace", PHONES, photo=True, extra="X-KONTOR-DEAL;X-KIND=big:opportunities/42\nitem1.X-ABLABEL:Yacht\n"
+        )
         self.dav.put(href, text)
         self.tools.sync()
         expect_equal("phones in khard", self.phones("Ada Lovelace"), sorted(PHONES))
@@ -214,10 +220,16 @@ class Scenario:
         self.dav.put(href, samples.event(uid, "Two"))
         kind = {"Content-Type": "text/calendar"}
         for headers in ({"If-Match": old}, {"If-None-Match": "*"}):
-            expect_equal(f"PUT with {headers}", self.dav.request("PUT", href, samples.event(uid, "Three"), kind | headers).status, 412)
+            expect_equal(
+                f"PUT with {headers}", self.dav.request("PUT", href, samples.event(uid, "Three"), kind | headers).status, 412
+            )
         expect_equal("DELETE with the old ETag", self.dav.request("DELETE", href, None, {"If-Match": old}).status, 412)
         expect("the server's version is lost", "SUMMARY:Two" in self.dav.get(href))
-        expect_equal("PUT with If-Match of nothing", self.dav.request("PUT", href + "x.ics", samples.event(uid + "x", "Three"), kind | {"If-Match": old}).status, 412)
+        expect_equal(
+            "PUT with If-Match of nothing",
+            self.dav.request("PUT", href + "x.ics", samples.event(uid + "x", "Three"), kind | {"If-Match": old}).status,
+            412,
+        )
         self.dav.put(href, samples.event(uid, "Four"), self.dav.etag(href))
         self.dav.delete(href)
 
@@ -279,6 +291,9 @@ class Scenario:
 
     def expect_text(self, where, seen, wanted):
         """The bytes as they were written; from a server that writes texts anew (Radicale), the same lines in any order."""
+        if where == "this side":
+            # What comes inside XML can lose its CR on the way (XML 1.0, 2.11); the rest must be the same.
+            seen, wanted = seen.replace("\r\n", "\n"), wanted.replace("\r\n", "\n")
         if self.byte_true:
             expect_equal(f"the text at {where}", seen, wanted)
         else:
@@ -294,12 +309,23 @@ class Scenario:
 
     def agenda(self, title):
         """khal's lines from March to April whose title begins so."""
-        shown = self.khal("list", "--notstarted", "--day-format", "", "--format", "{start-date} {start-time} {title}", "2026-03-01", "2026-05-01")
+        shown = self.khal(
+            "list",
+            "--notstarted",
+            "--day-format",
+            "",
+            "--format",
+            "{start-date} {start-time} {title}",
+            "2026-03-01",
+            "2026-05-01",
+        )
         lines = [" ".join(line.replace("⟳", "").split()) for line in shown.splitlines()]
         return sorted(line for line in lines if line.partition(" ")[2].lstrip("0123456789: ").startswith(title))
 
     def phones(self, name):
-        return sorted(line.split("\t")[0].strip() for line in self.khard("phone", "--parsable", name).splitlines() if line.startswith("+"))
+        return sorted(
+            line.split("\t")[0].strip() for line in self.khard("phone", "--parsable", name).splitlines() if line.startswith("+")
+        )
 
     def path(self, folder, name):
         return self.tools.folder / folder / _slug(self.calendar if folder == "calendars" else self.book) / name
@@ -344,6 +370,7 @@ def main():
     arguments.add_argument("--radicale", action="store_true", help="start a Radicale and run against it")
     arguments.add_argument("--keep", action="store_true", help="keep the folder and the log also when all is well")
     options = arguments.parse_args()
+    end_on_signals()
     if bool(options.url) == options.radicale:
         arguments.error("give either --url or --radicale")
     steps = Steps()

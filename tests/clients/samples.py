@@ -38,7 +38,15 @@ def calendar(*components):
 
 def event(uid, title, day="20260310", hour=9, extra=""):
     """One hour in Berlin on `day`."""
-    return calendar(BERLIN, _component("VEVENT", uid, title, f"DTSTART;TZID=Europe/Berlin:{day}T{hour:02}0000\nDTEND;TZID=Europe/Berlin:{day}T{hour + 1:02}0000\n" + extra))
+    return calendar(
+        BERLIN,
+        _component(
+            "VEVENT",
+            uid,
+            title,
+            f"DTSTART;TZID=Europe/Berlin:{day}T{hour:02}0000\nDTEND;TZID=Europe/Berlin:{day}T{hour + 1:02}0000\n" + extra,
+        ),
+    )
 
 
 def all_day(uid, title, first, end):
@@ -73,7 +81,8 @@ def card(uid, name, phones=("+49 30 1234567",), photo=False, version="3.0", extr
     """A card with phones (work, cell, home, then fax) and, if asked for, a photo."""
     first, _, last = name.partition(" ")
     types = ("WORK", "CELL", "HOME", "FAX")
-    text = f"BEGIN:VCARD\nVERSION:{version}\nUID:{uid}\nFN:{name}\nN:{last};{first};;;\nEMAIL;TYPE=WORK:{first.lower()}.{uid[:8]}@example.com\n"
+    text = f"BEGIN:VCARD\nVERSION:{version}\nUID:{uid}\nFN:{name}\nN:{last};{first};;;\n"
+    text += f"EMAIL;TYPE=WORK:{first.lower()}.{uid[:8]}@example.com\n"
     for kind, phone in zip(types, phones, strict=False):
         text += f"TEL;TYPE={kind}:{phone}\n"
     if photo and version == "3.0":
@@ -99,8 +108,6 @@ def _lines(text):
     # Folded at 75 bytes as RFC 5545, 3.1 asks; the samples are ASCII, so bytes are characters.
     folded = []
     for line in text.splitlines():
-        while len(line) > 75:
-            folded.append(line[:75])
-            line = " " + line[75:]
-        folded.append(line)
+        folded.append(line[:75])
+        folded.extend(" " + line[at : at + 74] for at in range(75, len(line), 74))
     return "\r\n".join(folded) + "\r\n"

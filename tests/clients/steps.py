@@ -3,6 +3,9 @@
 Called by run_thunderbird.py and run_vdirsyncer.py. The lines are `ok STEP` and `FAILED STEP: why`, the last `N passed, M failed`.
 """
 
+import ctypes
+import signal
+import sys
 import time
 import traceback
 
@@ -14,17 +17,16 @@ class Failed(Exception):
 class Steps:
     """Runs steps and counts them; a failed step does not stop the others, unless it is needed by all."""
 
-    def __init__(self, only=None):
+    def __init__(self, limit_seconds=900):
         self.passed = 0
         self.failed = 0
-        self._only = only
+        self._deadline = time.monotonic() + limit_seconds
 
     def run(self, name, function, *arguments, needed=False):
         """Runs one step. A failed step that is `needed` ends the scenario with `StopScenario`."""
-        if self._only and not needed and self._only not in name:
-            return None
         began = time.monotonic()
         try:
+            expect("the scenario is out of time", began < self._deadline)
             value = function(*arguments)
         except Exception as problem:  # a step may fail in any way; the line says how
             self.failed += 1
@@ -46,6 +48,16 @@ class StopScenario(Exception):
     """Nothing after this step can work."""
 
 
+def end_on_signals():
+    """Makes SIGTERM end the runner in order, so that what it started ends too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+def end_with_parent():
+    """For `preexec_fn`: a runner that is killed leaves no program behind. PR_SET_PDEATHSIG (1) of Linux."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
 def expect_equal(what, seen, wanted):
     if seen != wanted:
         raise Failed(f"{what} is {seen!r}, not {wanted!r}")
@@ -57,7 +69,7 @@ def expect(what, condition):
 
 
 def wait_for(what, look, seconds=40, pause=0.25):
-    """Calls `look` until its answer is true, and answers it. An `AssertionError` or `Failed` from it counts as not yet."""
+    """Calls `look` until its answer is true, and answers it. `Failed` from it counts as not yet."""
     deadline = time.monotonic() + seconds
     last = None
     while True:

@@ -103,7 +103,9 @@ class SyncTools:
         """Looks for collections on both sides; makes the missing ones, on either side, only if `create`."""
         self._configure("null")
         # One answer per question; a question too many gets an empty line, which is "no".
-        return self._run("vdirsyncer", "-c", str(self.folder / "vdirsyncer"), "discover", answers="y\n" * 40 if create else "n\n" * 40)
+        return self._run(
+            "vdirsyncer", "-c", str(self.folder / "vdirsyncer"), "discover", answers="y\n" * 40 if create else "n\n" * 40
+        )
 
     def sync(self, *collections, conflict="null", fails=False):
         """Syncs all, or the named collections ("calendars/work"); `fails` says that it must end with an error."""
@@ -140,9 +142,19 @@ class SyncTools:
         beside = pathlib.Path(sys.executable).parent / program
         command = [str(beside) if beside.exists() else program, *arguments]
         home = str(self.folder / "home")
-        environment = {**os.environ, "HOME": home, "XDG_CONFIG_HOME": home, "XDG_DATA_HOME": home, "XDG_CACHE_HOME": home, "TZ": "Europe/Berlin", "LC_ALL": "C.UTF-8"}
+        environment = {
+            **os.environ,
+            "HOME": home,
+            "XDG_CONFIG_HOME": home,
+            "XDG_DATA_HOME": home,
+            "XDG_CACHE_HOME": home,
+            "TZ": "Europe/Berlin",
+            "LC_ALL": "C.UTF-8",
+        }
         try:
-            done = subprocess.run(command, input=answers or "", capture_output=True, text=True, timeout=SECONDS, env=environment, check=False)
+            done = subprocess.run(
+                command, input=answers or "", capture_output=True, text=True, timeout=SECONDS, env=environment, check=False
+            )
         except subprocess.TimeoutExpired as problem:
             raise Failed(f"{program} did not end in {SECONDS} s") from problem
         with self.log.open("a") as log:

@@ -3,6 +3,7 @@
 Called by run_thunderbird.py. `Thunderbird.call("items", id)` runs the function of that name in thunderbird.js.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -13,6 +14,7 @@ import tempfile
 import time
 
 from marionette import Marionette, MarionetteError
+from steps import end_with_parent
 
 HERE = pathlib.Path(__file__).resolve().parent
 CALL_SECONDS = 90
@@ -69,6 +71,10 @@ window.kontor[name](...args).then(
   problem => done({ problem: `${problem?.name ?? ""} ${problem?.message ?? problem} ${problem?.result ?? ""}`.trim() })
 );
 """
+IS_MAIN_WINDOW = """
+const kind = document.documentElement.getAttribute("windowtype");
+arguments[0](kind == "mail:3pane" && document.readyState == "complete");
+"""
 LOAD = "const done = arguments[0];\n{source}\ndone(true);"
 
 
@@ -114,6 +120,7 @@ class Thunderbird:
                 stderr=subprocess.STDOUT,
                 env=self._environment(),
                 start_new_session=True,
+                preexec_fn=end_with_parent,
             )
         self._marionette = Marionette(self._wait_for_port(port_file))
         self._marionette.start_session(CALL_SECONDS)
@@ -174,10 +181,9 @@ class Thunderbird:
         raise ThunderbirdError(f"thunderbird opened no marionette port in {START_SECONDS} s: {self.log_tail(10)}")
 
     def _wait_for_window(self):
-        script = "arguments[0](document.documentElement.getAttribute('windowtype') == 'mail:3pane' && document.readyState == 'complete');"
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            if self._marionette.run(script):
+            if self._marionette.run(IS_MAIN_WINDOW):
                 return
             time.sleep(0.2)
         raise ThunderbirdError(f"thunderbird showed no main window in {START_SECONDS} s")
@@ -201,7 +207,5 @@ class Thunderbird:
 
     def _signal_group(self, number):
         # Its own session: the group holds Thunderbird and its helper processes, and nothing else.
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
-        except ProcessLookupError:
-            pass

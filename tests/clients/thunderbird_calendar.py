@@ -43,7 +43,11 @@ class CalendarScenario:
             expect(f"the server lacks {line}: {served}", line in served)
         self.change(uid, title="Dinner with Ada", start="20260310T190000", end="20260310T203000")
         served = self.served(uid)
-        for line in ("SUMMARY:Dinner with Ada", "DTSTART;TZID=Europe/Berlin:20260310T190000", "DTEND;TZID=Europe/Berlin:20260310T203000"):
+        for line in (
+            "SUMMARY:Dinner with Ada",
+            "DTSTART;TZID=Europe/Berlin:20260310T190000",
+            "DTEND;TZID=Europe/Berlin:20260310T203000",
+        ):
             expect(f"the server lacks {line}: {served}", line in served)
         self.thunderbird.call("deleteItem", self.id, uid)
         expect_equal("the deleted event at the server", self.dav.get(self.object(uid)), None)
@@ -53,7 +57,13 @@ class CalendarScenario:
         self.dav.put(self.object(uid), samples.event(uid, "From the server"))
         seen = self.see(uid, lambda item: item)
         facts = {key: seen[key] for key in ("title", "start", "end", "zone", "allDay")}
-        wanted = {"title": "From the server", "start": "20260310T090000", "end": "20260310T100000", "zone": "Europe/Berlin", "allDay": False}
+        wanted = {
+            "title": "From the server",
+            "start": "20260310T090000",
+            "end": "20260310T100000",
+            "zone": "Europe/Berlin",
+            "allDay": False,
+        }
         expect_equal("the event", facts, wanted)
         self.dav.put(self.object(uid), samples.event(uid, "Moved by the server", hour=15))
         seen = self.see(uid, lambda item: item and item["title"] == "Moved by the server")
@@ -123,7 +133,9 @@ class CalendarScenario:
         self.dav.put(href, samples.task(uid, "Write the offer"))
         seen = self.see(uid, lambda item: item, self.tasks_id)
         expect_equal("the task", (seen["kind"], seen["end"], seen["completed"]), ("task", "20260320T170000", False))
-        self.dav.put(href, samples.task(uid, "Write the offer", "STATUS:COMPLETED\nPERCENT-COMPLETE:100\nCOMPLETED:20260319T100000Z\n"))
+        self.dav.put(
+            href, samples.task(uid, "Write the offer", "STATUS:COMPLETED\nPERCENT-COMPLETE:100\nCOMPLETED:20260319T100000Z\n")
+        )
         self.see(uid, lambda item: item and item["completed"], self.tasks_id)
         self.dav.delete(href)
         self.see_gone([uid], self.tasks_id)

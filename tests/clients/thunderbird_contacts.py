@@ -63,7 +63,9 @@ class ContactScenario:
         uid = samples.new_uid()
         self.dav.put(self.object(uid), samples.card(uid, "Emmy Noether", PHONES[:2], photo=True, version="4.0"))
         seen = self.see(uid, lambda card: card)
-        expect_equal("name, phones, photo", (seen["name"], seen["phones"], seen["photo"]), ("Emmy Noether", list(PHONES[:2]), True))
+        expect_equal(
+            "name, phones, photo", (seen["name"], seen["phones"], seen["photo"]), ("Emmy Noether", list(PHONES[:2]), True)
+        )
 
     def survival(self):
         uid = samples.new_uid()

@@ -10,6 +10,7 @@ import json
 import sys
 import time
 
+from steps import end_on_signals
 from thunderbird import Thunderbird, ThunderbirdError
 
 SETUP_SECONDS = 60
@@ -21,6 +22,7 @@ def main():
     arguments.add_argument("--user", default="sales")
     arguments.add_argument("--password", default="demo")
     options = arguments.parse_args()
+    end_on_signals()
     thunderbird = Thunderbird()
     well = False
     try:

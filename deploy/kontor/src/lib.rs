@@ -1,1 +1,8 @@
-//! Being built.
+//! The top floor: composes the services and the gateway into one process.
+//! Called by `main.rs` and by the tests' Sandbox; nothing else imports it.
+
+pub mod accounts;
+pub mod config;
+mod demo;
+pub mod observe;
+pub mod serve;

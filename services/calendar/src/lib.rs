@@ -1,1 +1,5 @@
-//! Being built.
+//! The company calendar: calendars, events and tasks over the collection engine, and their recurrences.
+//! Started by the composing binary through `start`.
+
+pub mod domain;
+mod rpc;

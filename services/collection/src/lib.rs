@@ -1,1 +1,27 @@
-//! Being built.
+//! Versioned objects in collections: ETags, change numbers, tombstones, sync, time ranges and filters, byte-true.
+//! The one engine under calendars (`calendar`) and address books (`directory`); each mounts `rpc::Server` with its hooks.
+//!
+//! A service puts `MIGRATION` into its list of migrations, implements `Hooks` for its typed rows, and changes objects
+//! with `write::put` and `write::delete` inside its own transactions, so that DAV and gRPC share one path.
+
+mod filter;
+pub mod hooks;
+pub mod index;
+pub mod model;
+pub mod rpc;
+pub mod store;
+pub mod tasks;
+
+pub use hooks::{Change, Hooks, Prepared, Removal};
+pub use index::Index;
+pub use model::{Access, COMPANY, Collection, Conditions, Kind, Object, Target, access};
+pub use store::write;
+
+use kontor_kit::db::Migration;
+
+/// The engine's tables. Put it first in the list of a service's migrations.
+pub const MIGRATION: Migration = Migration {
+    name: "c001_collection",
+    sqlite: include_str!("../migrations/sqlite/c001_collection.sql"),
+    postgres: include_str!("../migrations/postgres/c001_collection.sql"),
+};

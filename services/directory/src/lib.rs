@@ -1,1 +1,27 @@
-//! Being built.
+//! Directory: users, teams and credentials; partners, contacts and the history of partners.
+//! Started by the composing binary; the command line uses `admin`.
+
+pub mod admin;
+mod domain;
+mod events;
+mod rpc;
+mod store;
+
+use kontor_kit::Result;
+use kontor_kit::context::Context;
+use kontor_kit::db::Migration;
+use kontor_kit::unit::Unit;
+
+/// The tables of this service, for `Db::open`.
+pub const MIGRATIONS: &[Migration] = kontor_kit::migrations!["0001_users", "0003_timeline"];
+
+/// Starts the service. It calls no other service: what it hears comes as events.
+///
+/// # Errors
+/// Those of opening the database.
+pub async fn start(context: &Context) -> Result<Unit> {
+    let db = context.open_db("directory", MIGRATIONS).await?;
+    store::timeline::drop_unfinished(&db).await?;
+    events::listen(context, &db);
+    Ok(Unit::new("directory", context, rpc::routes(context, &db)))
+}

@@ -204,7 +204,10 @@ impl ClusterKey {
     }
 
     /// A caller as a header value, good for a minute.
-    pub(crate) fn sign(&self, caller: &Caller, now: i64) -> Result<String> {
+    ///
+    /// # Errors
+    /// INTERNAL only.
+    pub fn sign(&self, caller: &Caller, now: i64) -> Result<String> {
         let until = now.saturating_add(i64::try_from(CALLER_LIFE.as_micros()).unwrap_or(0));
         let body = serde_json::to_vec(&(until, caller)).map_err(Error::internal)?;
         let mac = self.mac(&body)?.finalize().into_bytes();
@@ -212,7 +215,7 @@ impl ClusterKey {
     }
 
     /// The caller of a header value, when it is ours and fresh.
-    pub(crate) fn verify(&self, header: &str, now: i64) -> Option<Caller> {
+    pub fn verify(&self, header: &str, now: i64) -> Option<Caller> {
         let (body, mac) = header.split_once('.')?;
         let body = URL_SAFE_NO_PAD.decode(body).ok()?;
         self.mac(&body).ok()?.verify_slice(&URL_SAFE_NO_PAD.decode(mac).ok()?).ok()?;

@@ -19,6 +19,9 @@ use crate::{Error, Result};
 /// Largest message between services: an object of 10 MB with room to spare.
 pub const MESSAGE_LIMIT: usize = 64 * 1024 * 1024;
 
+/// Header that says which service is meant, for contracts that several serve under one name.
+pub const SERVICE_HEADER: &str = "x-kontor-service";
+
 /// Clonable way to a service.
 #[derive(Clone)]
 pub struct Link(BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>);
@@ -37,7 +40,7 @@ impl Link {
     ///
     /// # Errors
     /// INVALID_ARGUMENT when the address is none.
-    pub fn remote(address: &str, key: ClusterKey, clock: Clock) -> Result<Link> {
+    pub fn remote(service: &'static str, address: &str, key: ClusterKey, clock: Clock) -> Result<Link> {
         let channel = Endpoint::from_shared(address.to_owned())
             .map_err(|cause| Error::invalid("services", format!("{address:?} is no address: {cause}")))?
             .connect_timeout(std::time::Duration::from_secs(5))
@@ -46,6 +49,7 @@ impl Link {
             .connect_lazy();
         let service = channel.map_request(move |mut request: Request<Body>| {
             request.headers_mut().remove(CALLER_HEADER);
+            request.headers_mut().insert(SERVICE_HEADER, HeaderValue::from_static(service));
             if let Some(caller) = request.extensions().get::<Caller>()
                 && let Ok(signed) = key.sign(caller, clock.now())
                 && let Ok(value) = HeaderValue::from_str(&signed)

@@ -47,7 +47,9 @@ impl fmt::Display for Violation {
         match self {
             Violation::ValidAddressData(why, 0) => f.write_str(why),
             Violation::ValidAddressData(why, line) => write!(f, "line {line}: {why}"),
-            Violation::SupportedAddressData(version) => write!(f, "version {version:?} of vcard is not taken here"),
+            Violation::SupportedAddressData(version) => {
+                write!(f, "version {version:?} of vcard is not taken here")
+            }
         }
     }
 }
@@ -125,7 +127,8 @@ impl Card {
         let either = |name, apple| component.property(name).or_else(|| component.property(apple));
         let name = component.property("N").map(|property| Name::read(&property));
         let labels = labels(component);
-        let kind = either("KIND", "X-ADDRESSBOOKSERVER-KIND").map(|kind| kind.value().trim().to_ascii_lowercase());
+        let kind =
+            either("KIND", "X-ADDRESSBOOKSERVER-KIND").map(|kind| kind.value().trim().to_ascii_lowercase());
         Ok(Card {
             version: version(component)?,
             uid: text("UID").unwrap_or_default(),
@@ -139,7 +142,10 @@ impl Card {
             addresses: all("ADR").enumerate().map(|(place, p)| Address::read(place, &p)).collect(),
             urls: all("URL").map(|url| url.value().trim().to_owned()).filter(|url| !url.is_empty()).collect(),
             note: component.text("NOTE").map(|note| note.into_owned()).filter(|note| !note.is_empty()),
-            birthday: component.property("BDAY").map(|p| p.value().trim().to_owned()).filter(|b| !b.is_empty()),
+            birthday: component
+                .property("BDAY")
+                .map(|p| p.value().trim().to_owned())
+                .filter(|b| !b.is_empty()),
             categories: all("CATEGORIES").flat_map(|p| text_list(&p.decoded())).collect(),
             has_photo: component.property("PHOTO").is_some_and(|photo| !photo.value().trim().is_empty()),
             members: all("MEMBER")

@@ -36,7 +36,8 @@ impl ContentLine {
 
     /// A property with a structured value, as in N and ADR: each place is a list.
     pub fn structured<P: AsRef<[String]>>(name: &str, places: impl IntoIterator<Item = P>) -> ContentLine {
-        let place = |place: P| place.as_ref().iter().map(|part| escape_text(part)).collect::<Vec<_>>().join(",");
+        let place =
+            |place: P| place.as_ref().iter().map(|part| escape_text(part)).collect::<Vec<_>>().join(",");
         ContentLine::new(name, places.into_iter().map(place).collect::<Vec<_>>().join(";"))
     }
 

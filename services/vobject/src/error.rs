@@ -101,7 +101,9 @@ impl fmt::Display for Error {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Kind::TooLarge { bytes, limit } => write!(f, "text of {bytes} bytes is over the limit of {limit}"),
+            Kind::TooLarge { bytes, limit } => {
+                write!(f, "text of {bytes} bytes is over the limit of {limit}")
+            }
             Kind::TooMany { what, limit } => write!(f, "more than {limit} {what}"),
             Kind::TooDeep { limit } => write!(f, "components nested deeper than {limit}"),
             Kind::ControlByte(byte) => write!(f, "control byte 0x{byte:02x}"),

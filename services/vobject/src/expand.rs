@@ -53,6 +53,13 @@ pub struct Series {
     except_days: Vec<i64>,
     /// One for each RECURRENCE-ID, in the order of these.
     overrides: Vec<Override>,
+    /// Their instants, and their days for those without a time; both in order.
+    override_ids: Vec<i64>,
+    override_days: Vec<i64>,
+    /// Those that hold for the future too: instant, place in `overrides`, seconds on the wall by which they move.
+    futures: Vec<(i64, usize, i64)>,
+    /// See `Series::find_reach`.
+    reach: (i64, i64),
     undated: Option<Undated>,
     unknown_zone: bool,
 }
@@ -135,7 +142,7 @@ impl Series {
             }
         }
         let Some(master) = &self.master else { return Ok(()) };
-        let (before, after) = self.reach();
+        let (before, after) = self.reach;
         let mut starts = Vec::new();
         self.starts(from.saturating_sub(before), to.saturating_add(after), budget, &mut starts)?;
         for start in starts {
@@ -198,14 +205,14 @@ impl Series {
     }
 
     /// Seconds by which instances outside of a range may still reach into it: by lasting long or by being moved.
-    fn reach(&self) -> (i64, i64) {
-        let future = || self.overrides.iter().filter(|change| change.shift.is_some());
-        let items = self.master.iter().chain(future().map(|change| &change.item));
-        let lengths = items.map(|item| item.length).chain(self.dates.iter().filter_map(|date| date.length));
+    fn find_reach(&self) -> (i64, i64) {
+        let future = self.futures.iter().map(|(_, place, _)| &self.overrides[*place].item);
+        let lengths = self.master.iter().chain(future).map(|item| item.length);
+        let lengths = lengths.chain(self.dates.iter().filter_map(|date| date.length));
         let longest = lengths.map(Length::at_most).max().unwrap_or(0);
         // A day for the zones' offsets, which a move on the wall may cross.
         let moved = |way: i64| {
-            let shifts = future().filter_map(|change| change.shift.map(|shift| shift * way + day::DAY));
+            let shifts = self.futures.iter().map(|(_, _, shift)| shift * way + day::DAY);
             shifts.max().unwrap_or(0).max(0)
         };
         // One second, for RFC 4791 has tasks that touch the range's ends overlap it.
@@ -218,20 +225,21 @@ impl Series {
     }
 
     fn is_overridden(&self, start: &Start) -> bool {
-        let exact = self.overrides.binary_search_by_key(&start.utc, |change| change.id);
-        exact.is_ok_and(|index| self.overrides[index].id_day.is_none())
-            || self.overrides.iter().any(|change| change.id_day == Some(start.wall.div_euclid(day::DAY)))
+        self.override_ids.binary_search(&start.utc).is_ok()
+            || self.override_days.binary_search(&start.wall.div_euclid(day::DAY)).is_ok()
     }
 
     /// The component that describes an instance, and where it puts it: the master, or the last override before it
     /// that holds for the future. "All subsequent instances are also rescheduled by the same time difference"
     /// (RFC 5545 3.8.4.4).
     fn in_force<'s>(&'s self, master: &'s Item, start: &Start) -> (&'s Item, (i64, i64)) {
-        let before = self.overrides.partition_point(|change| change.id < start.utc);
-        let found = self.overrides[..before].iter().rev().find_map(|change| Some((change, change.shift?)));
-        let Some((change, shift)) = found else { return (master, (start.wall, start.utc)) };
-        let wall = change.item.zone.to_wall(start.utc) + shift;
-        (&change.item, (wall, change.item.zone.to_utc(wall)))
+        let before = self.futures.partition_point(|(id, _, _)| *id < start.utc);
+        let Some((_, place, shift)) = self.futures[..before].last() else {
+            return (master, (start.wall, start.utc));
+        };
+        let item = &self.overrides[*place].item;
+        let wall = item.zone.to_wall(start.utc) + shift;
+        (item, (wall, item.zone.to_utc(wall)))
     }
 
     fn wall_of(&self, utc: i64) -> i64 {

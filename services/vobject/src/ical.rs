@@ -186,7 +186,9 @@ fn uid(component: &Component<'_>) -> Result<String, Violation> {
     let mut uids = component.properties_named("UID");
     match (uids.next(), uids.next()) {
         (Some(uid), None) if !uid.value().trim().is_empty() => Ok(uid.text().trim().to_owned()),
-        (_, Some(second)) => resource(format!("{} has a second UID on line {}", component.name(), second.line())),
+        (_, Some(second)) => {
+            resource(format!("{} has a second UID on line {}", component.name(), second.line()))
+        }
         _ => resource(format!("{} on line {} has no UID", component.name(), component.line())),
     }
 }

@@ -13,8 +13,8 @@ mod quoted;
 pub mod recur;
 pub mod tree;
 pub mod value;
-pub mod zone;
 pub mod write;
+pub mod zone;
 
 pub use content::ContentLine;
 pub use error::{Error, Kind, Result};

@@ -140,10 +140,15 @@ impl<'a, 'l> Lines<'a, 'l> {
     }
 }
 
+/// Whether a line says so as vCard 2.1 does, which has no quotes in its parameters.
 fn is_quoted_printable(line: &[u8]) -> bool {
     let head = line.split(|&byte| byte == b':').next().unwrap_or_default();
-    head.split(|&byte| byte == b';' || byte == b'=')
-        .any(|word| word.eq_ignore_ascii_case(b"QUOTED-PRINTABLE"))
+    let says_so = |word: &[u8]| {
+        let word = word.trim_ascii();
+        word.eq_ignore_ascii_case(b"QUOTED-PRINTABLE")
+            || word.eq_ignore_ascii_case(b"ENCODING=QUOTED-PRINTABLE")
+    };
+    !head.contains(&b'"') && head.split(|&byte| byte == b';').skip(1).any(says_so)
 }
 
 /// Reads group, name and parameters, up to the colon before the value.
@@ -185,8 +190,10 @@ fn param(line: &Line<'_>, start: usize) -> Result<(Param, usize)> {
     if text[stop] != b'=' {
         return Ok((Param { name: start..start, values: start..stop }, stop));
     }
-    if !is_name(&line.text[start..stop]) {
-        return Err(Error::new(Kind::BadName(clip(&line.text[start..stop]))));
+    let written = &line.text[start..stop];
+    let name = start + (written.len() - written.trim_start().len())..start + written.trim_end().len();
+    if !is_name(written.trim()) {
+        return Err(Error::new(Kind::BadName(clip(written))));
     }
     let mut at = stop + 1;
     loop {
@@ -197,7 +204,7 @@ fn param(line: &Line<'_>, start: usize) -> Result<(Param, usize)> {
         }
         at = find(text, at, b",;:").ok_or_else(no_colon)?;
         if text[at] != b',' {
-            return Ok((Param { name: start..stop, values: stop + 1..at }, at));
+            return Ok((Param { name, values: stop + 1..at }, at));
         }
         at += 1;
     }
@@ -209,7 +216,8 @@ fn find(text: &[u8], from: usize, any: &[u8]) -> Option<usize> {
 
 /// Whether a text can be a name. Wider than the grammar's letters, digits and `-`, for programs write `_` and `/` too.
 pub(crate) fn is_name(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b':' | b';' | b'=' | b'.');
+    let allowed =
+        |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b':' | b';' | b'=' | b'.');
     !text.is_empty() && text.bytes().all(allowed)
 }
 

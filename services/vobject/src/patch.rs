@@ -63,7 +63,8 @@ impl<'d> Patch<'d> {
     /// As `replace`, but the named parameters of the old line are not kept either.
     pub fn replace_without(&mut self, property: &Property<'_>, mut line: ContentLine, dropped: &[&str]) {
         const OF_THE_OLD_VALUE: [&str; 5] = ["VALUE", "TZID", "ENCODING", "CHARSET", "ALTREP"];
-        let named = |name: &str, line: &ContentLine| line.params.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+        let named =
+            |name: &str, line: &ContentLine| line.params.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
         let mut kept: Vec<(String, Vec<String>)> = Vec::new();
         for (name, value) in property.params() {
             let mut gone = OF_THE_OLD_VALUE.iter().chain(dropped);
@@ -96,7 +97,8 @@ impl<'d> Patch<'d> {
 
     /// Adds a property behind the last property that stands before the inner components.
     pub fn add(&mut self, component: &Component<'_>, line: ContentLine) {
-        let inner = component.components().next().map_or(component.end_range().start, |c| c.raw_range().start);
+        let inner =
+            component.components().next().map_or(component.end_range().start, |c| c.raw_range().start);
         let last = component.properties().map(|p| p.raw_range().end).take_while(|&end| end <= inner).last();
         let at = last.unwrap_or(component.begin_range().end);
         let text = self.bytes_of(&line);
@@ -138,7 +140,8 @@ impl<'d> Patch<'d> {
 
     /// Raises SEQUENCE by one; a missing or unreadable one counts as 0 (RFC 5545 3.8.7.4).
     pub fn bump_sequence(&mut self, component: &Component<'_>) {
-        let now = component.property("SEQUENCE").and_then(|p| p.value().trim().parse::<u32>().ok()).unwrap_or(0);
+        let now =
+            component.property("SEQUENCE").and_then(|p| p.value().trim().parse::<u32>().ok()).unwrap_or(0);
         self.set(component, ContentLine::new("SEQUENCE", now.saturating_add(1).to_string()));
     }
 
@@ -162,7 +165,12 @@ impl<'d> Patch<'d> {
         // the largest comes first, and of equal ones the latest; the others then lie inside it and fall away.
         order.sort_by_key(|(number, edit)| {
             let Range { start, end } = edit.range;
-            (start, start != end, std::cmp::Reverse(end), if start == end { *number as i64 } else { -(*number as i64) })
+            (
+                start,
+                start != end,
+                std::cmp::Reverse(end),
+                if start == end { *number as i64 } else { -(*number as i64) },
+            )
         });
         let mut out = Vec::with_capacity(bytes.len() + 256);
         let mut done = 0;

@@ -100,7 +100,13 @@ impl<'a> Document<'a> {
         }
         let node = self.nodes.len();
         let parent = open.last().copied();
-        self.nodes.push(Node { parent, begin: index, end: index, properties: Vec::new(), children: Vec::new() });
+        self.nodes.push(Node {
+            parent,
+            begin: index,
+            end: index,
+            properties: Vec::new(),
+            children: Vec::new(),
+        });
         match parent {
             Some(parent) => self.nodes[parent].children.push(node),
             None => self.roots.push(node),
@@ -266,7 +272,8 @@ impl<'d> Property<'d> {
         if !self.is_quoted_printable() {
             return Cow::Borrowed(self.value());
         }
-        let latin1 = self.param("CHARSET").is_some_and(|set| set.to_ascii_uppercase().starts_with("ISO-8859-1"));
+        let latin1 =
+            self.param("CHARSET").is_some_and(|set| set.to_ascii_uppercase().starts_with("ISO-8859-1"));
         Cow::Owned(crate::quoted::decode(self.value(), latin1))
     }
 

@@ -93,7 +93,10 @@ pub fn card(card: &Card, revised: DateTime) -> String {
         push(&mut text, ContentLine::new("CATEGORIES", categories.join(",")));
     }
     for member in &card.members {
-        push(&mut text, ContentLine::new(if four { "MEMBER" } else { "X-ADDRESSBOOKSERVER-MEMBER" }, member.as_str()));
+        push(
+            &mut text,
+            ContentLine::new(if four { "MEMBER" } else { "X-ADDRESSBOOKSERVER-MEMBER" }, member.as_str()),
+        );
     }
     push(&mut text, ContentLine::date("REV", &DateValue::Utc(revised)));
     push(&mut text, ContentLine::new("END", "VCARD"));

@@ -10,7 +10,7 @@ use quick_xml::reader::NsReader;
 use super::{Name, Space};
 use crate::dav::limits;
 
-/// Why a body was not understood. Every one of them is a 400.
+/// Why a body was not understood. A 400 unless said otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// Not well-formed, or not what the request needs; the text says where.
@@ -19,6 +19,10 @@ pub enum Error {
     Doctype,
     /// One of the caps; the text names it.
     Limit(&'static str),
+    /// A filter that does not say anything sensible: 403 with `valid-filter`.
+    Filter(String),
+    /// A collation that is not offered: 403 with `supported-collation`.
+    Collation(String),
 }
 
 impl std::fmt::Display for Error {
@@ -27,6 +31,8 @@ impl std::fmt::Display for Error {
             Error::Malformed(what) => write!(out, "the XML body is not valid: {what}"),
             Error::Doctype => write!(out, "the XML body has a DOCTYPE, which is not taken"),
             Error::Limit(what) => write!(out, "the XML body has too much of this: {what}"),
+            Error::Filter(what) => write!(out, "the filter is not valid: {what}"),
+            Error::Collation(name) => write!(out, "collation {name} is not offered"),
         }
     }
 }
@@ -41,7 +47,7 @@ pub(super) fn malformed(what: impl Into<String>) -> Error {
 /// Steps through a body element by element. After `root` or `child` gave an element, the reader stands inside it;
 /// `child` until `None`, `text`, `skip` or `inner_xml` takes it to the element's end.
 pub struct Reader<'a> {
-    pub(super) inner: NsReader<'a>,
+    pub(super) inner: NsReader<&'a [u8]>,
     depth: usize,
     elements: usize,
 }
@@ -350,6 +356,6 @@ fn name_of(start: &BytesStart<'_>) -> String {
 }
 
 /// The beginning of a text of the outside, for an error message.
-fn clip(text: &str) -> String {
+pub(super) fn clip(text: &str) -> String {
     text.chars().take(60).collect()
 }

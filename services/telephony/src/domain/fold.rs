@@ -172,8 +172,8 @@ impl CallState {
             K::LegStarted { leg, arriving, found, party, dialled } => {
                 self.start_leg(time, leg, *arriving, *found, party.as_ref(), dialled.as_ref())
             }
-            K::LegRinging { leg } => self.leg(time, leg, |kept| kept.ringing.learn(time)),
-            K::LegUp { leg } => self.leg(time, leg, |kept| kept.up.learn(time)),
+            K::LegRinging { leg } => self.leg(Trust::Later, time, leg, |kept| kept.ringing.learn(time)),
+            K::LegUp { leg } => self.leg(Trust::Later, time, leg, |kept| kept.up.learn(time)),
             K::Dialled { leg, by, party, target } => {
                 self.dial(time, leg, by.as_deref(), party.as_ref(), target.as_ref())
             }
@@ -182,7 +182,7 @@ impl CallState {
             K::BridgeLeft { leg, bridge } => self.leave(time, leg, bridge),
             K::LegEnded { leg, cause } => {
                 let end = LegEnd { estimated: false, time, cause: *cause };
-                self.leg(time, leg, |kept| kept.ended.learn(end))
+                self.leg(Trust::Later, time, leg, |kept| kept.ended.learn(end))
             }
             K::LegLost { leg } => self.close_leg(leg, LegEnd { estimated: true, time, cause: None }),
             K::LegMoved { leg, to: _ } => self.close_leg(leg, LegEnd { estimated: false, time, cause: None }),
@@ -221,7 +221,7 @@ impl CallState {
         dialled: Option<&Party>,
     ) -> bool {
         let trust = if found { Trust::Found } else { Trust::First };
-        self.leg(time, leg, |kept| {
+        self.leg(trust, time, leg, |kept| {
             let mut changed = kept.started.learn(time) | (arriving && !kept.arriving);
             kept.arriving |= arriving;
             if let Some(party) = party {
@@ -242,13 +242,13 @@ impl CallState {
         party: Option<&Party>,
         target: Option<&Party>,
     ) -> bool {
-        self.leg(time, leg, |kept| {
+        self.leg(Trust::Later, time, leg, |kept| {
             let mut changed = kept.dialled.learn((time, by.map(short)));
             if let Some(party) = party {
-                changed |= kept.party.learn((Trust::Dialled, time, bounded(party)));
+                changed |= kept.party.learn((Trust::Later, time, bounded(party)));
             }
             if let Some(target) = target {
-                changed |= kept.wanted.learn((Trust::Dialled, time, bounded(target)));
+                changed |= kept.wanted.learn((Trust::Later, time, bounded(target)));
             }
             changed
         })
@@ -256,7 +256,7 @@ impl CallState {
 
     fn end_dial(&mut self, time: Micros, leg: &LegRef, sourceless: bool, status: DialStatus) -> bool {
         let own = sourceless && leg.side != Side::Trunk;
-        let mut changed = self.leg(time, leg, |kept| kept.dial_end.learn((time, status)));
+        let mut changed = self.leg(Trust::Later, time, leg, |kept| kept.dial_end.learn((time, status)));
         if status == DialStatus::Answered {
             changed |= self.answers.learn(Answer { time, leg: short_leg(leg), own }, &mut self.truncated);
         } else if !own {
@@ -267,20 +267,26 @@ impl CallState {
 
     fn enter(&mut self, time: Micros, leg: &LegRef, bridge: &str) -> bool {
         let step = BridgeStep { time, leg: short(&leg.id), bridge: short(bridge) };
-        self.leg(time, leg, |_| false) | self.enters.learn(step, &mut self.truncated)
+        self.leg(Trust::Later, time, leg, |_| false) | self.enters.learn(step, &mut self.truncated)
     }
 
     fn leave(&mut self, time: Micros, leg: &LegRef, bridge: &str) -> bool {
         let step = BridgeStep { time, leg: short(&leg.id), bridge: short(bridge) };
-        self.leg(time, leg, |_| false) | self.leaves.learn(step, &mut self.truncated)
+        self.leg(Trust::Later, time, leg, |_| false) | self.leaves.learn(step, &mut self.truncated)
     }
 
     /// Learns about a leg, making room for it where there is none yet.
-    fn leg(&mut self, time: Micros, leg: &LegRef, learn: impl FnOnce(&mut Leg) -> bool) -> bool {
+    fn leg(
+        &mut self,
+        trust: Trust,
+        time: Micros,
+        leg: &LegRef,
+        learn: impl FnOnce(&mut Leg) -> bool,
+    ) -> bool {
         let named = short_leg(leg);
         let known = self.legs.contains_key(&named.id);
         let kept = self.legs.entry(named.id.clone()).or_default();
-        let changed = kept.see(time, &named) | learn(kept) | !known;
+        let changed = kept.see(trust, time, &named) | learn(kept) | !known;
         self.shed_legs(&named.id, known) && changed
     }
 

@@ -93,13 +93,14 @@ impl<T: Ord, const N: usize> Few<T, N> {
     }
 }
 
-/// How far the party of a leg can be trusted: click to call puts the number called over the caller's own.
+/// How far what is said of a leg can be trusted: click to call puts the number called over the caller's own,
+/// and a transfer moves a trunk into an inner context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Trust {
     /// Told when the leg came to be.
     First,
-    /// Told when it was dialled.
-    Dialled,
+    /// Told later, when it was dialled or moved.
+    Later,
     /// Found by asking after a gap.
     Found,
 }
@@ -108,7 +109,7 @@ pub(crate) enum Trust {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Leg {
     #[serde(default, skip_serializing_if = "Least::is_none")]
-    pub(crate) channel: Least<(Micros, String, Side)>,
+    pub(crate) channel: Least<(Trust, Micros, String, Side)>,
     #[serde(default, skip_serializing_if = "Least::is_none")]
     pub(crate) party: Least<(Trust, Micros, Party)>,
     #[serde(default, skip_serializing_if = "Least::is_none")]
@@ -139,13 +140,13 @@ pub(crate) struct LegEnd {
 
 impl Leg {
     /// Learns the channel's name and side.
-    pub(crate) fn see(&mut self, time: Micros, leg: &LegRef) -> bool {
-        self.channel.learn((time, leg.channel.clone(), leg.side))
+    pub(crate) fn see(&mut self, trust: Trust, time: Micros, leg: &LegRef) -> bool {
+        self.channel.learn((trust, time, leg.channel.clone(), leg.side))
     }
 
     /// What is at the far end; a leg of which only the end is known counts as a telephone.
     pub(crate) fn side(&self) -> Side {
-        self.channel.get().map_or(Side::Phone, |(_, _, side)| *side)
+        self.channel.get().map_or(Side::Phone, |(.., side)| *side)
     }
 
     /// Whether a click to call dialled it: the asker's own telephone, unless it is a trunk.
@@ -165,7 +166,7 @@ impl Leg {
     /// When it first made itself known.
     pub(crate) fn first_time(&self) -> Micros {
         let dialled = self.dialled.get().map(|(time, _)| *time);
-        let seen = self.channel.get().map(|(time, _, _)| *time);
+        let seen = self.channel.get().map(|(_, time, ..)| *time);
         [self.started.get().copied(), dialled, seen].into_iter().flatten().min().unwrap_or_default()
     }
 

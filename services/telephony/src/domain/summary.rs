@@ -152,7 +152,7 @@ impl CallState {
         let taken = self.answers.iter().any(|answer| answer.leg.id == *id);
         LocalParty {
             extension: party.map(str::to_owned),
-            channel: leg.channel.get().map(|(_, channel, _)| channel.clone()).unwrap_or_default(),
+            channel: leg.channel.get().map(|(_, _, channel, _)| channel.clone()).unwrap_or_default(),
             answered: taken || self.enters.iter().any(|step| step.leg == *id),
             dial_status: leg.dial_end.get().map(|(_, status)| *status),
         }

@@ -20,12 +20,18 @@ fn read(text: &str) -> Result<Card, Violation> {
 #[test]
 fn a_card_is_read() {
     let card = read(CARD).unwrap();
-    assert_eq!((card.version, card.uid.as_str(), card.formatted_name.as_str()), (Version::V3, "u-1", "Jane Doe"));
+    assert_eq!(
+        (card.version, card.uid.as_str(), card.formatted_name.as_str()),
+        (Version::V3, "u-1", "Jane Doe")
+    );
     let name = card.name.as_ref().unwrap();
     assert_eq!(name.parts(), ["Doe", "Jane", "Q. R.", "Dr.", ""]);
     assert_eq!(card.organization, ["Acme, Inc", "Sales"]);
     let [cell, home] = &card.phones[..] else { panic!("two phones: {:?}", card.phones) };
-    assert_eq!((cell.number.as_str(), cell.preferred, cell.label.as_deref()), ("+49 30 1", true, Some("Mobile")));
+    assert_eq!(
+        (cell.number.as_str(), cell.preferred, cell.label.as_deref()),
+        ("+49 30 1", true, Some("Mobile"))
+    );
     assert_eq!(cell.types, BTreeSet::from(["cell".to_owned()]));
     assert_eq!(home.types, BTreeSet::from(["home".to_owned(), "voice".to_owned()]));
     assert_eq!((card.emails[0].address.as_str(), card.emails[0].types.contains("work")), ("J@x.de", true));
@@ -137,8 +143,18 @@ fn parts_that_did_not_change_keep_their_form() {
 }
 
 #[test]
+fn a_backslash_at_the_end_does_not_escape_what_is_added() {
+    let text = "BEGIN:VCARD\nVERSION:3.0\nUID:1\nFN:x\nREV:20260102T030405Z\nN:Doe\\\nEND:VCARD\n";
+    let new = updated(text, |card| card.name.as_mut().unwrap().given = "Eva".to_owned());
+    assert_eq!(new, text.replace("N:Doe\\", "N:Doe\\\\;Eva;;;"));
+}
+
+#[test]
 fn plain_fields_are_set_and_removed() {
-    assert_eq!(updated(CARD, |card| card.formatted_name = "A, B".to_owned()), with("FN:Jane Doe", "FN:A\\, B"));
+    assert_eq!(
+        updated(CARD, |card| card.formatted_name = "A, B".to_owned()),
+        with("FN:Jane Doe", "FN:A\\, B")
+    );
     assert_eq!(updated(CARD, |card| card.note = None), with("NOTE:one\\,\\ntwo\r\n", ""));
     assert_eq!(updated(CARD, |card| card.title = Some("Boss".to_owned())), with("TITLE:Head", "TITLE:Boss"));
     assert_eq!(updated(CARD, |card| card.organization.clear()), with("ORG:Acme\\, Inc;Sales\r\n", ""));

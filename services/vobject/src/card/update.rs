@@ -36,7 +36,7 @@ pub fn update(document: &Document<'_>, new: &Card, revised: DateTime) -> Result<
         }
     }
     if old.organization != new.organization {
-        match new.organization.is_empty() {
+        match new.organization.iter().all(String::is_empty) {
             true => patch.remove_all(&component, "ORG"),
             false => parts(&mut patch, &component, "ORG", &old.organization, &new.organization),
         }
@@ -72,18 +72,26 @@ fn merged<T: AsRef<str>>(written: &str, old: &[T], new: &[T]) -> String {
     // A line end can only come out of quoted-printable, which is not written again.
     let written = written.replace("\r\n", "\\n").replace('\n', "\\n");
     let mut places: Vec<String> = split_unescaped(&written, ';').map(str::to_owned).collect();
+    // A lone backslash at the very end would escape the separator that may follow it now.
+    if let Some(last) = places.last_mut().filter(|last| ends_in_lone_backslash(last)) {
+        last.push('\\');
+    }
     if places.len() <= old.len() {
         places.truncate(new.len());
     }
     for at in 0..old.len().max(new.len()) {
         let part = |parts: &[T]| parts.get(at).map(|part| part.as_ref().to_owned()).unwrap_or_default();
         if places.len() <= at {
-            places.push(escape_text(&part(new)));
+            places.extend(new.get(at).map(|part| escape_text(part.as_ref())));
         } else if part(old) != part(new) {
             places[at] = escape_text(&part(new));
         }
     }
     places.join(";")
+}
+
+fn ends_in_lone_backslash(text: &str) -> bool {
+    text.bytes().rev().take_while(|&byte| byte == b'\\').count() % 2 == 1
 }
 
 /// What TEL, EMAIL and ADR have in common.
@@ -185,7 +193,8 @@ fn list<E: Entry>(
 fn places<E: Entry>(old: &[E], new: &[E]) -> Vec<Option<usize>> {
     let mut free = vec![true; old.len()];
     let mut claim = |place: usize| free.get_mut(place).is_some_and(std::mem::take);
-    let mut places: Vec<Option<usize>> = new.iter().map(|e| e.place().filter(|&place| claim(place))).collect();
+    let mut places: Vec<Option<usize>> =
+        new.iter().map(|e| e.place().filter(|&place| claim(place))).collect();
     let by_value = |entry: &E| entry.value(None);
     let by_types = |entry: &E| format!("{} {:?}", entry.preferred(), entry.types());
     for key in [&by_value as &dyn Fn(&E) -> String, &by_types] {

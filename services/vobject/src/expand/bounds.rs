@@ -24,7 +24,7 @@ impl Series {
         if self.undated.is_some() {
             return Bounds { first: Timestamp::MIN, last: None };
         }
-        let (longest, earlier) = self.reach();
+        let (longest, earlier) = self.reach;
         let master = self.master.iter().map(|master| master.utc);
         let dates = self.dates.iter().map(|date| date.utc);
         let set = || master.clone().chain(dates.clone());

@@ -68,6 +68,10 @@ impl Series {
             except: Vec::new(),
             except_days: Vec::new(),
             overrides: Vec::new(),
+            override_ids: Vec::new(),
+            override_days: Vec::new(),
+            futures: Vec::new(),
+            reach: (0, 0),
             undated: None,
             unknown_zone: false,
         };
@@ -92,7 +96,8 @@ impl Series {
         for component in overrides {
             series.read_override(&component, zones)?;
         }
-        series.overrides.sort_by_key(|change| change.id);
+        series.order_overrides();
+        series.reach = series.find_reach();
         series.unknown_zone = zones.met_unknown();
         Ok(series)
     }
@@ -152,13 +157,21 @@ impl Series {
         let future = property.param("RANGE").is_some_and(|range| range.trim().eq_ignore_ascii_case("THISANDFUTURE"));
         let shift = future.then(|| item.wall - item.zone.to_wall(id));
         let change = Override { item, id, id_day, shift };
-        let same = self.overrides.iter_mut().find(|known| (known.id, known.id_day) == (id, id_day));
-        match same {
-            Some(known) if known.item.rank <= change.item.rank => *known = change,
-            Some(_) => {}
-            None => self.overrides.push(change),
-        }
+        self.overrides.push(change);
         Ok(())
+    }
+
+    /// Keeps the newest override of each instance, and notes where each is found.
+    fn order_overrides(&mut self) {
+        self.overrides.sort_by_key(|change| (change.id, change.id_day, change.item.rank));
+        self.overrides.reverse();
+        self.overrides.dedup_by_key(|change| (change.id, change.id_day));
+        self.overrides.reverse();
+        self.override_days = self.overrides.iter().filter_map(|change| change.id_day).collect();
+        let exact = self.overrides.iter().filter(|change| change.id_day.is_none());
+        self.override_ids = exact.map(|change| change.id).collect();
+        let future = self.overrides.iter().enumerate();
+        self.futures = future.filter_map(|(place, change)| Some((change.id, place, change.shift?))).collect();
     }
 
     /// The instance that an EXDATE or RECURRENCE-ID names: an instant, or a day on the master's wall when the value

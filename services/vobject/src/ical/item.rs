@@ -194,7 +194,8 @@ fn duration(component: &Component<'_>) -> Result<Option<DurationValue>, Violatio
 
 fn recurrence_id(component: &Component<'_>) -> Result<Option<RecurrenceId>, Violation> {
     let Some(property) = once(component, "RECURRENCE-ID")? else { return Ok(None) };
-    let this_and_future = property.param("RANGE").is_some_and(|range| range.eq_ignore_ascii_case("THISANDFUTURE"));
+    let this_and_future =
+        property.param("RANGE").is_some_and(|range| range.eq_ignore_ascii_case("THISANDFUTURE"));
     Ok(Some(RecurrenceId { at: read_date(&property)?, this_and_future }))
 }
 

@@ -57,7 +57,10 @@ fn people_are_known_by_their_address() {
     let boss = master.organizer.as_ref().unwrap();
     assert_eq!((boss.address.as_str(), boss.name.as_deref()), ("boss@example.com", Some("Boss, The")));
     let [ann, bob] = &master.attendees[..] else { panic!("two guests: {:?}", master.attendees) };
-    assert_eq!((ann.address.as_str(), ann.partstat.as_deref(), ann.rsvp), ("ann@example.com", Some("ACCEPTED"), true));
+    assert_eq!(
+        (ann.address.as_str(), ann.partstat.as_deref(), ann.rsvp),
+        ("ann@example.com", Some("ACCEPTED"), true)
+    );
     assert_eq!((bob.address.as_str(), bob.rsvp), ("bob@example.com", false));
 }
 
@@ -99,7 +102,9 @@ fn text_that_is_not_a_calendar_violates_valid_calendar_data() {
     assert_eq!(line("BEGIN:VCALENDAR\nVERSION:1.0\nEND:VCALENDAR\n").1, 2);
     assert_eq!(line("BEGIN:VCALENDAR\nEND:VCALENDAR\nBEGIN:VCALENDAR\nEND:VCALENDAR\n").1, 3);
     let event = |lines: &str| {
-        line(&format!("BEGIN:VCALENDAR\nVERSION:2.0\nBEGIN:VEVENT\nUID:1\n{lines}END:VEVENT\nEND:VCALENDAR\n"))
+        line(&format!(
+            "BEGIN:VCALENDAR\nVERSION:2.0\nBEGIN:VEVENT\nUID:1\n{lines}END:VEVENT\nEND:VCALENDAR\n"
+        ))
     };
     assert_eq!(event(""), ("DTSTART is missing".to_owned(), 3));
     assert_eq!(event("DTSTART:20260230\n"), ("\"20260230\" is not a date".to_owned(), 5));
@@ -107,7 +112,10 @@ fn text_that_is_not_a_calendar_violates_valid_calendar_data() {
     assert_eq!(event("DTSTART:20260101\nDTEND:20260101T095959Z\n").1, 6);
     assert_eq!(event("DTSTART:20260101\nDURATION:-P1D\n").1, 6);
     assert_eq!(event("DTSTART:20260101\nDURATION:1D\n").1, 6);
-    assert_eq!(event("DTSTART:20260101\nDTSTART:20260102\n"), ("a second DTSTART in one component".to_owned(), 6));
+    assert_eq!(
+        event("DTSTART:20260101\nDTSTART:20260102\n"),
+        ("a second DTSTART in one component".to_owned(), 6)
+    );
     assert_eq!(event("DTSTART:20260101\nRECURRENCE-ID:x\n").1, 6);
 }
 
@@ -122,7 +130,10 @@ fn more_than_one_object_violates_valid_calendar_object_resource() {
     assert_eq!(why(&format!("METHOD:REQUEST\n{event}")), "a stored object has no METHOD");
     assert_eq!(why(&event.repeat(2)), "more than one component without RECURRENCE-ID");
     assert!(why(&(event.to_owned() + &event.replace("UID:1", "UID:2"))).contains("beside uid"));
-    assert_eq!(why(&(event.to_owned() + &event.replace("VEVENT", "VTODO"))), "VEVENT and VTODO in one object");
+    assert_eq!(
+        why(&(event.to_owned() + &event.replace("VEVENT", "VTODO"))),
+        "VEVENT and VTODO in one object"
+    );
     assert_eq!(why(&event.replace("UID:1\n", "")), "VEVENT on line 3 has no UID");
     assert_eq!(why(&event.replace("UID:1\n", "UID: \n")), "VEVENT on line 3 has no UID");
     assert_eq!(why(&event.replace("UID:1\n", "UID:1\nUID:1\n")), "VEVENT has a second UID on line 5");
@@ -176,7 +187,10 @@ fn an_update_of_guests_keeps_their_other_parameters() {
     let before = "ATTENDEE;PARTSTAT=accepted;ROLE=REQ-PARTICIPANT;RSVP=TRUE;X-K=1:mailto:Ann@Example.com\n";
     assert!(!declined.contains(before));
     let line = declined.replace("\n ", "").lines().find(|line| line.contains("Ann")).unwrap().to_owned();
-    assert_eq!(line, "ATTENDEE;X-K=1;PARTSTAT=DECLINED;ROLE=REQ-PARTICIPANT;RSVP=TRUE:mailto:Ann@Example.com");
+    assert_eq!(
+        line,
+        "ATTENDEE;X-K=1;PARTSTAT=DECLINED;ROLE=REQ-PARTICIPANT;RSVP=TRUE:mailto:Ann@Example.com"
+    );
     assert_eq!(declined.lines().filter(|line| SERIES.contains(line)).count(), SERIES.lines().count() - 1);
     let one_less = updated(|item| drop(item.attendees.remove(0)));
     assert_eq!(one_less, SERIES.replace(before, ""));

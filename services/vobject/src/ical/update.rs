@@ -71,8 +71,12 @@ fn attendees(patch: &mut Patch<'_>, component: &Component<'_>, old: &Item, new: 
         return false;
     }
     let properties: Vec<Property<'_>> = component.properties_named("ATTENDEE").collect();
-    let mut places: HashMap<&str, (usize, &Person)> =
-        old.attendees.iter().enumerate().map(|(place, person)| (person.address.as_str(), (place, person))).collect();
+    let mut places: HashMap<&str, (usize, &Person)> = old
+        .attendees
+        .iter()
+        .enumerate()
+        .map(|(place, person)| (person.address.as_str(), (place, person)))
+        .collect();
     let mut kept = vec![false; properties.len()];
     for person in &new.attendees {
         let place = places.remove(person.address.as_str()).filter(|(place, _)| *place < properties.len());
@@ -102,10 +106,13 @@ pub(crate) fn single_lines(item: &Item) -> Vec<(&'static str, Option<ContentLine
     // DTEND beats a DURATION beside it, and never may both be written.
     let duration = item.duration.filter(|_| item.end.is_none() && item.due.is_none());
     vec![
-        ("RECURRENCE-ID", item.recurrence_id.as_ref().map(|id| {
-            let line = ContentLine::date("RECURRENCE-ID", &id.at);
-            if id.this_and_future { line.param("RANGE", "THISANDFUTURE") } else { line }
-        })),
+        (
+            "RECURRENCE-ID",
+            item.recurrence_id.as_ref().map(|id| {
+                let line = ContentLine::date("RECURRENCE-ID", &id.at);
+                if id.this_and_future { line.param("RANGE", "THISANDFUTURE") } else { line }
+            }),
+        ),
         date("DTSTART", &item.start),
         date("DTEND", &item.end),
         date("DUE", &item.due),

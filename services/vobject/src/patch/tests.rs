@@ -58,7 +58,8 @@ fn properties_are_removed_and_added_again() {
 #[test]
 fn a_component_without_properties_takes_one() {
     assert_eq!(
-        patched("BEGIN:A\r\nBEGIN:B\r\nEND:B\r\nEND:A", |patch, root| patch.add(root, ContentLine::new("X", "1"))),
+        patched("BEGIN:A\r\nBEGIN:B\r\nEND:B\r\nEND:A", |patch, root| patch
+            .add(root, ContentLine::new("X", "1"))),
         "BEGIN:A\r\nX:1\r\nBEGIN:B\r\nEND:B\r\nEND:A"
     );
 }
@@ -66,7 +67,8 @@ fn a_component_without_properties_takes_one() {
 #[test]
 fn only_the_value_changes_when_only_the_value_is_set() {
     let text = "BEGIN:VCARD\r\nitem1.TEL;type=CELL;type=\"pref\":1\r\nEND:VCARD\r\n";
-    let new = patched(text, |patch, card| patch.replace_value(&card.property("TEL").unwrap(), "+49 30\r\n 1"));
+    let new =
+        patched(text, |patch, card| patch.replace_value(&card.property("TEL").unwrap(), "+49 30\r\n 1"));
     assert_eq!(new, text.replace(":1\r", ":+49 30 1\r"));
 }
 
@@ -120,7 +122,8 @@ fn sequence_and_stamps_go_up() {
     });
     let lines = "SEQUENCE:5\nDTSTAMP:20260102T030405Z\nLAST-MODIFIED:20260102T030405Z\n";
     assert_eq!(new, EVENT.replace("SEQUENCE:4\n", lines));
-    let card = patched("BEGIN:VCARD\nREV;VALUE=DATE:20200101\nEND:VCARD\n", |patch, card| patch.revise(card, at));
+    let card =
+        patched("BEGIN:VCARD\nREV;VALUE=DATE:20200101\nEND:VCARD\n", |patch, card| patch.revise(card, at));
     assert_eq!(card, "BEGIN:VCARD\nREV:20260102T030405Z\nEND:VCARD\n");
 }
 

@@ -33,7 +33,8 @@ fn the_tree_holds_components_and_properties_in_their_order() {
 
 #[test]
 fn a_fold_inside_a_character_is_joined_before_decoding() {
-    let mut bytes = b"BEGIN:VCARD\r\nFN:J\xc3\r\n \xbcrgen \r\n\t M\xe2\r\n \x82\r\n \xac\r\nEND:VCARD\r\n".to_vec();
+    let mut bytes =
+        b"BEGIN:VCARD\r\nFN:J\xc3\r\n \xbcrgen \r\n\t M\xe2\r\n \x82\r\n \xac\r\nEND:VCARD\r\n".to_vec();
     let document = Document::parse(&bytes, &Limits::default()).unwrap();
     let name = document.root().property("FN").unwrap();
     assert_eq!(name.value(), "Jürgen  M€");
@@ -123,7 +124,8 @@ fn deep_nesting_is_refused_at_once() {
 #[test]
 fn deep_nesting_that_is_allowed_needs_no_stack() {
     let text = "BEGIN:A\n".repeat(40_000) + &"END:A\n".repeat(40_000);
-    let document = Document::parse(text.as_bytes(), &Limits { depth: usize::MAX, ..Limits::default() }).unwrap();
+    let document =
+        Document::parse(text.as_bytes(), &Limits { depth: usize::MAX, ..Limits::default() }).unwrap();
     assert_eq!(document.root().raw_range(), 0..text.len());
     drop(document);
 }
@@ -139,9 +141,15 @@ fn every_limit_is_kept() {
     let what = "components";
     assert_eq!(limited(text, Limits { components: 1, ..limits() }), Kind::TooMany { what, limit: 1 });
     let what = "properties of one component";
-    assert_eq!(limited(text, Limits { properties_per_component: 1, ..limits() }), Kind::TooMany { what, limit: 1 });
+    assert_eq!(
+        limited(text, Limits { properties_per_component: 1, ..limits() }),
+        Kind::TooMany { what, limit: 1 }
+    );
     let what = "parameters";
-    assert_eq!(limited(text, Limits { parameters_per_property: 1, ..limits() }), Kind::TooMany { what, limit: 1 });
+    assert_eq!(
+        limited(text, Limits { parameters_per_property: 1, ..limits() }),
+        Kind::TooMany { what, limit: 1 }
+    );
 }
 
 #[test]
@@ -152,7 +160,10 @@ fn a_huge_value_is_read_without_a_copy_and_in_linear_time() {
     let document = parse(&text).unwrap();
     let photo = document.root().property("PHOTO").unwrap();
     assert_eq!(photo.value().len(), value.len());
-    assert!(text.as_bytes().as_ptr_range().contains(&photo.value().as_ptr()), "the value must lie in the input");
+    assert!(
+        text.as_bytes().as_ptr_range().contains(&photo.value().as_ptr()),
+        "the value must lie in the input"
+    );
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
 

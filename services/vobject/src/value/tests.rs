@@ -99,8 +99,21 @@ fn durations_are_written_in_their_grammar() {
 
 #[test]
 fn what_is_no_duration_is_refused() {
-    for value in ["", "P", "PT", "P1", "1D", "P1DT", "P1H", "PT1D", "PT1S1M", "PT1M1M", "P-1D", "P1234567890D", "PTT1S"]
-    {
+    for value in [
+        "",
+        "P",
+        "PT",
+        "P1",
+        "1D",
+        "P1DT",
+        "P1H",
+        "PT1D",
+        "PT1S1M",
+        "PT1M1M",
+        "P-1D",
+        "P1234567890D",
+        "PTT1S",
+    ] {
         assert!(parse_duration(value).is_err(), "{value}");
     }
 }
@@ -142,9 +155,10 @@ fn text_is_escaped_and_read_back() {
 #[test]
 fn lists_split_where_no_backslash_stands() {
     assert_eq!(text_list("a\\,b, c ,,d\\\\,e"), ["a,b", "c", "d\\", "e"]);
-    assert_eq!(structured("Doe;Jane;A,B;;Dr\\;x"), [vec!["Doe"], vec!["Jane"], vec!["A", "B"], vec![], vec![
-        "Dr;x"
-    ]]);
+    assert_eq!(
+        structured("Doe;Jane;A,B;;Dr\\;x"),
+        [vec!["Doe"], vec!["Jane"], vec!["A", "B"], vec![], vec!["Dr;x"]]
+    );
     assert_eq!(split_unescaped("", ';').collect::<Vec<_>>(), [""]);
     assert_eq!(split_unescaped("a;", ';').collect::<Vec<_>>(), ["a", ""]);
 }

@@ -82,7 +82,7 @@ fn an_all_day_event_and_a_task_are_read_back_as_they_were() {
         transparent: true,
         ..Item::default()
     };
-    assert_eq!(bare(read(&calendar("1", &[event.clone()], now(), [])).items.remove(0)), event);
+    assert_eq!(bare(read(&calendar("1", std::slice::from_ref(&event), now(), [])).items.remove(0)), event);
     let task = Item {
         kind: ItemKind::Todo,
         due: Some(DateValue::Utc(now())),
@@ -91,7 +91,7 @@ fn an_all_day_event_and_a_task_are_read_back_as_they_were() {
         priority: Some(1),
         ..Item::default()
     };
-    assert_eq!(bare(read(&calendar("1", &[task.clone()], now(), [])).items.remove(0)), task);
+    assert_eq!(bare(read(&calendar("1", std::slice::from_ref(&task), now(), [])).items.remove(0)), task);
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! The zones of one calendar object: names that all know, else the object's own VTIMEZONE.
 //! Made by `expand` for each object; keeps what it has found, so that a name is looked up once.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use super::own::{Observance, OwnZone};
 use super::{Zone, fits, names};
 use crate::error::{Error, Result};
 use crate::recur::{Budget, Rule, day};
 use crate::tree::{Component, Document};
 use crate::value::{DateValue, parse_utc_offset};
-use std::sync::Arc;
 
 /// A TZID that was looked up.
 #[derive(Debug, Clone)]
@@ -23,7 +25,9 @@ pub struct Resolved {
 pub struct Zones<'d> {
     document: Option<&'d Document<'d>>,
     default: Zone,
-    found: Vec<(String, Resolved)>,
+    found: HashMap<String, Resolved>,
+    /// The object's VTIMEZONEs by TZID; filled when a name is first looked for there.
+    described: Option<HashMap<String, Component<'d>>>,
     budget: Budget,
 }
 
@@ -31,18 +35,17 @@ pub struct Zones<'d> {
 const STEPS: u64 = 50_000;
 /// Parts (STANDARD and DAYLIGHT) of one VTIMEZONE that are read. The longest histories have about 200.
 const MAX_OBSERVANCES: usize = 1_000;
-/// Names that are kept; beyond it each is looked up anew.
-const MAX_FOUND: usize = 64;
 
 impl<'d> Zones<'d> {
     /// The zones of an object. `default` is that of its calendar or user; floating times and days are taken in it.
     pub fn of(document: &'d Document<'d>, default: Zone) -> Zones<'d> {
-        Zones { document: Some(document), default, found: Vec::new(), budget: Budget::new(STEPS) }
+        Zones { document: Some(document), ..Zones::known(default) }
     }
 
     /// Zones without an object: only names that all know.
     pub fn known(default: Zone) -> Zones<'static> {
-        Zones { document: None, default, found: Vec::new(), budget: Budget::new(STEPS) }
+        let found = HashMap::new();
+        Zones { document: None, default, found, described: None, budget: Budget::new(STEPS) }
     }
 
     /// The zone of the calendar or user.
@@ -52,21 +55,19 @@ impl<'d> Zones<'d> {
 
     /// Whether a TZID came up that nothing knows.
     pub fn met_unknown(&self) -> bool {
-        self.found.iter().any(|(_, resolved)| resolved.unknown)
+        self.found.values().any(|resolved| resolved.unknown)
     }
 
     /// Looks a TZID up: the IANA database (with prefixes and Windows names), else the object's VTIMEZONE, else an
     /// offset in the name, else the default zone with `unknown` set.
     pub fn resolve(&mut self, tzid: &str) -> Resolved {
-        if let Some((_, resolved)) = self.found.iter().find(|(name, _)| name == tzid) {
+        if let Some(resolved) = self.found.get(tzid) {
             return resolved.clone();
         }
         let zone = names::known(tzid).or_else(|| self.own(tzid)).or_else(|| names::offset(tzid));
         let unknown = zone.is_none();
         let resolved = Resolved { zone: zone.unwrap_or_else(|| self.default.clone()), unknown };
-        if self.found.len() < MAX_FOUND {
-            self.found.push((tzid.to_owned(), resolved.clone()));
-        }
+        self.found.insert(tzid.to_owned(), resolved.clone());
         resolved
     }
 
@@ -80,9 +81,12 @@ impl<'d> Zones<'d> {
     }
 
     fn own(&mut self, tzid: &str) -> Option<Zone> {
-        let described = self.document?.roots().find_map(|root| {
-            root.children("VTIMEZONE").find(|zone| zone.text("TZID").is_some_and(|id| id.trim() == tzid.trim()))
-        })?;
+        let document = self.document?;
+        let described = self.described.get_or_insert_with(|| {
+            let zones = document.roots().flat_map(|root| root.components().filter(|zone| zone.is("VTIMEZONE")));
+            zones.filter_map(|zone| Some((zone.text("TZID")?.trim().to_owned(), zone))).collect()
+        });
+        let described = *described.get(tzid.trim())?;
         if let Some(zone) = described.text("X-LIC-LOCATION").and_then(|name| names::known(&name)) {
             return Some(zone);
         }
@@ -105,11 +109,11 @@ fn observance(part: &Component<'_>) -> Result<Observance> {
     let start = part.text("DTSTART").ok_or_else(|| Error::value("VTIMEZONE with DTSTART", ""))?;
     let mut rules = Vec::new();
     for rule in part.properties_named("RRULE") {
-        rules.push(Rule::parse(&rule.text())?);
+        rules.push(Rule::parse(rule.value())?);
     }
     let mut dates = Vec::new();
     for list in part.properties_named("RDATE") {
-        let values = DateValue::parse_list(&list.text(), None, None)?;
+        let values = DateValue::parse_list(list.value(), None, None)?;
         dates.extend(values.iter().map(|value| day::seconds(value.civil())));
     }
     Ok(Observance {

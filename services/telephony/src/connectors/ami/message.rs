@@ -15,10 +15,26 @@ pub fn is_wanted(message: &[u8]) -> bool {
         // CEL is told for every step of a channel; only its last word on a call is news
         b"CEL" => contains(message, b"LINKEDID_END"),
         b"DialState" => contains(message, b"RINGING"),
-        b"Newchannel" | b"Newstate" | b"DialBegin" | b"DialEnd" | b"BridgeEnter" | b"BridgeLeave"
-        | b"Hangup" | b"QueueCallerJoin" | b"QueueCallerAbandon" | b"QueueCallerLeave" | b"AgentConnect"
-        | b"BlindTransfer" | b"AttendedTransfer" | b"OriginateResponse" | b"FullyBooted" | b"Shutdown"
-        | b"CoreShowChannel" | b"CoreShowChannelsComplete" | b"QueueEntry" | b"QueueStatusComplete" => true,
+        b"Newchannel"
+        | b"Newstate"
+        | b"DialBegin"
+        | b"DialEnd"
+        | b"BridgeEnter"
+        | b"BridgeLeave"
+        | b"Hangup"
+        | b"QueueCallerJoin"
+        | b"QueueCallerAbandon"
+        | b"QueueCallerLeave"
+        | b"AgentConnect"
+        | b"BlindTransfer"
+        | b"AttendedTransfer"
+        | b"OriginateResponse"
+        | b"FullyBooted"
+        | b"Shutdown"
+        | b"CoreShowChannel"
+        | b"CoreShowChannelsComplete"
+        | b"QueueEntry"
+        | b"QueueStatusComplete" => true,
         _ => false,
     }
 }
@@ -79,7 +95,8 @@ mod tests {
 
     #[test]
     fn headers_are_found_in_any_case_and_unknown_is_nothing() {
-        let message = Message::read(b"Event: Cdr\r\nUniqueID: 1.2\r\nCallerIDNum: <unknown>\r\nName: caf\xe9\r\n");
+        let message =
+            Message::read(b"Event: Cdr\r\nUniqueID: 1.2\r\nCallerIDNum: <unknown>\r\nName: caf\xe9\r\n");
         assert_eq!(message.get("Uniqueid"), Some("1.2"));
         assert_eq!(message.get("CallerIDNum"), None);
         assert_eq!(message.get("Name"), Some("caf\u{fffd}"));

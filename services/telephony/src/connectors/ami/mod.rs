@@ -6,6 +6,7 @@ pub mod backoff;
 pub mod config;
 mod link;
 pub mod message;
+pub mod replay;
 pub mod session;
 mod tracker;
 pub mod translate;

@@ -2,6 +2,7 @@
 //! Called by [`super::link`] with whatever the socket gave, however it is cut.
 
 use std::fmt;
+use std::ops::Range;
 
 /// Longest line, in bytes, without its line end.
 pub const MAX_LINE_BYTES: usize = 8 * 1024;
@@ -66,6 +67,16 @@ impl Decoder {
     /// [`Error`] when these bytes are not AMI or pass a limit. The connection is of no use after that.
     #[expect(clippy::should_implement_trait, reason = "the message borrows from the decoder")]
     pub fn next(&mut self) -> Result<Option<&[u8]>, Error> {
+        Ok(self.next_range()?.map(|range| &self.buffer[range]))
+    }
+
+    /// The bytes of a message that [`Decoder::next_range`] found; they stay until the next [`Decoder::push`].
+    pub(super) fn bytes(&self, range: Range<usize>) -> &[u8] {
+        &self.buffer[range]
+    }
+
+    /// As [`Decoder::next`], but tells where the message is.
+    pub(super) fn next_range(&mut self) -> Result<Option<Range<usize>>, Error> {
         while let Some((from, to)) = self.next_line()? {
             if self.banner.is_none() {
                 self.banner = Some(read_banner(&self.buffer[from..to])?);
@@ -79,7 +90,7 @@ impl Decoder {
                 let message = self.start..from;
                 self.start = self.line;
                 self.lines = 0;
-                return Ok(Some(&self.buffer[message]));
+                return Ok(Some(message));
             }
         }
         Ok(None)

@@ -1,0 +1,59 @@
+//! `kontor user add` and `kontor token add`: they write into the directory's database, also while the server runs.
+//! Called by `main.rs`.
+
+use std::io::{BufRead, IsTerminal};
+
+use kontor_kit::clock::Clock;
+use kontor_kit::db::Db;
+use kontor_kit::{Error, Result};
+
+use crate::config::Config;
+
+/// The new password: from standard input, or asked for twice at a terminal.
+///
+/// # Errors
+/// INVALID_ARGUMENT when there is none or the two differ.
+pub fn read_password(from_stdin: bool) -> Result<String> {
+    if from_stdin {
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line).map_err(|cause| Error::invalid("password", cause))?;
+        return Ok(line.trim_end_matches(['\r', '\n']).to_owned());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Error::invalid("password", "there is no terminal to ask at: use --password-stdin"));
+    }
+    let ask = |prompt: &str| rpassword::prompt_password(prompt).map_err(|cause| Error::invalid("password", cause));
+    let first = ask("Password: ")?;
+    if first != ask("Again: ")? {
+        return Err(Error::invalid("password", "the two are not the same"));
+    }
+    Ok(first)
+}
+
+/// Adds an account.
+///
+/// # Errors
+/// ALREADY_EXISTS, INVALID_ARGUMENT.
+pub async fn add_user(config: &Config, name: &str, team: Option<&str>, admin: bool, password: &str) -> Result<()> {
+    let db = open(config).await?;
+    kontor_directory::admin::add_user(&db, name, team, admin, password).await?;
+    println!("added users/{name}");
+    Ok(())
+}
+
+/// Adds an app password and prints it.
+///
+/// # Errors
+/// NOT_FOUND for an unknown user.
+pub async fn add_token(config: &Config, user: &str, device: &str) -> Result<()> {
+    let db = open(config).await?;
+    let secret = kontor_directory::admin::add_token(&db, user, device).await?;
+    println!("{secret}");
+    eprintln!("This is the app password of {user} for {device:?}. It is shown only now.");
+    Ok(())
+}
+
+async fn open(config: &Config) -> Result<Db> {
+    crate::serve::make_folder(config)?;
+    Db::open(&config.storage(), "directory", kontor_directory::MIGRATIONS, Clock::System).await
+}

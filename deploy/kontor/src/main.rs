@@ -1,0 +1,139 @@
+//! The `kontor` command: reads the command line and calls the room that does the work.
+//! Started by people, by service managers and by tests.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use kontor::config::Config;
+use kontor::{accounts, observe, serve};
+
+/// A CRM back office of gRPC services, with calendars, address books and telephony for the programs people already use.
+#[derive(Parser)]
+#[command(name = "kontor", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the server.
+    Serve {
+        #[command(flatten)]
+        common: Common,
+        /// Address and port to listen on [default: 127.0.0.1:8420].
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<String>,
+        /// Services to run here, by comma: gateway,directory,pipeline,calendar,telephony [default: all].
+        #[arg(long, value_name = "LIST")]
+        services: Option<String>,
+        /// Fill an empty installation with a sample company and accounts with the password "demo".
+        #[arg(long)]
+        demo: bool,
+    },
+    /// Manage accounts.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Manage app passwords, one for each device.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Show the settings in force and where each comes from.
+    Config {
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+#[derive(Subcommand)]
+enum UserCommand {
+    /// Add an account. Works while the server runs.
+    Add {
+        #[command(flatten)]
+        common: Common,
+        /// Login name: 1 to 64 of a-z, 0-9, ".", "_", "-".
+        name: String,
+        /// Team to join; made when it does not exist.
+        #[arg(long, value_name = "T")]
+        team: Option<String>,
+        /// Make it an administrator.
+        #[arg(long)]
+        admin: bool,
+        /// Read the password from standard input instead of asking for it.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum TokenCommand {
+    /// Add an app password and print it once. Works while the server runs.
+    Add {
+        #[command(flatten)]
+        common: Common,
+        /// Login name.
+        user: String,
+        /// What it is for: "Anna's iPhone".
+        #[arg(long, value_name = "DEVICE")]
+        name: String,
+    },
+}
+
+#[derive(Args)]
+struct Common {
+    /// Folder of the data [default: ./kontor-data].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Settings file (TOML).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Common {
+    /// File, then environment, then command line.
+    fn read(&self, more: &[(&str, Option<String>)]) -> kontor_kit::Result<Config> {
+        let data = self.data.as_ref().map(|path| path.display().to_string());
+        let given = more.iter().cloned().chain([("data", data)]);
+        let given = given.filter_map(|(key, value)| value.map(|value| (key.to_owned(), value)));
+        Config::read(self.config.as_deref(), std::env::vars(), given)
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(cause) => {
+            eprintln!("kontor: {cause}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> kontor_kit::Result<()> {
+    match command {
+        Command::Serve { common, listen, services, demo } => {
+            let demo = demo.then(|| "true".to_owned());
+            let config = common.read(&[("listen", listen), ("services", services), ("demo", demo)])?;
+            let render = observe::start(&config)?;
+            runtime()?.block_on(serve::until_signal(config, render))
+        }
+        Command::User(UserCommand::Add { common, name, team, admin, password_stdin }) => {
+            let config = common.read(&[])?;
+            let password = accounts::read_password(password_stdin)?;
+            runtime()?.block_on(accounts::add_user(&config, &name, team.as_deref(), admin, &password))
+        }
+        Command::Token(TokenCommand::Add { common, user, name }) => {
+            let config = common.read(&[])?;
+            runtime()?.block_on(accounts::add_token(&config, &user, &name))
+        }
+        Command::Config { common } => {
+            print!("{}", common.read(&[])?.describe());
+            Ok(())
+        }
+    }
+}
+
+fn runtime() -> kontor_kit::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(kontor_kit::Error::internal)
+}

@@ -1,0 +1,187 @@
+//! Starts the services of one process, the gateway before them, and stops them in order.
+//! Called by `main.rs` (until a signal) and by the tests' Sandbox (until it is dropped).
+
+use std::net::SocketAddr;
+
+use kontor_gateway::{Gateway, Links, RenderMetrics};
+use kontor_kit::auth::ClusterKey;
+use kontor_kit::bus::Bus;
+use kontor_kit::clock::Clock;
+use kontor_kit::context::Context;
+use kontor_kit::db::Storage;
+use kontor_kit::link::Link;
+use kontor_kit::unit::Unit;
+use kontor_kit::{Error, Result};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Config, SERVICES};
+use crate::demo;
+
+/// A running process.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Ways to its services.
+    pub links: Links,
+    /// Its surroundings.
+    pub context: Context,
+    edge: JoinHandle<()>,
+}
+
+/// Makes the data folder.
+///
+/// # Errors
+/// INVALID_ARGUMENT when it can't be made.
+pub fn make_folder(config: &Config) -> Result<()> {
+    if let Storage::Sqlite(folder) = config.storage() {
+        std::fs::create_dir_all(&folder)
+            .map_err(|cause| Error::invalid("data", format!("can't make {}: {cause}", folder.display())))?;
+    }
+    Ok(())
+}
+
+/// Serves until Ctrl-C or SIGTERM, then drains.
+///
+/// # Errors
+/// Those of the start.
+pub async fn until_signal(config: Config, metrics: RenderMetrics) -> Result<()> {
+    let running = Running::start(&config, Clock::System, metrics).await?;
+    greet(&config, &running);
+    wait_for_signal().await;
+    tracing::info!("stopping: open requests may end");
+    running.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+impl Running {
+    /// Binds the port first, then starts the services, then serves.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT for a bad setting, UNAVAILABLE when the port or the database can't be had.
+    pub async fn start(config: &Config, clock: Clock, metrics: RenderMetrics) -> Result<Running> {
+        let listen = config.get("listen");
+        let listener = TcpListener::bind(listen)
+            .await
+            .map_err(|cause| Error::unavailable(format!("listen: can't listen on {listen}: {cause}")))?;
+        let address = listener.local_addr().map_err(Error::internal)?;
+        make_folder(config)?;
+        let context = context(config, clock)?;
+        let links = start_services(config, &context).await?;
+        if config.demo() {
+            demo::fill(&links, &context).await?;
+        }
+        let outside = config.services()?.contains(&"gateway");
+        let gateway = Gateway::new(&context, links.clone(), outside, metrics)?;
+        let edge = tokio::spawn(kontor_gateway::serve(gateway, listener, context.stop.clone()));
+        Ok(Running { address, links, context, edge })
+    }
+
+    /// Takes no more requests, lets the open ones end, then ends the background work.
+    pub async fn stop(self) {
+        self.context.stop.cancel();
+        let _ = self.edge.await;
+        self.context.tasks.close();
+        self.context.tasks.wait().await;
+    }
+}
+
+fn context(config: &Config, clock: Clock) -> Result<Context> {
+    let cluster_key = match config.get("cluster.key") {
+        "" => None,
+        key => Some(ClusterKey::new(key.as_bytes())?),
+    };
+    Ok(Context {
+        storage: config.storage(),
+        clock,
+        bus: Bus::default(),
+        company: config.company(),
+        cluster_key,
+        stop: CancellationToken::new(),
+        tasks: TaskTracker::new(),
+    })
+}
+
+/// Starts the wanted services from the ground up: each gets links to those that it calls.
+async fn start_services(config: &Config, context: &Context) -> Result<Links> {
+    let wanted = config.services()?;
+    let mut links = remote_links(config, context, &wanted)?;
+    if wanted.contains(&"directory") {
+        let unit = kontor_directory::start(context).await?;
+        hang(&mut links, unit);
+    }
+    if wanted.contains(&"calendar") {
+        let peers = kontor_calendar::Peers { directory: need(&links, "calendar", "directory")? };
+        hang(&mut links, kontor_calendar::start(context, peers).await?);
+    }
+    if wanted.contains(&"pipeline") {
+        let peers = kontor_pipeline::Peers { directory: need(&links, "pipeline", "directory")? };
+        hang(&mut links, kontor_pipeline::start(context, peers).await?);
+    }
+    if wanted.contains(&"telephony") {
+        let peers = kontor_telephony::Peers {
+            directory: need(&links, "telephony", "directory")?,
+            pipeline: need(&links, "telephony", "pipeline")?,
+        };
+        hang(&mut links, kontor_telephony::start(context, peers).await?);
+    }
+    Ok(links)
+}
+
+fn hang(links: &mut Links, unit: Unit) {
+    links.insert(unit.name, Link::local(unit.routes));
+}
+
+fn need(links: &Links, who: &str, whom: &'static str) -> Result<Link> {
+    links.get(whom).cloned().ok_or_else(|| {
+        Error::invalid("services", format!("{who} needs {whom}: run it here too, or give its address as peers.{whom}"))
+    })
+}
+
+/// Links to the services that run elsewhere, and their events.
+fn remote_links(config: &Config, context: &Context, wanted: &[&str]) -> Result<Links> {
+    let mut links = Links::new();
+    for service in SERVICES.into_iter().filter(|service| !wanted.contains(service) && *service != "gateway") {
+        let address = config.get(&format!("peers.{service}"));
+        if address.is_empty() {
+            continue;
+        }
+        let key = context
+            .cluster_key
+            .clone()
+            .ok_or_else(|| Error::invalid("cluster.key", "it is needed when services run in several processes"))?;
+        let link = Link::remote(service, address, key, context.clock.clone())?;
+        context.bus.offer_remote(service, link.clone());
+        links.insert(service, link);
+    }
+    Ok(links)
+}
+
+fn greet(config: &Config, running: &Running) {
+    let address = running.address;
+    println!("Kontor is ready at http://{address}/");
+    println!("  Calendars and contacts: give your mail client or phone http://{address}/ and your name and password.");
+    println!("  gRPC:                   grpcurl -plaintext -H 'authorization: Bearer TOKEN' {address} list");
+    println!("  Telephone webhooks:     POST http://{address}/telephony/CONNECTOR/events");
+    println!("  Operation:              http://{address}/healthz /readyz /metrics");
+    if config.demo() {
+        println!("  Sign in as manager, sales, operator or admin, with the password demo.");
+    } else {
+        println!("  Add an account: kontor user add NAME --data {}", config.get("data"));
+    }
+}
+
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

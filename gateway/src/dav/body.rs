@@ -1,0 +1,69 @@
+//! Reads request bodies, counting while they come.
+//! Called by the methods that take XML and by PUT.
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http_body_util::BodyExt;
+
+use super::error::Failure;
+use http::StatusCode;
+
+/// Reads the whole body of at most `limit` bytes; a body of one piece is not copied.
+///
+/// # Errors
+/// `too_large` for more, by Content-Length already before anything is read; 415 for a Content-Encoding; 400 when it breaks off.
+pub async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+    too_large: impl Fn() -> Failure,
+) -> Result<Bytes, Failure> {
+    let encoding = headers.get(CONTENT_ENCODING).map(|value| value.as_bytes());
+    if encoding.is_some_and(|name| !name.eq_ignore_ascii_case(b"identity")) {
+        return Err(Failure::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "a body with a Content-Encoding is not taken",
+        ));
+    }
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit as u64) {
+        return Err(too_large());
+    }
+    collect(body, limit, too_large).await
+}
+
+async fn collect(mut body: Body, limit: usize, too_large: impl Fn() -> Failure) -> Result<Bytes, Failure> {
+    let mut first: Option<Bytes> = None;
+    let mut whole = BytesMut::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Failure::bad_request("the body broke off"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        length += data.len();
+        if length > limit {
+            return Err(too_large());
+        }
+        match first.take() {
+            None if whole.is_empty() => first = Some(data),
+            None => whole.extend_from_slice(&data),
+            Some(before) => {
+                whole.extend_from_slice(&before);
+                whole.extend_from_slice(&data);
+            }
+        }
+    }
+    Ok(first.unwrap_or_else(|| whole.freeze()))
+}
+
+/// Reads an XML body. Its Content-Type is not looked at, since clients send none or the wrong one.
+///
+/// # Errors
+/// 413 for a longer one; see `read`.
+pub async fn xml(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Failure> {
+    read(headers, body, limit, || {
+        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the XML body has more than {limit} bytes"))
+    })
+    .await
+}

@@ -1,0 +1,299 @@
+//! What went wrong, as an HTTP answer with the precondition element that clients look for.
+//! Called everywhere in the DAV layer; the one map from a service's status to HTTP.
+
+use axum::body::Body;
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use tonic::Code;
+
+use super::path::{self, Kind};
+use super::xml::{self, Writer};
+
+/// An answer that is not a success.
+#[derive(Clone, Debug)]
+pub struct Failure(Box<Inner>);
+
+#[derive(Clone, Debug)]
+struct Inner {
+    status: StatusCode,
+    condition: Option<Condition>,
+    message: String,
+    allow: Option<&'static str>,
+    retry_after_seconds: Option<u64>,
+}
+
+/// The elements of `DAV:error` that Kontor sends. Where calendars and books have their own, the kind chooses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// RFC 4918 section 9.1.
+    PropfindFiniteDepth,
+    /// RFC 6578 section 3.2.
+    ValidSyncToken,
+    /// RFC 6578 section 3.3: sync-level infinite.
+    SyncTraversalSupported,
+    /// RFC 3253 section 3.6.
+    SupportedReport,
+    /// RFC 3253; RFC 4791 section 5.3.1.
+    ResourceMustBeNull,
+    /// RFC 5689 section 3.
+    ValidResourcetype,
+    /// RFC 5323; too many names.
+    NumberOfMatchesWithinLimits,
+    /// RFC 3744 section 7.1.1: href of the resource and the privilege's local name.
+    NeedPrivileges(String, &'static str),
+    /// RFC 4791 section 5.3.2.1, RFC 6352 section 6.3.2.1: href of the object that has the UID.
+    NoUidConflict(Kind, Option<String>),
+    /// valid-calendar-data, valid-address-data.
+    ValidData(Kind),
+    /// valid-calendar-object-resource; a book has only valid-address-data.
+    ValidObjectResource(Kind),
+    /// supported-calendar-data, supported-address-data.
+    SupportedData(Kind),
+    /// supported-calendar-component.
+    SupportedComponent,
+    /// max-resource-size.
+    MaxResourceSize(Kind),
+    /// calendar-collection-location-ok, addressbook-collection-location-ok.
+    LocationOk(Kind),
+    /// valid-filter; RFC 6352 calls it supported-filter.
+    ValidFilter(Kind),
+    /// supported-filter.
+    SupportedFilter(Kind),
+    /// supported-collation.
+    SupportedCollation(Kind),
+}
+
+impl Failure {
+    /// A status with a sentence.
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Failure(Box::new(Inner {
+            status,
+            condition: None,
+            message: message.into(),
+            allow: None,
+            retry_after_seconds: None,
+        }))
+    }
+
+    /// A status with a precondition element.
+    pub fn condition(status: StatusCode, condition: Condition, message: impl Into<String>) -> Self {
+        let mut failure = Failure::new(status, message);
+        failure.0.condition = Some(condition);
+        failure
+    }
+
+    /// 403 with a precondition element.
+    pub fn forbidden(condition: Condition, message: impl Into<String>) -> Self {
+        Failure::condition(StatusCode::FORBIDDEN, condition, message)
+    }
+
+    /// 400.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Failure::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// 404.
+    pub fn not_found() -> Self {
+        Failure::new(StatusCode::NOT_FOUND, "there is nothing here, or you may not see it")
+    }
+
+    /// 412.
+    pub fn precondition_failed(message: impl Into<String>) -> Self {
+        Failure::new(StatusCode::PRECONDITION_FAILED, message)
+    }
+
+    /// 405 with what is allowed.
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let mut failure = Failure::new(StatusCode::METHOD_NOT_ALLOWED, "this resource does not do that");
+        failure.0.allow = Some(allow);
+        failure
+    }
+
+    /// 403: the caller lacks a privilege on a resource.
+    pub fn need_privilege(href: impl Into<String>, privilege: &'static str) -> Self {
+        Failure::forbidden(
+            Condition::NeedPrivileges(href.into(), privilege),
+            format!("you need the privilege {privilege} here"),
+        )
+    }
+
+    /// 413 for an object over the limit.
+    pub fn too_large(kind: Kind) -> Self {
+        Failure::condition(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            Condition::MaxResourceSize(kind),
+            format!("an object has at most {} bytes", super::limits::OBJECT_BYTES),
+        )
+    }
+
+    /// What a body of XML that was not understood is answered with.
+    pub fn of_xml(error: &xml::Error, kind: Kind) -> Self {
+        let message = error.to_string();
+        match error {
+            xml::Error::Filter(_) => Failure::forbidden(Condition::ValidFilter(kind), message),
+            xml::Error::Collation(_) => Failure::forbidden(Condition::SupportedCollation(kind), message),
+            xml::Error::Malformed(_) | xml::Error::Doctype | xml::Error::Limit(_) => {
+                Failure::bad_request(message)
+            }
+        }
+    }
+
+    /// The one map from a service's answer. `kind` and `href` are those of the resource that was asked for.
+    pub fn of_status(status: &tonic::Status, kind: Kind, href: &str) -> Self {
+        let (reason, metadata) = kontor_kit::error::reason(status).unwrap_or_default();
+        let message = status.message();
+        let forbidden = |condition| Failure::forbidden(condition, message);
+        match reason.as_str() {
+            "ETAG_MISMATCH" => return Failure::precondition_failed(message),
+            "VALID_SYNC_TOKEN" => return forbidden(Condition::ValidSyncToken),
+            "VALID_DATA" => return forbidden(Condition::ValidData(kind)),
+            "VALID_OBJECT_RESOURCE" => return forbidden(Condition::ValidObjectResource(kind)),
+            "SUPPORTED_COMPONENT" => return forbidden(Condition::SupportedComponent),
+            "SUPPORTED_FILTER" => return forbidden(Condition::SupportedFilter(kind)),
+            "VALID_FILTER" => return forbidden(Condition::ValidFilter(kind)),
+            "MAX_RESOURCE_SIZE" => return Failure::too_large(kind),
+            "UID_CONFLICT" => {
+                let other = metadata.get("href").map(|other| conflict_href(other, href));
+                let condition = Condition::NoUidConflict(kind, other);
+                return Failure::condition(StatusCode::CONFLICT, condition, message);
+            }
+            _ => {}
+        }
+        let status_code = match status.code() {
+            Code::NotFound => StatusCode::NOT_FOUND,
+            Code::PermissionDenied => return Failure::need_privilege(href, "write"),
+            Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Code::InvalidArgument | Code::OutOfRange => StatusCode::BAD_REQUEST,
+            Code::AlreadyExists | Code::FailedPrecondition => StatusCode::CONFLICT,
+            Code::Aborted => StatusCode::PRECONDITION_FAILED,
+            Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+            Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Cancelled => {
+                return Failure::busy(message);
+            }
+            _ => {
+                tracing::error!(code = %status.code(), message, href, "a service failed a DAV request");
+                return Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error");
+            }
+        };
+        Failure::new(status_code, message)
+    }
+
+    /// 503: try again in a moment.
+    pub fn busy(message: &str) -> Self {
+        let mut failure = Failure::new(StatusCode::SERVICE_UNAVAILABLE, message);
+        failure.0.retry_after_seconds = Some(5);
+        failure
+    }
+
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// The same with another status.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = status;
+        self
+    }
+
+    /// The answer.
+    pub fn into_response(self) -> Response<Body> {
+        let inner = *self.0;
+        let (kind, body) = match &inner.condition {
+            Some(condition) => ("application/xml; charset=utf-8", body(condition, &inner.message)),
+            None => ("text/plain; charset=utf-8", format!("{}\n", inner.message).into()),
+        };
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = inner.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        if let Some(allow) = inner.allow {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(seconds) = inner.retry_after_seconds {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// The service knows the object's name; the client needs a path beside the one that it asked for.
+fn conflict_href(other: &str, asked: &str) -> String {
+    if other.starts_with('/') {
+        return other.to_owned();
+    }
+    let folder = asked.rfind('/').map_or(asked, |at| &asked[..=at]);
+    format!("{folder}{}", path::encode(other))
+}
+
+fn body(condition: &Condition, message: &str) -> bytes::Bytes {
+    let mut out = Writer::document("D:error");
+    condition.write(&mut out);
+    out.raw("<K:message xmlns:K=\"http://kontor/ns/\">");
+    out.text(message);
+    out.raw("</K:message></D:error>\n");
+    out.into_bytes()
+}
+
+impl Condition {
+    /// Writes the element.
+    pub fn write(&self, out: &mut Writer) {
+        let by_kind = |kind: Kind, calendar, book| match kind {
+            Kind::Calendar => calendar,
+            Kind::Book => book,
+        };
+        out.raw(match self {
+            Condition::PropfindFiniteDepth => "<D:propfind-finite-depth/>",
+            Condition::ValidSyncToken => "<D:valid-sync-token/>",
+            Condition::SyncTraversalSupported => "<D:sync-traversal-supported/>",
+            Condition::SupportedReport => "<D:supported-report/>",
+            Condition::ResourceMustBeNull => "<D:resource-must-be-null/>",
+            Condition::ValidResourcetype => "<D:valid-resourcetype/>",
+            Condition::NumberOfMatchesWithinLimits => "<D:number-of-matches-within-limits/>",
+            Condition::SupportedComponent => "<C:supported-calendar-component/>",
+            Condition::ValidData(kind) => by_kind(*kind, "<C:valid-calendar-data/>", "<CR:valid-address-data/>"),
+            Condition::ValidObjectResource(kind) => {
+                by_kind(*kind, "<C:valid-calendar-object-resource/>", "<CR:valid-address-data/>")
+            }
+            Condition::SupportedData(kind) => {
+                by_kind(*kind, "<C:supported-calendar-data/>", "<CR:supported-address-data/>")
+            }
+            Condition::MaxResourceSize(kind) => {
+                by_kind(*kind, "<C:max-resource-size/>", "<CR:max-resource-size/>")
+            }
+            Condition::LocationOk(kind) => {
+                by_kind(*kind, "<C:calendar-collection-location-ok/>", "<CR:addressbook-collection-location-ok/>")
+            }
+            Condition::ValidFilter(kind) => by_kind(*kind, "<C:valid-filter/>", "<CR:supported-filter/>"),
+            Condition::SupportedFilter(kind) => {
+                by_kind(*kind, "<C:supported-filter/>", "<CR:supported-filter/>")
+            }
+            Condition::SupportedCollation(kind) => {
+                by_kind(*kind, "<C:supported-collation/>", "<CR:supported-collation/>")
+            }
+            Condition::NeedPrivileges(href, privilege) => return need_privileges(href, privilege, out),
+            Condition::NoUidConflict(kind, href) => return no_uid_conflict(*kind, href.as_deref(), out),
+        });
+    }
+}
+
+fn need_privileges(href: &str, privilege: &'static str, out: &mut Writer) {
+    out.raw("<D:need-privileges><D:resource>");
+    out.href(href);
+    out.raw("<D:privilege><D:");
+    out.raw(privilege);
+    out.raw("/></D:privilege></D:resource></D:need-privileges>");
+}
+
+fn no_uid_conflict(kind: Kind, href: Option<&str>, out: &mut Writer) {
+    let (open, close) = match kind {
+        Kind::Calendar => ("<C:no-uid-conflict>", "</C:no-uid-conflict>"),
+        Kind::Book => ("<CR:no-uid-conflict>", "</CR:no-uid-conflict>"),
+    };
+    out.raw(open);
+    if let Some(href) = href {
+        out.href(href);
+    }
+    out.raw(close);
+}

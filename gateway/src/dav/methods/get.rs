@@ -1,0 +1,95 @@
+//! GET and HEAD: an object's bytes as they were stored; a page for people on everything else.
+//! Called by the table of methods.
+
+use axum::body::Body;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED};
+use http::{HeaderValue, Response, StatusCode};
+use kontor_proto::collection::v1::{GetObjectsRequest, Object};
+
+use crate::dav::error::Failure;
+use crate::dav::path::{Kind, Location, Place};
+use crate::dav::properties::object;
+use crate::dav::{Call, contract_path, empty, preconditions};
+
+/// Answers GET; for HEAD without the body.
+pub async fn run(call: &Call<'_>, head: bool) -> Result<Response<Body>, Failure> {
+    let mut response = match call.place {
+        Place::Object(location, name) => get_object(call, location, name).await?,
+        Place::Collection(location) => {
+            let it = call.collection(location).await?;
+            let (what, program) = match location.kind {
+                Kind::Calendar => ("Calendar", "calendar"),
+                Kind::Book => ("Address book", "contacts"),
+            };
+            page(format!(
+                "{what} \"{}\" of {}: {} objects.\nGive this address to your {program} program.\n",
+                it.display_name, it.owner, it.object_count
+            ))
+        }
+        _ => page(
+            "Kontor's calendars and address books.\nGive the address of this server to your calendar or contacts program.\n"
+                .to_owned(),
+        ),
+    };
+    if head {
+        let length = http_body::Body::size_hint(response.body()).exact().unwrap_or(0);
+        *response.body_mut() = Body::empty();
+        // Not for a 304, which has no length of its own.
+        if response.status() == StatusCode::OK {
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+    }
+    Ok(response)
+}
+
+async fn get_object(call: &Call<'_>, location: &Location, name: &str) -> Result<Response<Body>, Failure> {
+    let conditions = preconditions::conditions(call.headers)?;
+    let message = GetObjectsRequest {
+        path: Some(contract_path(location)),
+        names: vec![name.to_owned()],
+        with_data: true,
+    };
+    let answer = call.dav.collections(location.kind).get_objects(call.request(message)).await;
+    let mut chunks = answer.map_err(|status| call.failure(&status))?.into_inner();
+    let chunk = chunks.message().await.map_err(|status| call.failure(&status))?;
+    let object = chunk.and_then(|chunk| chunk.objects.into_iter().next()).filter(|object| !object.missing);
+    let object = object.ok_or_else(Failure::not_found)?;
+    if preconditions::refused(&conditions, &object.etag, &object.schedule_tag) {
+        return Err(Failure::precondition_failed("the object has another ETag"));
+    }
+    let unchanged = preconditions::not_modified(&conditions, &object.etag);
+    let mut response = if unchanged {
+        empty(StatusCode::NOT_MODIFIED)
+    } else {
+        let mut response = Response::new(Body::from(object.data.clone()));
+        response.headers_mut().insert(CONTENT_TYPE, header(content_type(location.kind, &object))?);
+        response
+    };
+    let headers = response.headers_mut();
+    headers.insert(ETAG, header(format!("\"{}\"", object.etag))?);
+    headers.insert(LAST_MODIFIED, header(object::http_date(&object))?);
+    if !object.schedule_tag.is_empty() {
+        headers.insert("schedule-tag", header(format!("\"{}\"", object.schedule_tag))?);
+    }
+    Ok(response)
+}
+
+fn content_type(kind: Kind, object: &Object) -> String {
+    let plain = object::content_type(kind);
+    let is_word = object.component.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if kind == Kind::Calendar && is_word && !object.component.is_empty() {
+        return format!("{plain}; component={}", object.component);
+    }
+    plain.to_owned()
+}
+
+fn page(text: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+fn header(text: String) -> Result<HeaderValue, Failure> {
+    HeaderValue::try_from(text)
+        .map_err(|_| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "a value can't stand in a header"))
+}

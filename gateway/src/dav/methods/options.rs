@@ -1,0 +1,42 @@
+//! OPTIONS, and the redirect from the well-known addresses (RFC 6764). Both are answered without sign-in.
+//! Called by `Dav::anonymous`; the lists of methods are also used for 405.
+
+use axum::body::Body;
+use http::header::{ALLOW, CONTENT_LENGTH, LOCATION};
+use http::{HeaderValue, Response, StatusCode};
+
+use crate::dav::path::{Kind, Place};
+use crate::dav::{empty, path};
+
+/// What the server can do. Locks (class 2) belong to documents; scheduling is announced when it is there.
+const DAV: &str = "1, 3, access-control, calendar-access, addressbook, extended-mkcol";
+
+/// Answers OPTIONS on any path; one that leads nowhere gets the list of a folder.
+pub fn answer(path: &str) -> Response<Body> {
+    let place = Place::parse(path).unwrap_or(Place::Root);
+    let mut response = empty(StatusCode::OK);
+    let headers = response.headers_mut();
+    headers.insert("dav", HeaderValue::from_static(DAV));
+    headers.insert(ALLOW, HeaderValue::from_static(allow(&place)));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    response
+}
+
+/// Sends a client from a well-known address to the tree. Thunderbird repeats method and body after a 301.
+pub fn well_known() -> Response<Body> {
+    let mut response = empty(StatusCode::MOVED_PERMANENTLY);
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static(path::ROOT));
+    response
+}
+
+/// The methods of a place.
+pub fn allow(place: &Place) -> &'static str {
+    match place {
+        Place::Object(..) => "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH",
+        Place::Collection(location) if location.kind == Kind::Calendar => {
+            "OPTIONS, GET, HEAD, DELETE, PROPFIND, PROPPATCH, REPORT, MKCOL, MKCALENDAR"
+        }
+        Place::Collection(_) => "OPTIONS, GET, HEAD, DELETE, PROPFIND, PROPPATCH, REPORT, MKCOL",
+        _ => "OPTIONS, GET, HEAD, PROPFIND, PROPPATCH",
+    }
+}

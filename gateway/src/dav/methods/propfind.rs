@@ -1,0 +1,289 @@
+//! PROPFIND (RFC 4918 section 9.1): properties of a resource and of its members.
+//! Called by the table of methods.
+
+use axum::body::Body;
+use http::Response;
+use kontor_proto::collection::v1::{
+    Access, Collection, GetObjectsRequest, ListCollectionsRequest, ListObjectsRequest,
+};
+use kontor_proto::directory::v1::{GetUserRequest, ListUsersRequest, User};
+
+use crate::dav::error::{Condition, Failure};
+use crate::dav::headers::{self, Depth, Preferences};
+use crate::dav::path::{self, Kind, Location, Place};
+use crate::dav::properties::home::Home;
+use crate::dav::properties::object::{Setting, Template};
+use crate::dav::properties::propstat::{self, Ask};
+use crate::dav::properties::{Live, Wanted, collection, common, home, on, principal};
+use crate::dav::stream::{self, Listing};
+use crate::dav::xml::{Writer, request};
+use crate::dav::{Call, body, contract_path, limits};
+
+/// Answers PROPFIND.
+pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure> {
+    let depth = depth(call)?;
+    let preferences = headers::preferences(call.headers);
+    let body = body::xml(call.headers, body, limits::XML_BODY_BYTES).await?;
+    let wanted = request::propfind(&body).map_err(|error| Failure::of_xml(&error, Kind::Calendar))?;
+    let ask = Ask { wanted, minimal: preferences.minimal };
+    let find = Find { call, ask: &ask, preferences, members: depth == Depth::One };
+    match call.place {
+        Place::Root => find.root(),
+        Place::Principals => find.folders("Principals", &[(path::USERS, "Users")]),
+        Place::Users => find.users().await,
+        Place::Principal(user) => find.principal(user).await,
+        Place::Homes(kind) => find.homes(*kind).await,
+        Place::Home(kind, user) => find.home(*kind, user).await,
+        Place::Collection(location) => find.collection(location).await,
+        Place::Object(location, name) => find.object(location, name).await,
+    }
+}
+
+/// RFC 4918 takes an absent Depth for infinity, which is refused. Where that would reach few resources or none below,
+/// an absent one is taken for 0, because some clients leave it out while they look for the user's home.
+fn depth(call: &Call<'_>) -> Result<Depth, Failure> {
+    let has_members = !matches!(call.place, Place::Object(..) | Place::Principal(_));
+    match headers::depth(call.headers)? {
+        Some(Depth::Infinity) if has_members => Err(infinite()),
+        Some(Depth::Infinity) => Ok(Depth::Zero),
+        Some(depth) => Ok(depth),
+        None if matches!(call.place, Place::Home(..) | Place::Collection(_)) => Err(infinite()),
+        None => Ok(Depth::Zero),
+    }
+}
+
+fn infinite() -> Failure {
+    Failure::forbidden(Condition::PropfindFiniteDepth, "ask with Depth: 0 or Depth: 1")
+}
+
+/// One PROPFIND.
+struct Find<'a> {
+    call: &'a Call<'a>,
+    ask: &'a Ask,
+    preferences: Preferences,
+    members: bool,
+}
+
+impl Find<'_> {
+    fn root(&self) -> Result<Response<Body>, Failure> {
+        // A client that asked at "/" expects its own path back.
+        let href = if self.call.uri.path() == "/" { "/" } else { path::ROOT };
+        let mut out = stream::begin();
+        if !self.leaves_out_root() {
+            self.folder(&mut out, href, "Kontor");
+        }
+        if self.members {
+            self.folder(&mut out, "/dav/principals/", "Principals");
+            self.folder(&mut out, Kind::Calendar.homes(), "Calendars");
+            self.folder(&mut out, Kind::Book.homes(), "Address books");
+        }
+        Ok(stream::finished(out, self.preferences))
+    }
+
+    fn folders(
+        &self,
+        title: &'static str,
+        members: &[(&str, &'static str)],
+    ) -> Result<Response<Body>, Failure> {
+        let mut out = stream::begin();
+        if !self.leaves_out_root() {
+            self.folder(&mut out, &self.call.place.href(), title);
+        }
+        if self.members {
+            for (href, title) in members {
+                self.folder(&mut out, href, title);
+            }
+        }
+        Ok(stream::finished(out, self.preferences))
+    }
+
+    fn folder(&self, out: &mut Writer, href: &str, title: &'static str) {
+        propstat::response(out, href, self.ask, on::FOLDER, &[], |live, out| {
+            common::folder(live, title, self.call.user(), out)
+        });
+    }
+
+    async fn users(&self) -> Result<Response<Body>, Failure> {
+        let mut out = stream::begin();
+        if !self.leaves_out_root() {
+            self.folder(&mut out, path::USERS, "Users");
+        }
+        if !self.members {
+            return Ok(stream::finished(out, self.preferences));
+        }
+        let users = Users {
+            client: self.call.dav.users.clone(),
+            caller: self.call.caller.clone(),
+            ask: self.ask.clone(),
+            page_token: String::new(),
+        };
+        stream::answer(out, users, self.preferences, |status| self.call.failure(status)).await
+    }
+
+    async fn principal(&self, user: &str) -> Result<Response<Body>, Failure> {
+        // The caller exists, so the record is read only when something of it is asked for.
+        let record = if user != self.call.user() || principal::needs_record(&self.ask.wanted) {
+            let request = self.call.request(GetUserRequest { name: format!("users/{user}") });
+            let answer = self.call.dav.users.clone().get_user(request).await;
+            answer.map_err(|status| user_failure(&status, self.call))?.into_inner()
+        } else {
+            User::default()
+        };
+        let mut out = stream::begin();
+        write_user(&mut out, self.ask, user, &record, self.call.user());
+        Ok(stream::finished(out, self.preferences))
+    }
+
+    async fn homes(&self, kind: Kind) -> Result<Response<Body>, Failure> {
+        let title = if kind == Kind::Calendar { "Calendars" } else { "Address books" };
+        let mut out = stream::begin();
+        if !self.leaves_out_root() {
+            self.folder(&mut out, kind.homes(), title);
+        }
+        if self.members {
+            let user = self.call.user();
+            let collections =
+                if self.needs_home_tag() { self.list(kind, user).await? } else { Vec::new() };
+            self.write_home(&mut out, kind, user, &collections);
+        }
+        Ok(stream::finished(out, self.preferences))
+    }
+
+    async fn home(&self, kind: Kind, user: &str) -> Result<Response<Body>, Failure> {
+        // Another one's home may not exist, so it is looked up even when nothing of it is asked for.
+        let look = self.members || self.needs_home_tag() || user != self.call.user();
+        let collections = if look { self.list(kind, user).await? } else { Vec::new() };
+        let mut out = stream::begin();
+        if !self.leaves_out_root() {
+            self.write_home(&mut out, kind, user, &collections);
+        }
+        if self.members {
+            for it in &collections {
+                let location = Location::new(kind, user, &it.owner, &it.slug);
+                self.write_collection(&mut out, &location, it);
+            }
+        }
+        Ok(stream::finished(out, self.preferences))
+    }
+
+    async fn collection(&self, location: &Location) -> Result<Response<Body>, Failure> {
+        let it = self.call.collection(location).await?;
+        let mut out = stream::begin();
+        if !self.leaves_out_root() {
+            self.write_collection(&mut out, location, &it);
+        }
+        if !self.members {
+            return Ok(stream::finished(out, self.preferences));
+        }
+        let template = self.template(location, it.access());
+        let message = ListObjectsRequest { path: Some(contract_path(location)), with_data: false };
+        let mut client = self.call.dav.collections(location.kind);
+        let objects = client.list_objects(self.call.request(message)).await;
+        let objects = objects.map_err(|status| self.call.failure(&status))?.into_inner();
+        let source = Listing::new(objects, template);
+        stream::answer(out, source, self.preferences, |status| self.call.failure(status)).await
+    }
+
+    async fn object(&self, location: &Location, name: &str) -> Result<Response<Body>, Failure> {
+        let access = if self.ask.wanted.names(Live::CurrentUserPrivilegeSet) {
+            self.call.collection(location).await?.access()
+        } else {
+            Access::Read
+        };
+        let message = GetObjectsRequest {
+            path: Some(contract_path(location)),
+            names: vec![name.to_owned()],
+            with_data: false,
+        };
+        let mut client = self.call.dav.collections(location.kind);
+        let answer = client.get_objects(self.call.request(message)).await;
+        let mut chunks = answer.map_err(|status| self.call.failure(&status))?.into_inner();
+        let chunk = chunks.message().await.map_err(|status| self.call.failure(&status))?;
+        let object = chunk.and_then(|chunk| chunk.objects.into_iter().next());
+        let Some(object) = object.filter(|object| !object.missing) else {
+            return Err(Failure::not_found());
+        };
+        let mut out = stream::begin();
+        self.template(location, access).write(&object, &mut out);
+        Ok(stream::finished(out, self.preferences))
+    }
+
+    fn template(&self, location: &Location, access: Access) -> Template {
+        // PROPFIND never carries calendar-data or address-data (RFC 4791 section 9.6): they go to the 404 propstat.
+        let mut ask = self.ask.clone();
+        if let Wanted::These(list) = &mut ask.wanted {
+            for property in list {
+                if matches!(property, crate::dav::properties::Property::Live(live)
+                    if live.usage() == crate::dav::properties::Use::Data)
+                {
+                    *property = crate::dav::properties::Property::Other(property.name());
+                }
+            }
+        }
+        Template::new(&ask, Setting { location, access, caller: self.call.user(), subset: None })
+    }
+
+    async fn list(&self, kind: Kind, user: &str) -> Result<Vec<Collection>, Failure> {
+        let request = self.call.request(ListCollectionsRequest { owner: user.to_owned() });
+        let answer = self.call.dav.collections(kind).list_collections(request).await;
+        Ok(answer.map_err(|status| self.call.failure(&status))?.into_inner().collections)
+    }
+
+    fn needs_home_tag(&self) -> bool {
+        self.ask.wanted.names(Live::CollectionTag)
+    }
+
+    fn write_home(&self, out: &mut Writer, kind: Kind, user: &str, collections: &[Collection]) {
+        let home = Home { kind, user, collections: Some(collections) };
+        propstat::response(out, &path::home(kind, user), self.ask, on::HOME, &[], |live, out| {
+            home::write(live, &home, self.call.user(), out)
+        });
+    }
+
+    fn write_collection(&self, out: &mut Writer, location: &Location, it: &Collection) {
+        let kind = collection::kind_bit(location.kind);
+        propstat::response(out, &location.href(), self.ask, kind, &it.dead_properties, |live, out| {
+            collection::write(live, location.kind, it, self.call.user(), out)
+        });
+    }
+
+    fn leaves_out_root(&self) -> bool {
+        self.preferences.no_root && self.members
+    }
+}
+
+/// The members of `/dav/principals/users/`, a page at a time.
+struct Users {
+    client: kontor_proto::directory::v1::user_service_client::UserServiceClient<kontor_kit::link::Link>,
+    caller: kontor_kit::auth::Caller,
+    ask: Ask,
+    page_token: String,
+}
+
+impl stream::Source for Users {
+    async fn fill(&mut self, out: &mut Writer) -> Result<bool, tonic::Status> {
+        let message = ListUsersRequest {
+            page_size: 200,
+            page_token: std::mem::take(&mut self.page_token),
+            ..ListUsersRequest::default()
+        };
+        let page = self.client.list_users(self.caller.request(message)).await?.into_inner();
+        for record in &page.users {
+            let user = record.name.strip_prefix("users/").unwrap_or(&record.name);
+            write_user(out, &self.ask, user, record, &self.caller.user);
+        }
+        self.page_token = page.next_page_token;
+        Ok(!self.page_token.is_empty())
+    }
+}
+
+fn write_user(out: &mut Writer, ask: &Ask, user: &str, record: &User, caller: &str) {
+    propstat::response(out, &path::principal(user), ask, on::PRINCIPAL, &[], |live, out| {
+        principal::write(live, user, record, caller, out)
+    });
+}
+
+fn user_failure(status: &tonic::Status, call: &Call<'_>) -> Failure {
+    // A name that can't be a login name is nobody's.
+    if status.code() == tonic::Code::InvalidArgument { Failure::not_found() } else { call.failure(status) }
+}

@@ -1,0 +1,118 @@
+//! PROPPATCH (RFC 4918 section 9.2): all changes or none.
+//! Called by the table of methods; the propstats of a refusal are used by MKCOL too.
+
+use axum::body::Body;
+use http::{Response, StatusCode};
+use kontor_proto::collection::v1::UpdateCollectionRequest;
+use tonic::Code;
+
+use crate::dav::error::Failure;
+use crate::dav::headers::{self, Preferences};
+use crate::dav::path::{Kind, Place};
+use crate::dav::properties::propstat;
+use crate::dav::properties::settable::{Refusal, Update};
+use crate::dav::xml::request::{self, Change};
+use crate::dav::xml::{Space, Writer};
+use crate::dav::{Call, body, contract_path, empty, limits, stream};
+
+/// Answers PROPPATCH.
+pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure> {
+    let preferences = headers::preferences(call.headers);
+    let body = body::xml(call.headers, body, limits::XML_BODY_BYTES).await?;
+    let changes = request::proppatch(&body).map_err(|error| Failure::of_xml(&error, Kind::Calendar))?;
+    let Place::Collection(location) = call.place else {
+        let refused: Vec<_> = changes.iter().map(|_| Err(Refusal::Protected)).collect();
+        return Ok(multistatus(call, &changes, &refused, preferences));
+    };
+    let mut update = Update::default();
+    let outcomes: Vec<_> = changes.iter().map(|change| update.take(change, location.kind, false)).collect();
+    if outcomes.iter().any(Result::is_err) {
+        return Ok(multistatus(call, &changes, &outcomes, preferences));
+    }
+    let message = UpdateCollectionRequest {
+        path: Some(contract_path(location)),
+        collection: Some(update.collection),
+        fields: update.fields.iter().map(|field| (*field).to_owned()).collect(),
+        set_dead: update.set_dead,
+        remove_dead: update.remove_dead,
+    };
+    let answer = call.dav.collections(location.kind).update_collection(call.request(message)).await;
+    answer.map_err(|status| match status.code() {
+        Code::PermissionDenied => Failure::need_privilege(location.href(), "write-properties"),
+        _ => call.failure(&status),
+    })?;
+    if preferences.minimal {
+        let mut response = empty(StatusCode::OK);
+        preferences.acknowledge(response.headers_mut());
+        return Ok(response);
+    }
+    Ok(multistatus(call, &changes, &outcomes, preferences))
+}
+
+fn multistatus(
+    call: &Call<'_>,
+    changes: &[Change],
+    outcomes: &[Result<(), Refusal>],
+    preferences: Preferences,
+) -> Response<Body> {
+    let mut out = stream::begin();
+    out.raw("<D:response>");
+    out.href(&call.place.href());
+    propstats(&mut out, changes, outcomes);
+    out.raw("</D:response>\n");
+    stream::finished(out, preferences)
+}
+
+/// One propstat for each kind of outcome. When one change fails, the good ones get 424.
+pub fn propstats(out: &mut Writer, changes: &[Change], outcomes: &[Result<(), Refusal>]) {
+    let mut refusals: Vec<Refusal> = Vec::new();
+    for refusal in outcomes.iter().filter_map(|outcome| outcome.err()) {
+        if !refusals.contains(&refusal) {
+            refusals.push(refusal);
+        }
+    }
+    for refusal in &refusals {
+        let those = changes.iter().zip(outcomes).filter(|(_, outcome)| **outcome == Err(*refusal));
+        names(out, those.map(|(change, _)| change));
+        let (status, condition) = refusal.status();
+        out.raw(match status {
+            StatusCode::CONFLICT => "<D:status>HTTP/1.1 409 Conflict</D:status>",
+            _ => "<D:status>HTTP/1.1 403 Forbidden</D:status>",
+        });
+        if let Some(condition) = condition {
+            out.raw("<D:error>");
+            out.raw(condition);
+            out.raw("</D:error>");
+        }
+        out.raw("</D:propstat>");
+    }
+    if outcomes.iter().all(Result::is_err) {
+        return;
+    }
+    names(out, changes.iter().zip(outcomes).filter(|(_, outcome)| outcome.is_ok()).map(|(change, _)| change));
+    out.raw(if refusals.is_empty() {
+        "<D:status>HTTP/1.1 200 OK</D:status></D:propstat>"
+    } else {
+        "<D:status>HTTP/1.1 424 Failed Dependency</D:status></D:propstat>"
+    });
+}
+
+fn names<'a>(out: &mut Writer, changes: impl Iterator<Item = &'a Change>) {
+    out.raw("<D:propstat><D:prop>");
+    let mut written: Vec<&Change> = Vec::new();
+    for change in changes {
+        // A property that is set twice is named once.
+        if written.iter().any(|other| other.property == change.property) {
+            continue;
+        }
+        propstat::empty_element(out, &change.property);
+        written.push(change);
+    }
+    out.raw("</D:prop>");
+}
+
+/// True for `DAV:resourcetype`, which only a new collection may carry.
+pub fn is_resource_type(change: &Change) -> bool {
+    let name = change.property.name();
+    name.space == Space::Dav && name.local == "resourcetype"
+}

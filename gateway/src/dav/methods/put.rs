@@ -1,0 +1,82 @@
+//! PUT: creates or replaces an object. All conditions are checked by the service in the transaction that writes.
+//! Called by the table of methods.
+
+use axum::body::Body;
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use kontor_proto::collection::v1::PutObjectRequest;
+use tonic::Code;
+
+use crate::dav::error::{Condition, Failure};
+use crate::dav::methods::options;
+use crate::dav::path::{Kind, Place};
+use crate::dav::{Call, body, contract_path, empty, limits, preconditions};
+
+/// Answers PUT: 201 for a new object, 204 for a changed one.
+pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure> {
+    let Place::Object(location, name) = call.place else {
+        return Err(Failure::method_not_allowed(options::allow(call.place)));
+    };
+    if call.headers.contains_key(CONTENT_RANGE) {
+        return Err(Failure::bad_request("PUT takes whole objects, not ranges"));
+    }
+    check_media_type(call.headers, location.kind)?;
+    let conditions = preconditions::conditions(call.headers)?;
+    let too_large = || Failure::too_large(location.kind);
+    let data = body::read(call.headers, body, limits::OBJECT_BYTES, too_large).await?;
+    let message = PutObjectRequest {
+        path: Some(contract_path(location)),
+        name: name.clone(),
+        data,
+        conditions: Some(conditions),
+    };
+    let answer = call.dav.collections(location.kind).put_object(call.request(message)).await;
+    let answer = answer.map_err(|status| refused(call, &status))?.into_inner();
+    let mut response = empty(if answer.created { StatusCode::CREATED } else { StatusCode::NO_CONTENT });
+    let headers = response.headers_mut();
+    if answer.created {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    // Without an ETag the client reads the object again, which it must when the bytes were altered.
+    tag(headers, ETAG.as_str(), &answer.etag);
+    tag(headers, "schedule-tag", &answer.schedule_tag);
+    Ok(response)
+}
+
+fn refused(call: &Call<'_>, status: &tonic::Status) -> Failure {
+    let failure = call.failure(status);
+    match status.code() {
+        // There is no collection to put it into (RFC 4918 section 9.7.1).
+        Code::NotFound => failure.with_status(StatusCode::CONFLICT),
+        Code::PermissionDenied => Failure::need_privilege(call.place.href(), "write-content"),
+        _ => failure,
+    }
+}
+
+/// What is surely something else is refused; what is missing, plain or unknown is left to the parser.
+fn check_media_type(headers: &HeaderMap, kind: Kind) -> Result<(), Failure> {
+    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return Ok(()) };
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let fits = match essence.as_str() {
+        "" | "text/plain" | "application/octet-stream" | "application/x-www-form-urlencoded" => true,
+        "text/calendar" | "text/x-vcalendar" | "application/ics" => kind == Kind::Calendar,
+        "text/vcard" | "text/x-vcard" | "text/directory" => kind == Kind::Book,
+        _ => false,
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(Failure::condition(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Condition::SupportedData(kind),
+        format!("media type {essence} is not taken here"),
+    ))
+}
+
+fn tag(headers: &mut HeaderMap, name: &'static str, tag: &str) {
+    if !tag.is_empty()
+        && let Ok(value) = HeaderValue::try_from(format!("\"{tag}\""))
+    {
+        headers.insert(name, value);
+    }
+}

@@ -1,0 +1,145 @@
+//! CalDAV and CardDAV: the entry to the DAV tree, and which method goes where.
+//! Called by the edge with a signed-in caller; talks to the services through the collection contract.
+
+mod body;
+mod error;
+mod headers;
+pub mod limits;
+mod methods;
+pub mod path;
+pub mod preconditions;
+pub mod properties;
+mod reports;
+mod stream;
+pub mod xml;
+
+use axum::body::Body;
+use http::{HeaderMap, Method, Response, StatusCode};
+use kontor_kit::auth::Caller;
+use kontor_kit::link::Link;
+use kontor_proto::collection::v1::collection_service_client::CollectionServiceClient;
+use kontor_proto::collection::v1::{Collection, CollectionPath, GetCollectionRequest};
+use kontor_proto::directory::v1::user_service_client::UserServiceClient;
+
+pub use error::Failure;
+use path::{Kind, Location, Lost, Place};
+
+/// The DAV tree over the services behind it.
+#[derive(Clone)]
+pub struct Dav {
+    calendars: CollectionServiceClient<Link>,
+    books: CollectionServiceClient<Link>,
+    users: UserServiceClient<Link>,
+}
+
+impl Dav {
+    /// The tree over the calendar service (calendars) and the directory service (address books and users).
+    pub fn new(calendar: Link, directory: Link) -> Self {
+        let collections = |link| {
+            CollectionServiceClient::new(link)
+                .max_decoding_message_size(limits::MESSAGE_BYTES)
+                .max_encoding_message_size(limits::MESSAGE_BYTES)
+        };
+        Dav {
+            calendars: collections(calendar),
+            books: collections(directory.clone()),
+            users: UserServiceClient::new(directory),
+        }
+    }
+
+    /// Whether this request is DAV's: the tree itself, the two addresses that lead to it, and what clients try first.
+    pub fn takes(method: &Method, path: &str) -> bool {
+        match path {
+            "/" => *method == Method::OPTIONS || method.as_str() == "PROPFIND",
+            // GNOME recognises a DAV server by OPTIONS on this path.
+            "/remote.php/dav" | "/remote.php/dav/" => *method == Method::OPTIONS,
+            "/dav" => true,
+            _ => path.starts_with(path::ROOT) || is_well_known(path),
+        }
+    }
+
+    /// Answers what needs no sign-in: OPTIONS anywhere (Thunderbird asks without credentials), and the well-known addresses.
+    pub fn anonymous(&self, request: &http::request::Parts) -> Option<Response<Body>> {
+        let path = request.uri.path();
+        if request.method == Method::OPTIONS {
+            return Some(methods::options::answer(path));
+        }
+        is_well_known(path).then(methods::options::well_known)
+    }
+
+    /// Answers a request of a signed-in caller.
+    pub async fn handle(&self, caller: Caller, request: http::Request<Body>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        if let Some(answer) = self.anonymous(&parts) {
+            return answer;
+        }
+        let place = match Place::parse(parts.uri.path()) {
+            Ok(place) => place,
+            Err(Lost::Nowhere) => return Failure::not_found().into_response(),
+            Err(Lost::Malformed) => return Failure::bad_request("the path is not valid").into_response(),
+        };
+        let call = Call { dav: self, caller: &caller, place: &place, headers: &parts.headers, uri: &parts.uri };
+        methods::dispatch(&call, &parts.method, body).await.unwrap_or_else(Failure::into_response)
+    }
+
+    /// The service that keeps this kind of collections.
+    fn collections(&self, kind: Kind) -> CollectionServiceClient<Link> {
+        match kind {
+            Kind::Calendar => self.calendars.clone(),
+            Kind::Book => self.books.clone(),
+        }
+    }
+}
+
+fn is_well_known(path: &str) -> bool {
+    matches!(path.trim_end_matches('/'), "/.well-known/caldav" | "/.well-known/carddav")
+}
+
+/// One request on its way through the methods.
+struct Call<'a> {
+    dav: &'a Dav,
+    caller: &'a Caller,
+    place: &'a Place,
+    headers: &'a HeaderMap,
+    uri: &'a http::Uri,
+}
+
+impl Call<'_> {
+    /// Login name of the caller.
+    fn user(&self) -> &str {
+        &self.caller.user
+    }
+
+    /// A message to a service on the caller's behalf.
+    fn request<T>(&self, message: T) -> tonic::Request<T> {
+        self.caller.request(message)
+    }
+
+    /// Reads a collection with its properties.
+    async fn collection(&self, location: &Location) -> Result<Collection, Failure> {
+        let request = self.request(GetCollectionRequest { path: Some(contract_path(location)) });
+        let mut client = self.dav.collections(location.kind);
+        client
+            .get_collection(request)
+            .await
+            .map(tonic::Response::into_inner)
+            .map_err(|status| Failure::of_status(&status, location.kind, &location.href()))
+    }
+
+    /// Makes the failure for a service's answer about this place.
+    fn failure(&self, status: &tonic::Status) -> Failure {
+        Failure::of_status(status, self.place.kind().unwrap_or(Kind::Calendar), &self.place.href())
+    }
+}
+
+/// Names a collection in the contract.
+fn contract_path(location: &Location) -> CollectionPath {
+    CollectionPath { owner: location.owner.clone(), slug: location.slug.clone() }
+}
+
+/// An answer without a body.
+fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}

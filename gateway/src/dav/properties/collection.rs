@@ -1,0 +1,111 @@
+//! Properties of a calendar or an address book.
+//! Called by PROPFIND on a collection and on a home.
+
+use kontor_proto::collection::v1::{Access, Collection};
+
+use super::{Live, common, on};
+use crate::dav::limits;
+use crate::dav::path::{self, Kind};
+use crate::dav::xml::Writer;
+
+/// What comes before id and change number in a sync token. Opaque to clients, but it must be a URI (RFC 6578 section 3.3).
+const TOKEN: &str = "http://kontor/ns/sync/";
+
+/// Which kind of resource it is, for the table.
+pub fn kind_bit(kind: Kind) -> u8 {
+    match kind {
+        Kind::Calendar => on::CALENDAR,
+        Kind::Book => on::BOOK,
+    }
+}
+
+/// Writes a property.
+pub fn write(live: Live, kind: Kind, it: &Collection, caller: &str, out: &mut Writer) -> bool {
+    match live {
+        Live::ResourceType => out.raw(match kind {
+            Kind::Calendar => "<D:collection/><C:calendar/>",
+            Kind::Book => "<D:collection/><CR:addressbook/>",
+        }),
+        Live::DisplayName => out.text(if it.display_name.is_empty() { &it.slug } else { &it.display_name }),
+        Live::Owner => out.href(&path::principal(&it.owner)),
+        Live::CurrentUserPrivilegeSet => common::collection_privileges(it.access(), kind, out),
+        Live::SupportedReportSet => common::collection_reports(kind, out),
+        Live::SyncToken => sync_token(&it.id, it.sequence, out),
+        Live::CollectionTag => {
+            out.text(&it.id);
+            out.raw("-");
+            out.number(it.sequence);
+        }
+        Live::CalendarDescription | Live::BookDescription => return text(&it.description, out),
+        Live::CalendarTimeZone => return text(&it.time_zone, out),
+        Live::CalendarColor => return text(&it.color, out),
+        Live::CalendarOrder => out.number(it.order),
+        Live::Transparency => {
+            out.raw(if it.transparent { "<C:transparent/>" } else { "<C:opaque/>" });
+        }
+        Live::CalendarMaxSize | Live::BookMaxSize => out.number(limits::OBJECT_BYTES),
+        _ => return formats(live, it, out) || common::write(live, caller, out),
+    }
+    true
+}
+
+/// What objects may look like.
+fn formats(live: Live, it: &Collection, out: &mut Writer) -> bool {
+    match live {
+        Live::SupportedComponents => {
+            for component in &it.components {
+                out.raw("<C:comp name=\"");
+                out.text(component);
+                out.raw("\"/>");
+            }
+        }
+        Live::SupportedCalendarData => {
+            out.raw("<C:calendar-data content-type=\"text/calendar\" version=\"2.0\"/>");
+        }
+        Live::CalendarCollations => out.raw(
+            "<C:supported-collation>i;ascii-casemap</C:supported-collation>\
+             <C:supported-collation>i;octet</C:supported-collation>\
+             <C:supported-collation>i;unicode-casemap</C:supported-collation>",
+        ),
+        // A card is stored and served in the version in which it was written.
+        Live::SupportedAddressData => out.raw(
+            "<CR:address-data-type content-type=\"text/vcard\" version=\"3.0\"/>\
+             <CR:address-data-type content-type=\"text/vcard\" version=\"4.0\"/>",
+        ),
+        Live::BookCollations => out.raw(
+            "<CR:supported-collation>i;ascii-casemap</CR:supported-collation>\
+             <CR:supported-collation>i;octet</CR:supported-collation>\
+             <CR:supported-collation>i;unicode-casemap</CR:supported-collation>",
+        ),
+        _ => return false,
+    }
+    true
+}
+
+/// A text that is only there when it was set.
+fn text(value: &str, out: &mut Writer) -> bool {
+    out.text(value);
+    !value.is_empty()
+}
+
+/// Writes the sync token of a collection at a change number.
+pub fn sync_token(id: &str, sequence: i64, out: &mut Writer) {
+    out.raw(TOKEN);
+    out.text(id);
+    out.raw("/");
+    out.number(sequence);
+}
+
+/// Takes a sync token apart into collection id and change number; `None` when it is none of ours.
+pub fn parse_sync_token(token: &str) -> Option<(&str, i64)> {
+    let (id, sequence) = token.strip_prefix(TOKEN)?.split_once('/')?;
+    if id.is_empty() || !sequence.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some((id, sequence.parse().ok()?))
+}
+
+/// Whether the caller may change the collection itself.
+pub fn may_change(it: &Collection) -> bool {
+    it.access() == Access::Owner
+}

@@ -1,0 +1,78 @@
+//! Properties that every kind of resource has in the same way, and small pieces of markup.
+//! Called by the property files of each kind.
+
+use kontor_proto::collection::v1::Access;
+
+use super::Live;
+use crate::dav::path::{self, Kind};
+use crate::dav::xml::Writer;
+
+/// Writes what depends on the caller alone. False for a property that is not among these.
+pub fn write(live: Live, caller: &str, out: &mut Writer) -> bool {
+    match live {
+        Live::CurrentUserPrincipal => out.href(&path::principal(caller)),
+        Live::PrincipalCollectionSet => out.href(path::USERS),
+        _ => return false,
+    }
+    true
+}
+
+/// Properties of the folders above homes and principals: `/dav/`, `/dav/principals/users/`, `/dav/calendars/`.
+pub fn folder(live: Live, title: &'static str, caller: &str, out: &mut Writer) -> bool {
+    match live {
+        Live::ResourceType => out.raw("<D:collection/>"),
+        Live::DisplayName => out.raw(title),
+        Live::CurrentUserPrivilegeSet => privileges(&["read", "read-current-user-privilege-set"], out),
+        Live::SupportedReportSet => reports(&[], out),
+        _ => return write(live, caller, out),
+    }
+    true
+}
+
+/// Writes privileges of RFC 3744 by their local names.
+pub fn privileges(names: &[&'static str], out: &mut Writer) {
+    for name in names {
+        out.raw("<D:privilege><D:");
+        out.raw(name);
+        out.raw("/></D:privilege>");
+    }
+}
+
+/// What the caller may do with a collection. `write` is left out where properties can't be changed, because it would
+/// promise that; Thunderbird and Outlook look for `write-content`, `bind` and `unbind` then.
+pub fn collection_privileges(access: Access, kind: Kind, out: &mut Writer) {
+    privileges(&["read", "read-current-user-privilege-set"], out);
+    if kind == Kind::Calendar {
+        out.raw("<D:privilege><C:read-free-busy/></D:privilege>");
+    }
+    match access {
+        Access::Owner => privileges(&["write", "write-properties", "write-content", "bind", "unbind"], out),
+        Access::Write => privileges(&["write-content", "bind", "unbind"], out),
+        Access::Read | Access::Unspecified => {}
+    }
+}
+
+/// What the caller may do with an object.
+pub fn object_privileges(access: Access, out: &mut Writer) {
+    privileges(&["read", "read-current-user-privilege-set"], out);
+    if matches!(access, Access::Owner | Access::Write) {
+        privileges(&["write-content"], out);
+    }
+}
+
+/// Writes the reports that a resource answers, each as prefixed name.
+pub fn reports(names: &[&'static str], out: &mut Writer) {
+    for name in names {
+        out.raw("<D:supported-report><D:report><");
+        out.raw(name);
+        out.raw("/></D:report></D:supported-report>");
+    }
+}
+
+/// The reports of a collection.
+pub fn collection_reports(kind: Kind, out: &mut Writer) {
+    match kind {
+        Kind::Calendar => reports(&["C:calendar-query", "C:calendar-multiget", "D:sync-collection"], out),
+        Kind::Book => reports(&["CR:addressbook-query", "CR:addressbook-multiget", "D:sync-collection"], out),
+    }
+}

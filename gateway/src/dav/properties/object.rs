@@ -1,0 +1,168 @@
+//! Properties of events, tasks and cards, made once a request into a template into which each object's few values are copied.
+//! Called by PROPFIND and by the reports; this is the hot path of every listing.
+
+use kontor_proto::collection::v1::{Access, Object};
+
+use super::propstat::{self, Ask};
+use super::{Live, common, on};
+use crate::dav::path::{self, Kind, Location};
+use crate::dav::reports::partial;
+use crate::dav::xml::Writer;
+use crate::dav::xml::report::Subset;
+
+/// What differs from one object to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hole {
+    Etag,
+    Length,
+    Modified,
+    ScheduleTag,
+    Data,
+}
+
+/// Markup with holes.
+#[derive(Debug, Default)]
+struct Shape {
+    xml: Vec<u8>,
+    holes: Vec<(usize, Hole)>,
+}
+
+/// The response of any object of one collection, ready but for the holes.
+#[derive(Debug)]
+pub struct Template {
+    /// `<D:response><D:href>/dav/calendars/sales/work/`
+    begin: Vec<u8>,
+    plain: Shape,
+    /// For objects without a schedule-tag, when that was asked for.
+    untagged: Option<Shape>,
+    subset: Option<Subset>,
+    with_data: bool,
+}
+
+/// What a template is made from.
+pub struct Setting<'a> {
+    /// The collection's place.
+    pub location: &'a Location,
+    /// What the caller may do; needed for `current-user-privilege-set` only.
+    pub access: Access,
+    /// Login name of the caller.
+    pub caller: &'a str,
+    /// Part of the data; `None` is all of it.
+    pub subset: Option<Subset>,
+}
+
+impl Template {
+    /// Makes the template of an answer.
+    pub fn new(ask: &Ask, setting: Setting<'_>) -> Self {
+        let mut begin = Writer::new();
+        begin.raw("<D:response><D:href>");
+        begin.text(&setting.location.href());
+        let untagged = ask.wanted.names(Live::ScheduleTag).then(|| shape(ask, &setting, false));
+        let plain = shape(ask, &setting, true);
+        let with_data = plain.holes.iter().any(|(_, hole)| *hole == Hole::Data);
+        Template { begin: begin.into_bytes().to_vec(), plain, untagged, subset: setting.subset, with_data }
+    }
+
+    /// Whether bodies are needed.
+    pub fn with_data(&self) -> bool {
+        self.with_data
+    }
+
+    /// Writes the response of an object; of one that is gone, a 404.
+    pub fn write(&self, object: &Object, out: &mut Writer) {
+        out.ready(&self.begin);
+        path::encode_onto(&object.name, out);
+        if object.missing {
+            out.raw("</D:href><D:status>HTTP/1.1 404 Not Found</D:status></D:response>\n");
+            return;
+        }
+        let shape = match &self.untagged {
+            Some(untagged) if object.schedule_tag.is_empty() => untagged,
+            _ => &self.plain,
+        };
+        let mut done = 0;
+        for (at, hole) in &shape.holes {
+            out.ready(&shape.xml[done..*at]);
+            done = *at;
+            self.fill(*hole, object, out);
+        }
+        out.ready(&shape.xml[done..]);
+    }
+
+    fn fill(&self, hole: Hole, object: &Object, out: &mut Writer) {
+        match hole {
+            Hole::Etag => quoted(&object.etag, out),
+            Hole::ScheduleTag => quoted(&object.schedule_tag, out),
+            Hole::Length => out.number(object.size),
+            Hole::Modified => out.text(&http_date(object)),
+            Hole::Data => match &self.subset {
+                None => out.bytes(&object.data),
+                Some(subset) => out.bytes(&partial::select(&object.data, subset)),
+            },
+        }
+    }
+}
+
+fn shape(ask: &Ask, setting: &Setting<'_>, tagged: bool) -> Shape {
+    let kind = setting.location.kind;
+    let mut out = Writer::new();
+    let mut holes = Vec::new();
+    out.raw("</D:href>");
+    propstat::propstats(&mut out, ask, kind_bit(kind), &[], |live, out| {
+        let hole = match live {
+            Live::GetEtag => Hole::Etag,
+            Live::GetContentLength => Hole::Length,
+            Live::GetLastModified => Hole::Modified,
+            Live::ScheduleTag if tagged => Hole::ScheduleTag,
+            Live::CalendarData | Live::AddressData => Hole::Data,
+            _ => return fixed(live, setting, out),
+        };
+        holes.push((out.len(), hole));
+        true
+    });
+    out.raw("</D:response>\n");
+    Shape { xml: out.into_bytes().to_vec(), holes }
+}
+
+/// The properties that all objects of a collection share.
+fn fixed(live: Live, setting: &Setting<'_>, out: &mut Writer) -> bool {
+    match live {
+        Live::ResourceType => {}
+        Live::GetContentType => out.raw(content_type(setting.location.kind)),
+        Live::Owner => out.href(&path::principal(&setting.location.owner)),
+        Live::CurrentUserPrivilegeSet => common::object_privileges(setting.access, out),
+        Live::SupportedReportSet => common::reports(&[], out),
+        _ => return common::write(live, setting.caller, out),
+    }
+    true
+}
+
+/// Media type of a collection's objects. Thunderbird compares the beginning with `text/calendar`.
+pub fn content_type(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Calendar => "text/calendar; charset=utf-8",
+        Kind::Book => "text/vcard; charset=utf-8",
+    }
+}
+
+/// Last change as HTTP writes dates.
+pub fn http_date(object: &Object) -> String {
+    let seconds = object.update_time.as_ref().map_or(0, |time| time.seconds);
+    let moment = jiff::Timestamp::from_second(seconds).unwrap_or_default();
+    jiff::fmt::rfc2822::DateTimePrinter::new()
+        .timestamp_to_rfc9110_string(&moment)
+        .unwrap_or_else(|_| "Thu, 01 Jan 1970 00:00:00 GMT".to_owned())
+}
+
+fn kind_bit(kind: Kind) -> u8 {
+    match kind {
+        Kind::Calendar => on::EVENT,
+        Kind::Book => on::CARD,
+    }
+}
+
+fn quoted(tag: &str, out: &mut Writer) {
+    out.raw("\"");
+    out.text(tag);
+    out.raw("\"");
+}

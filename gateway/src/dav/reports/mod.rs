@@ -1,0 +1,65 @@
+//! One file per report, and what they share.
+//! Called by REPORT.
+
+pub mod addressbook_query;
+pub mod calendar_query;
+pub mod multiget;
+pub mod partial;
+pub mod sync_collection;
+
+use axum::body::Body;
+use http::Response;
+use kontor_proto::collection::v1::{Access, QueryObjectsRequest};
+
+use super::Call;
+use super::error::Failure;
+use super::headers::Preferences;
+use super::path::Location;
+use super::properties::Live;
+use super::properties::object::{Setting, Template};
+use super::properties::propstat::Ask;
+use super::stream::{self, Listing};
+use super::xml::report::Subset;
+
+/// A report on its way.
+pub struct Run<'a> {
+    pub(super) call: &'a Call<'a>,
+    pub(super) location: &'a Location,
+    pub(super) ask: Ask,
+    pub(super) subset: Option<Subset>,
+    pub(super) preferences: Preferences,
+}
+
+impl Run<'_> {
+    /// The template of the objects' responses. The collection is read only when the privileges were asked for.
+    async fn template(&mut self) -> Result<Template, Failure> {
+        let access = if self.ask.wanted.names(Live::CurrentUserPrivilegeSet) {
+            self.call.collection(self.location).await?.access()
+        } else {
+            Access::Read
+        };
+        let setting = Setting {
+            location: self.location,
+            access,
+            caller: self.call.user(),
+            subset: self.subset.take(),
+        };
+        Ok(Template::new(&self.ask, setting))
+    }
+
+    /// Runs a query and streams what it finds. One object more than the limit is asked for, to know whether there are more.
+    async fn query(
+        mut self,
+        mut message: QueryObjectsRequest,
+        limit: i64,
+    ) -> Result<Response<Body>, Failure> {
+        let template = self.template().await?;
+        message.with_data = template.with_data();
+        message.limit = if limit > 0 { limit + 1 } else { 0 };
+        let mut client = self.call.dav.collections(self.location.kind);
+        let objects = client.query_objects(self.call.request(message)).await;
+        let objects = objects.map_err(|status| self.call.failure(&status))?.into_inner();
+        let source = Listing::limited(objects, template, limit, self.location.href());
+        stream::answer(stream::begin(), source, self.preferences, |status| self.call.failure(status)).await
+    }
+}

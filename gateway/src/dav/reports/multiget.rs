@@ -1,0 +1,75 @@
+//! CALDAV:calendar-multiget and CARDDAV:addressbook-multiget: the named objects, in the order asked, each with its own status.
+//! Called by REPORT.
+
+use std::collections::VecDeque;
+
+use axum::body::Body;
+use http::Response;
+use kontor_proto::collection::v1::{GetObjectsRequest, Object, ObjectChunk};
+use tonic::{Status, Streaming};
+
+use super::Run;
+use crate::dav::error::Failure;
+use crate::dav::path::Place;
+use crate::dav::properties::object::Template;
+use crate::dav::properties::propstat;
+use crate::dav::stream::{self, Source};
+use crate::dav::xml::Writer;
+use crate::dav::{contract_path, limits};
+
+/// Answers with one response for each href. One that leads out of this collection is a 404.
+pub async fn run(mut run: Run<'_>, hrefs: Vec<String>) -> Result<Response<Body>, Failure> {
+    let template = run.template().await?;
+    let mut names = Vec::with_capacity(hrefs.len());
+    let mut foreign = VecDeque::new();
+    for href in hrefs {
+        match Place::of_href(&href) {
+            Ok(Place::Object(location, name)) if location == *run.location => names.push(name),
+            _ => foreign.push_back((names.len(), href)),
+        }
+    }
+    let asked = names.len();
+    let message =
+        GetObjectsRequest { path: Some(contract_path(run.location)), names, with_data: template.with_data() };
+    let mut client = run.call.dav.collections(run.location.kind);
+    let answer = client.get_objects(run.call.request(message)).await;
+    let stream = answer.map_err(|status| run.call.failure(&status))?.into_inner();
+    let source = Named { stream, chunk: Vec::new().into_iter(), template, foreign, written: 0, asked };
+    stream::answer(stream::begin(), source, run.preferences, |status| run.call.failure(status)).await
+}
+
+/// The objects as they come, with the foreign hrefs put in where they stood.
+struct Named {
+    stream: Streaming<ObjectChunk>,
+    chunk: std::vec::IntoIter<Object>,
+    template: Template,
+    /// How many objects come before, and the href as the client wrote it.
+    foreign: VecDeque<(usize, String)>,
+    written: usize,
+    asked: usize,
+}
+
+impl Source for Named {
+    async fn fill(&mut self, out: &mut Writer) -> Result<bool, Status> {
+        loop {
+            while let Some((_, href)) = self.foreign.pop_front_if(|(before, _)| *before <= self.written) {
+                propstat::missing(out, &href);
+            }
+            if out.len() >= limits::ANSWER_CHUNK_BYTES {
+                return Ok(true);
+            }
+            if let Some(object) = self.chunk.next() {
+                self.template.write(&object, out);
+                self.written += 1;
+                continue;
+            }
+            match self.stream.message().await? {
+                Some(chunk) => self.chunk = chunk.objects.into_iter(),
+                None if self.written < self.asked => {
+                    return Err(Status::internal("the objects broke off before the last one asked for"));
+                }
+                None => return Ok(false),
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! DAV:sync-collection (RFC 6578): what changed since a token, and the token for the next time.
+//! Called by REPORT on a calendar or an address book.
+
+use axum::body::Body;
+use http::Response;
+use kontor_proto::collection::v1::{Object, SyncChunk, SyncObjectsRequest};
+use tonic::{Status, Streaming};
+
+use super::Run;
+use crate::dav::error::{Condition, Failure};
+use crate::dav::properties::collection::{parse_sync_token, sync_token};
+use crate::dav::properties::object::Template;
+use crate::dav::stream::{self, Source};
+use crate::dav::xml::Writer;
+use crate::dav::{contract_path, limits};
+
+/// Answers with the changes since `token`, or with everything when it is empty; at most `limit` unless 0.
+pub async fn run(
+    mut run: Run<'_>,
+    token: &str,
+    infinite: bool,
+    limit: i64,
+) -> Result<Response<Body>, Failure> {
+    if infinite {
+        let message = "a collection here has no collections inside: use sync-level 1";
+        return Err(Failure::forbidden(Condition::SyncTraversalSupported, message));
+    }
+    let (collection_id, since) = match token {
+        "" => ("", -1),
+        token => parse_sync_token(token).ok_or_else(|| {
+            Failure::forbidden(Condition::ValidSyncToken, "the sync token is not one of this server's")
+        })?,
+    };
+    let template = run.template().await?;
+    let message = SyncObjectsRequest {
+        path: Some(contract_path(run.location)),
+        since,
+        collection_id: collection_id.to_owned(),
+        limit,
+        with_data: template.with_data(),
+    };
+    let answer = run.call.dav.collections(run.location.kind).sync_objects(run.call.request(message)).await;
+    let stream = answer.map_err(|status| run.call.failure(&status))?.into_inner();
+    let source =
+        Changes { stream, chunk: Vec::new().into_iter(), last: None, template, href: run.location.href() };
+    stream::answer(stream::begin(), source, run.preferences, |status| run.call.failure(status)).await
+}
+
+/// The changes as they come; the token stands behind the last.
+struct Changes {
+    stream: Streaming<SyncChunk>,
+    chunk: std::vec::IntoIter<Object>,
+    last: Option<SyncChunk>,
+    template: Template,
+    href: String,
+}
+
+impl Source for Changes {
+    async fn fill(&mut self, out: &mut Writer) -> Result<bool, Status> {
+        loop {
+            for object in self.chunk.by_ref() {
+                self.template.write(&object, out);
+                if out.len() >= limits::ANSWER_CHUNK_BYTES {
+                    return Ok(true);
+                }
+            }
+            if let Some(last) = self.last.take() {
+                if last.truncated {
+                    stream::over_limit(out, &self.href);
+                }
+                out.raw("<D:sync-token>");
+                sync_token(&last.collection_id, last.sequence, out);
+                out.raw("</D:sync-token>\n");
+                return Ok(false);
+            }
+            let Some(mut chunk) = self.stream.message().await? else {
+                // Without its last chunk there is no token, and an answer without a token is none.
+                return Err(Status::internal("the changes broke off before their last chunk"));
+            };
+            self.chunk = std::mem::take(&mut chunk.objects).into_iter();
+            if chunk.last {
+                self.last = Some(chunk);
+            }
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The bodies of REPORT as types.
+//! Called by the reports; filters are read next door.
+
+use kontor_proto::collection::v1 as rpc;
+
+use super::filter;
+use super::reader::{Element, Error, Reader, clip, malformed};
+use super::request::WantedReader;
+use super::{Name, Space};
+use crate::dav::limits;
+use crate::dav::properties::Wanted;
+
+/// A report that a client asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// Which one, with what it needs.
+    pub kind: Kind,
+    /// Properties of each object in the answer.
+    pub wanted: Wanted,
+    /// How the objects' data should come; `None` when it was not asked for.
+    pub data: Option<DataRequest>,
+}
+
+/// The reports.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// CALDAV:calendar-query (RFC 4791 section 7.8).
+    CalendarQuery {
+        /// Its filter.
+        filter: rpc::ComponentFilter,
+        /// VTIMEZONE text or IANA name; empty when absent.
+        time_zone: String,
+        /// At most so many objects (from DAV:limit); 0 means all.
+        limit: i64,
+    },
+    /// CALDAV:calendar-multiget (section 7.9): hrefs as written.
+    CalendarMultiget(Vec<String>),
+    /// CARDDAV:addressbook-query (RFC 6352 section 8.6).
+    BookQuery {
+        /// Its filter.
+        filter: rpc::CardFilter,
+        /// At most so many cards; 0 means all.
+        limit: i64,
+    },
+    /// CARDDAV:addressbook-multiget (section 8.7): hrefs as written.
+    BookMultiget(Vec<String>),
+    /// DAV:sync-collection (RFC 6578).
+    SyncCollection {
+        /// The client's token; empty for a first sync.
+        token: String,
+        /// sync-level "infinite".
+        infinite: bool,
+        /// At most so many changes; 0 means all.
+        limit: i64,
+    },
+    /// Any other.
+    Other(Name),
+}
+
+/// What calendar-data or address-data asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DataRequest {
+    /// Media type; empty means the usual one.
+    pub content_type: String,
+    /// Version: "2.0", "3.0", "4.0"; empty means any.
+    pub version: String,
+    /// Only these components and properties; `None` means everything.
+    pub subset: Option<Subset>,
+    /// `expand`, `limit-recurrence-set` or `limit-freebusy-set`: what the client asked for by name.
+    pub transform: Option<&'static str>,
+}
+
+/// A part of an object: one component with what is wanted of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subset {
+    /// Component in capitals: "VCALENDAR", "VCARD".
+    pub name: String,
+    /// Every property.
+    pub all_properties: bool,
+    /// These properties; the flag says that only the name is wanted (`novalue`).
+    pub properties: Vec<(String, bool)>,
+    /// Every component inside.
+    pub all_components: bool,
+    /// These components.
+    pub components: Vec<Subset>,
+}
+
+/// Reads a REPORT body.
+pub fn report(body: &[u8]) -> Result<Report, Error> {
+    let mut reader = Reader::new(body)?;
+    let root = reader.root()?;
+    let parsed = match (&root.space, root.local()) {
+        (Space::CalDav, "calendar-query") => calendar_query(&mut reader)?,
+        (Space::CalDav, "calendar-multiget") => multiget(&mut reader, Kind::CalendarMultiget)?,
+        (Space::CardDav, "addressbook-query") => book_query(&mut reader)?,
+        (Space::CardDav, "addressbook-multiget") => multiget(&mut reader, Kind::BookMultiget)?,
+        (Space::Dav, "sync-collection") => sync_collection(&mut reader)?,
+        _ => {
+            let name = root.name();
+            reader.skip()?;
+            Report { kind: Kind::Other(name), wanted: Wanted::These(Vec::new()), data: None }
+        }
+    };
+    reader.finish()?;
+    Ok(parsed)
+}
+
+fn calendar_query(reader: &mut Reader<'_>) -> Result<Report, Error> {
+    let mut common = WantedReader::default();
+    let mut filter = None;
+    let mut time_zone = String::new();
+    let mut limit = 0;
+    while let Some(child) = reader.child()? {
+        if common.take(reader, &child)? {
+            continue;
+        }
+        match (&child.space, child.local()) {
+            (Space::CalDav, "filter") => filter = Some(filter::calendar(reader)?),
+            (Space::CalDav, "timezone" | "timezone-id") => time_zone = reader.text()?.trim().to_owned(),
+            (Space::Dav, "limit") => limit = nresults(reader)?,
+            _ => reader.skip()?,
+        }
+    }
+    let filter = filter.ok_or_else(|| Error::Filter("calendar-query has no filter".to_owned()))?;
+    finish(common, Kind::CalendarQuery { filter, time_zone, limit })
+}
+
+fn book_query(reader: &mut Reader<'_>) -> Result<Report, Error> {
+    let mut common = WantedReader::default();
+    let mut filter = rpc::CardFilter::default();
+    let mut limit = 0;
+    while let Some(child) = reader.child()? {
+        if common.take(reader, &child)? {
+            continue;
+        }
+        match (&child.space, child.local()) {
+            // The schema demands a filter; clients that want all cards leave it out or empty, and mean "all".
+            (Space::CardDav, "filter") => filter = filter::book(reader, &child)?,
+            (Space::CardDav, "limit") => limit = nresults(reader)?,
+            _ => reader.skip()?,
+        }
+    }
+    finish(common, Kind::BookQuery { filter, limit })
+}
+
+fn multiget(reader: &mut Reader<'_>, kind: fn(Vec<String>) -> Kind) -> Result<Report, Error> {
+    let mut common = WantedReader::default();
+    let mut hrefs = Vec::new();
+    while let Some(child) = reader.child()? {
+        if common.take(reader, &child)? {
+            continue;
+        }
+        if child.is(&Space::Dav, "href") {
+            if hrefs.len() == limits::MULTIGET_NAMES {
+                return Err(Error::Limit("hrefs"));
+            }
+            hrefs.push(reader.text()?.trim().to_owned());
+        } else {
+            reader.skip()?;
+        }
+    }
+    finish(common, kind(hrefs))
+}
+
+fn sync_collection(reader: &mut Reader<'_>) -> Result<Report, Error> {
+    let mut common = WantedReader::default();
+    let (mut token, mut infinite, mut limit) = (String::new(), false, 0);
+    while let Some(child) = reader.child()? {
+        if common.take(reader, &child)? {
+            continue;
+        }
+        match (&child.space, child.local()) {
+            (Space::Dav, "sync-token") => token = reader.text()?.trim().to_owned(),
+            (Space::Dav, "sync-level") => {
+                infinite = match reader.text()?.trim() {
+                    "1" | "" => false,
+                    "infinite" | "infinity" => true,
+                    other => return Err(malformed(format!("sync-level {} is unknown", clip(other)))),
+                }
+            }
+            (Space::Dav, "limit") => limit = nresults(reader)?,
+            _ => reader.skip()?,
+        }
+    }
+    finish(common, Kind::SyncCollection { token, infinite, limit })
+}
+
+fn finish(mut common: WantedReader, kind: Kind) -> Result<Report, Error> {
+    let wanted = common.finish()?.unwrap_or(Wanted::These(Vec::new()));
+    Ok(Report { kind, wanted, data: common.data })
+}
+
+fn nresults(reader: &mut Reader<'_>) -> Result<i64, Error> {
+    let mut limit = 0;
+    while let Some(child) = reader.child()? {
+        if child.local() != "nresults" {
+            reader.skip()?;
+            continue;
+        }
+        let text = reader.text()?;
+        limit = match text.trim().parse::<u32>() {
+            Ok(number) if number > 0 => i64::from(number),
+            _ => return Err(malformed(format!("nresults {} is not a positive number", clip(text.trim())))),
+        };
+    }
+    Ok(limit)
+}
+
+/// Reads calendar-data or address-data inside `prop`.
+pub(super) fn data_request(reader: &mut Reader<'_>, element: &Element<'_>) -> Result<DataRequest, Error> {
+    let mut request = DataRequest {
+        content_type: element.attribute("content-type")?.unwrap_or_default(),
+        version: element.attribute("version")?.unwrap_or_default(),
+        ..DataRequest::default()
+    };
+    // address-data lists its properties directly, calendar-data inside comp.
+    let mut card = Subset {
+        name: "VCARD".to_owned(),
+        all_properties: false,
+        properties: Vec::new(),
+        all_components: true,
+        components: Vec::new(),
+    };
+    while let Some(child) = reader.child()? {
+        match (&child.space, child.local()) {
+            (Space::CalDav, "comp") => request.subset = Some(subset(reader, &child, 0)?),
+            (Space::CalDav, "expand") => request.transform = Some("expand"),
+            (Space::CalDav, "limit-recurrence-set") => request.transform = Some("limit-recurrence-set"),
+            (Space::CalDav, "limit-freebusy-set") => request.transform = Some("limit-freebusy-set"),
+            (Space::CardDav, "prop") => add_property(&mut card, &child)?,
+            _ => {}
+        }
+        if !child.is(&Space::CalDav, "comp") {
+            reader.skip()?;
+        }
+    }
+    if !card.properties.is_empty() {
+        request.subset = Some(card);
+    }
+    Ok(request)
+}
+
+fn subset(reader: &mut Reader<'_>, element: &Element<'_>, depth: usize) -> Result<Subset, Error> {
+    if depth > limits::FILTER_DEPTH {
+        return Err(Error::Limit("depth of comp"));
+    }
+    let mut part = Subset {
+        name: element.required("name")?.to_ascii_uppercase(),
+        all_properties: false,
+        properties: Vec::new(),
+        all_components: false,
+        components: Vec::new(),
+    };
+    let mut whole = true;
+    while let Some(child) = reader.child()? {
+        whole = false;
+        match (&child.space, child.local()) {
+            (Space::CalDav, "comp") => {
+                if part.components.len() == limits::FILTER_CONDITIONS {
+                    return Err(Error::Limit("comp"));
+                }
+                part.components.push(subset(reader, &child, depth + 1)?);
+                continue;
+            }
+            (Space::CalDav, "prop") => add_property(&mut part, &child)?,
+            (Space::CalDav, "allprop") => part.all_properties = true,
+            (Space::CalDav, "allcomp") => part.all_components = true,
+            _ => {}
+        }
+        reader.skip()?;
+    }
+    // RFC 4791 section 7.8.1 shows an empty comp standing for all of it.
+    if whole {
+        part.all_properties = true;
+        part.all_components = true;
+    }
+    Ok(part)
+}
+
+fn add_property(part: &mut Subset, element: &Element<'_>) -> Result<(), Error> {
+    if part.properties.len() == limits::PROPERTIES {
+        return Err(Error::Limit("prop"));
+    }
+    let no_value = element.attribute("novalue")?.is_some_and(|value| value == "yes");
+    part.properties.push((element.required("name")?.to_ascii_uppercase(), no_value));
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! gRPC at the edge: a method's package names its service; reflection and health are answered here.
+//! Called by `Gateway::answer`.
+
+use std::collections::HashMap;
+
+use axum::body::Body;
+use http::{Request, Response};
+use kontor_kit::auth::Caller;
+use kontor_kit::link::{Link, SERVICE_HEADER, forward};
+use kontor_kit::{Error, Result};
+use tonic::Status;
+use tonic::service::Routes;
+
+use super::Links;
+
+/// Services that are spoken between processes only.
+const INSIDE_ONLY: [&str; 2] = ["kontor.collection.v1.CollectionService", "kontor.directory.v1.CredentialService"];
+
+/// Services that reflection shows, those that a process of the installation may run.
+const OUTSIDE: [(&str, &[&str]); 4] = [
+    ("directory", &["UserService", "TeamService", "PartnerService", "ContactService", "ChangeService"]),
+    ("pipeline", &["LeadService", "OpportunityService", "PipelineService", "ChangeService"]),
+    ("calendar", &["CalendarService", "EventService", "TaskService", "ChangeService"]),
+    ("telephony", &["ConnectorService", "CallService", "IngestService", "ChangeService"]),
+];
+
+pub(super) struct Router {
+    services: HashMap<&'static str, Link>,
+    own: Link,
+}
+
+impl Router {
+    pub(super) fn new(services: Links) -> Result<Router> {
+        let mut names = Vec::new();
+        for (service, members) in OUTSIDE {
+            if services.contains_key(service) {
+                names.extend(members.iter().map(|member| format!("kontor.{service}.v1.{member}")));
+            }
+        }
+        Ok(Router { services, own: Link::local(own_routes(&names)?) })
+    }
+
+    /// Names of the services behind this edge.
+    pub(super) fn services(&self) -> impl Iterator<Item = (&'static str, Link)> {
+        self.services.iter().map(|(name, link)| (*name, link.clone()))
+    }
+
+    /// Passes the request on. `inside` is true for other processes of the installation.
+    pub(super) async fn answer(&self, request: Request<Body>, inside: bool) -> Response<Body> {
+        let path = request.uri().path();
+        let name = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+        if name.starts_with("grpc.") {
+            return pass(self.own.clone(), request).await;
+        }
+        let service = name.strip_prefix("kontor.").and_then(|rest| rest.split('.').next()).unwrap_or_default();
+        // Collections are kept by two services under one name, so the asking process says which it means.
+        let service = match request.headers().get(SERVICE_HEADER) {
+            Some(wanted) if inside => wanted.to_str().unwrap_or_default(),
+            _ => service,
+        };
+        let hidden = INSIDE_ONLY.contains(&name) && !inside;
+        match self.services.get(service).filter(|_| !hidden) {
+            None => refuse(Status::unimplemented(format!("there is no method {path}"))),
+            Some(_) if request.extensions().get::<Caller>().is_none() => refuse(
+                Error::unauthenticated("sign in first: send `authorization: Bearer TOKEN` or `authorization: Basic ...`")
+                    .into(),
+            ),
+            Some(link) => pass(link.clone(), request).await,
+        }
+    }
+}
+
+async fn pass(link: Link, request: Request<Body>) -> Response<Body> {
+    match forward(link, request).await {
+        Ok(response) => response.map(Body::new),
+        Err(cause) => {
+            tracing::warn!(cause = %cause, "a service can't be reached");
+            refuse(Status::unavailable("the service can't be reached: try again"))
+        }
+    }
+}
+
+/// A gRPC answer that is only a status.
+pub(super) fn refuse(status: Status) -> Response<Body> {
+    status.into_http::<tonic::body::Body>().map(Body::new)
+}
+
+fn own_routes(names: &[String]) -> Result<Routes> {
+    let build = |builder: tonic_reflection::server::Builder<'static>| {
+        let with_health = builder
+            .register_encoded_file_descriptor_set(kontor_proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .with_service_name("grpc.health.v1.Health");
+        names.iter().fold(with_health, |builder, name| builder.with_service_name(name.clone()))
+    };
+    let v1 = build(tonic_reflection::server::Builder::configure()).build_v1().map_err(Error::internal)?;
+    let alpha = build(tonic_reflection::server::Builder::configure()).build_v1alpha().map_err(Error::internal)?;
+    let (health, service) = tonic_health::server::health_reporter();
+    let names = names.to_vec();
+    tokio::spawn(async move {
+        for name in names {
+            health.set_service_status(name, tonic_health::ServingStatus::Serving).await;
+        }
+    });
+    Ok(Routes::new(v1).add_service(alpha).add_service(service).prepare())
+}

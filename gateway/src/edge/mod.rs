@@ -1,0 +1,182 @@
+//! One request at the edge: who asks, what is asked, and which room answers it.
+//! Called by the accept loop in `serve.rs`.
+
+mod grpc;
+mod operation;
+mod serve;
+mod sign_in;
+mod webhook;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use http::{Request, Response, StatusCode};
+use kontor_kit::auth::{CALLER_HEADER, Caller};
+use kontor_kit::context::Context;
+use kontor_kit::link::Link;
+
+pub use serve::serve;
+
+use crate::dav::Dav;
+use sign_in::SignIn;
+
+/// The services that this process can reach, by name.
+pub type Links = HashMap<&'static str, Link>;
+
+/// Renders the metrics of this process as Prometheus text.
+pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// The edge of one installation. Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway(Arc<Inner>);
+
+struct Inner {
+    context: Context,
+    grpc: grpc::Router,
+    outside: Option<Outside>,
+    metrics: RenderMetrics,
+}
+
+/// What only a process with the gateway offers: sign-in from outside, DAV, webhooks.
+struct Outside {
+    sign_in: SignIn,
+    dav: Dav,
+    telephony: Option<Link>,
+}
+
+impl Gateway {
+    /// The edge over `links`. With `outside`, people and programs sign in here, and DAV and webhooks are offered;
+    /// without it only other processes of the installation are served, by the cluster key.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT when `outside` is asked for and directory or calendar can't be reached.
+    pub fn new(context: &Context, links: Links, outside: bool, metrics: RenderMetrics) -> kontor_kit::Result<Gateway> {
+        let find = |name: &'static str| {
+            links.get(name).cloned().ok_or_else(|| {
+                kontor_kit::Error::invalid("services", format!("the gateway needs {name}: run it here or give its address"))
+            })
+        };
+        let outside = if outside {
+            Some(Outside {
+                sign_in: SignIn::new(find("directory")?),
+                dav: Dav::new(find("calendar")?, find("directory")?),
+                telephony: links.get("telephony").cloned(),
+            })
+        } else {
+            None
+        };
+        let grpc = grpc::Router::new(links)?;
+        Ok(Gateway(Arc::new(Inner { context: context.clone(), grpc, outside, metrics })))
+    }
+
+    /// Answers one request.
+    pub async fn answer(&self, mut request: Request<Body>, peer: IpAddr) -> Response<Body> {
+        let started = Instant::now();
+        let caller = self.take_signed_caller(&mut request);
+        let kind = kind_of(&request);
+        let response = match kind {
+            Kind::Grpc => self.grpc(request, caller, peer).await,
+            Kind::Operation => operation::answer(&self.0, request.uri().path()).await,
+            Kind::Webhook => self.webhook(request, peer).await,
+            Kind::Dav => self.dav(request, peer).await,
+            Kind::Nothing => plain(StatusCode::NOT_FOUND, "there is nothing here\n"),
+        };
+        metrics::counter!("kontor_http_total", "kind" => kind.name(), "status" => response.status().as_u16().to_string())
+            .increment(1);
+        metrics::histogram!("kontor_http_seconds", "kind" => kind.name()).record(started.elapsed().as_secs_f64());
+        response
+    }
+
+    /// Another process of this installation says who calls. A header that it did not sign is dropped.
+    fn take_signed_caller(&self, request: &mut Request<Body>) -> Option<Caller> {
+        let header = request.headers_mut().remove(CALLER_HEADER)?;
+        let key = self.0.context.cluster_key.as_ref()?;
+        key.verify(header.to_str().ok()?, self.0.context.clock.now())
+    }
+
+    async fn grpc(&self, mut request: Request<Body>, signed: Option<Caller>, peer: IpAddr) -> Response<Body> {
+        let inside = signed.is_some();
+        let caller = match (signed, &self.0.outside) {
+            (Some(caller), _) => Some(caller),
+            (None, Some(outside)) => match outside.sign_in.check(request.headers(), peer).await {
+                Ok(caller) => caller,
+                Err(status) => return grpc::refuse(status),
+            },
+            (None, None) => None,
+        };
+        if let Some(caller) = caller {
+            request.extensions_mut().insert(caller);
+        }
+        self.0.grpc.answer(request, inside).await
+    }
+
+    async fn webhook(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
+        match self.0.outside.as_ref().and_then(|outside| outside.telephony.clone()) {
+            Some(link) => webhook::answer(link, request, peer).await,
+            None => plain(StatusCode::NOT_FOUND, "this installation takes no telephone events\n"),
+        }
+    }
+
+    async fn dav(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
+        let Some(outside) = &self.0.outside else {
+            return plain(StatusCode::NOT_FOUND, "this process has no gateway\n");
+        };
+        let (parts, body) = request.into_parts();
+        if let Some(answer) = outside.dav.anonymous(&parts) {
+            return answer;
+        }
+        match outside.sign_in.check(&parts.headers, peer).await {
+            Ok(Some(caller)) => outside.dav.handle(caller, Request::from_parts(parts, body)).await,
+            Ok(None) => sign_in::challenge("sign in with your user name and an app password\n"),
+            Err(status) => sign_in::refuse(&status),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Grpc,
+    Operation,
+    Webhook,
+    Dav,
+    Nothing,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Grpc => "grpc",
+            Kind::Operation => "operation",
+            Kind::Webhook => "webhook",
+            Kind::Dav => "dav",
+            Kind::Nothing => "nothing",
+        }
+    }
+}
+
+fn kind_of(request: &Request<Body>) -> Kind {
+    let path = request.uri().path();
+    let grpc = request.headers().get(http::header::CONTENT_TYPE).is_some_and(|kind| {
+        // gRPC-Web has its own content types and comes with its own issue.
+        kind.as_bytes() == b"application/grpc" || kind.as_bytes().starts_with(b"application/grpc+")
+    });
+    match path {
+        _ if grpc => Kind::Grpc,
+        "/healthz" | "/readyz" | "/metrics" => Kind::Operation,
+        path if path.starts_with("/telephony/") => Kind::Webhook,
+        path if Dav::takes(request.method(), path) => Kind::Dav,
+        _ => Kind::Nothing,
+    }
+}
+
+/// A short answer in plain text.
+fn plain(status: StatusCode, text: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(text.into());
+    *response.status_mut() = status;
+    let kind = http::HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+    response
+}

@@ -1,0 +1,92 @@
+//! The accept loop: one port for HTTP/1.1 and HTTP/2 (h2c), with limits on every connection, and a stop that drains.
+//! Called by the binary with a listener that is already bound.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use http::Request;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::Gateway;
+
+/// Connections at once. More wait in the listener's queue.
+const CONNECTIONS: usize = 10_000;
+/// Time for a client to send its headers.
+const HEADER_TIME: Duration = Duration::from_secs(20);
+/// Streams at once on one HTTP/2 connection.
+const STREAMS: u32 = 250;
+/// Time for open requests to end when the process stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Serves until `stop`, then lets open requests end, for at most ten seconds.
+pub async fn serve(gateway: Gateway, listener: TcpListener, stop: CancellationToken) {
+    let builder = builder();
+    let graceful = GracefulShutdown::new();
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = accept(&listener, &room) => accepted,
+        };
+        let Some((stream, peer, permit)) = accepted else { continue };
+        let gateway = gateway.clone();
+        let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+            let gateway = gateway.clone();
+            async move { Ok::<_, Infallible>(gateway.answer(request.map(Body::new), peer.ip()).await) }
+        });
+        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(cause) = connection.await {
+                tracing::debug!(peer = %peer, cause = %cause, "connection ended");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests were still open after ten seconds");
+    }
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIME).max_buf_size(128 * 1024);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(64 * 1024)
+        .keep_alive_interval(Duration::from_secs(30))
+        .adaptive_window(true);
+    builder
+}
+
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = room.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            // A small answer must not wait for the next packet.
+            let _ = stream.set_nodelay(true);
+            Some((stream, peer, permit))
+        }
+        Err(cause) => {
+            tracing::warn!(cause = %cause, "can't accept a connection");
+            // Out of file descriptors, most likely: a short pause keeps the loop from spinning.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            None
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Signing in at the edge: the `authorization` header becomes a `Caller`, by asking directory, which keeps a cache.
+//! Called for gRPC and for DAV.
+
+use std::net::IpAddr;
+
+use axum::body::Body;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use kontor_kit::auth::Caller;
+use kontor_kit::link::Link;
+use kontor_proto::directory::v1::credential_service_client::CredentialServiceClient;
+use kontor_proto::directory::v1::{CheckCredentialRequest, User};
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use super::plain;
+
+/// Longest header that is looked at, in bytes.
+const LENGTH: usize = 2_000;
+
+pub(super) struct SignIn(CredentialServiceClient<Link>);
+
+impl SignIn {
+    pub(super) fn new(directory: Link) -> Self {
+        SignIn(CredentialServiceClient::new(directory))
+    }
+
+    /// Who asks; none without a header. UNAUTHENTICATED or RESOURCE_EXHAUSTED when the secret is wrong.
+    pub(super) async fn check(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Option<Caller>, Status> {
+        let Some(header) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+        let (user, secret) = read(header).ok_or_else(|| {
+            Status::unauthenticated("the authorization header is neither `Bearer TOKEN` nor `Basic base64(user:secret)`")
+        })?;
+        let request = CheckCredentialRequest { user, secret, peer: peer.to_string() };
+        let answer = self.0.clone().check_credential(Caller::system().request(request)).await?;
+        Ok(answer.into_inner().user.map(caller_of))
+    }
+}
+
+fn read(header: &HeaderValue) -> Option<(String, String)> {
+    let text = header.to_str().ok().filter(|text| text.len() <= LENGTH)?;
+    let (scheme, rest) = text.split_once(' ')?;
+    let rest = rest.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some((String::new(), rest.to_owned()));
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let text = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
+    let (user, secret) = text.split_once(':')?;
+    // Some phones write the name with blanks or capitals, or with the host behind an @.
+    Some((user.trim().to_lowercase(), secret.to_owned()))
+}
+
+fn caller_of(user: User) -> Caller {
+    let ids = |names: Vec<String>| {
+        names.into_iter().filter_map(|name| name.strip_prefix("teams/").map(str::to_owned)).collect()
+    };
+    Caller {
+        user: user.name.strip_prefix("users/").unwrap_or(&user.name).to_owned(),
+        display_name: user.display_name,
+        admin: user.admin,
+        teams: ids(user.teams),
+        led_teams: ids(user.led_teams),
+        time_zone: user.time_zone,
+        system: false,
+    }
+}
+
+/// 401 with a realm that never changes: Thunderbird keeps passwords by origin and realm.
+pub(super) fn challenge(text: &'static str) -> Response<Body> {
+    let mut response = plain(StatusCode::UNAUTHORIZED, text);
+    let realm = HeaderValue::from_static("Basic realm=\"Kontor\", charset=\"UTF-8\"");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
+    response
+}
+
+/// The HTTP answer to a failed sign-in.
+pub(super) fn refuse(status: &Status) -> Response<Body> {
+    match status.code() {
+        Code::Unauthenticated => challenge("wrong user name or password\n"),
+        Code::ResourceExhausted => {
+            let wait = status.get_details_retry_info().and_then(|info| info.retry_delay);
+            let seconds = wait.map_or(60, |wait| wait.as_secs().max(1));
+            let mut response =
+                plain(StatusCode::TOO_MANY_REQUESTS, "too many wrong passwords: wait, then try again\n");
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+        }
+        _ => plain(StatusCode::SERVICE_UNAVAILABLE, "sign-in does not work at the moment: try again\n"),
+    }
+}

@@ -1,0 +1,12 @@
+//! The rules of calendars: pure, with clock and ids passed in.
+//! Called by rpc, events, tasks and the hook of the collection engine.
+
+pub mod change;
+pub mod color;
+pub mod event;
+pub mod index;
+pub mod meeting;
+mod series;
+pub mod task;
+pub mod text;
+pub mod time;

@@ -1,0 +1,83 @@
+//! The seam to the service that owns the objects: it reads and checks bytes, and keeps its typed rows in the same transaction.
+//! Implemented by `calendar` and `directory`; called by `store::write` and `rpc`.
+
+use bytes::Bytes;
+use kontor_kit::Result;
+use kontor_kit::auth::Caller;
+use kontor_kit::db::Tx;
+
+use crate::index::Index;
+use crate::model::{Collection, Kind, Object};
+
+/// What a service does for its kind of objects. Cheap to clone: each request has one.
+pub trait Hooks: Clone + Send + Sync + 'static {
+    /// What the service reads out of the bytes: an event, a card.
+    type Typed: Send + Sync + 'static;
+
+    /// What it keeps.
+    const KIND: Kind;
+
+    /// Reads and checks bytes before any transaction. This may ask other services.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT with reason VALID_DATA, VALID_OBJECT_RESOURCE or SUPPORTED_COMPONENT: see `index::violation`
+    /// and `index::card_violation`.
+    fn prepare(
+        &self,
+        caller: &Caller,
+        data: Bytes,
+    ) -> impl Future<Output = Result<Prepared<Self::Typed>>> + Send;
+
+    /// Keeps the typed row of a new or changed object and publishes its event, in the transaction of the write.
+    ///
+    /// # Errors
+    /// Any error takes the write back.
+    fn stored(&self, tx: &mut Tx<'_>, change: &Change<'_, Self::Typed>) -> Result<()>;
+
+    /// Removes the typed row of a deleted object and publishes its event. Called for each object of a deleted collection too.
+    ///
+    /// # Errors
+    /// Any error takes the deletion back.
+    fn removed(&self, tx: &mut Tx<'_>, removal: &Removal<'_>) -> Result<()>;
+}
+
+/// Bytes that were read and checked, ready to be stored.
+#[derive(Clone, Debug)]
+pub struct Prepared<T> {
+    /// The one UID of the object; 1 to 1,000 bytes.
+    pub uid: String,
+    /// "VEVENT", "VTODO", "VJOURNAL", "VCARD".
+    pub component: String,
+    /// Schedule tag; empty when the service does not schedule.
+    pub schedule_tag: String,
+    /// Rows of the engine's own indexes: `Index::calendar` or `Index::card`.
+    pub index: Index,
+    /// What the service reads out of the bytes.
+    pub typed: T,
+}
+
+/// A new or changed object, for the typed row.
+pub struct Change<'a, T> {
+    /// Who did it.
+    pub caller: &'a Caller,
+    /// Where; its `seq` is that of this change.
+    pub collection: &'a Collection,
+    /// The object as it stands now, without `data`.
+    pub object: &'a Object,
+    /// The object as it stood before, without `data`; none when it is new.
+    pub old: Option<&'a Object>,
+    /// The bytes as they stand now.
+    pub data: &'a [u8],
+    /// What `prepare` made.
+    pub prepared: &'a Prepared<T>,
+}
+
+/// A deleted object.
+pub struct Removal<'a> {
+    /// Who did it.
+    pub caller: &'a Caller,
+    /// Where.
+    pub collection: &'a Collection,
+    /// The object as it stood, without `data`.
+    pub object: &'a Object,
+}

@@ -1,0 +1,196 @@
+//! Collections and objects as the engine keeps them, and the one rule of who may do what with them.
+//! Used by every file here and by the hooks of the services.
+
+use bytes::Bytes;
+use kontor_kit::auth::Caller;
+
+/// Owner of what belongs to everyone, and the slug of the company's address book in every home.
+pub const COMPANY: &str = "company";
+
+/// What kind of objects a collection holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// iCalendar objects.
+    Calendar,
+    /// vCards.
+    AddressBook,
+}
+
+/// A calendar or an address book.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collection {
+    /// Number of its row.
+    pub num: i64,
+    /// Opaque id (UUIDv7).
+    pub id: String,
+    /// Login name of its owner, or `COMPANY`.
+    pub owner: String,
+    /// Last segment of its path.
+    pub slug: String,
+    /// What it holds.
+    pub kind: Kind,
+    /// Name for people.
+    pub display_name: String,
+    /// Text for people.
+    pub description: String,
+    /// "#RRGGBBAA" or empty.
+    pub color: String,
+    /// Place in lists.
+    pub order: i64,
+    /// VTIMEZONE text or IANA name, as the client wrote it; may be empty.
+    pub time_zone: String,
+    /// Component kinds taken; empty takes all.
+    pub components: Vec<String>,
+    /// Whether its events are left out of free/busy.
+    pub transparent: bool,
+    /// Whether it is the one that clients use by default.
+    pub is_default: bool,
+    /// Its change number: raised by every change of it and of what is in it.
+    pub seq: i64,
+    /// Oldest number from which a sync can start.
+    pub floor_seq: i64,
+    /// Number of objects.
+    pub object_count: i64,
+    /// Number of dead properties.
+    pub dead_count: i64,
+    /// Microseconds UTC.
+    pub create_time: i64,
+    /// Last change of its properties; microseconds UTC.
+    pub update_time: i64,
+}
+
+impl Collection {
+    /// Whether it belongs to the whole company.
+    pub fn is_company(&self) -> bool {
+        self.owner == COMPANY
+    }
+}
+
+/// One object. Lists leave `data` empty unless asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Number of its row and body.
+    pub num: i64,
+    /// Number of its collection's row.
+    pub coll: i64,
+    /// Opaque id (UUIDv7), stable as long as the object lives. Typed rows have the same id.
+    pub id: String,
+    /// Last segment of its path, decoded.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// 32 hexadecimal digits of the SHA-256 of its bytes.
+    pub etag: String,
+    /// Schedule tag, or empty.
+    pub schedule_tag: String,
+    /// "VEVENT", "VTODO", "VCARD", ...
+    pub component: String,
+    /// Change number of its last change.
+    pub seq: i64,
+    /// Bytes of its body.
+    pub size: i64,
+    /// Microseconds UTC.
+    pub create_time: i64,
+    /// Microseconds UTC.
+    pub update_time: i64,
+    /// The body, where it was asked for.
+    pub data: Bytes,
+}
+
+/// Names a collection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// By owner and slug. The slug "company" leads to the company's own collection from every home.
+    Path {
+        /// Login name of the home's user.
+        owner: String,
+        /// Last segment of the path.
+        slug: String,
+    },
+    /// By its id.
+    Id(String),
+}
+
+impl Target {
+    /// A target by its path.
+    pub fn path(owner: impl Into<String>, slug: impl Into<String>) -> Target {
+        Target::Path { owner: owner.into(), slug: slug.into() }
+    }
+
+    /// A target by its id.
+    pub fn id(id: impl Into<String>) -> Target {
+        Target::Id(id.into())
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Target::Path { owner, slug } => write!(f, "collection {owner}/{slug}"),
+            Target::Id(id) => write!(f, "collection {id}"),
+        }
+    }
+}
+
+/// Conditions of a write; all that are set must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conditions {
+    /// The present ETag is one of these.
+    pub if_match: Vec<String>,
+    /// The object exists.
+    pub if_exists: bool,
+    /// The object does not exist.
+    pub if_absent: bool,
+    /// The present ETag is none of these.
+    pub if_none_match: Vec<String>,
+    /// The present schedule tag is this; empty asks nothing.
+    pub if_schedule_tag: String,
+}
+
+impl Conditions {
+    /// No condition.
+    pub fn none() -> Self {
+        Conditions::default()
+    }
+
+    /// The object must be as it was when its ETag was read; an empty one asks nothing.
+    pub fn etag(etag: &str) -> Self {
+        let if_match = if etag.is_empty() { Vec::new() } else { vec![etag.to_owned()] };
+        Conditions { if_match, ..Conditions::default() }
+    }
+
+    /// The object must be new.
+    pub fn absent() -> Self {
+        Conditions { if_absent: true, ..Conditions::default() }
+    }
+
+    /// Whether they hold for the present object.
+    pub fn hold(&self, present: Option<&Object>) -> bool {
+        let etag = present.map(|object| object.etag.as_str());
+        let tag = present.map_or("", |object| object.schedule_tag.as_str());
+        (self.if_match.is_empty() || self.if_match.iter().any(|wanted| Some(wanted.as_str()) == etag))
+            && (!self.if_exists || present.is_some())
+            && (!self.if_absent || present.is_none())
+            && !self.if_none_match.iter().any(|unwanted| Some(unwanted.as_str()) == etag)
+            && (self.if_schedule_tag.is_empty() || self.if_schedule_tag == tag)
+    }
+}
+
+/// What a caller may do with a collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// Read.
+    Read,
+    /// Read and write objects.
+    Write,
+    /// Also properties and deletion.
+    Owner,
+}
+
+/// What the caller may do with a collection; none when it may not even be seen. The only place that decides it.
+pub fn access(caller: &Caller, collection: &Collection) -> Option<Access> {
+    if caller.admin || (!caller.user.is_empty() && caller.user == collection.owner) {
+        return Some(Access::Owner);
+    }
+    collection.is_company().then_some(Access::Write)
+}

@@ -1,0 +1,375 @@
+//! Rows of collections: find, list, create, change, delete.
+//! Called by `rpc` and by the services' own rpc files.
+
+use kontor_kit::auth::Caller;
+use kontor_kit::db::{Conn, Row, Tx};
+use kontor_kit::{Error, Result, args, error, id};
+
+use crate::hooks::{Hooks, Removal};
+use crate::model::{Access, COMPANY, Collection, Kind, Target, access};
+use crate::store::{dead, object};
+
+const COLUMNS: &str = "num, id, owner, slug, kind, display_name, description, color, place, time_zone, components, \
+                       transparent, is_default, seq, floor_seq, object_count, dead_count, create_time, update_time";
+
+/// Longest list of collections in one home.
+const HOME_LIMIT: i64 = 1_000;
+
+/// A collection to be made.
+#[derive(Clone, Debug)]
+pub struct New {
+    /// Login name of the owner, or `COMPANY`.
+    pub owner: String,
+    /// Last segment of its path; 1 to 255 bytes without "/".
+    pub slug: String,
+    /// What it holds.
+    pub kind: Kind,
+    /// Name for people; the slug when empty.
+    pub display_name: String,
+    /// Text for people.
+    pub description: String,
+    /// "#RRGGBBAA" or empty.
+    pub color: String,
+    /// Place in lists.
+    pub order: i64,
+    /// VTIMEZONE text or IANA name; may be empty.
+    pub time_zone: String,
+    /// Component kinds taken; empty takes all.
+    pub components: Vec<String>,
+    /// Whether its events are left out of free/busy.
+    pub transparent: bool,
+    /// Whether clients use it by default.
+    pub is_default: bool,
+}
+
+impl New {
+    /// One with only a name; the rest is empty.
+    pub fn named(owner: &str, slug: &str, kind: Kind, display_name: &str) -> New {
+        New {
+            owner: owner.to_owned(),
+            slug: slug.to_owned(),
+            kind,
+            display_name: display_name.to_owned(),
+            description: String::new(),
+            color: String::new(),
+            order: 0,
+            time_zone: String::new(),
+            components: Vec::new(),
+            transparent: false,
+            is_default: false,
+        }
+    }
+}
+
+/// New values of properties; None leaves one as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Update {
+    /// Name for people.
+    pub display_name: Option<String>,
+    /// Text for people.
+    pub description: Option<String>,
+    /// "#RRGGBBAA" or empty.
+    pub color: Option<String>,
+    /// Place in lists.
+    pub order: Option<i64>,
+    /// VTIMEZONE text or IANA name; may be empty.
+    pub time_zone: Option<String>,
+    /// Whether its events are left out of free/busy.
+    pub transparent: Option<bool>,
+}
+
+/// The collection and what the caller may do with it.
+///
+/// # Errors
+/// NOT_FOUND when there is none or the caller may not see it.
+pub fn find(conn: &mut Conn<'_>, caller: &Caller, target: &Target) -> Result<(Collection, Access)> {
+    let found = by_target(conn, target)?;
+    found
+        .and_then(|collection| access(caller, &collection).map(|access| (collection, access)))
+        .ok_or_else(|| Error::not_found(target))
+}
+
+/// The collection, whoever asks. For background work and for rules of the services themselves.
+///
+/// # Errors
+/// Those of the database.
+pub fn by_target(conn: &mut Conn<'_>, target: &Target) -> Result<Option<Collection>> {
+    match target {
+        Target::Id(id) => {
+            conn.one(&format!("SELECT {COLUMNS} FROM collection WHERE id = $1"), args![id], read)
+        }
+        Target::Path { owner, slug } => {
+            let owner = home_owner(owner, slug);
+            let sql = format!("SELECT {COLUMNS} FROM collection WHERE owner = $1 AND slug = $2");
+            conn.one(&sql, args![owner, slug], read)
+        }
+    }
+}
+
+/// The company's collection stands in every home under its own slug.
+fn home_owner<'a>(owner: &'a str, slug: &str) -> &'a str {
+    if slug == COMPANY { COMPANY } else { owner }
+}
+
+/// The collections of one user's home that the caller may see, the company's included, in the order of `order`, then slug.
+///
+/// # Errors
+/// Those of the database.
+pub fn home(conn: &mut Conn<'_>, caller: &Caller, owner: &str) -> Result<Vec<(Collection, Access)>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM collection WHERE owner IN ($1, $2) ORDER BY place, slug LIMIT {HOME_LIMIT}"
+    );
+    let all = conn.all(&sql, args![owner, COMPANY], read)?;
+    Ok(all
+        .into_iter()
+        .filter_map(|collection| access(caller, &collection).map(|access| (collection, access)))
+        .collect())
+}
+
+/// Makes a collection.
+///
+/// # Errors
+/// ALREADY_EXISTS when the path is taken, PERMISSION_DENIED in another one's home, INVALID_ARGUMENT.
+pub fn create(tx: &mut Tx<'_>, caller: &Caller, new: &New) -> Result<Collection> {
+    if !caller.admin && caller.user != new.owner {
+        return Err(Error::denied(format!("only {} may make collections in that home", new.owner)));
+    }
+    if new.slug == COMPANY && new.owner != COMPANY {
+        return Err(Error::already_exists(format!("collection {}/{}", new.owner, new.slug)));
+    }
+    insert(tx, new)
+}
+
+/// The collection of that path; made when there is none. For first starts and new users.
+///
+/// # Errors
+/// INVALID_ARGUMENT for a bad path.
+pub fn ensure(tx: &mut Tx<'_>, new: &New) -> Result<Collection> {
+    match by_target(tx, &Target::path(&new.owner, &new.slug))? {
+        Some(collection) => Ok(collection),
+        None => insert(tx, new),
+    }
+}
+
+fn insert(tx: &mut Tx<'_>, new: &New) -> Result<Collection> {
+    check_segment(&new.slug, "collection.slug")?;
+    check_segment(&new.owner, "collection.owner")?;
+    check_texts(
+        Some(&new.display_name),
+        Some(&new.description),
+        Some(&new.color),
+        Some(&new.time_zone),
+    )?;
+    let now = tx.now();
+    let name = if new.display_name.is_empty() { &new.slug } else { &new.display_name };
+    let sql = format!(
+        "INSERT INTO collection (id, owner, slug, kind, display_name, description, color, place, time_zone, components, \
+         transparent, is_default, seq, floor_seq, object_count, dead_count, create_time, update_time) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, 0, 0, 0, $13, $13) RETURNING {COLUMNS}"
+    );
+    let kind = if new.kind == Kind::Calendar { 1 } else { 2 };
+    let made = tx.one(
+        &sql,
+        args![
+            id::new(),
+            &new.owner,
+            &new.slug,
+            kind,
+            name,
+            &new.description,
+            &new.color,
+            new.order,
+            &new.time_zone,
+            new.components.join(","),
+            new.transparent,
+            new.is_default,
+            now
+        ],
+        read,
+    );
+    match made {
+        Err(cause) if cause.reason() == error::UNIQUE => {
+            Err(Error::already_exists(format!("collection {}/{}", new.owner, new.slug)))
+        }
+        made => made?.ok_or_else(|| Error::internal("an inserted collection was not returned")),
+    }
+}
+
+/// Changes properties and raises the change number.
+///
+/// # Errors
+/// NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT.
+pub fn update(tx: &mut Tx<'_>, caller: &Caller, target: &Target, update: &Update) -> Result<Collection> {
+    let before = owned(tx, caller, target)?;
+    check_texts(
+        update.display_name.as_deref(),
+        update.description.as_deref(),
+        update.color.as_deref(),
+        update.time_zone.as_deref(),
+    )?;
+    let now = tx.now();
+    let sql = format!(
+        "UPDATE collection SET display_name = $2, description = $3, color = $4, place = $5, time_zone = $6, \
+         transparent = $7, update_time = $8, seq = seq + 1 WHERE num = $1 RETURNING {COLUMNS}"
+    );
+    let changed = tx.one(
+        &sql,
+        args![
+            before.num,
+            update.display_name.as_ref().unwrap_or(&before.display_name),
+            update.description.as_ref().unwrap_or(&before.description),
+            update.color.as_ref().unwrap_or(&before.color),
+            update.order.unwrap_or(before.order),
+            update.time_zone.as_ref().unwrap_or(&before.time_zone),
+            update.transparent.unwrap_or(before.transparent),
+            now
+        ],
+        read,
+    )?;
+    changed.ok_or_else(|| Error::not_found(target))
+}
+
+/// Deletes a collection with all that is in it; each object passes the hooks.
+///
+/// # Errors
+/// NOT_FOUND, PERMISSION_DENIED; FAILED_PRECONDITION with reason COMPANY_COLLECTION for the company's own.
+pub fn delete<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, caller: &Caller, target: &Target) -> Result<()> {
+    let collection = owned(tx, caller, target)?;
+    if collection.is_company() {
+        return Err(Error::precondition("COMPANY_COLLECTION", "the company's collection can't be deleted"));
+    }
+    // The lock keeps writers of other processes away until this transaction ends.
+    tx.execute("UPDATE collection SET seq = seq + 1 WHERE num = $1", args![collection.num])?;
+    let mut after = String::new();
+    loop {
+        let chunk = object::list(tx, collection.num, &after, object::CHUNK)?;
+        for object in &chunk {
+            hooks.removed(tx, &Removal { caller, collection: &collection, object })?;
+        }
+        match chunk.last() {
+            Some(last) => after.clone_from(&last.name),
+            None => break,
+        }
+    }
+    for sql in [
+        "DELETE FROM body WHERE num IN (SELECT num FROM object WHERE coll = $1)",
+        "DELETE FROM object WHERE coll = $1",
+        "DELETE FROM occurrence WHERE coll = $1",
+        "DELETE FROM lookup WHERE coll = $1",
+        "DELETE FROM tombstone WHERE coll = $1",
+        "DELETE FROM dead_property WHERE coll = $1",
+        "DELETE FROM collection WHERE num = $1",
+    ] {
+        tx.execute(sql, args![collection.num])?;
+    }
+    Ok(())
+}
+
+/// Sets and removes dead properties, raises the change number, and returns the collection.
+///
+/// # Errors
+/// NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT.
+pub fn update_dead(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    target: &Target,
+    set: &[dead::Property],
+    remove: &[(String, String)],
+) -> Result<Collection> {
+    let collection = owned(tx, caller, target)?;
+    dead::change(tx, collection.num, set, remove)?;
+    let sql = format!(
+        "UPDATE collection SET seq = seq + 1, dead_count = (SELECT COUNT(*) FROM dead_property WHERE coll = $1) \
+         WHERE num = $1 RETURNING {COLUMNS}"
+    );
+    tx.one(&sql, args![collection.num], read)?.ok_or_else(|| Error::not_found(target))
+}
+
+fn owned(tx: &mut Tx<'_>, caller: &Caller, target: &Target) -> Result<Collection> {
+    match find(tx, caller, target)? {
+        (collection, Access::Owner) => Ok(collection),
+        _ => Err(Error::denied(format!("{target} belongs to someone else"))),
+    }
+}
+
+/// Raises the change number and returns the row as it is then. On PostgreSQL this locks the row, so that all writers of one
+/// collection come one after the other.
+pub(super) fn bump(tx: &mut Tx<'_>, target: &Target) -> Result<Option<Collection>> {
+    match target {
+        Target::Id(id) => {
+            let sql = format!("UPDATE collection SET seq = seq + 1 WHERE id = $1 RETURNING {COLUMNS}");
+            tx.one(&sql, args![id], read)
+        }
+        Target::Path { owner, slug } => {
+            let owner = home_owner(owner, slug);
+            let sql = format!(
+                "UPDATE collection SET seq = seq + 1 WHERE owner = $1 AND slug = $2 RETURNING {COLUMNS}"
+            );
+            tx.one(&sql, args![owner, slug], read)
+        }
+    }
+}
+
+/// Checks a path segment: 1 to 255 bytes, no "/", no control characters, not "." or "..".
+///
+/// # Errors
+/// INVALID_ARGUMENT naming `field`.
+pub fn check_segment(segment: &str, field: &str) -> Result<()> {
+    let good = (1..=255).contains(&segment.len())
+        && !segment.contains('/')
+        && !segment.chars().any(char::is_control)
+        && segment != "."
+        && segment != "..";
+    if good {
+        return Ok(());
+    }
+    Err(Error::invalid(field, "use 1 to 255 bytes without \"/\" and control characters"))
+}
+
+fn check_texts(
+    display_name: Option<&str>,
+    description: Option<&str>,
+    color: Option<&str>,
+    time_zone: Option<&str>,
+) -> Result<()> {
+    for (field, text, limit) in [
+        ("collection.display_name", display_name, 1_000),
+        ("collection.description", description, 10_000),
+        ("collection.color", color, 100),
+        ("collection.time_zone", time_zone, 100_000),
+    ] {
+        let text = text.unwrap_or_default();
+        if text.len() > limit {
+            return Err(Error::invalid(field, format!("use at most {limit} bytes")));
+        }
+        if text.contains('\0') {
+            return Err(Error::invalid(field, "it has a zero character"));
+        }
+    }
+    Ok(())
+}
+
+fn read(row: &Row<'_>) -> Result<Collection> {
+    let components = row.text(10)?;
+    Ok(Collection {
+        num: row.int(0)?,
+        id: row.string(1)?,
+        owner: row.string(2)?,
+        slug: row.string(3)?,
+        kind: if row.int(4)? == 1 { Kind::Calendar } else { Kind::AddressBook },
+        display_name: row.string(5)?,
+        description: row.string(6)?,
+        color: row.string(7)?,
+        order: row.int(8)?,
+        time_zone: row.string(9)?,
+        components: components.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+        transparent: row.bool(11)?,
+        is_default: row.bool(12)?,
+        seq: row.int(13)?,
+        floor_seq: row.int(14)?,
+        object_count: row.int(15)?,
+        dead_count: row.int(16)?,
+        create_time: row.int(17)?,
+        update_time: row.int(18)?,
+    })
+}

@@ -1,0 +1,73 @@
+//! Dead properties of collections: kept for the client, understood by nobody.
+//! Called by `rpc` and by `store::collection`.
+
+use kontor_kit::db::{Conn, Tx};
+use kontor_kit::{Error, Result, args};
+
+/// Dead properties of one collection at most.
+const COUNT: i64 = 200;
+/// Largest value in bytes.
+const VALUE: usize = 64 * 1024;
+
+/// A property that is only stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Property {
+    /// XML namespace.
+    pub namespace: String,
+    /// Local name.
+    pub name: String,
+    /// Inner XML.
+    pub value: String,
+}
+
+/// The dead properties of a collection, in the order of their names.
+///
+/// # Errors
+/// Those of the database.
+pub fn list(conn: &mut Conn<'_>, coll: i64) -> Result<Vec<Property>> {
+    conn.all(
+        "SELECT namespace, name, value FROM dead_property WHERE coll = $1 ORDER BY namespace, name",
+        args![coll],
+        |row| Ok(Property { namespace: row.string(0)?, name: row.string(1)?, value: row.string(2)? }),
+    )
+}
+
+/// Removes some and sets some.
+pub(super) fn change(
+    tx: &mut Tx<'_>,
+    coll: i64,
+    set: &[Property],
+    remove: &[(String, String)],
+) -> Result<()> {
+    for (namespace, name) in remove {
+        tx.execute(
+            "DELETE FROM dead_property WHERE coll = $1 AND namespace = $2 AND name = $3",
+            args![coll, namespace, name],
+        )?;
+    }
+    for property in set {
+        check(property)?;
+        tx.execute(
+            "INSERT INTO dead_property (coll, namespace, name, value) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (coll, namespace, name) DO UPDATE SET value = excluded.value",
+            args![coll, &property.namespace, &property.name, &property.value],
+        )?;
+    }
+    let count = tx.one("SELECT COUNT(*) FROM dead_property WHERE coll = $1", args![coll], |row| row.int(0))?;
+    if count.unwrap_or(0) > COUNT {
+        return Err(Error::invalid("set_dead", format!("a collection keeps at most {COUNT} dead properties")));
+    }
+    Ok(())
+}
+
+fn check(property: &Property) -> Result<()> {
+    let named = (1..=255).contains(&property.name.len()) && property.namespace.len() <= 1_000;
+    if !named || property.value.len() > VALUE {
+        return Err(Error::invalid("set_dead", format!("{:?} is too long", property.name)));
+    }
+    let texts = [&property.namespace, &property.name, &property.value];
+    if texts.iter().any(|text| text.contains('\0')) {
+        return Err(Error::invalid("set_dead", "it has a zero character"));
+    }
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! All SQL of the engine, on `&mut Conn` for reads and `&mut Tx` for writes.
+//! Called by `rpc` and by the services in their own transactions.
+
+pub mod collection;
+pub mod dead;
+pub mod object;
+pub mod occurrence;
+pub mod query;
+pub mod sync;
+pub mod write;

@@ -1,0 +1,296 @@
+//! Putting and deleting objects: conditions, UIDs, change numbers, tombstones and indexes in one transaction.
+//! Called by `rpc::Server` for DAV and by the services for changes over gRPC, so that both share one path.
+
+use bytes::Bytes;
+use kontor_kit::auth::Caller;
+use kontor_kit::db::Tx;
+use kontor_kit::{Error, Result, args, id};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use sha2::{Digest, Sha256};
+use tonic::Code;
+
+use crate::hooks::{Change, Hooks, Prepared, Removal};
+use crate::index::Index;
+use crate::model::{Access, Collection, Conditions, Object, Target, access};
+use crate::store::collection::{bump, check_segment};
+use crate::store::{object, occurrence};
+
+/// Largest body in bytes.
+pub const MAX_BYTES: usize = 10 * 1024 * 1024;
+/// Tombstones of one collection at most; half of them are given up then.
+const MAX_TOMBSTONES: i64 = 100_000;
+
+/// What a put did.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The object as it stands now, without `data`.
+    pub object: Object,
+    /// Its collection; `seq` is that of this change.
+    pub collection: Collection,
+    /// Whether it is new.
+    pub created: bool,
+}
+
+/// The strong ETag of a body: 32 hexadecimal digits of its SHA-256.
+pub fn etag(data: &[u8]) -> String {
+    let digest = Sha256::digest(data);
+    let mut text = String::with_capacity(32);
+    for byte in &digest[..16] {
+        text.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
+        text.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
+    }
+    text
+}
+
+/// Creates or replaces the object of that name, if the conditions hold at this moment.
+///
+/// # Errors
+/// NOT_FOUND for the collection; PERMISSION_DENIED; ABORTED with reason ETAG_MISMATCH when a condition fails;
+/// INVALID_ARGUMENT with reason SUPPORTED_COMPONENT; ALREADY_EXISTS with reason UID_CONFLICT and the metadata "name" of the
+/// object that has the UID, and "href", the same percent-encoded; those of the hooks.
+#[expect(clippy::too_many_arguments, reason = "the write as DAV has it; a struct would only be taken apart again")]
+pub fn put<H: Hooks>(
+    tx: &mut Tx<'_>,
+    hooks: &H,
+    caller: &Caller,
+    target: &Target,
+    name: &str,
+    data: &[u8],
+    conditions: &Conditions,
+    prepared: &Prepared<H::Typed>,
+) -> Result<Outcome> {
+    check_segment(name, "name")?;
+    check_prepared(data, prepared)?;
+    let mut collection = writable(tx, caller, target)?;
+    if !collection.components.is_empty() && !collection.components.contains(&prepared.component) {
+        let message = format!("{} is not taken by this collection", prepared.component);
+        return Err(Error::new(Code::InvalidArgument, "SUPPORTED_COMPONENT", message));
+    }
+    let (old, holder) = present(tx, collection.num, name, &prepared.uid)?;
+    if !conditions.hold(old.as_ref()) {
+        return Err(Error::etag_mismatch(name));
+    }
+    if let Some(holder) = holder {
+        return Err(uid_conflict(&prepared.uid, &holder));
+    }
+    let object = match &old {
+        Some(old) => replace(tx, old, &collection, data, prepared)?,
+        None => insert(tx, name, &mut collection, data, prepared)?,
+    };
+    occurrence::write(tx, &object, &prepared.index, old.is_some())?;
+    hooks.stored(
+        tx,
+        &Change { caller, collection: &collection, object: &object, old: old.as_ref(), data, prepared },
+    )?;
+    Ok(Outcome { object, collection, created: old.is_none() })
+}
+
+/// Deletes the object of that name, if the conditions hold at this moment, and leaves a tombstone. Returns it as it stood.
+///
+/// # Errors
+/// NOT_FOUND; PERMISSION_DENIED; ABORTED with reason ETAG_MISMATCH when a condition fails; those of the hooks.
+pub fn delete<H: Hooks>(
+    tx: &mut Tx<'_>,
+    hooks: &H,
+    caller: &Caller,
+    target: &Target,
+    name: &str,
+    conditions: &Conditions,
+) -> Result<Object> {
+    let collection = writable(tx, caller, target)?;
+    let object = object::named(tx, collection.num, name)?.ok_or_else(|| Error::not_found(name))?;
+    if !conditions.hold(Some(&object)) {
+        return Err(Error::etag_mismatch(name));
+    }
+    let now = tx.now();
+    tx.execute("DELETE FROM body WHERE num = $1", args![object.num])?;
+    tx.execute("DELETE FROM object WHERE coll = $1 AND name = $2", args![collection.num, name])?;
+    occurrence::clear(tx, object.num)?;
+    tx.execute(
+        "INSERT INTO tombstone (coll, name, seq, time) VALUES ($1, $2, $3, $4)",
+        args![collection.num, name, collection.seq, now],
+    )?;
+    tx.execute("UPDATE collection SET object_count = object_count - 1 WHERE num = $1", args![collection.num])?;
+    hooks.removed(tx, &Removal { caller, collection: &collection, object: &object })?;
+    if collection.seq % 1_000 == 0 {
+        prune(tx, &collection)?;
+    }
+    Ok(object)
+}
+
+/// A new object name for an object that is made over gRPC: its id and the kind's ending.
+pub fn fresh_name(ending: &str) -> String {
+    format!("{}.{ending}", id::new())
+}
+
+fn check_prepared<T>(data: &[u8], prepared: &Prepared<T>) -> Result<()> {
+    if data.len() > MAX_BYTES {
+        let message = format!("{} bytes are more than the {MAX_BYTES} that an object may have", data.len());
+        return Err(Error::new(Code::InvalidArgument, "TOO_LARGE", message));
+    }
+    if !(1..=1_000).contains(&prepared.uid.len()) || prepared.uid.contains('\0') {
+        let message = "the UID must have 1 to 1,000 bytes";
+        return Err(Error::new(Code::InvalidArgument, "VALID_OBJECT_RESOURCE", message));
+    }
+    Ok(())
+}
+
+fn writable(tx: &mut Tx<'_>, caller: &Caller, target: &Target) -> Result<Collection> {
+    let collection = bump(tx, target)?.ok_or_else(|| Error::not_found(target))?;
+    match access(caller, &collection) {
+        None => Err(Error::not_found(target)),
+        Some(Access::Read) => Err(Error::denied(format!("{target} is only open for reading"))),
+        Some(Access::Write | Access::Owner) => Ok(collection),
+    }
+}
+
+/// The object of that name, and the name of another one that has the UID.
+fn present(tx: &mut Tx<'_>, coll: i64, name: &str, uid: &str) -> Result<(Option<Object>, Option<String>)> {
+    let columns = object::COLUMNS;
+    let sql = format!(
+        "SELECT {columns} FROM object o WHERE o.coll = $1 AND o.name = $2
+         UNION ALL SELECT {columns} FROM object o WHERE o.coll = $1 AND o.uid = $3 AND o.name <> $2"
+    );
+    let (mut same, mut holder) = (None, None);
+    tx.each(&sql, args![coll, name, uid], |row| {
+        let found = object::read(row)?;
+        if found.name == name { same = Some(found) } else { holder = Some(found.name) }
+        Ok(())
+    })?;
+    Ok((same, holder))
+}
+
+fn uid_conflict(uid: &str, holder: &str) -> Error {
+    let message = format!("uid {uid:?} is already that of {holder}");
+    Error::new(Code::AlreadyExists, "UID_CONFLICT", message)
+        .with("name", holder)
+        .with("href", utf8_percent_encode(holder, NON_ALPHANUMERIC).to_string())
+}
+
+fn insert<T>(
+    tx: &mut Tx<'_>,
+    name: &str,
+    collection: &mut Collection,
+    data: &[u8],
+    prepared: &Prepared<T>,
+) -> Result<Object> {
+    let num = tx.one("INSERT INTO body (data) VALUES ($1) RETURNING num", args![data], |row| row.int(0))?;
+    let now = tx.now();
+    let object = Object {
+        num: num.ok_or_else(|| Error::internal("an inserted body was not returned"))?,
+        coll: collection.num,
+        id: id::new(),
+        name: name.to_owned(),
+        uid: prepared.uid.clone(),
+        etag: etag(data),
+        schedule_tag: prepared.schedule_tag.clone(),
+        component: prepared.component.clone(),
+        seq: collection.seq,
+        size: i64::try_from(data.len()).unwrap_or(i64::MAX),
+        create_time: now,
+        update_time: now,
+        data: Bytes::new(),
+    };
+    let index = &prepared.index;
+    tx.execute(
+        "INSERT INTO object (coll, name, num, id, uid, etag, schedule_tag, comp, seq, size, create_time, update_time,
+         first_utc, last_utc, floating, partial, expanded_from, expanded_to)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13, $14, $15, $16, $17)",
+        args![
+            object.coll,
+            name,
+            object.num,
+            &object.id,
+            &object.uid,
+            &object.etag,
+            &object.schedule_tag,
+            &object.component,
+            object.seq,
+            object.size,
+            now,
+            index.first,
+            index.last,
+            index.floating,
+            index.partial,
+            index.expanded_from,
+            index.expanded_to
+        ],
+    )?;
+    tx.execute("DELETE FROM tombstone WHERE coll = $1 AND name = $2", args![object.coll, name])?;
+    tx.execute("UPDATE collection SET object_count = object_count + 1 WHERE num = $1", args![object.coll])?;
+    collection.object_count += 1;
+    Ok(object)
+}
+
+fn replace<T>(
+    tx: &mut Tx<'_>,
+    old: &Object,
+    collection: &Collection,
+    data: &[u8],
+    prepared: &Prepared<T>,
+) -> Result<Object> {
+    let now = tx.now();
+    let object = Object {
+        uid: prepared.uid.clone(),
+        etag: etag(data),
+        schedule_tag: prepared.schedule_tag.clone(),
+        component: prepared.component.clone(),
+        seq: collection.seq,
+        size: i64::try_from(data.len()).unwrap_or(i64::MAX),
+        update_time: now,
+        ..old.clone()
+    };
+    tx.execute("UPDATE body SET data = $2 WHERE num = $1", args![object.num, data])?;
+    update_row(tx, &object, &prepared.index)?;
+    Ok(object)
+}
+
+/// Writes all columns of an object that may change.
+pub(crate) fn update_row(tx: &mut Tx<'_>, object: &Object, index: &Index) -> Result<()> {
+    let changed = tx.execute(
+        "UPDATE object SET uid = $3, etag = $4, schedule_tag = $5, comp = $6, seq = $7, size = $8, update_time = $9,
+         first_utc = $10, last_utc = $11, floating = $12, partial = $13, expanded_from = $14, expanded_to = $15
+         WHERE coll = $1 AND name = $2",
+        args![
+            object.coll,
+            &object.name,
+            &object.uid,
+            &object.etag,
+            &object.schedule_tag,
+            &object.component,
+            object.seq,
+            object.size,
+            object.update_time,
+            index.first,
+            index.last,
+            index.floating,
+            index.partial,
+            index.expanded_from,
+            index.expanded_to
+        ],
+    )?;
+    if changed == 1 { Ok(()) } else { Err(Error::internal("an object vanished while it was written")) }
+}
+
+/// Gives up the older half of too many tombstones; syncs from before them must start anew.
+fn prune(tx: &mut Tx<'_>, collection: &Collection) -> Result<()> {
+    let count = tx
+        .one("SELECT COUNT(*) FROM tombstone WHERE coll = $1", args![collection.num], |row| row.int(0))?
+        .unwrap_or(0);
+    if count <= MAX_TOMBSTONES {
+        return Ok(());
+    }
+    let floor = tx.one(
+        "SELECT seq FROM tombstone WHERE coll = $1 ORDER BY seq LIMIT 1 OFFSET $2",
+        args![collection.num, count / 2],
+        |row| row.int(0),
+    )?;
+    forget(tx, collection.num, floor.unwrap_or(0))
+}
+
+/// Forgets the tombstones up to a change number, from which on a sync can start then.
+pub(crate) fn forget(tx: &mut Tx<'_>, coll: i64, floor: i64) -> Result<()> {
+    tx.execute("DELETE FROM tombstone WHERE coll = $1 AND seq <= $2", args![coll, floor])?;
+    tx.execute("UPDATE collection SET floor_seq = $2 WHERE num = $1 AND floor_seq < $2", args![coll, floor])?;
+    Ok(())
+}

@@ -1,0 +1,11 @@
+CREATE TABLE account (id TEXT PRIMARY KEY, version BIGINT NOT NULL, display_name TEXT NOT NULL, email TEXT NOT NULL, admin BIGINT NOT NULL, disabled BIGINT NOT NULL, color TEXT NOT NULL, time_zone TEXT NOT NULL, extension TEXT NOT NULL, create_time BIGINT NOT NULL);
+CREATE INDEX account_display_name ON account (display_name, id);
+CREATE UNIQUE INDEX account_extension ON account (extension) WHERE extension <> '';
+CREATE TABLE credential (account TEXT PRIMARY KEY, generation BIGINT NOT NULL, password TEXT NOT NULL);
+CREATE TABLE app_password (id TEXT PRIMARY KEY, account TEXT NOT NULL, display_name TEXT NOT NULL, hash BYTEA NOT NULL, create_time BIGINT NOT NULL, last_use_time BIGINT NOT NULL);
+CREATE UNIQUE INDEX app_password_hash ON app_password (hash);
+CREATE INDEX app_password_account ON app_password (account, create_time, id);
+CREATE TABLE team (id TEXT PRIMARY KEY, version BIGINT NOT NULL, display_name TEXT NOT NULL, create_time BIGINT NOT NULL);
+CREATE INDEX team_display_name ON team (display_name, id);
+CREATE TABLE team_member (team TEXT NOT NULL, account TEXT NOT NULL, leader BIGINT NOT NULL, PRIMARY KEY (team, account));
+CREATE INDEX team_member_account ON team_member (account, team, leader);

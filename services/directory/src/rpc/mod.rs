@@ -1,0 +1,31 @@
+//! The gRPC face of the directory: protobuf to domain and back, one file for each resource.
+//! Called by `lib.rs`.
+
+mod app_password;
+mod change;
+mod check;
+mod sign_in;
+mod team;
+pub mod timeline;
+mod user;
+
+use kontor_kit::context::Context;
+use kontor_kit::db::Db;
+use kontor_kit::link::MESSAGE_LIMIT;
+use kontor_proto::directory::v1::change_service_server::ChangeServiceServer;
+use kontor_proto::directory::v1::credential_service_server::CredentialServiceServer;
+use kontor_proto::directory::v1::team_service_server::TeamServiceServer;
+use kontor_proto::directory::v1::user_service_server::UserServiceServer;
+use tonic::service::Routes;
+
+/// All services of the directory.
+pub fn routes(context: &Context, db: &Db) -> Routes {
+    let sign_ins = sign_in::SignIns::new(context, db);
+    let users = user::Users { db: db.clone(), sign_ins: sign_ins.clone() };
+    let teams = team::Teams { db: db.clone(), sign_ins: sign_ins.clone() };
+    let changes = change::Changes { context: context.clone(), db: db.clone() };
+    Routes::new(UserServiceServer::new(users).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(TeamServiceServer::new(teams).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(CredentialServiceServer::new(check::Credentials { sign_ins }))
+        .add_service(ChangeServiceServer::new(changes))
+}

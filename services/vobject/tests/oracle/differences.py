@@ -1,0 +1,2 @@
+CORPUS={}
+LISTED=[]

@@ -1,0 +1,16 @@
+//! All end-to-end scenarios, in one binary: each goes through the public interface of a whole Kontor.
+//! Run by tests/run; names begin with the row of the feature list that they show.
+
+mod callers;
+mod clients;
+mod command_line;
+mod contacts;
+mod durability;
+mod history;
+mod house;
+mod limits;
+mod meetings;
+mod pipeline;
+mod support;
+mod sync;
+mod telephony;

@@ -1,0 +1,104 @@
+//! gRPC clients for one user, over the network, as another internal service would have them.
+//! Called by scenarios through `Sandbox::grpc`.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use kontor_proto::calendar::v1 as calendar;
+use kontor_proto::directory::v1 as directory;
+use kontor_proto::pipeline::v1 as pipeline;
+use kontor_proto::telephony::v1 as telephony;
+use tonic::metadata::MetadataValue;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+/// A channel that signs in.
+pub type Signed = InterceptedService<Channel, SignIn>;
+
+/// Adds the `authorization` header.
+#[derive(Clone)]
+pub struct SignIn(Option<MetadataValue<tonic::metadata::Ascii>>);
+
+impl Interceptor for SignIn {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
+}
+
+/// Clients of every service.
+#[derive(Clone)]
+pub struct Grpc {
+    channel: Channel,
+    sign_in: SignIn,
+}
+
+macro_rules! clients {
+    ($($(#[$meta:meta])* $name:ident => $path:path;)*) => {$(
+        $(#[$meta])*
+        pub fn $name(&self) -> $path {
+            <$path>::with_interceptor(self.channel.clone(), self.sign_in.clone())
+        }
+    )*};
+}
+
+impl Grpc {
+    /// As a user with a password.
+    pub fn new(address: &str, user: &str, password: &str) -> Grpc {
+        Grpc::with_header(address, &format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+    }
+
+    /// With a bearer token.
+    pub fn with_token(address: &str, token: &str) -> Grpc {
+        Grpc::with_header(address, &format!("Bearer {token}"))
+    }
+
+    /// Without signing in.
+    pub fn stranger(address: &str) -> Grpc {
+        Grpc { channel: channel(address), sign_in: SignIn(None) }
+    }
+
+    fn with_header(address: &str, header: &str) -> Grpc {
+        Grpc { channel: channel(address), sign_in: SignIn(Some(header.parse().expect("a header value"))) }
+    }
+
+    clients! {
+        /// Users.
+        users => directory::user_service_client::UserServiceClient<Signed>;
+        /// Teams.
+        teams => directory::team_service_client::TeamServiceClient<Signed>;
+        /// Partners.
+        partners => directory::partner_service_client::PartnerServiceClient<Signed>;
+        /// Contacts.
+        contacts => directory::contact_service_client::ContactServiceClient<Signed>;
+        /// Changes of directory.
+        directory_changes => directory::change_service_client::ChangeServiceClient<Signed>;
+        /// Leads.
+        leads => pipeline::lead_service_client::LeadServiceClient<Signed>;
+        /// Opportunities.
+        opportunities => pipeline::opportunity_service_client::OpportunityServiceClient<Signed>;
+        /// Pipelines.
+        pipelines => pipeline::pipeline_service_client::PipelineServiceClient<Signed>;
+        /// Changes of pipeline.
+        pipeline_changes => pipeline::change_service_client::ChangeServiceClient<Signed>;
+        /// Calendars.
+        calendars => calendar::calendar_service_client::CalendarServiceClient<Signed>;
+        /// Events.
+        events => calendar::event_service_client::EventServiceClient<Signed>;
+        /// Tasks.
+        tasks => calendar::task_service_client::TaskServiceClient<Signed>;
+        /// Connectors.
+        connectors => telephony::connector_service_client::ConnectorServiceClient<Signed>;
+        /// Calls.
+        calls => telephony::call_service_client::CallServiceClient<Signed>;
+        /// Call events in.
+        ingest => telephony::ingest_service_client::IngestServiceClient<Signed>;
+    }
+}
+
+fn channel(address: &str) -> Channel {
+    Endpoint::from_shared(format!("http://{address}")).expect("an address").connect_lazy()
+}

@@ -1,0 +1,85 @@
+//! Kontor as a real process of its own, to be killed without warning.
+//! Called by the scenarios on durability and on the command line.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// A running `kontor serve`. It is killed when it is dropped.
+pub struct Process {
+    child: Child,
+    /// "127.0.0.1:41234"
+    pub address: String,
+}
+
+/// The `kontor` program that was built together with these tests.
+pub fn program() -> PathBuf {
+    let test = std::env::current_exe().expect("the path of this test");
+    let folder = test.ancestors().nth(2).expect("the target folder");
+    let program = folder.join("kontor");
+    assert!(program.exists(), "{} is not built: run tests/run, or `cargo build` first", program.display());
+    program
+}
+
+impl Process {
+    /// Starts one on a free port and waits until it says that it is ready.
+    pub async fn start(data: &Path, more: &[&str]) -> Process {
+        let mut child = Command::new(program())
+            .arg("serve")
+            .args(["--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .args(more)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("kontor starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let address = tokio::time::timeout(Duration::from_secs(30), async {
+            while let Some(line) = lines.next_line().await.expect("its output is text") {
+                if let Some(rest) = line.strip_prefix("Kontor is ready at http://") {
+                    return rest.trim_end_matches('/').to_owned();
+                }
+            }
+            panic!("kontor ended before it was ready");
+        });
+        let address = address.await.expect("kontor is ready in time");
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Process { child, address }
+    }
+
+    /// Kills it without warning (SIGKILL) and waits until it is gone.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("it can be killed");
+    }
+
+    /// Asks it to stop (SIGTERM) and returns whether it ended well.
+    pub async fn stop(mut self) -> bool {
+        let id = self.child.id().expect("it runs").to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status().await.expect("kill runs");
+        assert!(asked.success());
+        let ended = tokio::time::timeout(Duration::from_secs(20), self.child.wait()).await;
+        ended.expect("it ends in time").expect("it can be waited for").success()
+    }
+}
+
+/// Runs `kontor` with arguments and input and returns its exit, output and errors.
+pub async fn run(arguments: &[&str], input: &str) -> (bool, String, String) {
+    use tokio::io::AsyncWriteExt;
+    let mut child = Command::new(program())
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("kontor starts");
+    let mut stdin = child.stdin.take().expect("its input");
+    stdin.write_all(input.as_bytes()).await.expect("input is taken");
+    drop(stdin);
+    let output = child.wait_with_output().await.expect("it ends");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
