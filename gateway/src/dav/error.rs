@@ -1,6 +1,8 @@
 //! What went wrong, as an HTTP answer with the precondition element that clients look for.
 //! Called everywhere in the DAV layer; the one map from a service's status to HTTP.
 
+use std::collections::HashMap;
+
 use axum::body::Body;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
@@ -151,9 +153,12 @@ impl Failure {
             "SUPPORTED_COMPONENT" => return forbidden(Condition::SupportedComponent),
             "SUPPORTED_FILTER" => return forbidden(Condition::SupportedFilter(kind)),
             "VALID_FILTER" => return forbidden(Condition::ValidFilter(kind)),
-            "MAX_RESOURCE_SIZE" => return Failure::too_large(kind),
+            "SUPPORTED_COLLATION" => return forbidden(Condition::SupportedCollation(kind)),
+            "SUPPORTED_DATA" => return forbidden(Condition::SupportedData(kind)),
+            "TOO_LARGE" => return Failure::too_large(kind),
+            "COMPANY_COLLECTION" => return Failure::need_privilege(href, "unbind"),
             "UID_CONFLICT" => {
-                let other = metadata.get("href").map(|other| conflict_href(other, href));
+                let other = conflict_href(&metadata, href);
                 let condition = Condition::NoUidConflict(kind, other);
                 return Failure::condition(StatusCode::CONFLICT, condition, message);
             }
@@ -167,6 +172,11 @@ impl Failure {
             Code::AlreadyExists | Code::FailedPrecondition => StatusCode::CONFLICT,
             Code::Aborted => StatusCode::PRECONDITION_FAILED,
             Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+            // A filter or an expansion over its budget (RFC 4791 section 7.8).
+            Code::ResourceExhausted if reason != "RATE_LIMITED" => {
+                let condition = Condition::NumberOfMatchesWithinLimits;
+                return Failure::condition(StatusCode::INSUFFICIENT_STORAGE, condition, message);
+            }
             Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Cancelled => {
                 return Failure::busy(message);
             }
@@ -218,13 +228,11 @@ impl Failure {
     }
 }
 
-/// The service knows the object's name; the client needs a path beside the one that it asked for.
-fn conflict_href(other: &str, asked: &str) -> String {
-    if other.starts_with('/') {
-        return other.to_owned();
-    }
+/// The service knows the other object's name; the client needs a path beside the one that it asked for.
+fn conflict_href(metadata: &HashMap<String, String>, asked: &str) -> Option<String> {
     let folder = asked.rfind('/').map_or(asked, |at| &asked[..=at]);
-    format!("{folder}{}", path::encode(other))
+    let by_name = metadata.get("name").map(|name| format!("{folder}{}", path::encode(name)));
+    by_name.or_else(|| metadata.get("href").filter(|href| href.starts_with('/')).cloned())
 }
 
 fn body(condition: &Condition, message: &str) -> bytes::Bytes {
@@ -252,7 +260,9 @@ impl Condition {
             Condition::ValidResourcetype => "<D:valid-resourcetype/>",
             Condition::NumberOfMatchesWithinLimits => "<D:number-of-matches-within-limits/>",
             Condition::SupportedComponent => "<C:supported-calendar-component/>",
-            Condition::ValidData(kind) => by_kind(*kind, "<C:valid-calendar-data/>", "<CR:valid-address-data/>"),
+            Condition::ValidData(kind) => {
+                by_kind(*kind, "<C:valid-calendar-data/>", "<CR:valid-address-data/>")
+            }
             Condition::ValidObjectResource(kind) => {
                 by_kind(*kind, "<C:valid-calendar-object-resource/>", "<CR:valid-address-data/>")
             }
@@ -262,9 +272,11 @@ impl Condition {
             Condition::MaxResourceSize(kind) => {
                 by_kind(*kind, "<C:max-resource-size/>", "<CR:max-resource-size/>")
             }
-            Condition::LocationOk(kind) => {
-                by_kind(*kind, "<C:calendar-collection-location-ok/>", "<CR:addressbook-collection-location-ok/>")
-            }
+            Condition::LocationOk(kind) => by_kind(
+                *kind,
+                "<C:calendar-collection-location-ok/>",
+                "<CR:addressbook-collection-location-ok/>",
+            ),
             Condition::ValidFilter(kind) => by_kind(*kind, "<C:valid-filter/>", "<CR:supported-filter/>"),
             Condition::SupportedFilter(kind) => {
                 by_kind(*kind, "<C:supported-filter/>", "<CR:supported-filter/>")

@@ -78,7 +78,8 @@ impl Dav {
             Err(Lost::Nowhere) => return Failure::not_found().into_response(),
             Err(Lost::Malformed) => return Failure::bad_request("the path is not valid").into_response(),
         };
-        let call = Call { dav: self, caller: &caller, place: &place, headers: &parts.headers, uri: &parts.uri };
+        let call =
+            Call { dav: self, caller: &caller, place: &place, headers: &parts.headers, uri: &parts.uri };
         methods::dispatch(&call, &parts.method, body).await.unwrap_or_else(Failure::into_response)
     }
 

@@ -80,9 +80,13 @@ pub struct Location {
 /// stands in it as `{owner}~{slug}`. A login name never holds this character.
 const SHARED: char = '~';
 
+/// Owner and slug of the collection that belongs to the whole company. The services know it under every home.
+pub const COMPANY: &str = "company";
+
 impl Location {
     /// A collection of this home, as the service lists it.
     pub fn new(kind: Kind, home: &str, owner: &str, slug: &str) -> Self {
+        let owner = if owner == COMPANY { home } else { owner };
         Location { kind, home: home.to_owned(), owner: owner.to_owned(), slug: slug.to_owned() }
     }
 
@@ -103,6 +107,11 @@ impl Location {
         } else {
             format!("{}{}/{}{SHARED}{slug}/", self.kind.homes(), encode(&self.home), encode(&self.owner))
         }
+    }
+
+    /// Href of the owner's principal; `None` for the company's collection, which no user owns.
+    pub fn owner_href(&self) -> Option<String> {
+        (self.slug != COMPANY).then(|| principal(&self.owner))
     }
 
     /// Whether a new collection may have this slug: it must come back as the same path.

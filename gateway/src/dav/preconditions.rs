@@ -118,7 +118,9 @@ fn only_tag(header: &str) -> Option<String> {
     let inner = rest.strip_prefix('(')?.strip_suffix(')')?.trim();
     let tag = inner.strip_prefix('[')?.strip_suffix(']')?.trim();
     match parse(tag).ok()? {
-        Tags::These(list) if list.len() == 1 && !tag.contains(['(', ')', '[', ']']) => list.into_iter().next(),
+        Tags::These(list) if list.len() == 1 && !tag.contains(['(', ')', '[', ']']) => {
+            list.into_iter().next()
+        }
         _ => None,
     }
 }

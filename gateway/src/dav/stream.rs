@@ -142,3 +142,64 @@ pub fn over_limit(out: &mut Writer, href: &str) {
          <D:error><D:number-of-matches-within-limits/></D:error></D:response>\n",
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    /// Writes this many pieces of the size of a chunk, then ends or fails.
+    struct Pieces {
+        left: usize,
+        fails: bool,
+    }
+
+    impl Source for Pieces {
+        async fn fill(&mut self, out: &mut Writer) -> Result<bool, Status> {
+            if self.left == 0 {
+                return if self.fails { Err(Status::unavailable("gone")) } else { Ok(false) };
+            }
+            self.left -= 1;
+            while out.len() < limits::ANSWER_CHUNK_BYTES {
+                out.raw("<D:response/>");
+            }
+            Ok(true)
+        }
+    }
+
+    async fn run(left: usize, fails: bool) -> Result<Response<Body>, Failure> {
+        let source = Pieces { left, fails };
+        answer(begin(), source, Preferences::default(), |status| Failure::busy(status.message())).await
+    }
+
+    #[tokio::test]
+    async fn a_long_answer_comes_in_pieces_and_ends_well() {
+        let answer = run(5, false).await.expect("it begins");
+        assert_eq!(http_body::Body::size_hint(answer.body()).exact(), None);
+        let mut body = answer.into_body();
+        let (mut pieces, mut whole) = (0, Vec::new());
+        while let Some(frame) = body.frame().await {
+            let data = frame.expect("no error").into_data().expect("data");
+            assert!(data.len() < 2 * limits::ANSWER_CHUNK_BYTES);
+            pieces += 1;
+            whole.extend_from_slice(&data);
+        }
+        assert_eq!(pieces, 6);
+        assert!(whole.ends_with(b"</D:multistatus>\n"));
+    }
+
+    #[tokio::test]
+    async fn a_short_answer_has_a_length() {
+        let answer = run(0, false).await.expect("it begins");
+        assert!(http_body::Body::size_hint(answer.body()).exact().is_some());
+    }
+
+    #[tokio::test]
+    async fn an_early_error_is_a_status_and_a_late_one_breaks_the_answer_off() {
+        assert_eq!(run(0, true).await.expect_err("no answer").status(), StatusCode::SERVICE_UNAVAILABLE);
+        let answer = run(3, true).await.expect("it begins");
+        assert_eq!(answer.status(), StatusCode::MULTI_STATUS);
+        assert!(answer.into_body().collect().await.is_err());
+    }
+}

@@ -1,5 +1,83 @@
 //! The company calendar: calendars, events and tasks over the collection engine, and their recurrences.
 //! Started by the composing binary through `start`.
 
+mod directory;
 pub mod domain;
+mod events;
+mod hook;
 mod rpc;
+mod store;
+mod tasks;
+
+use std::sync::Arc;
+
+use kontor_collection::rpc::Server as CollectionServer;
+use kontor_kit::Result;
+use kontor_kit::context::Context;
+use kontor_kit::db::Migration;
+use kontor_kit::link::{Link, MESSAGE_LIMIT};
+use kontor_kit::unit::Unit;
+use kontor_proto::calendar::v1::calendar_service_server::CalendarServiceServer;
+use kontor_proto::calendar::v1::change_service_server::ChangeServiceServer;
+use kontor_proto::calendar::v1::event_service_server::EventServiceServer;
+use kontor_proto::calendar::v1::task_service_server::TaskServiceServer;
+use kontor_proto::collection::v1::collection_service_server::CollectionServiceServer;
+use tokio::sync::Notify;
+use tonic::service::Routes;
+
+use directory::Directory;
+use hook::CalendarHooks;
+use rpc::Core;
+
+/// Settings; there are none yet.
+#[derive(Clone, Debug, Default)]
+pub struct Config {}
+
+/// The other services that this one asks.
+#[derive(Clone)]
+pub struct Peers {
+    /// Finds partners by addresses. The calendar works without it; what could not be asked is asked later.
+    pub directory: Link,
+}
+
+const MIGRATIONS: &[Migration] = &[
+    kontor_collection::MIGRATION,
+    Migration {
+        name: "0001_calendar",
+        sqlite: include_str!("../migrations/sqlite/0001_calendar.sql"),
+        postgres: include_str!("../migrations/postgres/0001_calendar.sql"),
+    },
+];
+
+/// Starts the service: database, background work, routes.
+///
+/// # Errors
+/// Those of opening the database.
+pub async fn start(context: &Context, peers: Peers, _config: Config) -> Result<Unit> {
+    let db = context.open_db("calendar", MIGRATIONS).await?;
+    let hooks = CalendarHooks {
+        clock: context.clock.clone(),
+        directory: Directory::new(peers.directory),
+        company_zone: Arc::from(context.company.time_zone.as_str()),
+        wake: Arc::new(Notify::new()),
+    };
+    events::listen(context, &db, hooks.directory.clone(), hooks.wake.clone());
+    kontor_collection::tasks::start(context, &db);
+    context.spawn(tasks::work_off(db.clone(), hooks.clone()));
+    let core = Core { context: context.clone(), db: db.clone(), hooks: hooks.clone() };
+    let collections = CollectionServer::new(context, &db, hooks);
+    let routes = Routes::new(limited!(CalendarServiceServer, core.clone()))
+        .add_service(limited!(EventServiceServer, core.clone()))
+        .add_service(limited!(TaskServiceServer, core.clone()))
+        .add_service(limited!(ChangeServiceServer, core))
+        .add_service(limited!(CollectionServiceServer, collections));
+    Ok(Unit::new("calendar", context, routes))
+}
+
+/// A server that takes messages as large as an object may be.
+macro_rules! limited {
+    ($server:ident, $service:expr) => {
+        $server::new($service).max_decoding_message_size(MESSAGE_LIMIT)
+    };
+}
+use limited;

@@ -2,11 +2,22 @@
 //! `listen` is called by lib.rs, the makers of events by the stores' callers.
 
 use kontor_kit::auth::{Caller, Guard};
+use kontor_kit::clock;
 use kontor_kit::context::Context;
 use kontor_kit::db::Db;
-use kontor_kit::outbox::NewEvent;
+use kontor_kit::outbox::{self, NewEvent, payload};
+use kontor_proto::calendar::v1::{MeetingChanged, MeetingRemoved, MeetingScheduled};
 use kontor_proto::directory::v1::{UserCreated, UserUpdated};
+use kontor_proto::pipeline::v1::{
+    LeadConverted, OpportunityCreated, OpportunityDeleted, OpportunityLost, OpportunityStageMoved,
+    OpportunityWon,
+};
+use kontor_proto::telephony::v1::{CallCorrected, CallDirection, CallEnded, CallOutcome};
+use kontor_proto::r#type::v1::Event;
+use prost::Name;
+use prost_types::Timestamp;
 
+use crate::domain::history::{self, Change, End, Entry, Way};
 use crate::domain::user::User;
 use crate::store;
 
@@ -17,7 +28,7 @@ pub const HISTORY_SOURCES: [&str; 3] = ["pipeline", "calendar", "telephony"];
 pub fn listen(context: &Context, db: &Db) {
     for source in HISTORY_SOURCES {
         context.bus.listen(context, source, "directory.timeline", db.clone(), |tx, event| {
-            store::timeline::take_live(tx, event)
+            store::timeline::take_live(tx, event, &changes(event))
         });
     }
 }
@@ -45,4 +56,116 @@ pub fn user_updated(user: &User, caller: &Caller) -> NewEvent {
         disabled: details.disabled,
     };
     NewEvent::new("directory", format!("users/{}", user.id), &Guard::company(), &updated).actor(caller.name())
+}
+
+/// What an event changes in the histories; nothing for events that do not belong there.
+pub fn changes(event: &Event) -> Vec<Change> {
+    match event.source.as_str() {
+        "telephony" => call(event),
+        "calendar" => meeting(event),
+        "pipeline" => deal(event),
+        _ => Vec::new(),
+    }
+}
+
+/// A call has one entry, at one partner; corrections write it anew.
+fn call(event: &Event) -> Vec<Change> {
+    let facts = payload::<CallEnded>(event)
+        .map(|ended| (ended.direction, ended.outcome, ended.number, ended.talk_duration, ended.start_time))
+        .or_else(|| {
+            payload::<CallCorrected>(event)
+                .map(|call| (call.direction, call.outcome, call.number, call.talk_duration, call.start_time))
+        });
+    let Some((direction, outcome, number, talk, start)) = facts else { return Vec::new() };
+    let way = match CallDirection::try_from(direction) {
+        Ok(CallDirection::Outbound) => Way::Out,
+        _ => Way::In,
+    };
+    let end = match CallOutcome::try_from(outcome) {
+        Ok(CallOutcome::Answered) => End::Talked(talk.map_or(0, |talk| talk.seconds)),
+        Ok(CallOutcome::Missed | CallOutcome::NoAnswer) => End::Missed,
+        Ok(CallOutcome::Busy) => End::Busy,
+        Ok(CallOutcome::Abandoned) => End::Abandoned,
+        Ok(CallOutcome::Failed) => End::Failed,
+        _ => End::Unknown,
+    };
+    let id = history::entry_of("call", &event.subject);
+    let mut changes = vec![Change::OnlyAt { partner: event.partner.clone(), entry: id.clone() }];
+    if !event.partner.is_empty() {
+        let start = start.or(event.occur_time);
+        changes.push(Change::Put(entry(event, id, "call", start, history::call_summary(way, end, &number))));
+    }
+    changes
+}
+
+/// A meeting has one entry at each of its partners; it stands at the meeting's start.
+fn meeting(event: &Event) -> Vec<Change> {
+    if event.partner.is_empty() {
+        return Vec::new();
+    }
+    let id = history::entry_of("meeting", &event.subject);
+    if payload::<MeetingRemoved>(event).is_some() {
+        return vec![Change::Remove { partner: event.partner.clone(), entry: id }];
+    }
+    let facts = payload::<MeetingScheduled>(event)
+        .map(|meeting| (meeting.summary, meeting.start_time))
+        .or_else(|| payload::<MeetingChanged>(event).map(|meeting| (meeting.summary, meeting.start_time)));
+    let Some((summary, start)) = facts else { return Vec::new() };
+    let summary = history::one_line(&format!("meeting: {summary}"));
+    vec![Change::Put(entry(event, id, "meeting", start.or(event.occur_time), summary))]
+}
+
+/// Each step of a deal has an entry of its own, seen by those who may see the deal now.
+fn deal(event: &Event) -> Vec<Change> {
+    if outbox::kind(event) == OpportunityDeleted::full_name() {
+        return vec![Change::Forget { subject: event.subject.clone() }];
+    }
+    let audience = event.audience.clone().unwrap_or_default();
+    let (owner, team) = if audience.company { Default::default() } else { (audience.owner, audience.team) };
+    let mut changes = Vec::new();
+    if let Some((kind, summary)) = step(event) {
+        let summary = history::one_line(&summary);
+        let step = entry(event, event.event_id.clone(), kind, event.occur_time, summary);
+        changes.push(Change::Put(Entry { owner: owner.clone(), team: team.clone(), ..step }));
+    }
+    // A lead's events know no partner until it is converted, and its one entry then stays there.
+    let partner = event.subject.starts_with("opportunities/").then(|| event.partner.clone());
+    changes.push(Change::Follow { subject: event.subject.clone(), partner, owner, team });
+    changes
+}
+
+fn step(event: &Event) -> Option<(&'static str, String)> {
+    let created =
+        payload::<OpportunityCreated>(event).map(|it| ("opportunity", format!("opportunity: {}", it.title)));
+    let converted = || {
+        payload::<LeadConverted>(event)
+            .map(|it| ("lead", format!("lead became an opportunity: {}", it.title)))
+    };
+    let moved = || {
+        payload::<OpportunityStageMoved>(event)
+            .map(|it| ("stage_move", format!("{} → {}: {}", it.from_stage, it.to_stage, it.title)))
+    };
+    let won = || payload::<OpportunityWon>(event).map(|it| ("won", format!("won: {}", it.title)));
+    let lost = || {
+        payload::<OpportunityLost>(event).map(|it| match it.reason.as_str() {
+            "" => ("lost", format!("lost: {}", it.title)),
+            reason => ("lost", format!("lost ({reason}): {}", it.title)),
+        })
+    };
+    created.or_else(converted).or_else(moved).or_else(won).or_else(lost)
+}
+
+/// An entry that everyone who sees the partner may see.
+fn entry(event: &Event, id: String, kind: &'static str, time: Option<Timestamp>, summary: String) -> Entry {
+    Entry {
+        partner: event.partner.clone(),
+        entry: id,
+        occur_time: time.as_ref().map_or(0, clock::from_proto),
+        kind,
+        subject: event.subject.clone(),
+        summary,
+        actor: event.actor.clone(),
+        owner: String::new(),
+        team: String::new(),
+    }
 }

@@ -1,1 +1,32 @@
-//! Being built.
+//! Pipeline: leads and opportunities, the pipelines and stages that they go through.
+//! Started by the composing binary.
+
+mod domain;
+mod events;
+mod rpc;
+mod store;
+
+use kontor_kit::Result;
+use kontor_kit::context::Context;
+use kontor_kit::db::Migration;
+use kontor_kit::link::Link;
+use kontor_kit::unit::Unit;
+
+/// The tables of this service, for `Db::open`.
+pub const MIGRATIONS: &[Migration] = kontor_kit::migrations!["0001_pipeline"];
+
+/// The services that this one calls.
+pub struct Peers {
+    /// Users, teams and partners.
+    pub directory: Link,
+}
+
+/// Starts the service. The first start makes the default pipeline.
+///
+/// # Errors
+/// Those of opening the database.
+pub async fn start(context: &Context, peers: Peers) -> Result<Unit> {
+    let db = context.open_db("pipeline", MIGRATIONS).await?;
+    db.write(|tx| store::pipeline::ensure_default(tx)).await?;
+    Ok(Unit::new("pipeline", context, rpc::routes(context, &db, peers)))
+}

@@ -31,8 +31,8 @@ pub async fn run(call: &Call<'_>, body: Body, calendar: bool) -> Result<Response
         let condition = Condition::LocationOk(if calendar { Kind::Calendar } else { location.kind });
         return Err(Failure::forbidden(condition, "such a collection can't be made here"));
     }
-    let changes = request::make_collection(&body, calendar)
-        .map_err(|error| Failure::of_xml(&error, location.kind))?;
+    let changes =
+        request::make_collection(&body, calendar).map_err(|error| Failure::of_xml(&error, location.kind))?;
     let update = match gather(&changes, location.kind) {
         Ok(update) => update,
         Err(outcomes) => return Ok(refusal(&changes, &outcomes, calendar)),
@@ -95,7 +95,8 @@ fn gather(changes: &[Change], kind: Kind) -> Result<Update, Vec<Result<(), Refus
 /// Whether resourcetype names what stands in this tree.
 fn fits(change: &Change, kind: Kind) -> bool {
     let Some(Value::Elements(names)) = &change.value else { return false };
-    let has = |space: &Space, local: &str| names.iter().any(|name| name.space == *space && name.local == local);
+    let has =
+        |space: &Space, local: &str| names.iter().any(|name| name.space == *space && name.local == local);
     let typed = match kind {
         Kind::Calendar => has(&Space::CalDav, "calendar"),
         Kind::Book => has(&Space::CardDav, "addressbook"),

@@ -14,7 +14,7 @@ use crate::dav::path::{self, Kind, Location, Place};
 use crate::dav::properties::home::Home;
 use crate::dav::properties::object::{Setting, Template};
 use crate::dav::properties::propstat::{self, Ask};
-use crate::dav::properties::{Live, Wanted, collection, common, home, on, principal};
+use crate::dav::properties::{Live, Property, Use, Wanted, collection, common, home, on, principal};
 use crate::dav::stream::{self, Listing};
 use crate::dav::xml::{Writer, request};
 use crate::dav::{Call, body, contract_path, limits};
@@ -123,9 +123,7 @@ impl Find<'_> {
     async fn principal(&self, user: &str) -> Result<Response<Body>, Failure> {
         // The caller exists, so the record is read only when something of it is asked for.
         let record = if user != self.call.user() || principal::needs_record(&self.ask.wanted) {
-            let request = self.call.request(GetUserRequest { name: format!("users/{user}") });
-            let answer = self.call.dav.users.clone().get_user(request).await;
-            answer.map_err(|status| user_failure(&status, self.call))?.into_inner()
+            self.user(user).await?
         } else {
             User::default()
         };
@@ -142,16 +140,18 @@ impl Find<'_> {
         }
         if self.members {
             let user = self.call.user();
-            let collections =
-                if self.needs_home_tag() { self.list(kind, user).await? } else { Vec::new() };
+            let collections = if self.needs_home_tag() { self.list(kind, user).await? } else { Vec::new() };
             self.write_home(&mut out, kind, user, &collections);
         }
         Ok(stream::finished(out, self.preferences))
     }
 
     async fn home(&self, kind: Kind, user: &str) -> Result<Response<Body>, Failure> {
-        // Another one's home may not exist, so it is looked up even when nothing of it is asked for.
-        let look = self.members || self.needs_home_tag() || user != self.call.user();
+        if user != self.call.user() {
+            // Another one's home may not exist.
+            self.user(user).await?;
+        }
+        let look = self.members || self.needs_home_tag();
         let collections = if look { self.list(kind, user).await? } else { Vec::new() };
         let mut out = stream::begin();
         if !self.leaves_out_root() {
@@ -213,14 +213,18 @@ impl Find<'_> {
         let mut ask = self.ask.clone();
         if let Wanted::These(list) = &mut ask.wanted {
             for property in list {
-                if matches!(property, crate::dav::properties::Property::Live(live)
-                    if live.usage() == crate::dav::properties::Use::Data)
-                {
-                    *property = crate::dav::properties::Property::Other(property.name());
+                if matches!(property, Property::Live(live) if live.usage() == Use::Data) {
+                    *property = Property::Other(property.name());
                 }
             }
         }
         Template::new(&ask, Setting { location, access, caller: self.call.user(), subset: None })
+    }
+
+    async fn user(&self, user: &str) -> Result<User, Failure> {
+        let request = self.call.request(GetUserRequest { name: format!("users/{user}") });
+        let answer = self.call.dav.users.clone().get_user(request).await;
+        answer.map(tonic::Response::into_inner).map_err(|status| user_failure(&status, self.call))
     }
 
     async fn list(&self, kind: Kind, user: &str) -> Result<Vec<Collection>, Failure> {

@@ -64,4 +64,3 @@ fn check_data(data: Option<&DataRequest>, kind: Kind) -> Result<(), Failure> {
 fn unsupported() -> Failure {
     Failure::forbidden(Condition::SupportedReport, "this resource does not answer this report")
 }
-

@@ -1,7 +1,7 @@
 //! Properties of a calendar or an address book.
 //! Called by PROPFIND on a collection and on a home.
 
-use kontor_proto::collection::v1::{Access, Collection};
+use kontor_proto::collection::v1::Collection;
 
 use super::{Live, common, on};
 use crate::dav::limits;
@@ -27,6 +27,8 @@ pub fn write(live: Live, kind: Kind, it: &Collection, caller: &str, out: &mut Wr
             Kind::Book => "<D:collection/><CR:addressbook/>",
         }),
         Live::DisplayName => out.text(if it.display_name.is_empty() { &it.slug } else { &it.display_name }),
+        // Empty for the company's collection, which no user owns (RFC 3744 section 5.1).
+        Live::Owner if it.owner == path::COMPANY => {}
         Live::Owner => out.href(&path::principal(&it.owner)),
         Live::CurrentUserPrivilegeSet => common::collection_privileges(it.access(), kind, out),
         Live::SupportedReportSet => common::collection_reports(kind, out),
@@ -103,9 +105,4 @@ pub fn parse_sync_token(token: &str) -> Option<(&str, i64)> {
         return None;
     }
     Some((id, sequence.parse().ok()?))
-}
-
-/// Whether the caller may change the collection itself.
-pub fn may_change(it: &Collection) -> bool {
-    it.access() == Access::Owner
 }

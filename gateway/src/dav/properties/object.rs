@@ -129,7 +129,8 @@ fn fixed(live: Live, setting: &Setting<'_>, out: &mut Writer) -> bool {
     match live {
         Live::ResourceType => {}
         Live::GetContentType => out.raw(content_type(setting.location.kind)),
-        Live::Owner => out.href(&path::principal(&setting.location.owner)),
+        // Empty when no user owns it (RFC 3744 section 5.1).
+        Live::Owner => setting.location.owner_href().iter().for_each(|href| out.href(href)),
         Live::CurrentUserPrivilegeSet => common::object_privileges(setting.access, out),
         Live::SupportedReportSet => common::reports(&[], out),
         _ => return common::write(live, setting.caller, out),

@@ -38,12 +38,8 @@ impl Run<'_> {
         } else {
             Access::Read
         };
-        let setting = Setting {
-            location: self.location,
-            access,
-            caller: self.call.user(),
-            subset: self.subset.take(),
-        };
+        let setting =
+            Setting { location: self.location, access, caller: self.call.user(), subset: self.subset.take() };
         Ok(Template::new(&self.ask, setting))
     }
 

@@ -80,8 +80,7 @@ fn component(
             (_, other) => return Err(invalid(format!("{} stands in comp-filter", clip(other)))),
         }
     }
-    let more =
-        filter.time_range.is_some() || !filter.properties.is_empty() || !filter.components.is_empty();
+    let more = filter.time_range.is_some() || !filter.properties.is_empty() || !filter.components.is_empty();
     if filter.is_not_defined && more {
         return Err(invalid("is-not-defined stands beside other conditions"));
     }

@@ -279,10 +279,6 @@ impl Element<'_> {
         self.attribute(name)?
             .ok_or_else(|| malformed(format!("element {} lacks attribute {name}", name_of(&self.start))))
     }
-
-    pub(super) fn start(&self) -> &BytesStart<'_> {
-        &self.start
-    }
 }
 
 /// The character of `&amp;` or `&#10;`. No other entity exists without a DOCTYPE.

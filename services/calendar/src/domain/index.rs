@@ -66,6 +66,8 @@ pub struct Face {
 pub struct Exception {
     /// Where it begins.
     pub start: i64,
+    /// Where it ends, exclusive.
+    pub end: i64,
     /// Where the series has it.
     pub original: i64,
     /// The item that describes it.
@@ -144,8 +146,8 @@ fn exceptions(
             let start = occurrence.start.as_microsecond();
             let original = occurrence.recurrence_id.map_or(start, Timestamp::as_microsecond);
             if start == at {
-                let face = happening(object, &occurrence).face;
-                found.insert((start, original), Exception { start, original, face });
+                let Happening { end, face, .. } = happening(object, &occurrence);
+                found.insert((start, original), Exception { start, end, original, face });
             }
         }
     }

@@ -73,6 +73,10 @@ pub fn put<H: Hooks>(
     if let Some(holder) = holder {
         return Err(uid_conflict(&prepared.uid, &holder));
     }
+    // RFC 4791 5.3.2.1 no-uid-conflict: an object keeps its UID.
+    if let Some(old) = old.as_ref().filter(|old| old.uid != prepared.uid) {
+        return Err(uid_conflict(&old.uid, name));
+    }
     let object = match &old {
         Some(old) => replace(tx, old, &collection, data, prepared)?,
         None => insert(tx, name, &mut collection, data, prepared)?,
@@ -123,11 +127,20 @@ pub fn fresh_name(ending: &str) -> String {
     format!("{}.{ending}", id::new())
 }
 
-fn check_prepared<T>(data: &[u8], prepared: &Prepared<T>) -> Result<()> {
-    if data.len() > MAX_BYTES {
-        let message = format!("{} bytes are more than the {MAX_BYTES} that an object may have", data.len());
-        return Err(Error::new(Code::InvalidArgument, "TOO_LARGE", message));
+/// Checks a body before anything is done with it.
+///
+/// # Errors
+/// INVALID_ARGUMENT with reason TOO_LARGE.
+pub fn check_size(data: &[u8]) -> Result<()> {
+    if data.len() <= MAX_BYTES {
+        return Ok(());
     }
+    let message = format!("{} bytes are more than the {MAX_BYTES} that an object may have", data.len());
+    Err(Error::new(Code::InvalidArgument, "TOO_LARGE", message))
+}
+
+fn check_prepared<T>(data: &[u8], prepared: &Prepared<T>) -> Result<()> {
+    check_size(data)?;
     if !(1..=1_000).contains(&prepared.uid.len()) || prepared.uid.contains('\0') {
         let message = "the UID must have 1 to 1,000 bytes";
         return Err(Error::new(Code::InvalidArgument, "VALID_OBJECT_RESOURCE", message));

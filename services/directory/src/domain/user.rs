@@ -70,7 +70,10 @@ impl User {
 pub fn check_user_id(user_id: &str) -> Result<()> {
     id::check_chosen(user_id, "user_id")?;
     if matches!(user_id, "me" | "none") {
-        return Err(Error::invalid("user_id", format!("{user_id:?} has a meaning of its own: choose another")));
+        return Err(Error::invalid(
+            "user_id",
+            format!("{user_id:?} has a meaning of its own: choose another"),
+        ));
     }
     Ok(())
 }

@@ -4,10 +4,10 @@
 mod app_password;
 mod change;
 mod check;
-mod sign_in;
+pub mod sign_in;
 mod team;
 pub mod timeline;
-mod user;
+pub mod user;
 
 use kontor_kit::context::Context;
 use kontor_kit::db::Db;

@@ -113,8 +113,7 @@ impl SignIns {
     /// # Errors
     /// PERMISSION_DENIED when it is wrong; RESOURCE_EXHAUSTED after too many wrong tries.
     pub async fn check_current_password(&self, user: &str, secret: &str) -> Result<()> {
-        let attempt =
-            Attempt { user: user.to_owned(), secret: secret.to_owned(), peer: "change".to_owned() };
+        let attempt = Attempt { user: user.to_owned(), secret: secret.to_owned(), peer: "change".to_owned() };
         let kept = self.kept(user).await?.map(|kept| kept.password).unwrap_or_default();
         let _slot = self.slot().await?;
         self.check_limit(&attempt)?;
@@ -163,7 +162,8 @@ impl SignIns {
                 let Some((record, kept)) = store::credential::find_app_password(conn, hash)? else {
                     return Ok(None);
                 };
-                let same = bool::from(kept.as_slice().ct_eq(&hash)) && (user.is_empty() || user == record.user);
+                let same =
+                    bool::from(kept.as_slice().ct_eq(&hash)) && (user.is_empty() || user == record.user);
                 if !same {
                     return Ok(None);
                 }

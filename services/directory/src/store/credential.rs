@@ -148,9 +148,8 @@ pub fn list_app_passwords(
     user: &str,
     query: &Query,
 ) -> Result<Page<AppPassword>> {
-    LISTING.run(conn, caller, query, ("account = $1".to_owned(), vec![user.into()]), |row| {
-        app_password(row, 2)
-    })
+    LISTING
+        .run(conn, caller, query, ("account = $1".to_owned(), vec![user.into()]), |row| app_password(row, 2))
 }
 
 fn app_password(row: &Row<'_>, from: usize) -> Result<AppPassword> {

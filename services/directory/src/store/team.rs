@@ -30,12 +30,7 @@ impl Stored for Team {
     }
 
     fn values(&self) -> Vec<Value> {
-        vec![
-            (&self.id).into(),
-            self.version.into(),
-            (&self.display_name).into(),
-            self.create_time.into(),
-        ]
+        vec![(&self.id).into(), self.version.into(), (&self.display_name).into(), self.create_time.into()]
     }
 
     /// Without its members: `get` and `list` add them.
@@ -91,11 +86,10 @@ pub fn exists(conn: &mut Conn<'_>, team: &str) -> Result<bool> {
 }
 
 fn add_members(conn: &mut Conn<'_>, team: &mut Team) -> Result<()> {
-    let members = conn.all(
-        "SELECT account, leader FROM team_member WHERE team = $1",
-        args![&team.id],
-        |row| Ok((row.string(0)?, row.bool(1)?)),
-    )?;
+    let members =
+        conn.all("SELECT account, leader FROM team_member WHERE team = $1", args![&team.id], |row| {
+            Ok((row.string(0)?, row.bool(1)?))
+        })?;
     team.leaders = members.iter().filter(|(_, leader)| *leader).map(|(user, _)| user.clone()).collect();
     team.members = members.into_iter().map(|(user, _)| user).collect();
     Ok(())

@@ -145,6 +145,8 @@ pub enum FactKind {
         party: Option<Party>,
         /// The number that was dialled.
         target: Option<Party>,
+        /// True when it was found by asking, so that its time is a guess.
+        found: bool,
     },
     /// Dialling a leg ended.
     DialEnded {
@@ -192,6 +194,8 @@ pub enum FactKind {
     QueueEntered {
         /// The queue's name.
         queue: String,
+        /// True when it was found by asking, so that its time is a guess.
+        found: bool,
     },
     /// The caller left a queue, for whatever reason.
     QueueLeft {

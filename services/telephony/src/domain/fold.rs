@@ -29,6 +29,8 @@ pub struct CallState {
     pub(super) key: CallKey,
     #[serde(default)]
     pub(super) first: Least<Micros>,
+    #[serde(default, skip_serializing_if = "Least::is_none")]
+    pub(super) found_first: Least<Micros>,
     #[serde(default)]
     pub(super) last: Most<Micros>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -80,7 +82,7 @@ pub(super) struct Answer {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Queue {
     #[serde(default, skip_serializing_if = "Least::is_none")]
-    pub(super) entered: Least<Micros>,
+    pub(super) entered: Least<(Trust, Micros)>,
     #[serde(default, skip_serializing_if = "Least::is_none")]
     pub(super) connected: Least<Micros>,
     #[serde(default, skip_serializing_if = "Least::is_none")]
@@ -120,6 +122,7 @@ impl CallState {
         CallState {
             key,
             first: Least::default(),
+            found_first: Least::default(),
             last: Most::default(),
             legs: BTreeMap::new(),
             enters: Few::default(),
@@ -159,11 +162,15 @@ impl CallState {
             return false;
         }
         let time = fact.time;
-        // what was found by asking, or is only guessed, must not move the beginning of the call
-        let guessed = matches!(fact.kind, FactKind::LegLost { .. } | FactKind::Lost);
-        let mut changed = !guessed && self.first.learn(time);
-        changed |= self.last.learn(time);
-        changed | self.apply_kind(time, &fact.kind)
+        let first = match fact.kind {
+            FactKind::LegLost { .. } | FactKind::Lost => false,
+            FactKind::LegStarted { found: true, .. }
+            | FactKind::Dialled { found: true, .. }
+            | FactKind::QueueEntered { found: true, .. } => self.found_first.learn(time),
+            _ => self.first.learn(time),
+        };
+        let last = self.last.learn(time);
+        self.apply_kind(time, &fact.kind) | first | last
     }
 
     fn apply_kind(&mut self, time: Micros, kind: &FactKind) -> bool {
@@ -174,8 +181,8 @@ impl CallState {
             }
             K::LegRinging { leg } => self.leg(Trust::Later, time, leg, |kept| kept.ringing.learn(time)),
             K::LegUp { leg } => self.leg(Trust::Later, time, leg, |kept| kept.up.learn(time)),
-            K::Dialled { leg, by, party, target } => {
-                self.dial(time, leg, by.as_deref(), party.as_ref(), target.as_ref())
+            K::Dialled { leg, by, party, target, found } => {
+                self.dial((Trust::of(*found), time), leg, by.as_deref(), party.as_ref(), target.as_ref())
             }
             K::DialEnded { leg, by, status } => self.end_dial(time, leg, by.is_none(), *status),
             K::BridgeEntered { leg, bridge } => self.enter(time, leg, bridge),
@@ -186,7 +193,9 @@ impl CallState {
             }
             K::LegLost { leg } => self.close_leg(leg, LegEnd { estimated: true, time, cause: None }),
             K::LegMoved { leg, to: _ } => self.close_leg(leg, LegEnd { estimated: false, time, cause: None }),
-            K::QueueEntered { queue } => self.queue(queue, |kept| kept.entered.learn(time)),
+            K::QueueEntered { queue, found } => {
+                self.queue(queue, |kept| kept.entered.learn((Trust::of(*found), time)))
+            }
             K::QueueLeft { queue } => self.queue(queue, |kept| kept.left.learn(time)),
             K::QueueAbandoned { queue } => self.queue(queue, |kept| kept.abandoned.learn(time)),
             K::AgentConnected { queue, agent } => {
@@ -220,9 +229,9 @@ impl CallState {
         party: Option<&Party>,
         dialled: Option<&Party>,
     ) -> bool {
-        let trust = if found { Trust::Found } else { Trust::First };
+        let trust = Trust::of(found);
         self.leg(trust, time, leg, |kept| {
-            let mut changed = kept.started.learn(time) | (arriving && !kept.arriving);
+            let mut changed = kept.started.learn((trust, time)) | (arriving && !kept.arriving);
             kept.arriving |= arriving;
             if let Some(party) = party {
                 changed |= kept.party.learn((trust, time, bounded(party)));
@@ -236,14 +245,14 @@ impl CallState {
 
     fn dial(
         &mut self,
-        time: Micros,
+        (trust, time): (Trust, Micros),
         leg: &LegRef,
         by: Option<&str>,
         party: Option<&Party>,
         target: Option<&Party>,
     ) -> bool {
         self.leg(Trust::Later, time, leg, |kept| {
-            let mut changed = kept.dialled.learn((time, by.map(short)));
+            let mut changed = kept.dialled.learn((trust, time, by.map(short)));
             if let Some(party) = party {
                 changed |= kept.party.learn((Trust::Later, time, bounded(party)));
             }

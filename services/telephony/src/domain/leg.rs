@@ -105,6 +105,13 @@ pub(crate) enum Trust {
     Found,
 }
 
+impl Trust {
+    /// The trust in a beginning that was told, or found by asking.
+    pub(crate) fn of(found: bool) -> Trust {
+        if found { Trust::Found } else { Trust::First }
+    }
+}
+
 /// What is kept of one leg.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Leg {
@@ -117,13 +124,13 @@ pub(crate) struct Leg {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) arriving: bool,
     #[serde(default, skip_serializing_if = "Least::is_none")]
-    pub(crate) started: Least<Micros>,
+    pub(crate) started: Least<(Trust, Micros)>,
     #[serde(default, skip_serializing_if = "Least::is_none")]
     pub(crate) ringing: Least<Micros>,
     #[serde(default, skip_serializing_if = "Least::is_none")]
     pub(crate) up: Least<Micros>,
     #[serde(default, skip_serializing_if = "Least::is_none")]
-    pub(crate) dialled: Least<(Micros, Option<String>)>,
+    pub(crate) dialled: Least<(Trust, Micros, Option<String>)>,
     #[serde(default, skip_serializing_if = "Least::is_none")]
     pub(crate) dial_end: Least<(Micros, DialStatus)>,
     #[serde(default, skip_serializing_if = "Least::is_none")]
@@ -149,29 +156,35 @@ impl Leg {
         self.channel.get().map_or(Side::Phone, |(.., side)| *side)
     }
 
+    /// Whether its beginning was told, and not found by asking.
+    pub(crate) fn began_before_us(&self) -> bool {
+        self.started.get().is_some_and(|(trust, _)| *trust == Trust::First)
+    }
+
     /// Whether a click to call dialled it: the asker's own telephone, unless it is a trunk.
     pub(crate) fn is_originated(&self) -> bool {
-        self.dialled.get().is_some_and(|(_, by)| by.is_none())
+        self.dialled.get().is_some_and(|(.., by)| by.is_none())
     }
 
     /// Whether its ringing is the ringing of the called party.
     pub(crate) fn is_called(&self) -> bool {
         match self.dialled.get() {
-            Some((_, Some(_))) => true,
-            Some((_, None)) => self.side() == Side::Trunk,
+            Some((.., Some(_))) => true,
+            Some((.., None)) => self.side() == Side::Trunk,
             None => false,
         }
     }
 
     /// When it first made itself known.
     pub(crate) fn first_time(&self) -> Micros {
-        let dialled = self.dialled.get().map(|(time, _)| *time);
+        let dialled = self.dialled.get().map(|(_, time, _)| *time);
+        let started = self.started.get().map(|(_, time)| *time);
         let seen = self.channel.get().map(|(_, time, ..)| *time);
-        [self.started.get().copied(), dialled, seen].into_iter().flatten().min().unwrap_or_default()
+        [started, dialled, seen].into_iter().flatten().min().unwrap_or_default()
     }
 
     /// When it began to ring, or to be dialled where ringing is not told.
     pub(crate) fn ring_start(&self) -> Option<Micros> {
-        self.ringing.get().copied().or_else(|| self.dialled.get().map(|(time, _)| *time))
+        self.ringing.get().copied().or_else(|| self.dialled.get().map(|(_, time, _)| *time))
     }
 }

@@ -6,7 +6,7 @@ use super::fact::{DialStatus, Micros, OriginateFailure, Side};
 use super::fold::CallState;
 use super::leg::Leg;
 use super::number::Party;
-use super::talk::Talk;
+use super::talk::{Talk, meeting};
 
 /// How long to wait after the end for late facts, unless configured: the recordings' latest came 0.3 s late.
 pub const GRACE_MICROS: u64 = 3_000_000;
@@ -32,7 +32,7 @@ impl CallState {
             },
             settled: quiet,
             outcome: self.outcome(direction, end, answer_time.is_some()),
-            start_time: self.first.get().or(self.last.get()).copied().unwrap_or_default(),
+            start_time: self.start(),
             answer_time,
             end_time: end.map(|(time, _)| time),
             end_estimated: end.is_some_and(|(_, estimated)| estimated),
@@ -49,6 +49,14 @@ impl CallState {
     fn first_leg(&self) -> Option<(&String, &Leg)> {
         let named = self.legs.get_key_value(&self.key.call);
         named.or_else(|| self.legs.iter().min_by_key(|(id, leg)| (leg.first_time(), *id)))
+    }
+
+    /// The first thing that was told; the first that was found by asking, when the beginning was missed.
+    fn start(&self) -> Micros {
+        let told = self.first_leg().is_some_and(|(_, leg)| leg.began_before_us());
+        let found = self.found_first.get().filter(|_| !told);
+        let first = [self.first.get(), found].into_iter().flatten().min();
+        first.or(self.last.get()).copied().unwrap_or_default()
     }
 
     fn direction(&self) -> Option<Direction> {
@@ -183,7 +191,8 @@ impl CallState {
         let told = self.whole.answered.get().copied();
         let taken = self.answers.iter().find(|it| !it.own && it.leg.side != Side::Helper).map(|it| it.time);
         let agent = self.queues.values().filter_map(|queue| queue.connected.get().copied()).min();
-        [told, taken, agent, talk.start()].into_iter().flatten().min()
+        let known = [told, taken, agent, talk.start()].into_iter().flatten().min();
+        known.or_else(|| meeting(self))
     }
 
     /// When the call ended, and whether that is a guess.
@@ -279,14 +288,15 @@ impl CallState {
 
     fn queue_visit(&self, until: Micros) -> Option<QueueVisit> {
         let time = |queue: &super::fold::Queue| {
-            let entered = queue.entered.get().or(queue.connected.get());
-            entered.or(queue.abandoned.get()).or(queue.left.get()).copied()
+            let entered = queue.entered.get().map(|(_, time)| time);
+            let left = queue.abandoned.get().or(queue.left.get());
+            entered.or(queue.connected.get()).or(left).copied()
         };
         let (name, queue) = self.queues.iter().max_by_key(|(name, queue)| (time(queue), *name))?;
         let stop = queue.connected.get().or(queue.abandoned.get()).or(queue.left.get());
         Some(QueueVisit {
             name: name.clone(),
-            wait_micros: queue.entered.get().map_or(0, |t| stop.copied().unwrap_or(until).since(*t)),
+            wait_micros: queue.entered.get().map_or(0, |(_, t)| stop.copied().unwrap_or(until).since(*t)),
             connected: !queue.connected.is_none(),
             abandoned: !queue.abandoned.is_none(),
         })

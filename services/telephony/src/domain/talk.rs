@@ -60,12 +60,32 @@ impl Talk {
     }
 }
 
+/// When a second leg was first heard of in the same bridge, whoever had left by then. After a gap the bridge may be
+/// found, by a clock a little off, just when it ends: nobody seems to have talked, but they have.
+pub(super) fn meeting(state: &CallState) -> Option<Micros> {
+    let mut bridges: BTreeMap<&str, BTreeMap<&str, Micros>> = BTreeMap::new();
+    for step in state.enters.iter().chain(state.leaves.iter()).filter(|step| counts(state, &step.leg)) {
+        let first = bridges.entry(&step.bridge).or_default().entry(&step.leg).or_insert(step.time);
+        *first = step.time.min(*first);
+    }
+    let second = |legs: &BTreeMap<&str, Micros>| {
+        let mut times: Vec<_> = legs.values().copied().collect();
+        times.sort_unstable();
+        times.get(1).copied()
+    };
+    bridges.values().filter_map(second).min()
+}
+
+/// Whether somebody can be at the far end: recorders and announcers are in bridges too.
+fn counts(state: &CallState, leg: &str) -> bool {
+    state.legs.get(leg).is_none_or(|leg| leg.side() != Side::Helper)
+}
+
 fn steps(state: &CallState) -> Vec<Step<'_>> {
     let ended = |leg: &str| state.legs.get(leg).and_then(|leg| leg.ended.get());
-    let counts = |leg: &str| state.legs.get(leg).is_none_or(|leg| leg.side() != Side::Helper);
     // after a gap a leg may be found in a bridge that, by the other clock, it has already left
     let alive = |leg: &str, time: Micros| ended(leg).is_none_or(|end| end.estimated || time < end.time);
-    let enters = state.enters.iter().filter(|step| counts(&step.leg) && alive(&step.leg, step.time));
+    let enters = state.enters.iter().filter(|step| counts(state, &step.leg) && alive(&step.leg, step.time));
     let mut steps: Vec<Step<'_>> = enters
         .map(|step| (step.time, false, step.leg.as_str(), Some(step.bridge.as_str())))
         .chain(state.leaves.iter().map(|it| (it.time, true, it.leg.as_str(), Some(it.bridge.as_str()))))

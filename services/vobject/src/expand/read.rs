@@ -107,6 +107,9 @@ impl Series {
         let Some(master) = self.master.clone() else { return Ok(()) };
         for property in component.properties() {
             let line = property.line();
+            if property.value().trim().is_empty() {
+                continue; // some programs write the names of what they do not have
+            }
             if property.is("RRULE") {
                 if self.rules.len() == MAX_RULES {
                     return Err(Error::at(line, Kind::TooMany { what: "RRULE", limit: MAX_RULES }));

@@ -43,9 +43,10 @@ def occurrences(query, start, stop):
     """What overlaps [start, stop), both in seconds, as (name, uid, start, end, summary) in seconds."""
     found = set()
     moment = lambda at: datetime.datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=at)
-    for component in query.between(moment(start), moment(stop)):
-        begin = component["DTSTART"].dt
-        end = component.get("DTEND", component.get("DUE", component["DTSTART"])).dt
+    # Not through `between`, which copies every component for its answer, at half of the whole run's time.
+    for occurrence in query._occurrences_between(moment(start), moment(stop)):
+        begin, end = occurrence.start, occurrence.end
+        component = occurrence._adapter._component
         if component.name == "VTODO" and begin.year in ENDLESS_YEARS and end.year in ENDLESS_YEARS:
             continue
         summary = component.get("SUMMARY")

@@ -1,5 +1,5 @@
 //! One TCP connection to an Asterisk: bytes in, messages out, actions with ids.
-//! Called by [`super::session`], which decides what to ask and what messages mean.
+//! Called by [`super::line`], which decides what to ask and what messages mean.
 
 use std::fmt;
 use std::io;

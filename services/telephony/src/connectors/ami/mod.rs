@@ -4,6 +4,7 @@
 pub mod action;
 pub mod backoff;
 pub mod config;
+mod line;
 mod link;
 pub mod message;
 pub mod replay;

@@ -1,7 +1,6 @@
 //! The live connector: connects, logs in, catches up, hands on facts, and begins anew when the line drops.
 //! Started by the telephony service for each configured Asterisk; one task each.
 
-use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
@@ -11,16 +10,14 @@ use tracing::{info, warn};
 
 use super::action::{Action, Originate};
 use super::backoff::Backoff;
-use super::config::{Config, Login};
-use super::link::{Failure, Link, challenge_key};
-use super::message::Message;
+use super::config::Config;
+use super::line::{Desk, Line, MAX_ACTIONS, Request};
+use super::link::{Failure, Link};
 use super::translate::Translator;
 use crate::domain::fact::{CallFact, Micros};
 
 /// Most facts handed on at once.
 pub const MAX_BATCH: usize = 512;
-/// Most actions that wait for the session, and most that wait for their answer.
-const MAX_ACTIONS: usize = 64;
 
 /// What an earlier run left behind, from the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,12 +73,6 @@ pub fn channel_sink(
         let sender = sender.clone();
         Box::pin(async move { sender.send(batch).await.map_err(|_| Closed) })
     }
-}
-
-/// One action from outside and where its answer goes.
-struct Request {
-    action: Action,
-    reply: oneshot::Sender<Result<(), String>>,
 }
 
 /// Speaks to a running session.
@@ -235,258 +226,4 @@ impl Session {
 fn random() -> f64 {
     let bits = RandomState::new().build_hasher().finish() >> 11;
     bits as f64 / (1_u64 << 53) as f64
-}
-
-/// What outlives a connection: the translation, facts not yet handed on, and who waits for an answer.
-struct Desk {
-    translator: Translator,
-    facts: Vec<CallFact>,
-    found: HashSet<String>,
-    replies: HashMap<String, oneshot::Sender<Result<(), String>>>,
-    clock: fn() -> Micros,
-    /// The Asterisk's clock less ours, in microseconds.
-    ahead: i64,
-}
-
-impl Desk {
-    fn new(translator: Translator, clock: fn() -> Micros) -> Self {
-        let (facts, found, replies) = (Vec::new(), HashSet::new(), HashMap::new());
-        Desk { translator, facts, found, replies, clock, ahead: 0 }
-    }
-
-    /// Now, by the clock of the Asterisk.
-    fn now(&self) -> Micros {
-        (self.clock)().plus(self.ahead)
-    }
-
-    fn take(&mut self, message: &Message<'_>) {
-        if let Some(time) = message.time() {
-            self.ahead = time.0.saturating_sub((self.clock)().0);
-        }
-        match message.event() {
-            Some("CoreShowChannel") => self.found.extend(message.get("Uniqueid").map(str::to_owned)),
-            Some(_) => {}
-            None => self.reply(message),
-        }
-        let now = self.now();
-        self.translator.translate(message, now, &mut self.facts);
-    }
-
-    fn reply(&mut self, message: &Message<'_>) {
-        let reply = message.get("ActionID").and_then(|id| self.replies.remove(id));
-        let Some(reply) = reply else { return };
-        let words = message.get("Message").unwrap_or("no reason given");
-        let answer = if is_success(message) { Ok(()) } else { Err(words.to_owned()) };
-        // who asked may have gone away
-        let _ = reply.send(answer);
-    }
-
-    fn drop_replies(&mut self) {
-        self.replies.clear();
-    }
-}
-
-fn is_success(message: &Message<'_>) -> bool {
-    matches!(message.get("Response"), Some("Success" | "Goodbye"))
-}
-
-/// One connection at work.
-struct Line<'a, S> {
-    link: Link,
-    desk: &'a mut Desk,
-    sink: &'a mut S,
-    config: &'a Config,
-}
-
-impl<S, F> Line<'_, S>
-where
-    S: FnMut(Vec<CallFact>) -> F,
-    F: Future<Output = Result<(), Closed>>,
-{
-    async fn log_in(&mut self) -> Result<(), Failure> {
-        let login = Action::new("Login").with("Username", &self.config.user).with("Events", "off");
-        let login = match self.config.login {
-            Login::Plain => login.with("Secret", &self.config.secret.0),
-            Login::Md5 => {
-                let challenge = Action::new("Challenge").with("AuthType", "MD5");
-                let challenge = self.ask("the challenge", &challenge, "Challenge").await?.unwrap_or_default();
-                let key = challenge_key(&challenge, &self.config.secret.0);
-                login.with("AuthType", "MD5").with("Key", key)
-            }
-        };
-        self.ask("the log-in", &login, "").await?;
-        let mask = Action::new("Events").with("EventMask", &self.config.event_mask);
-        self.ask("the event mask", &mask, "").await.map(|_| ())
-    }
-
-    /// Asks for all that a gap can have hidden. Answers with the start-up time of the Asterisk.
-    async fn catch_up(
-        &mut self,
-        before: Vec<(String, String)>,
-        known: Option<String>,
-    ) -> Result<Option<String>, Failure> {
-        // the answer has the time there, which channel lists have not
-        self.ask("a ping", &Action::new("Ping"), "").await?;
-        let status = Action::new("CoreStatus");
-        let startup =
-            optional(self.ask("the core status", &status, "CoreStartupDate CoreStartupTime").await)?;
-        let startup = startup.flatten();
-        self.desk.found.clear();
-        let channels = Action::new("CoreShowChannels");
-        let listed = optional(self.list("the channel list", &channels, "CoreShowChannelsComplete").await)?;
-        optional(self.list("the queues", &Action::new("QueueStatus"), "QueueStatusComplete").await)?;
-        let restarted = known.is_some() && startup.is_some() && known != startup;
-        if listed.is_some() || restarted {
-            self.close_missed(before, restarted);
-        }
-        self.deliver().await?;
-        Ok(startup)
-    }
-
-    /// Closes what was open before the gap and is not there any more.
-    fn close_missed(&mut self, before: Vec<(String, String)>, restarted: bool) {
-        let now = self.desk.now();
-        let mut lost = HashSet::new();
-        for (leg, call) in before {
-            if self.desk.found.contains(&leg) {
-                continue;
-            }
-            self.desk.translator.leg_lost(&leg, &call, now, &mut self.desk.facts);
-            if restarted && lost.insert(call.clone()) {
-                self.desk.translator.call_lost(&call, now, &mut self.desk.facts);
-            }
-        }
-    }
-
-    /// Sends an action and waits for its answer; tells the values of the headers named in `wanted`.
-    async fn ask(
-        &mut self,
-        what: &'static str,
-        action: &Action,
-        wanted: &str,
-    ) -> Result<Option<String>, Failure> {
-        let id = self.link.send(action).await?;
-        let until = Instant::now() + self.config.timing.answer;
-        loop {
-            while let Some(message) = self.link.next()? {
-                self.desk.take(&message);
-                if message.event().is_some() || message.get("ActionID") != Some(&*id) {
-                    continue;
-                }
-                if !is_success(&message) {
-                    let words = message.get("Message").unwrap_or("no reason given").to_owned();
-                    return Err(Failure::Refused { what, words });
-                }
-                let values: Option<Vec<_>> = wanted.split_whitespace().map(|key| message.get(key)).collect();
-                return Ok(values.filter(|values| !values.is_empty()).map(|values| values.join(" ")));
-            }
-            self.more(until).await?;
-        }
-    }
-
-    /// Sends an action whose answer is a list of events and waits for the last of them.
-    async fn list(&mut self, what: &'static str, action: &Action, last: &str) -> Result<(), Failure> {
-        let id = self.link.send(action).await?;
-        let until = Instant::now() + self.config.timing.answer;
-        loop {
-            while let Some(message) = self.link.next()? {
-                self.desk.take(&message);
-                if message.get("ActionID") != Some(&*id) {
-                    continue;
-                }
-                if message.event() == Some(last) {
-                    return Ok(());
-                }
-                if message.event().is_none() && !is_success(&message) {
-                    let words = message.get("Message").unwrap_or("no reason given").to_owned();
-                    return Err(Failure::Refused { what, words });
-                }
-            }
-            self.more(until).await?;
-        }
-    }
-
-    async fn more(&mut self, until: Instant) -> Result<(), Failure> {
-        self.deliver().await?;
-        if Instant::now() >= until {
-            return Err(Failure::Silent(self.config.timing.answer));
-        }
-        self.link.fill(until - Instant::now()).await
-    }
-
-    /// Hears events until the line drops.
-    async fn listen(
-        &mut self,
-        requests: &mut mpsc::Receiver<Request>,
-        status: &watch::Sender<Status>,
-    ) -> Result<std::convert::Infallible, Failure> {
-        let timing = self.config.timing;
-        let mut pinged = false;
-        loop {
-            while let Some(message) = self.link.next()? {
-                self.desk.take(&message);
-                if self.desk.facts.len() >= MAX_BATCH {
-                    self.deliver().await?;
-                }
-            }
-            let now = self.desk.now();
-            self.desk.translator.flush(now, &mut self.desk.facts);
-            self.deliver().await?;
-            let silence = if pinged { timing.dead } else { timing.ping };
-            tokio::select! {
-                filled = self.link.fill(silence) => match filled {
-                    Err(Failure::Silent(_)) if !pinged => {
-                        self.link.send(&Action::new("Ping")).await?;
-                        pinged = true;
-                    }
-                    filled => {
-                        filled?;
-                        pinged = false;
-                        let now = (self.desk.clock)();
-                        status.send_modify(|status| status.last_event = Some(now));
-                    }
-                },
-                Some(request) = requests.recv() => self.request(request).await?,
-            }
-        }
-    }
-
-    async fn request(&mut self, request: Request) -> Result<(), Failure> {
-        if self.desk.replies.len() >= MAX_ACTIONS {
-            let _ = request.reply.send(Err("the telephone system does not answer".to_owned()));
-            return Ok(());
-        }
-        match self.link.send(&request.action).await {
-            Ok(id) => {
-                self.desk.replies.insert(id, request.reply);
-            }
-            // that is the asker's fault and no reason to hang up
-            Err(Failure::BadAction(error)) => {
-                let _ = request.reply.send(Err(error.to_string()));
-            }
-            Err(failure) => return Err(failure),
-        }
-        Ok(())
-    }
-
-    /// Hands on what there is, and waits until it is stored.
-    async fn deliver(&mut self) -> Result<(), Failure> {
-        if self.desk.facts.is_empty() {
-            return Ok(());
-        }
-        let batch = std::mem::take(&mut self.desk.facts);
-        (self.sink)(batch).await.map_err(|Closed| Failure::Unwanted)
-    }
-}
-
-/// A refused question is no reason to hang up: the manager user may lack a right, or there are no queues.
-fn optional<T>(answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(Failure::Refused { what, words }) => {
-            warn!(what, words, "telephone system does not tell everything");
-            Ok(None)
-        }
-        Err(failure) => Err(failure),
-    }
 }

@@ -137,7 +137,7 @@ impl Translator {
         }
         let party = message.get("DestCallerIDNum").and_then(|text| self.party_of(&leg, text));
         let target = if leg.side == Side::Trunk { self.dial_target(message) } else { None };
-        facts.push(self.fact(&call, time, FactKind::Dialled { leg, by, party, target }));
+        facts.push(self.fact(&call, time, FactKind::Dialled { leg, by, party, target, found: false }));
         self.adopt_orphans(facts);
     }
 
@@ -214,7 +214,7 @@ impl Translator {
         let Some(queue) = message.get("Queue").map(str::to_owned) else { return };
         let Some((call, _)) = self.leg(message, &SOURCE, time, facts) else { return };
         let kind = match message.event() {
-            Some("QueueCallerJoin") => FactKind::QueueEntered { queue },
+            Some("QueueCallerJoin") => FactKind::QueueEntered { queue, found: false },
             Some("QueueCallerAbandon") => FactKind::QueueAbandoned { queue },
             _ => FactKind::QueueLeft { queue },
         };
@@ -332,7 +332,7 @@ impl Translator {
         };
         if let Some(by) = by {
             let target = wanted.filter(|party| leg.side == Side::Trunk && party.e164().is_some());
-            add(began, FactKind::Dialled { leg: leg.clone(), by, party: None, target });
+            add(began, FactKind::Dialled { leg: leg.clone(), by, party: None, target, found: true });
         }
         match state {
             Some("5") => add(now, FactKind::LegRinging { leg: leg.clone() }),
@@ -349,7 +349,7 @@ impl Translator {
         let Some(call) = self.tracker.call(leg) else { return };
         let waited = message.get("Wait").and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
         let since = now.plus(-i64::from(waited) * 1_000_000);
-        facts.push(self.fact(call, since, FactKind::QueueEntered { queue: queue.to_owned() }));
+        facts.push(self.fact(call, since, FactKind::QueueEntered { queue: queue.to_owned(), found: true }));
     }
 
     /// Adds a fact about the leg that `names` tell of.

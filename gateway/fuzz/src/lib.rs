@@ -1,0 +1,54 @@
+//! What the fuzz targets run, with the properties that must hold for any bytes.
+//! Called by the targets beside this folder and by the ordinary test over the corpus.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use kontor_gateway::dav::path::Place;
+use kontor_gateway::dav::preconditions;
+use kontor_gateway::dav::xml::request::Value;
+use kontor_gateway::dav::xml::{Writer, report, request};
+
+/// A body of any method. What was taken of a dead property must be well-formed inside another document, and stay the same.
+pub fn xml(body: &[u8]) {
+    let _ = request::propfind(body);
+    let _ = report::report(body);
+    let _ = request::make_collection(body, true);
+    let _ = request::make_collection(body, false);
+    let Ok(changes) = request::proppatch(body) else { return };
+    for change in changes {
+        let Some(Value::Xml(inner)) = &change.value else { continue };
+        let name = change.property.name();
+        let mut out = Writer::document("D:propertyupdate");
+        out.raw("<D:set><D:prop>");
+        out.open(&name);
+        out.ready(inner.as_bytes());
+        out.close(&name);
+        out.raw("</D:prop></D:set></D:propertyupdate>");
+        let again = request::proppatch(out.as_bytes()).expect("what was written is well-formed");
+        assert_eq!(again.len(), 1);
+        assert_eq!(again[0], change);
+    }
+}
+
+/// A path or an href. The href of a place leads to the same place.
+pub fn path(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let _ = Place::parse(text);
+    if let Ok(place) = Place::of_href(text) {
+        assert_eq!(Place::parse(&place.href()), Ok(place));
+    }
+}
+
+/// Condition headers: the first line is If-Match, the second If-None-Match, the third If-Schedule-Tag-Match, the fourth If.
+pub fn headers(bytes: &[u8]) {
+    let mut map = HeaderMap::new();
+    let names = ["if-match", "if-none-match", "if-schedule-tag-match", "if"];
+    for (name, line) in names.into_iter().zip(bytes.split(|byte| *byte == b'\n')) {
+        if let Ok(value) = HeaderValue::from_bytes(line) {
+            map.append(HeaderName::from_static(name), value);
+        }
+    }
+    if let Ok(conditions) = preconditions::conditions(&map) {
+        let none_in_quotes = |tag: &String| !tag.is_empty() && !tag.starts_with('"');
+        assert!(conditions.if_match.iter().chain(&conditions.if_none_match).all(none_in_quotes));
+    }
+}

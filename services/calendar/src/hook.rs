@@ -1,0 +1,167 @@
+//! The calendar's part of every write of the collection engine: checks, typed rows, events for partners.
+//! Called by the engine for DAV, and by rpc for changes over gRPC, so that both go one way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kontor_collection::index::{Index, calendar_error};
+use kontor_collection::{Change, Collection, Hooks, Kind, Prepared, Removal};
+use kontor_kit::auth::Caller;
+use kontor_kit::clock::Clock;
+use kontor_kit::db::Tx;
+use kontor_kit::{Error, Result};
+use kontor_vobject::ical::{CalendarObject, ItemKind, Violation};
+use kontor_vobject::tree::Document;
+use kontor_vobject::zone::Zone;
+use kontor_vobject::Limits;
+use tokio::sync::Notify;
+
+use crate::directory::Directory;
+use crate::domain::event::Status;
+use crate::domain::index::{Typed, settle, typed};
+use crate::domain::text;
+use crate::events::{self, Meeting};
+use crate::store::items::{self, With};
+use crate::store::{pending, people};
+
+/// How long a write waits for the directory. What it does not answer by then is looked up later.
+const PATIENCE: Duration = Duration::from_millis(1_000);
+/// Bytes above which reading is left to a thread of its own, so that it holds up no other request.
+const LARGE: usize = 64 * 1024;
+
+/// The hooks. Cheap to clone.
+#[derive(Clone)]
+pub struct CalendarHooks {
+    /// For the window of occurrences.
+    pub clock: Clock,
+    /// Finds partners.
+    pub directory: Directory,
+    /// IANA zone of the company.
+    pub company_zone: Arc<str>,
+    /// Wakes the task that works off what waits.
+    pub wake: Arc<Notify>,
+}
+
+/// What is kept of an object beside the engine's rows.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// What was read.
+    pub typed: Typed,
+    /// Partners found by addresses; none when the directory has to be asked later.
+    pub found: Option<Vec<With>>,
+}
+
+impl Hooks for CalendarHooks {
+    type Typed = Parsed;
+    const KIND: Kind = Kind::Calendar;
+
+    async fn prepare(&self, _caller: &Caller, data: Bytes) -> Result<Prepared<Parsed>> {
+        let now = self.clock.now();
+        let (index, typed) = if data.len() > LARGE {
+            tokio::task::spawn_blocking(move || read(&data, now)).await.map_err(Error::internal)??
+        } else {
+            read(&data, now)?
+        };
+        let found = if typed.kind == ItemKind::Event && !typed.people.is_empty() {
+            let addresses: Vec<String> = typed.people.iter().map(|(address, _)| address.clone()).collect();
+            self.directory.find(&addresses, PATIENCE).await
+        } else {
+            Some(Vec::new())
+        };
+        Ok(Prepared {
+            uid: typed.uid.clone(),
+            component: typed.kind.name().to_owned(),
+            schedule_tag: String::new(),
+            index,
+            typed: Parsed { typed, found },
+        })
+    }
+
+    fn stored(&self, tx: &mut Tx<'_>, change: &Change<'_, Parsed>) -> Result<()> {
+        let object = change.object;
+        let before = match change.old {
+            Some(old) => items::before(tx, old.num)?,
+            None => items::Before::default(),
+        };
+        let Parsed { typed, found } = &change.prepared.typed;
+        let mut with: Vec<With> = typed.partners.iter().map(|partner| (partner.clone(), String::new())).collect();
+        match found {
+            Some(found) => with.extend(found.iter().cloned()),
+            // Those known by an address that is still there stay until the directory says otherwise.
+            None => with.extend(before.with.iter().filter(|(_, address)| {
+                typed.people.iter().any(|(present, _)| present == address)
+            }).cloned()),
+        }
+        items::write(tx, object.num, change.collection.num, typed, &with, change.old.is_some())?;
+        if found.is_none() {
+            pending::add_object(tx, object.num)?;
+            let wake = self.wake.clone();
+            tx.on_commit(move || wake.notify_one());
+        }
+        let takes_place = typed.kind == ItemKind::Event && typed.face.status != Status::Cancelled;
+        let after = if takes_place { items::names(&with) } else { Vec::new() };
+        if before.partners.is_empty() && after.is_empty() {
+            return Ok(());
+        }
+        let meeting = Meeting {
+            collection: change.collection,
+            object: &object.id,
+            actor: change.caller.name(),
+            summary: &typed.face.summary,
+            start: self.start(tx, change.collection, typed.start, typed.floating)?,
+        };
+        events::publish(tx, &meeting, &before.partners, &after, before.stamp != typed.stamp);
+        Ok(())
+    }
+
+    fn removed(&self, tx: &mut Tx<'_>, removal: &Removal<'_>) -> Result<()> {
+        let before = items::before(tx, removal.object.num)?;
+        items::remove(tx, removal.object.num)?;
+        let meeting = Meeting {
+            collection: removal.collection,
+            object: &removal.object.id,
+            actor: removal.caller.name(),
+            summary: &before.summary,
+            start: 0,
+        };
+        events::publish(tx, &meeting, &before.partners, &[], false);
+        Ok(())
+    }
+}
+
+impl CalendarHooks {
+    /// The zone that floating times of a calendar are taken in.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn zone(&self, conn: &mut kontor_kit::db::Conn<'_>, collection: &Collection) -> Result<Zone> {
+        let owner = people::get(conn, &collection.owner)?;
+        Ok(text::zone(&collection.time_zone, &owner.time_zone, &self.company_zone))
+    }
+
+    /// The instant of a start as it is kept.
+    pub fn start(
+        &self,
+        conn: &mut kontor_kit::db::Conn<'_>,
+        collection: &Collection,
+        start: i64,
+        floating: bool,
+    ) -> Result<i64> {
+        if floating { Ok(settle(start, &self.zone(conn, collection)?)) } else { Ok(start) }
+    }
+}
+
+/// Reads and checks an object (RFC 4791 section 5.3.2.1).
+fn read(data: &[u8], now: i64) -> Result<(Index, Typed)> {
+    let refused = |violation: Violation| calendar_error(&violation);
+    let document =
+        Document::parse(data, &Limits::default()).map_err(|cause| refused(Violation::from(cause)))?;
+    let object = CalendarObject::read(&document).map_err(refused)?;
+    if object.kind == ItemKind::FreeBusy {
+        return Err(refused(Violation::SupportedComponent(object.kind.name().to_owned())));
+    }
+    let index = Index::calendar(&document, &object, now)?;
+    let typed = typed(&document, &object).map_err(|cause| refused(Violation::from(cause)))?;
+    Ok((index, typed))
+}

@@ -1,0 +1,121 @@
+//! Lists of calendars, over the engine's table of collections.
+//! Called by rpc/calendars.rs and rpc/occurrences.rs.
+
+use kontor_collection::{COMPANY, Collection, Kind};
+use kontor_kit::auth::Caller;
+use kontor_kit::db::{Conn, Row, Tx, Value};
+use kontor_kit::page::{Field, Listing, Page, Query};
+use kontor_kit::{Error, Result, args, page};
+
+const COLUMNS: &str = "num, id, owner, slug, display_name, description, color, place, time_zone, components, transparent, \
+                       is_default, seq, floor_seq, object_count, dead_count, create_time, update_time";
+
+const LISTING: Listing = Listing {
+    table: "collection",
+    columns: COLUMNS,
+    id: "id",
+    fields: &[
+        Field::order("order", "place", page::Kind::Int),
+        Field::filter("owner", "('users/' || owner)", page::Kind::User),
+        Field::filter("display_name", "display_name", page::Kind::Text),
+    ],
+    default_order: "order",
+    default_size: 50,
+    max_size: 1_000,
+};
+
+/// Calendars in one question at most.
+const SEEN: i64 = 5_000;
+
+/// One page of the calendars that the caller sees.
+///
+/// # Errors
+/// INVALID_ARGUMENT naming page_size, page_token or filter.
+pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<Collection>> {
+    let mut args = Vec::new();
+    let condition = scope(caller, &mut args);
+    LISTING.run(conn, caller, query, (condition, args), |row| read(row, 2))
+}
+
+/// All calendars that the caller sees, of these owners (login names; none means all).
+///
+/// # Errors
+/// FAILED_PRECONDITION when they are too many.
+pub fn seen(conn: &mut Conn<'_>, caller: &Caller, owners: &[String]) -> Result<Vec<Collection>> {
+    let mut args: Vec<Value> = Vec::new();
+    let mut condition = scope(caller, &mut args);
+    if !owners.is_empty() {
+        let mut places = Vec::new();
+        for owner in owners {
+            args.push(owner.into());
+            places.push(format!("${}", args.len()));
+        }
+        condition = format!("{condition} AND owner IN ({})", places.join(", "));
+    }
+    let sql = format!("SELECT {COLUMNS} FROM collection WHERE {condition} ORDER BY num LIMIT {}", SEEN + 1);
+    let found = conn.all(&sql, &args, |row| read(row, 0))?;
+    if i64::try_from(found.len()).unwrap_or(i64::MAX) > SEEN {
+        let message = format!("these are more than {SEEN} calendars: name owners");
+        return Err(Error::precondition("TOO_MANY_CALENDARS", message));
+    }
+    Ok(found)
+}
+
+/// The calendar that a user's new events go to: the default one, else the first that takes events.
+///
+/// # Errors
+/// Those of the database.
+pub fn default_of(conn: &mut Conn<'_>, login: &str) -> Result<Option<Collection>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM collection WHERE kind = 1 AND owner = $1 ORDER BY is_default DESC, place, num LIMIT 1"
+    );
+    conn.one(&sql, args![login], |row| read(row, 0))
+}
+
+/// Gives the calendars that had the user's old colour the new one.
+///
+/// # Errors
+/// Those of the database.
+pub fn recolor(tx: &mut Tx<'_>, login: &str, before: &str, after: &str) -> Result<()> {
+    if before != after {
+        let sql = "UPDATE collection SET color = $3, seq = seq + 1 WHERE kind = 1 AND owner = $1 AND color = $2";
+        tx.execute(sql, args![login, format!("{before}FF"), format!("{after}FF")])?;
+    }
+    Ok(())
+}
+
+/// The rule of `kontor_collection::access` as a condition.
+fn scope(caller: &Caller, args: &mut Vec<Value>) -> String {
+    if caller.admin {
+        return "kind = 1".to_owned();
+    }
+    args.push(caller.user.as_str().into());
+    let user = args.len();
+    args.push(COMPANY.into());
+    format!("kind = 1 AND owner IN (${user}, ${})", args.len())
+}
+
+fn read(row: &Row<'_>, from: usize) -> Result<Collection> {
+    let components = row.text(from + 9)?;
+    Ok(Collection {
+        num: row.int(from)?,
+        id: row.string(from + 1)?,
+        owner: row.string(from + 2)?,
+        slug: row.string(from + 3)?,
+        kind: Kind::Calendar,
+        display_name: row.string(from + 4)?,
+        description: row.string(from + 5)?,
+        color: row.string(from + 6)?,
+        order: row.int(from + 7)?,
+        time_zone: row.string(from + 8)?,
+        components: components.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+        transparent: row.bool(from + 10)?,
+        is_default: row.bool(from + 11)?,
+        seq: row.int(from + 12)?,
+        floor_seq: row.int(from + 13)?,
+        object_count: row.int(from + 14)?,
+        dead_count: row.int(from + 15)?,
+        create_time: row.int(from + 16)?,
+        update_time: row.int(from + 17)?,
+    })
+}

@@ -1,0 +1,186 @@
+//! Typed rows of objects: titles, exceptions, guests, partners. Written with the object in one transaction.
+//! Called by hook.rs, tasks.rs and the rpc files.
+
+use kontor_kit::db::{Conn, Tx};
+use kontor_kit::{Result, args};
+use kontor_vobject::ical::ItemKind;
+
+use crate::domain::event::Status;
+use crate::domain::index::Typed;
+
+/// A partner that a meeting is with, and the address by which it was found; empty when it was given in the object.
+pub type With = (String, String);
+
+/// The row that was there before a change.
+#[derive(Debug, Clone, Default)]
+pub struct Before {
+    /// Partners that have the meeting on their timelines.
+    pub partners: Vec<String>,
+    /// All of them with their addresses, also of a cancelled meeting.
+    pub with: Vec<With>,
+    /// See `Typed::stamp`.
+    pub stamp: i64,
+    /// SUMMARY
+    pub summary: String,
+}
+
+/// STATUS as the number that is kept: that of EventStatus in calendar.proto.
+pub fn status_number(status: Status) -> i64 {
+    match status {
+        Status::Unset => 0,
+        Status::Confirmed => 1,
+        Status::Tentative => 2,
+        Status::Cancelled => 3,
+    }
+}
+
+/// Kinds as the numbers that are kept.
+pub fn kind_number(kind: ItemKind) -> i64 {
+    match kind {
+        ItemKind::Event => 1,
+        ItemKind::Todo => 2,
+        ItemKind::Journal | ItemKind::FreeBusy => 3,
+    }
+}
+
+/// What is kept of an object.
+///
+/// # Errors
+/// Those of the database.
+pub fn before(conn: &mut Conn<'_>, object: i64) -> Result<Before> {
+    let row = conn.one("SELECT stamp, summary, kind, status FROM item WHERE object = $1", args![object], |row| {
+        Ok((row.int(0)?, row.string(1)?, row.int(2)? == 1 && row.int(3)? != 3))
+    })?;
+    let Some((stamp, summary, takes_place)) = row else { return Ok(Before::default()) };
+    let with = conn.all(
+        "SELECT partner, address FROM item_partner WHERE object = $1 ORDER BY partner, address",
+        args![object],
+        |row| Ok((row.string(0)?, row.string(1)?)),
+    )?;
+    let partners = if takes_place { names(&with) } else { Vec::new() };
+    Ok(Before { partners, with, stamp, summary })
+}
+
+/// Writes all rows of an object anew.
+///
+/// # Errors
+/// Those of the database.
+pub fn write(tx: &mut Tx<'_>, object: i64, coll: i64, typed: &Typed, with: &[With], existed: bool) -> Result<()> {
+    if existed {
+        remove(tx, object)?;
+    }
+    let face = &typed.face;
+    tx.execute(
+        "INSERT INTO item (object, coll, kind, summary, location, status, all_day, start_utc, floating, recurring, ranged, stamp)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        args![
+            object,
+            coll,
+            kind_number(typed.kind),
+            clean(&face.summary),
+            clean(&face.location),
+            status_number(face.status),
+            face.all_day,
+            typed.start,
+            typed.floating,
+            typed.recurring,
+            typed.ranged,
+            typed.stamp
+        ],
+    )?;
+    for exception in &typed.exceptions {
+        let face = &exception.face;
+        tx.execute(
+            "INSERT INTO item_exception (object, start_utc, original, end_utc, summary, location, status, all_day)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            args![
+                object,
+                exception.start,
+                exception.original,
+                exception.end,
+                clean(&face.summary),
+                clean(&face.location),
+                status_number(face.status),
+                face.all_day
+            ],
+        )?;
+    }
+    for (address, partstat) in &typed.people {
+        tx.execute(
+            "INSERT INTO attendee (object, address, partstat) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            args![object, clean(address), clean(partstat)],
+        )?;
+    }
+    write_partners(tx, object, with)
+}
+
+/// Writes the partners of an object that has none.
+///
+/// # Errors
+/// Those of the database.
+pub fn write_partners(tx: &mut Tx<'_>, object: i64, with: &[With]) -> Result<()> {
+    for (partner, address) in with {
+        tx.execute(
+            "INSERT INTO item_partner (object, partner, address) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            args![object, partner, address],
+        )?;
+    }
+    Ok(())
+}
+
+/// Removes the partners of an object.
+///
+/// # Errors
+/// Those of the database.
+pub fn remove_partners(tx: &mut Tx<'_>, object: i64) -> Result<()> {
+    tx.execute("DELETE FROM item_partner WHERE object = $1", args![object])?;
+    Ok(())
+}
+
+/// Removes all rows of an object.
+///
+/// # Errors
+/// Those of the database.
+pub fn remove(tx: &mut Tx<'_>, object: i64) -> Result<()> {
+    for sql in [
+        "DELETE FROM item WHERE object = $1",
+        "DELETE FROM item_exception WHERE object = $1",
+        "DELETE FROM attendee WHERE object = $1",
+        "DELETE FROM item_partner WHERE object = $1",
+        "DELETE FROM pending_object WHERE object = $1",
+    ] {
+        tx.execute(sql, args![object])?;
+    }
+    Ok(())
+}
+
+/// Partners of an object, each once, in order.
+///
+/// # Errors
+/// Those of the database.
+pub fn partners(conn: &mut Conn<'_>, object: i64) -> Result<Vec<String>> {
+    let sql = "SELECT DISTINCT partner FROM item_partner WHERE object = $1 ORDER BY partner";
+    conn.all(sql, args![object], |row| row.string(0))
+}
+
+/// Partners that an object has only by addresses.
+///
+/// # Errors
+/// Those of the database.
+pub fn found_partners(conn: &mut Conn<'_>, object: i64) -> Result<Vec<String>> {
+    let sql = "SELECT DISTINCT partner FROM item_partner WHERE object = $1 AND address <> '' ORDER BY partner";
+    conn.all(sql, args![object], |row| row.string(0))
+}
+
+/// Names of partners, each once, in order.
+pub fn names(with: &[With]) -> Vec<String> {
+    let mut names: Vec<String> = with.iter().map(|(partner, _)| partner.clone()).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// PostgreSQL takes no zero character in a text; iCalendar has none, so this only guards.
+fn clean(text: &str) -> String {
+    text.replace('\0', "")
+}

@@ -1,0 +1,94 @@
+//! Between the messages of CollectionService and the engine's own types.
+//! Called by the other files here.
+
+use kontor_kit::clock::to_proto;
+use kontor_kit::{Error, Result};
+use kontor_proto::collection::v1 as proto;
+
+use crate::model::{Access, Collection, Conditions, Kind, Object, Target};
+use crate::store::dead::Property;
+use crate::store::sync::Step;
+
+pub(super) fn target(path: Option<proto::CollectionPath>) -> Result<Target> {
+    match path {
+        Some(path) if !path.owner.is_empty() && !path.slug.is_empty() => {
+            Ok(Target::Path { owner: path.owner, slug: path.slug })
+        }
+        _ => Err(Error::invalid("path", "name the owner and the collection")),
+    }
+}
+
+pub(super) fn collection(collection: Collection, access: Access, dead: Vec<Property>) -> proto::Collection {
+    let kind = match collection.kind {
+        Kind::Calendar => proto::CollectionKind::Calendar,
+        Kind::AddressBook => proto::CollectionKind::AddressBook,
+    };
+    let access = match access {
+        Access::Read => proto::Access::Read,
+        Access::Write => proto::Access::Write,
+        Access::Owner => proto::Access::Owner,
+    };
+    proto::Collection {
+        id: collection.id,
+        owner: collection.owner,
+        slug: collection.slug,
+        kind: kind.into(),
+        display_name: collection.display_name,
+        description: collection.description,
+        color: collection.color,
+        order: collection.order,
+        time_zone: collection.time_zone,
+        components: collection.components,
+        sequence: collection.seq,
+        floor_sequence: collection.floor_seq,
+        access: access.into(),
+        dead_properties: dead.into_iter().map(dead_property).collect(),
+        object_count: collection.object_count,
+        transparent: collection.transparent,
+        is_default: collection.is_default,
+    }
+}
+
+fn dead_property(property: Property) -> proto::DeadProperty {
+    proto::DeadProperty { namespace: property.namespace, name: property.name, value: property.value }
+}
+
+pub(super) fn dead(property: proto::DeadProperty) -> Property {
+    Property { namespace: property.namespace, name: property.name, value: property.value }
+}
+
+pub(super) fn object(object: Object) -> proto::Object {
+    proto::Object {
+        name: object.name,
+        etag: object.etag,
+        sequence: object.seq,
+        size: object.size,
+        component: object.component,
+        update_time: Some(to_proto(object.update_time)),
+        data: object.data,
+        missing: false,
+        schedule_tag: object.schedule_tag,
+    }
+}
+
+pub(super) fn missing(name: String, sequence: i64) -> proto::Object {
+    proto::Object { name, sequence, missing: true, ..proto::Object::default() }
+}
+
+pub(super) fn step(step: Step) -> proto::Object {
+    match step {
+        Step::Present(present) => object(*present),
+        Step::Gone(name, sequence) => missing(name, sequence),
+    }
+}
+
+pub(super) fn conditions(conditions: Option<proto::Conditions>) -> Conditions {
+    let conditions = conditions.unwrap_or_default();
+    Conditions {
+        if_match: conditions.if_match,
+        if_exists: conditions.if_exists,
+        if_absent: conditions.if_absent,
+        if_none_match: conditions.if_none_match,
+        if_schedule_tag: conditions.if_schedule_tag,
+    }
+}

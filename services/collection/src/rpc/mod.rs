@@ -1,0 +1,138 @@
+//! CollectionService, ready to be mounted: what the DAV edge asks of a service that keeps collections.
+//! Made by `calendar` and `directory` at their start, each with its hooks.
+
+mod convert;
+mod objects;
+mod properties;
+mod streams;
+
+use kontor_kit::auth::Caller;
+use kontor_kit::context::Context;
+use kontor_kit::db::Db;
+use kontor_kit::link::MESSAGE_LIMIT;
+use kontor_proto::collection::v1 as proto;
+use kontor_proto::collection::v1::collection_service_server::{CollectionService, CollectionServiceServer};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use crate::hooks::Hooks;
+
+type Stream<T> = ReceiverStream<Result<T, Status>>;
+type Answer<T> = Result<Response<T>, Status>;
+
+/// The service over one database.
+#[derive(Clone)]
+pub struct Server<H> {
+    context: Context,
+    db: Db,
+    hooks: H,
+}
+
+impl<H: Hooks> Server<H> {
+    /// A server over the service's database.
+    pub fn new(context: &Context, db: &Db, hooks: H) -> Server<H> {
+        Server { context: context.clone(), db: db.clone(), hooks }
+    }
+
+    /// The tonic service, to be put among the unit's routes.
+    pub fn into_service(self) -> CollectionServiceServer<Server<H>> {
+        CollectionServiceServer::new(self)
+            .max_decoding_message_size(MESSAGE_LIMIT)
+            .max_encoding_message_size(MESSAGE_LIMIT)
+    }
+}
+
+#[tonic::async_trait]
+impl<H: Hooks> CollectionService for Server<H> {
+    type ListObjectsStream = Stream<proto::ObjectChunk>;
+    type GetObjectsStream = Stream<proto::ObjectChunk>;
+    type QueryObjectsStream = Stream<proto::ObjectChunk>;
+    type SyncObjectsStream = Stream<proto::SyncChunk>;
+
+    async fn list_collections(
+        &self,
+        request: Request<proto::ListCollectionsRequest>,
+    ) -> Answer<proto::ListCollectionsResponse> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.home(caller, request.into_inner()).await?))
+    }
+
+    async fn get_collection(
+        &self,
+        request: Request<proto::GetCollectionRequest>,
+    ) -> Answer<proto::Collection> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.collection(caller, request.into_inner()).await?))
+    }
+
+    async fn create_collection(
+        &self,
+        request: Request<proto::CreateCollectionRequest>,
+    ) -> Answer<proto::Collection> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.create(caller, request.into_inner()).await?))
+    }
+
+    async fn update_collection(
+        &self,
+        request: Request<proto::UpdateCollectionRequest>,
+    ) -> Answer<proto::Collection> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.update(caller, request.into_inner()).await?))
+    }
+
+    async fn delete_collection(
+        &self,
+        request: Request<proto::DeleteCollectionRequest>,
+    ) -> Answer<proto::DeleteCollectionResponse> {
+        let caller = Caller::of(&request)?;
+        self.delete(caller, request.into_inner()).await?;
+        Ok(Response::new(proto::DeleteCollectionResponse {}))
+    }
+
+    async fn list_objects(
+        &self,
+        request: Request<proto::ListObjectsRequest>,
+    ) -> Answer<Self::ListObjectsStream> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.list(caller, request.into_inner()).await?))
+    }
+
+    async fn get_objects(
+        &self,
+        request: Request<proto::GetObjectsRequest>,
+    ) -> Answer<Self::GetObjectsStream> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.multiget(caller, request.into_inner()).await?))
+    }
+
+    async fn query_objects(
+        &self,
+        request: Request<proto::QueryObjectsRequest>,
+    ) -> Answer<Self::QueryObjectsStream> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.query(caller, request.into_inner()).await?))
+    }
+
+    async fn sync_objects(
+        &self,
+        request: Request<proto::SyncObjectsRequest>,
+    ) -> Answer<Self::SyncObjectsStream> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.sync(caller, request.into_inner()).await?))
+    }
+
+    async fn put_object(&self, request: Request<proto::PutObjectRequest>) -> Answer<proto::PutObjectResponse> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.put(caller, request.into_inner()).await?))
+    }
+
+    async fn delete_object(
+        &self,
+        request: Request<proto::DeleteObjectRequest>,
+    ) -> Answer<proto::DeleteObjectResponse> {
+        let caller = Caller::of(&request)?;
+        self.remove(caller, request.into_inner()).await?;
+        Ok(Response::new(proto::DeleteObjectResponse {}))
+    }
+}

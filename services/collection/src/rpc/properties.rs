@@ -1,0 +1,149 @@
+//! Collections over CollectionService: home, get, create, update, delete.
+//! Called by the server in `rpc/mod.rs`.
+
+use kontor_kit::auth::Caller;
+use kontor_kit::db::Conn;
+use kontor_kit::{Error, Result};
+use kontor_proto::collection::v1 as proto;
+
+use super::{Server, convert};
+use crate::hooks::Hooks;
+use crate::model::{Access, Collection};
+use crate::store::collection::{self, New, Update};
+use crate::store::dead;
+
+/// Fields of a collection that an update may take over.
+const FIELDS: [&str; 6] = ["display_name", "color", "order", "description", "time_zone", "transparent"];
+
+impl<H: Hooks> Server<H> {
+    pub(super) async fn home(
+        &self,
+        caller: Caller,
+        request: proto::ListCollectionsRequest,
+    ) -> Result<proto::ListCollectionsResponse> {
+        if request.owner.is_empty() {
+            return Err(Error::invalid("owner", "name the user whose home it is"));
+        }
+        let collections = self.db.read(move |conn| {
+            let found = collection::home(conn, &caller, &request.owner)?;
+            found.into_iter().map(|(collection, access)| with_dead(conn, collection, access)).collect()
+        });
+        Ok(proto::ListCollectionsResponse { collections: collections.await? })
+    }
+
+    pub(super) async fn collection(
+        &self,
+        caller: Caller,
+        request: proto::GetCollectionRequest,
+    ) -> Result<proto::Collection> {
+        let target = convert::target(request.path)?;
+        let read = self.db.read(move |conn| {
+            let (collection, access) = collection::find(conn, &caller, &target)?;
+            with_dead(conn, collection, access)
+        });
+        read.await
+    }
+
+    pub(super) async fn create(
+        &self,
+        caller: Caller,
+        request: proto::CreateCollectionRequest,
+    ) -> Result<proto::Collection> {
+        let asked = request.collection.ok_or_else(|| Error::invalid("collection", "it is missing"))?;
+        let kind = match H::KIND {
+            crate::Kind::Calendar => proto::CollectionKind::Calendar,
+            crate::Kind::AddressBook => proto::CollectionKind::AddressBook,
+        };
+        if asked.kind != i32::from(kind) && asked.kind != 0 {
+            return Err(Error::invalid("collection.kind", "this service keeps collections of another kind"));
+        }
+        let set: Vec<dead::Property> = asked.dead_properties.into_iter().map(convert::dead).collect();
+        let new = New {
+            owner: asked.owner,
+            slug: asked.slug,
+            kind: H::KIND,
+            display_name: asked.display_name,
+            description: asked.description,
+            color: asked.color,
+            order: asked.order,
+            time_zone: asked.time_zone,
+            components: components(asked.components)?,
+            transparent: asked.transparent,
+            is_default: false,
+        };
+        let write = self.db.write(move |tx| {
+            let mut made = collection::create(tx, &caller, &new)?;
+            if !set.is_empty() {
+                made = collection::update_dead(tx, &caller, &crate::Target::id(&made.id), &set, &[])?;
+            }
+            let access = crate::access(&caller, &made).unwrap_or(Access::Owner);
+            with_dead(tx, made, access)
+        });
+        write.await
+    }
+
+    pub(super) async fn update(
+        &self,
+        caller: Caller,
+        request: proto::UpdateCollectionRequest,
+    ) -> Result<proto::Collection> {
+        let target = convert::target(request.path)?;
+        let update = wanted(&request.fields, request.collection.unwrap_or_default())?;
+        let set: Vec<dead::Property> = request.set_dead.into_iter().map(convert::dead).collect();
+        let remove: Vec<(String, String)> =
+            request.remove_dead.into_iter().map(|property| (property.namespace, property.name)).collect();
+        let write = self.db.write(move |tx| {
+            let mut changed = collection::update(tx, &caller, &target, &update)?;
+            if !set.is_empty() || !remove.is_empty() {
+                changed = collection::update_dead(tx, &caller, &target, &set, &remove)?;
+            }
+            with_dead(tx, changed, Access::Owner)
+        });
+        write.await
+    }
+
+    pub(super) async fn delete(
+        &self,
+        caller: Caller,
+        request: proto::DeleteCollectionRequest,
+    ) -> Result<()> {
+        let target = convert::target(request.path)?;
+        let hooks = self.hooks.clone();
+        self.db.write(move |tx| collection::delete(tx, &hooks, &caller, &target)).await
+    }
+}
+
+fn with_dead(conn: &mut Conn<'_>, collection: Collection, access: Access) -> Result<proto::Collection> {
+    let dead = if collection.dead_count == 0 { Vec::new() } else { dead::list(conn, collection.num)? };
+    Ok(convert::collection(collection, access, dead))
+}
+
+fn components(names: Vec<String>) -> Result<Vec<String>> {
+    let known = ["VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY"];
+    match names.iter().find(|name| !known.contains(&name.as_str())) {
+        Some(unknown) => {
+            let message = format!("collection.components: {unknown:?} is none of {}", known.join(", "));
+            Err(Error::new(tonic::Code::InvalidArgument, "SUPPORTED_COMPONENT", message))
+        }
+        None => Ok(names),
+    }
+}
+
+fn wanted(fields: &[String], values: proto::Collection) -> Result<Update> {
+    let mut update = Update::default();
+    for field in fields {
+        match field.as_str() {
+            "display_name" => update.display_name = Some(values.display_name.clone()),
+            "color" => update.color = Some(values.color.clone()),
+            "order" => update.order = Some(values.order),
+            "description" => update.description = Some(values.description.clone()),
+            "time_zone" => update.time_zone = Some(values.time_zone.clone()),
+            "transparent" => update.transparent = Some(values.transparent),
+            other => {
+                let message = format!("{other:?} is none of {}", FIELDS.join(", "));
+                return Err(Error::invalid("fields", message));
+            }
+        }
+    }
+    Ok(update)
+}

@@ -1,0 +1,296 @@
+//! Long answers over CollectionService: list, multiget, query and sync, in chunks read by key.
+//! Called by the server in `rpc/mod.rs`. Memory holds one chunk of each answer and two more on their way.
+
+use kontor_kit::auth::Caller;
+use kontor_kit::db::{Conn, Db};
+use kontor_kit::{Error, Result};
+use kontor_proto::collection::v1 as proto;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use super::{Server, Stream, convert};
+use crate::filter::Question;
+use crate::hooks::Hooks;
+use crate::model::{Collection, Object, Target};
+use crate::store::query::{self, Candidates};
+use crate::store::sync::{self, Step};
+use crate::store::{collection, object};
+
+/// Names in one multiget at most.
+const NAMES: usize = 100_000;
+
+/// A long answer: each call reads the next chunk, none when all is told. It moves between the database's threads and the stream.
+trait Reader: Send + Sized + 'static {
+    type Chunk: Send + 'static;
+    fn next(&mut self, conn: &mut Conn<'_>) -> Result<Option<Self::Chunk>>;
+}
+
+impl<H: Hooks> Server<H> {
+    pub(super) async fn list(
+        &self,
+        caller: Caller,
+        request: proto::ListObjectsRequest,
+    ) -> Result<Stream<proto::ObjectChunk>> {
+        let target = convert::target(request.path)?;
+        let with_data = request.with_data;
+        self.stream(caller, target, move |_, collection| {
+            Ok(List { coll: collection.num, after: String::new(), with_data, done: false })
+        })
+        .await
+    }
+
+    pub(super) async fn multiget(
+        &self,
+        caller: Caller,
+        request: proto::GetObjectsRequest,
+    ) -> Result<Stream<proto::ObjectChunk>> {
+        let target = convert::target(request.path)?;
+        if request.names.len() > NAMES {
+            return Err(Error::invalid("names", format!("ask for at most {NAMES} at once")));
+        }
+        let (names, with_data) = (request.names, request.with_data);
+        self.stream(caller, target, move |_, collection| {
+            Ok(Named { coll: collection.num, names, at: 0, with_data })
+        })
+        .await
+    }
+
+    pub(super) async fn query(
+        &self,
+        caller: Caller,
+        request: proto::QueryObjectsRequest,
+    ) -> Result<Stream<proto::ObjectChunk>> {
+        let target = convert::target(request.path.clone())?;
+        let question = Question::of(&request, H::KIND)?;
+        let left = if request.limit > 0 { request.limit } else { i64::MAX };
+        let with_data = request.with_data;
+        self.stream(caller, target, move |conn, collection| {
+            let question = question.in_collection(&collection)?;
+            let candidates = query::candidates(conn, &collection, &question)?;
+            Ok(Query { collection, question, candidates, left, with_data })
+        })
+        .await
+    }
+
+    pub(super) async fn sync(
+        &self,
+        caller: Caller,
+        request: proto::SyncObjectsRequest,
+    ) -> Result<Stream<proto::SyncChunk>> {
+        let target = convert::target(request.path)?;
+        let (id, since, with_data) = (request.collection_id, request.since, request.with_data);
+        let left = if request.limit > 0 { request.limit } else { i64::MAX };
+        self.stream(caller, target, move |_, collection| {
+            sync::check(&collection, &id, since)?;
+            Ok(Sync { until: collection.seq, collection, at: since, first: since == -1, left, with_data, done: false })
+        })
+        .await
+    }
+
+    /// Finds the collection, begins the answer and reads its first chunk in one read; short answers end there.
+    async fn stream<R: Reader>(
+        &self,
+        caller: Caller,
+        target: Target,
+        begin: impl FnOnce(&mut Conn<'_>, Collection) -> Result<R> + Send + 'static,
+    ) -> Result<Stream<R::Chunk>> {
+        let first = self.db.read(move |conn| {
+            let (collection, _) = collection::find(conn, &caller, &target)?;
+            let mut reader = begin(conn, collection)?;
+            let chunk = reader.next(conn)?;
+            Ok((reader, chunk))
+        });
+        let (reader, chunk) = first.await?;
+        let (sender, receiver) = mpsc::channel(2);
+        if let Some(chunk) = chunk {
+            let _ = sender.try_send(Ok(chunk));
+            self.context.spawn(pump(self.db.clone(), reader, sender));
+        }
+        Ok(ReceiverStream::new(receiver))
+    }
+}
+
+async fn pump<R: Reader>(db: Db, mut reader: R, sender: mpsc::Sender<Result<R::Chunk, Status>>) {
+    loop {
+        // The place is taken first, so that a slow receiver holds no chunk and no database thread.
+        let Ok(place) = sender.reserve().await else { return };
+        let read = db.read(move |conn| {
+            let chunk = reader.next(conn)?;
+            Ok((reader, chunk))
+        });
+        match read.await {
+            Ok((next, Some(chunk))) => {
+                reader = next;
+                place.send(Ok(chunk));
+            }
+            Ok((_, None)) => return,
+            Err(cause) => return place.send(Err(cause.into())),
+        }
+    }
+}
+
+struct List {
+    coll: i64,
+    after: String,
+    with_data: bool,
+    done: bool,
+}
+
+impl Reader for List {
+    type Chunk = proto::ObjectChunk;
+
+    fn next(&mut self, conn: &mut Conn<'_>) -> Result<Option<proto::ObjectChunk>> {
+        if self.done {
+            return Ok(None);
+        }
+        let mut found = object::list(conn, self.coll, &self.after, object::CHUNK)?;
+        self.done = (found.len() as i64) < object::CHUNK;
+        if self.with_data {
+            let fit = object::cut(found.iter().map(Some));
+            self.done &= fit == found.len();
+            found.truncate(fit);
+            object::load(conn, found.iter_mut())?;
+        }
+        if let Some(last) = found.last() {
+            self.after.clone_from(&last.name);
+        }
+        Ok(chunk(found.into_iter().map(convert::object)))
+    }
+}
+
+struct Named {
+    coll: i64,
+    names: Vec<String>,
+    at: usize,
+    with_data: bool,
+}
+
+impl Reader for Named {
+    type Chunk = proto::ObjectChunk;
+
+    fn next(&mut self, conn: &mut Conn<'_>) -> Result<Option<proto::ObjectChunk>> {
+        let rest = &self.names[self.at..];
+        let names = &rest[..rest.len().min(object::CHUNK as usize)];
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let mut found = object::all_named(conn, self.coll, names)?;
+        if self.with_data {
+            found.truncate(object::cut(found.iter().map(Option::as_ref)));
+            load_once(conn, &mut found)?;
+        }
+        let told = found.len();
+        let objects = found.into_iter().zip(names).map(|(found, name)| match found {
+            Some(found) => convert::object(found),
+            None => convert::missing(name.clone(), 0),
+        });
+        let chunk = chunk(objects);
+        self.at += told;
+        Ok(chunk)
+    }
+}
+
+/// Loads bodies where a name may have been asked for twice: each body is read once.
+fn load_once(conn: &mut Conn<'_>, found: &mut [Option<Object>]) -> Result<()> {
+    let mut seen = std::collections::HashMap::new();
+    let mut again = Vec::new();
+    for (place, object) in found.iter().enumerate() {
+        let Some(object) = object else { continue };
+        if let Some(first) = seen.insert(object.num, place) {
+            seen.insert(object.num, first);
+            again.push((place, first));
+        }
+    }
+    let doubles: std::collections::HashSet<usize> = again.iter().map(|(place, _)| *place).collect();
+    let firsts = found.iter_mut().enumerate().filter(|(place, _)| !doubles.contains(place));
+    object::load(conn, firsts.filter_map(|(_, object)| object.as_mut()))?;
+    for (place, first) in again {
+        found[place].clone_from(&found[first].clone());
+    }
+    Ok(())
+}
+
+struct Query {
+    collection: Collection,
+    question: Question,
+    candidates: Candidates,
+    left: i64,
+    with_data: bool,
+}
+
+impl Reader for Query {
+    type Chunk = proto::ObjectChunk;
+
+    fn next(&mut self, conn: &mut Conn<'_>) -> Result<Option<proto::ObjectChunk>> {
+        // A group may have no hit, and an empty chunk tells nobody anything.
+        while self.left > 0 {
+            let group = query::next(
+                conn,
+                &self.collection,
+                &mut self.question,
+                &mut self.candidates,
+                self.with_data,
+            )?;
+            let Some(mut hits) = group else { return Ok(None) };
+            hits.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+            self.left -= hits.len() as i64;
+            if let Some(chunk) = chunk(hits.into_iter().map(convert::object)) {
+                return Ok(Some(chunk));
+            }
+        }
+        Ok(None)
+    }
+}
+
+struct Sync {
+    collection: Collection,
+    at: i64,
+    until: i64,
+    first: bool,
+    left: i64,
+    with_data: bool,
+    done: bool,
+}
+
+impl Reader for Sync {
+    type Chunk = proto::SyncChunk;
+
+    fn next(&mut self, conn: &mut Conn<'_>) -> Result<Option<proto::SyncChunk>> {
+        if self.done {
+            return Ok(None);
+        }
+        // One more than is told, so that the last chunk knows it.
+        let wanted = self.left.min(object::CHUNK);
+        let mut steps = sync::changes(conn, self.collection.num, self.at, self.until, self.first, wanted + 1)?;
+        let mut told = steps.len().min(wanted as usize);
+        if self.with_data {
+            told = object::cut(steps[..told].iter().map(Step::object));
+        }
+        let more = steps.len() > told;
+        steps.truncate(told);
+        if self.with_data {
+            sync::load(conn, &mut steps)?;
+        }
+        self.left -= told as i64;
+        self.at = steps.last().map_or(self.at, Step::seq);
+        let truncated = more && self.left == 0;
+        self.done = !more || truncated;
+        let mut chunk = proto::SyncChunk {
+            objects: steps.into_iter().map(convert::step).collect(),
+            last: self.done,
+            ..proto::SyncChunk::default()
+        };
+        if self.done {
+            chunk.sequence = if truncated { self.at } else { self.until };
+            chunk.truncated = truncated;
+            chunk.collection_id.clone_from(&self.collection.id);
+        }
+        Ok(Some(chunk))
+    }
+}
+
+fn chunk(objects: impl Iterator<Item = proto::Object>) -> Option<proto::ObjectChunk> {
+    let objects: Vec<proto::Object> = objects.collect();
+    (!objects.is_empty()).then_some(proto::ObjectChunk { objects })
+}

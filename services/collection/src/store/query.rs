@@ -1,0 +1,183 @@
+//! Queries: candidates by SQL alone, then bodies only for those that SQL could not decide.
+//! Called by `rpc`, and by the calendar service for its own lists of occurrences (`in_range`).
+
+use std::collections::HashMap;
+
+use kontor_kit::db::{Conn, Value};
+use kontor_kit::{Result, args};
+use kontor_vobject::zone::Zone;
+
+use crate::filter::{Question, Range, needles};
+use crate::index::{FLOATING, REACH, wall};
+use crate::model::{Collection, Object};
+use crate::store::object::{self, CHUNK, COLUMNS};
+
+/// Numbers of objects that may match, in the order of their making; true for those whose times must be looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Candidates(std::collections::VecDeque<(i64, bool)>);
+
+/// Finds the candidates of a question: 16 bytes of memory each.
+///
+/// # Errors
+/// Those of the database.
+pub fn candidates(
+    conn: &mut Conn<'_>,
+    collection: &Collection,
+    question: &Question,
+) -> Result<Candidates> {
+    if question.nothing {
+        return Ok(Candidates::default());
+    }
+    let coll = collection.num;
+    let mut found = match (question.range, question.card()) {
+        (Some(range), _) => by_time(conn, coll, range, &question.zone)?,
+        (None, Some(filter)) => match needles(filter) {
+            Some(needles) => {
+                let mut found = all(conn, "SELECT num FROM object WHERE coll = $1 AND partial = 1", args![coll])?;
+                for needle in needles {
+                    let sql = r"SELECT object FROM lookup WHERE coll = $1 AND kind = $2 AND value LIKE $3 ESCAPE '\'";
+                    found.extend(all(conn, sql, args![coll, needle.kind, needle.pattern])?);
+                }
+                found
+            }
+            None => all(conn, "SELECT num FROM object WHERE coll = $1", args![coll])?,
+        },
+        (None, None) => all(conn, "SELECT num FROM object WHERE coll = $1", args![coll])?,
+    };
+    // A sure one beside an unsure one of the same number comes first and stays.
+    found.sort_unstable();
+    found.dedup_by_key(|(num, _)| *num);
+    Ok(Candidates(found.into()))
+}
+
+/// The next hits of a question, some of them or none; None at the end. With bodies, as many as one chunk may hold.
+///
+/// # Errors
+/// Those of the database.
+pub fn next(
+    conn: &mut Conn<'_>,
+    collection: &Collection,
+    question: &mut Question,
+    candidates: &mut Candidates,
+    with_data: bool,
+) -> Result<Option<Vec<Object>>> {
+    let queue = &mut candidates.0;
+    if queue.is_empty() {
+        return Ok(None);
+    }
+    let group: Vec<(i64, bool)> = queue.iter().copied().take(CHUNK as usize).collect();
+    let mut found = by_nums(conn, collection.num, &group)?;
+    let needs_body = |unsure: bool| with_data || question.residual || unsure;
+    let mut bytes = 0;
+    let mut hits: Vec<(Object, bool)> = Vec::with_capacity(group.len());
+    for (num, unsure) in &group {
+        if bytes >= object::CHUNK_BYTES {
+            break;
+        }
+        queue.pop_front();
+        let Some(object) = found.remove(num) else { continue };
+        if question.component.as_ref().is_some_and(|component| *component != object.component) {
+            continue;
+        }
+        if needs_body(*unsure) {
+            bytes += object.size;
+        }
+        hits.push((object, *unsure));
+    }
+    let wanting = hits.iter_mut().filter(|(_, unsure)| needs_body(*unsure)).map(|(object, _)| object);
+    object::load(conn, wanting)?;
+    let range = question.range;
+    hits.retain(|(object, unsure)| {
+        let timely = range.is_none_or(|range| !unsure || question.overlaps(&object.data, range));
+        timely && (!question.residual || question.matches(&object.data))
+    });
+    let mut objects: Vec<Object> = hits.into_iter().map(|(object, _)| object).collect();
+    if !with_data {
+        objects.iter_mut().for_each(|object| object.data = bytes::Bytes::new());
+    }
+    Ok(Some(objects))
+}
+
+/// The objects of a collection that have something in `[from, to)` (microseconds UTC), with their bodies. Floating times and
+/// days are taken in `zone`. `component` may be empty for any. Some may turn out to have nothing there when expanded:
+/// those whose expansion is too much work.
+///
+/// # Errors
+/// Those of the database.
+pub fn in_range(
+    conn: &mut Conn<'_>,
+    collection: &Collection,
+    component: &str,
+    from: i64,
+    to: i64,
+    zone: &Zone,
+    mut look: impl FnMut(Object) -> Result<()>,
+) -> Result<()> {
+    let mut question = Question::in_range(component, Range { from, to }, zone);
+    let mut candidates = candidates(conn, collection, &question)?;
+    while let Some(hits) = next(conn, collection, &mut question, &mut candidates, true)? {
+        hits.into_iter().try_for_each(&mut look)?;
+    }
+    Ok(())
+}
+
+fn all(conn: &mut Conn<'_>, sql: &str, args: &[Value]) -> Result<Vec<(i64, bool)>> {
+    conn.all(sql, args, |row| Ok((row.int(0)?, false)))
+}
+
+fn by_nums(conn: &mut Conn<'_>, coll: i64, group: &[(i64, bool)]) -> Result<HashMap<i64, Object>> {
+    let (places, count) = object::places(group.len(), 1);
+    let args = object::padded(group.iter().map(|(num, _)| Value::from(*num)), count);
+    let sql = format!("SELECT {COLUMNS} FROM object o WHERE o.num IN ({places})");
+    let mut found = HashMap::with_capacity(group.len());
+    conn.each(&sql, &args, |row| {
+        let object = object::read(row)?;
+        if object.coll == coll {
+            found.insert(object.num, object);
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Objects with something in a range. Those of which the table does not tell all are unsure.
+fn by_time(conn: &mut Conn<'_>, coll: i64, range: Range, zone: &Zone) -> Result<Vec<(i64, bool)>> {
+    let (from, to) = (range.from, range.to);
+    let floating = Range { from: floor(zone, from), to: floor(zone, to) };
+    let mut found = if to == i64::MAX {
+        // Nothing is behind the last moment of an object, so an open end needs no occurrences.
+        all(
+            conn,
+            "SELECT num FROM object WHERE coll = $1 AND comp <> 'VCARD' AND last_utc > $2 AND partial = 0
+             AND last_utc > CASE floating WHEN 1 THEN $3 ELSE $4 END",
+            args![coll, from.min(floating.from), floating.from, from],
+        )?
+    } else {
+        let mut found = Vec::new();
+        for class in 0..6 {
+            let Range { from, to } = if class < FLOATING { range } else { floating };
+            let reach = REACH[usize::try_from(class % FLOATING).unwrap_or(0)];
+            let sql = "SELECT object FROM occurrence WHERE coll = $1 AND class = $2 AND start_utc > $3 AND start_utc < $4
+                       AND end_utc > $5";
+            let early = from.saturating_sub(reach).saturating_sub(1);
+            found.extend(all(conn, sql, args![coll, class, early, to, from])?);
+        }
+        found
+    };
+    // The rest of the long series. Two days are more than any zone differs from UTC.
+    const SLACK: i64 = 2 * 86_400 * 1_000_000;
+    let wide = Range { from: from.saturating_sub(SLACK), to: to.saturating_add(SLACK) };
+    let rest = conn.all(
+        "SELECT num FROM object WHERE coll = $1 AND partial = 1 AND first_utc < $3 AND last_utc > $2
+         AND (expanded_to < $3 OR expanded_from > $2)",
+        args![coll, wide.from, wide.to],
+        |row| Ok((row.int(0)?, true)),
+    )?;
+    found.extend(rest);
+    Ok(found)
+}
+
+/// An instant as floating times are kept; open ends stay open.
+fn floor(zone: &Zone, at: i64) -> i64 {
+    if at == i64::MIN || at == i64::MAX { at } else { wall(zone, at) }
+}

@@ -1,0 +1,15 @@
+CREATE TABLE pipeline (id TEXT PRIMARY KEY, version BIGINT NOT NULL, display_name TEXT NOT NULL, is_default BIGINT NOT NULL, lost_reason_required BIGINT NOT NULL) WITHOUT ROWID;
+CREATE UNIQUE INDEX pipeline_default ON pipeline (is_default) WHERE is_default = 1;
+CREATE TABLE stage (name TEXT PRIMARY KEY, pipeline TEXT NOT NULL, position BIGINT NOT NULL, display_name TEXT NOT NULL, probability BIGINT NOT NULL) WITHOUT ROWID;
+CREATE INDEX stage_pipeline ON stage (pipeline, position);
+CREATE TABLE lead (id TEXT PRIMARY KEY, version BIGINT NOT NULL, title TEXT NOT NULL, contact_name TEXT NOT NULL, company_name TEXT NOT NULL, email TEXT NOT NULL, phone TEXT NOT NULL, region TEXT NOT NULL, source TEXT NOT NULL, description TEXT NOT NULL, assignee TEXT NOT NULL, team TEXT NOT NULL, state BIGINT NOT NULL, tags TEXT NOT NULL, opportunity TEXT NOT NULL, create_time BIGINT NOT NULL, update_time BIGINT NOT NULL) WITHOUT ROWID;
+CREATE INDEX lead_create_time ON lead (create_time, id);
+CREATE INDEX lead_assignee ON lead (assignee, state, create_time, id);
+CREATE INDEX lead_team ON lead (team, state, create_time, id);
+CREATE TABLE opportunity (id TEXT PRIMARY KEY, version BIGINT NOT NULL, title TEXT NOT NULL, partner TEXT NOT NULL, pipeline TEXT NOT NULL, stage TEXT NOT NULL, state BIGINT NOT NULL, currency TEXT NOT NULL, amount TEXT NOT NULL, probability BIGINT, assignee TEXT NOT NULL, team TEXT NOT NULL, expected_close_date TEXT NOT NULL, description TEXT NOT NULL, tags TEXT NOT NULL, lead TEXT NOT NULL, lost_reason TEXT NOT NULL, close_time BIGINT, stage_time BIGINT NOT NULL, create_time BIGINT NOT NULL, update_time BIGINT NOT NULL) WITHOUT ROWID;
+CREATE UNIQUE INDEX opportunity_lead ON opportunity (lead) WHERE lead <> '';
+CREATE INDEX opportunity_create_time ON opportunity (create_time, id);
+CREATE INDEX opportunity_assignee ON opportunity (assignee, state, create_time, id);
+CREATE INDEX opportunity_team ON opportunity (team, state, create_time, id);
+CREATE INDEX opportunity_partner ON opportunity (partner, state, create_time, id);
+CREATE INDEX opportunity_stage ON opportunity (stage, state);

@@ -1,0 +1,8 @@
+//! The rules of the pipeline: pure, with clock and ids handed in.
+//! Called by rpc, store and events.
+
+pub mod lead;
+pub mod money;
+pub mod opportunity;
+pub mod pipeline;
+pub mod text;

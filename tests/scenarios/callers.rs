@@ -1,0 +1,198 @@
+//! What other services rely on: change streams, request ids, pages, sign-in, health, reflection, metrics.
+//! Rows X1, X2, X3, X4, X5.
+
+use std::collections::BTreeSet;
+
+use kontor_proto::directory::v1::{CreateAppPasswordRequest, CreateUserRequest, DeleteAppPasswordRequest, GetUserRequest, ListPartnersRequest, User};
+use kontor_proto::pipeline::v1::{
+    CreateLeadRequest, GetOpportunityRequest, Lead, ListLeadsRequest, ListOpportunitiesRequest, UpdateOpportunityRequest, Opportunity,
+};
+use kontor_proto::r#type::v1::{WatchChangesRequest, WatchChangesResponse};
+use kontor_tests::{Backend, Grpc, Http, Split, both};
+use tonic::Code;
+
+use crate::support::{add_opportunity, add_partner, refused};
+
+async fn watch(grpc: &Grpc, resume_token: &str) -> tonic::Streaming<WatchChangesResponse> {
+    let request = WatchChangesRequest { resume_token: resume_token.into(), ..Default::default() };
+    grpc.pipeline_changes().watch_changes(request).await.expect("a stream").into_inner()
+}
+
+async fn next(stream: &mut tonic::Streaming<WatchChangesResponse>) -> (String, String) {
+    loop {
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(10), stream.message()).await;
+        let message = waited.expect("a change within ten seconds").expect("no error").expect("the stream goes on");
+        if let Some(event) = message.event {
+            return (event.subject, message.resume_token);
+        }
+    }
+}
+
+fn lead(title: &str, request_id: &str) -> CreateLeadRequest {
+    let lead = Lead { title: title.into(), email: "x@example.com".into(), ..Default::default() };
+    CreateLeadRequest { lead: Some(lead), request_id: request_id.into(), ..Default::default() }
+}
+
+both! {
+    async fn x2_a_change_stream_resumes_from_its_token_without_loss_or_double(sandbox: Sandbox) {
+        let grpc = sandbox.grpc("sales");
+        let mut stream = watch(&grpc, "0").await;
+        let mut made = Vec::new();
+        for number in 0..5 {
+            made.push(add_opportunity(&grpc, &format!("deal {number}"), "", "users/sales").await.name);
+        }
+        let mut seen = Vec::new();
+        let mut token = String::new();
+        for _ in 0..3 {
+            let (subject, at) = next(&mut stream).await;
+            seen.push(subject);
+            token = at;
+        }
+        drop(stream);
+        let writers: Vec<_> = (0..20)
+            .map(|number| {
+                let grpc = grpc.clone();
+                tokio::spawn(async move { add_opportunity(&grpc, &format!("more {number}"), "", "users/sales").await.name })
+            })
+            .collect();
+        let mut more = BTreeSet::new();
+        for writer in writers {
+            more.insert(writer.await.expect("made"));
+        }
+        let mut stream = watch(&grpc, &token).await;
+        for _ in 0..22 {
+            seen.push(next(&mut stream).await.0);
+        }
+        assert_eq!(seen[..5], made[..]);
+        assert_eq!(seen[5..].iter().cloned().collect::<BTreeSet<_>>(), more);
+        let bad = WatchChangesRequest { resume_token: "tomorrow".into(), ..Default::default() };
+        refused(grpc.pipeline_changes().watch_changes(bad).await.map(|_| ()), Code::InvalidArgument, "resume_token");
+        // A neighbour's stream holds nothing of this team.
+        let request = WatchChangesRequest { resume_token: "0".into(), until_now: true, ..Default::default() };
+        let mut other = sandbox.grpc("neighbour").pipeline_changes().watch_changes(request).await.expect("a stream").into_inner();
+        while let Some(message) = other.message().await.expect("no error") {
+            assert!(message.event.is_none(), "{message:?}");
+        }
+    }
+
+    async fn x3_the_same_request_id_has_one_effect_and_another_request_is_refused(sandbox: Sandbox) {
+        let grpc = sandbox.grpc("sales");
+        let first = grpc.leads().create_lead(lead("Asks", "id-1")).await.expect("made").into_inner();
+        let again = grpc.leads().create_lead(lead("Asks", "id-1")).await.expect("the same answer").into_inner();
+        assert_eq!(first, again);
+        refused(grpc.leads().create_lead(lead("Something else", "id-1")).await, Code::InvalidArgument, "request_id");
+        let tasks: Vec<_> = (0..16)
+            .map(|_| {
+                let grpc = grpc.clone();
+                tokio::spawn(async move { grpc.leads().create_lead(lead("At once", "id-2")).await.expect("made").into_inner().name })
+            })
+            .collect();
+        let mut names = BTreeSet::new();
+        for task in tasks {
+            names.insert(task.await.expect("the task ends"));
+        }
+        assert_eq!(names.len(), 1);
+        let all = grpc.leads().list_leads(ListLeadsRequest::default()).await.expect("leads").into_inner().leads;
+        assert_eq!(all.len(), 2);
+        let mut only_checked = lead("Checked", "");
+        only_checked.validate_only = true;
+        grpc.leads().create_lead(only_checked).await.expect("it would be made");
+        let all = grpc.leads().list_leads(ListLeadsRequest::default()).await.expect("leads").into_inner().leads;
+        assert_eq!(all.len(), 2, "validate_only writes nothing");
+        let wrong = ListLeadsRequest { page_token: "rubbish".into(), ..Default::default() };
+        refused(grpc.leads().list_leads(wrong).await, Code::InvalidArgument, "page_token");
+        let wrong = ListLeadsRequest { page_size: -1, ..Default::default() };
+        refused(grpc.leads().list_leads(wrong).await, Code::InvalidArgument, "page_size");
+    }
+
+    async fn x4_what_strangers_neighbours_colleagues_and_leaders_may(sandbox: Sandbox) {
+        let grpc = sandbox.grpc("sales");
+        let deal = add_opportunity(&grpc, "Machine", "", "users/sales").await;
+        let get = GetOpportunityRequest { name: deal.name.clone() };
+        let change = UpdateOpportunityRequest {
+            opportunity: Some(Opportunity { name: deal.name.clone(), title: "Taken over".into(), ..Default::default() }),
+            update_mask: Some(prost_types::FieldMask { paths: vec!["title".into()] }),
+            ..Default::default()
+        };
+        let stranger = Grpc::stranger(&sandbox.address());
+        refused(stranger.opportunities().get_opportunity(get.clone()).await, Code::Unauthenticated, "sign in");
+        refused(stranger.partners().list_partners(ListPartnersRequest::default()).await, Code::Unauthenticated, "sign in");
+        let wrong = Grpc::new(&sandbox.address(), "sales", "guess");
+        assert_eq!(wrong.opportunities().get_opportunity(get.clone()).await.expect_err("refused").code(), Code::Unauthenticated);
+
+        let neighbour = sandbox.grpc("neighbour");
+        refused(neighbour.opportunities().get_opportunity(get.clone()).await, Code::NotFound, "opportunities/");
+        refused(neighbour.opportunities().update_opportunity(change.clone()).await, Code::NotFound, "opportunities/");
+        let list = neighbour.opportunities().list_opportunities(ListOpportunitiesRequest::default()).await;
+        assert!(list.expect("a list").into_inner().opportunities.is_empty());
+
+        let colleague = sandbox.grpc("colleague");
+        colleague.opportunities().get_opportunity(get.clone()).await.expect("a team member sees it");
+        refused(colleague.opportunities().update_opportunity(change.clone()).await, Code::PermissionDenied, "someone else");
+        sandbox.grpc("manager").opportunities().update_opportunity(change).await.expect("the team's leader may");
+
+        let user = CreateUserRequest { user: Some(User { display_name: "Eve".into(), ..Default::default() }), user_id: "eve".into(), ..Default::default() };
+        refused(grpc.users().create_user(user).await, Code::PermissionDenied, "administrator");
+        // The signed header of another process can't be made up.
+        let forged = Http::new(&sandbox.address());
+        let answer = forged.send("PROPFIND", "/dav/calendars/sales/", &[("x-kontor-caller", "e30.e30"), ("depth", "0")], "").await;
+        assert_eq!(answer.status, 401);
+    }
+
+    async fn d15_an_app_password_works_everywhere_is_shown_once_and_ends_at_once(sandbox: Sandbox) {
+        let grpc = sandbox.grpc("sales");
+        let request = CreateAppPasswordRequest { parent: "users/sales".into(), display_name: "Phone".into(), request_id: "phone".into() };
+        let made = grpc.users().create_app_password(request.clone()).await.expect("made").into_inner();
+        assert!(made.secret.len() >= 20);
+        let again = grpc.users().create_app_password(request).await.expect("the same answer").into_inner();
+        assert!(again.secret.is_empty(), "it is shown once");
+        let record = made.app_password.expect("a record");
+
+        let device = Http::new(&sandbox.address()).sign_in("sales", &made.secret);
+        device.propfind("/dav/calendars/sales/", "0", "<D:displayname/>").await.expect(207);
+        let me = GetUserRequest { name: "users/me".into() };
+        let token = Grpc::with_token(&sandbox.address(), &made.secret);
+        assert_eq!(token.users().get_user(me.clone()).await.expect("me").into_inner().name, "users/sales");
+        let other = Http::new(&sandbox.address()).sign_in("manager", &made.secret);
+        other.propfind("/dav/calendars/manager/", "0", "<D:displayname/>").await.expect(401);
+
+        grpc.users().delete_app_password(DeleteAppPasswordRequest { name: record.name }).await.expect("revoked");
+        device.propfind("/dav/calendars/sales/", "0", "<D:displayname/>").await.expect(401);
+        assert_eq!(token.users().get_user(me).await.expect_err("revoked").code(), Code::Unauthenticated);
+    }
+
+    async fn x5_health_readiness_metrics_and_reflection_answer(sandbox: Sandbox) {
+        let http = Http::new(&sandbox.address());
+        assert_eq!(http.get("/healthz").await.expect(200).text(), "ok\n");
+        assert_eq!(http.get("/readyz").await.expect(200).text(), "ready\n");
+        add_partner(&sandbox.grpc("sales"), "Counted", "", "").await;
+        let metrics = http.get("/metrics").await.expect(200).text();
+        assert!(metrics.contains("kontor_rpc_total{") && metrics.contains("CreatePartner"), "{metrics}");
+        http.get("/nothing-here").await.expect(404);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn x1_each_service_in_its_own_process_does_the_same() {
+    let split = Split::start(Backend::Postgres).await;
+    let grpc = split.grpc("sales");
+    let partner = add_partner(&grpc, "Anna Peeters", "+32 471 11 22 33", "anna@example.com").await;
+    let request = lead("Asks", "");
+    let made = grpc.leads().create_lead(CreateLeadRequest {
+        lead: request.lead.map(|lead| Lead { email: "ANNA@example.com".into(), ..lead }),
+        ..Default::default()
+    });
+    let made = made.await.expect("a lead").into_inner();
+    let convert = kontor_proto::pipeline::v1::ConvertLeadRequest { name: made.name, ..Default::default() };
+    let answer = grpc.leads().convert_lead(convert).await.expect("converted over the network").into_inner();
+    assert_eq!(answer.opportunity.expect("an opportunity").partner, partner.name);
+    let http = split.http("sales");
+    http.propfind("/dav/calendars/sales/", "1", "<D:displayname/>").await.expect(207);
+    http.propfind("/dav/addressbooks/sales/", "1", "<D:displayname/>").await.expect(207);
+    crate::support::eventually("the timeline over the network", async || {
+        let request = kontor_proto::directory::v1::ListTimelineEntriesRequest { parent: partner.name.clone(), ..Default::default() };
+        let entries = grpc.partners().list_timeline_entries(request).await.expect("a timeline").into_inner().timeline_entries;
+        (!entries.is_empty()).then_some(())
+    })
+    .await;
+}
