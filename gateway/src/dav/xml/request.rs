@@ -149,7 +149,8 @@ fn update(
     let mut changes = Vec::new();
     while let Some(step) = reader.child()? {
         let sets = step.is(&Space::Dav, "set");
-        if !sets && !(may_remove && step.is(&Space::Dav, "remove")) {
+        let removes = may_remove && step.is(&Space::Dav, "remove");
+        if !(sets || removes) {
             reader.skip()?;
             continue;
         }

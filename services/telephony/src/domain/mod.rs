@@ -1,11 +1,16 @@
-//! Pure rules and types of telephony: numbers, facts about calls and their fold into one call.
-//! Called by the connectors (which make facts), the store (which keeps state) and the RPCs.
+//! Pure rules and types of telephony: numbers, facts about calls and their fold into one call, connectors.
+//! Called by the connectors (which make facts), the intake, the store (which keeps state) and the RPCs.
 
 pub mod call;
+pub mod connector;
+pub mod entry;
 pub mod fact;
 pub mod fold;
 pub mod leg;
 pub mod number;
+pub mod post;
+pub mod record;
 pub mod summary;
 mod talk;
+pub mod told;
 pub mod webhook;

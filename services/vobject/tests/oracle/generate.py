@@ -110,9 +110,8 @@ class Draw:
                 return None
         except ValueError:
             return None
-        week_start = next((part[5:] for part in parts if part.startswith("WKST=")), "MO")
         positions = any(part.startswith("BYSETPOS") for part in parts)
-        if self.frequency == "WEEKLY" and positions and WEEKDAYS[self.start.weekday()] != week_start:
+        if self.frequency == "WEEKLY" and positions and WEEKDAYS[self.start.weekday()] != self.week_start:
             return None  # dateutil counts positions of the first week from DTSTART on; see weekly-positions
         return self.event(parts)
 
@@ -148,8 +147,10 @@ class Draw:
         if chance.random() < 0.5:
             most = {"YEARLY": 4, "MONTHLY": 7, "WEEKLY": 5, "DAILY": 20, "HOURLY": 30}.get(self.frequency, 90)
             parts.append(f"INTERVAL={chance.randint(1, most)}")
+        self.week_start = "MO"
         if chance.random() < 0.3:
-            parts.append("WKST=" + chance.choice(WEEKDAYS))
+            self.week_start = chance.choice(WEEKDAYS)
+            parts.append("WKST=" + self.week_start)
         listed = getattr(self, self.frequency.lower())()
         if self.form != "date":
             listed += self.times()
@@ -194,10 +195,14 @@ class Draw:
                 lambda: [self.numbered([1, 2, 9, 20, 52, 53, -1, -2, -20, -53])],
                 lambda: [self.some("BYYEARDAY", [1, 2, 59, 60, 61, 100, 200, 365, 366, -1, -2, -100, -306, -366], 4)],
                 lambda: [self.some("BYYEARDAY", range(1, 366), 60), self.weekdays()],
-                lambda: [self.some("BYWEEKNO", [1, 2, 5, 10, 20, 30, 51, 52, 53], 4), self.weekdays()],
-                lambda: [self.some("BYWEEKNO", range(1, 54), 20), self.weekdays(), self.months()],
+                lambda: [self.some("BYWEEKNO", [1, 2, 5, 10, 20, 30, 51, *self.last_weeks()], 4), self.weekdays()],
+                lambda: [self.some("BYWEEKNO", [*range(1, 52), *self.last_weeks()], 20), self.weekdays(), self.months()],
             ]
         )()
+
+    def last_weeks(self):
+        """dateutil miscounts the last week of a year unless weeks begin on Monday; see week-53 in differences.py."""
+        return [52, 53] if self.week_start == "MO" else []
 
     def monthly(self):
         return self.chance.choice(
@@ -264,7 +269,7 @@ class Draw:
     def event(self, parts):
         chance = self.chance
         lines = ["BEGIN:VEVENT", "UID:u", "DTSTAMP:20260101T000000Z", "SUMMARY:master", self.line("DTSTART", [self.start])]
-        length, ends = self.length()
+        length, ends = self.length(parts)
         lines += length + ["RRULE:" + ";".join(parts)]
         exact, whole_day = self.safe_to_name(parts), False
         if exact and chance.random() < 0.3:
@@ -297,10 +302,12 @@ class Draw:
         lines += [self.line("RECURRENCE-ID", [instance]), self.line("DTSTART", [moved])]
         return lines + ["END:VEVENT"]
 
-    def length(self):
+    def length(self, parts):
         """The lines that say how long it lasts, and a function from start and the package's end to the end."""
         chance = self.chance
         kind = chance.choice(["none", "end", "end", "duration", "days"])
+        if kind == "days" and (self.zone == "Pacific/Apia" or not self.safe_to_name(parts)):
+            kind = "duration"  # the package has two ends for one instant; see same-instant in differences.py
         theirs = lambda begin, end, summary: end
         if kind == "none":
             return [], theirs

@@ -1,0 +1,33 @@
+//! The gRPC face of the pipeline: protobuf to domain and back, one file for each resource.
+//! Called by `lib.rs`.
+
+mod change;
+mod convert;
+mod lead;
+mod opportunity;
+mod peers;
+mod pipeline;
+
+use kontor_kit::context::Context;
+use kontor_kit::db::Db;
+use kontor_kit::link::MESSAGE_LIMIT;
+use kontor_proto::pipeline::v1::change_service_server::ChangeServiceServer;
+use kontor_proto::pipeline::v1::lead_service_server::LeadServiceServer;
+use kontor_proto::pipeline::v1::opportunity_service_server::OpportunityServiceServer;
+use kontor_proto::pipeline::v1::pipeline_service_server::PipelineServiceServer;
+use tonic::service::Routes;
+
+use crate::Peers;
+
+/// All services of the pipeline.
+pub fn routes(context: &Context, db: &Db, peers: Peers) -> Routes {
+    let directory = peers::Directory::new(peers.directory);
+    let leads = lead::Leads { db: db.clone(), directory: directory.clone() };
+    let opportunities = opportunity::Opportunities { db: db.clone(), directory };
+    let pipelines = pipeline::Pipelines { db: db.clone() };
+    let changes = change::Changes { context: context.clone(), db: db.clone() };
+    Routes::new(LeadServiceServer::new(leads).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(OpportunityServiceServer::new(opportunities).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(PipelineServiceServer::new(pipelines).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(ChangeServiceServer::new(changes))
+}

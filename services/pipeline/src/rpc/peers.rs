@@ -1,0 +1,104 @@
+//! What the pipeline asks the directory: do this user, team and partner exist, and who is this lead's partner.
+//! Called by the other rpc files, always before the database.
+
+use kontor_kit::auth::Caller;
+use kontor_kit::link::{Link, MESSAGE_LIMIT};
+use kontor_kit::{Error, Result, id};
+use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
+use kontor_proto::directory::v1::team_service_client::TeamServiceClient;
+use kontor_proto::directory::v1::user_service_client::UserServiceClient;
+use kontor_proto::directory::v1::{
+    GetPartnerRequest, GetTeamRequest, GetUserRequest, MatchOrCreatePartnerRequest,
+    MatchOrCreatePartnerResponse,
+};
+use tonic::{Code, Status};
+
+/// Clients of the directory. Cheap to clone.
+#[derive(Clone)]
+pub struct Directory {
+    users: UserServiceClient<Link>,
+    teams: TeamServiceClient<Link>,
+    partners: PartnerServiceClient<Link>,
+}
+
+impl Directory {
+    /// Clients over a link.
+    pub fn new(link: Link) -> Self {
+        Directory {
+            users: UserServiceClient::new(link.clone()).max_decoding_message_size(MESSAGE_LIMIT),
+            teams: TeamServiceClient::new(link.clone()).max_decoding_message_size(MESSAGE_LIMIT),
+            partners: PartnerServiceClient::new(link).max_decoding_message_size(MESSAGE_LIMIT),
+        }
+    }
+
+    /// Checks the assignee of a record and returns it in full: "users/me" is the caller. Empty is nobody.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT naming `field` when there is no such user, or it is disabled.
+    pub async fn assignee(&self, caller: &Caller, field: &str, name: &str) -> Result<String> {
+        if name.is_empty() {
+            return Ok(String::new());
+        }
+        let user = id::parse("users", name, field)?;
+        // The caller was found a moment ago, when it signed in.
+        if user == "me" || user == caller.user {
+            return match caller.name() {
+                nobody if nobody.is_empty() => Err(Error::invalid(field, "the installation itself has no records")),
+                name => Ok(name),
+            };
+        }
+        let request = caller.request(GetUserRequest { name: name.to_owned() });
+        let user = self.users.clone().get_user(request).await.map_err(|cause| missing(field, name, cause))?;
+        if user.get_ref().disabled {
+            return Err(Error::invalid(field, format!("{name} is disabled")));
+        }
+        Ok(name.to_owned())
+    }
+
+    /// Checks the team of a record. Empty is none.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT naming `field` when there is no such team.
+    pub async fn team(&self, caller: &Caller, field: &str, name: &str) -> Result<()> {
+        if name.is_empty() || caller.belongs_to(name) {
+            return Ok(());
+        }
+        id::parse("teams", name, field)?;
+        let request = caller.request(GetTeamRequest { name: name.to_owned() });
+        self.teams.clone().get_team(request).await.map_err(|cause| missing(field, name, cause))?;
+        Ok(())
+    }
+
+    /// Checks the partner of a record. Empty is none.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT naming `field` when there is no such partner.
+    pub async fn partner(&self, caller: &Caller, field: &str, name: &str) -> Result<()> {
+        if name.is_empty() {
+            return Ok(());
+        }
+        id::parse("partners", name, field)?;
+        let request = caller.request(GetPartnerRequest { name: name.to_owned() });
+        self.partners.clone().get_partner(request).await.map_err(|cause| missing(field, name, cause))?;
+        Ok(())
+    }
+
+    /// Finds or creates a partner.
+    ///
+    /// # Errors
+    /// Those of the directory.
+    pub async fn match_or_create(
+        &self,
+        caller: &Caller,
+        request: MatchOrCreatePartnerRequest,
+    ) -> Result<MatchOrCreatePartnerResponse> {
+        Ok(self.partners.clone().match_or_create_partner(caller.request(request)).await?.into_inner())
+    }
+}
+
+fn missing(field: &str, name: &str, cause: Status) -> Error {
+    match cause.code() {
+        Code::NotFound => Error::invalid(field, format!("{name} does not exist")),
+        _ => cause.into(),
+    }
+}

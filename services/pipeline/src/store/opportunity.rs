@@ -1,0 +1,204 @@
+//! Opportunities in the database.
+//! Called by rpc/opportunity.rs and rpc/convert.rs.
+
+use kontor_kit::auth::Caller;
+use kontor_kit::db::{Conn, Row, Tx, Value};
+use kontor_kit::page::{Field, Kind, Listing, Page, Query};
+use kontor_kit::resource::{self, Stored};
+use kontor_kit::{Error, Result, args};
+
+use super::{join, split};
+use crate::domain::money::Money;
+use crate::domain::opportunity::{Details, Opportunity, Outcome};
+
+impl Stored for Opportunity {
+    const TABLE: &'static str = "opportunity";
+    const COLUMNS: &'static [&'static str] = &[
+        "id",
+        "version",
+        "title",
+        "partner",
+        "pipeline",
+        "stage",
+        "state",
+        "currency",
+        "amount",
+        "probability",
+        "assignee",
+        "team",
+        "expected_close_date",
+        "description",
+        "tags",
+        "lead",
+        "lost_reason",
+        "close_time",
+        "stage_time",
+        "create_time",
+        "update_time",
+    ];
+    const COLLECTION: &'static str = "opportunities";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn set_version(&mut self, version: i64) {
+        self.version = version;
+    }
+
+    fn values(&self) -> Vec<Value> {
+        let details = &self.details;
+        let (currency, amount) = match &details.amount {
+            Some(money) => (money.currency.as_str(), money.amount.as_str()),
+            None => ("", ""),
+        };
+        let (close_time, lost_reason) = match &self.outcome {
+            Outcome::Open => (None, ""),
+            Outcome::Won(time) => (Some(*time), ""),
+            Outcome::Lost(time, reason) => (Some(*time), reason.as_str()),
+        };
+        vec![
+            (&self.id).into(),
+            self.version.into(),
+            (&details.title).into(),
+            (&details.partner).into(),
+            (&self.pipeline).into(),
+            (&self.stage).into(),
+            self.outcome.number().into(),
+            currency.into(),
+            amount.into(),
+            details.probability.map(i64::from).into(),
+            (&details.assignee).into(),
+            (&details.team).into(),
+            (&details.expected_close_date).into(),
+            (&details.description).into(),
+            join(&details.tags).into(),
+            (&self.lead).into(),
+            lost_reason.into(),
+            close_time.into(),
+            self.stage_time.into(),
+            self.create_time.into(),
+            self.update_time.into(),
+        ]
+    }
+
+    fn from_row(row: &Row<'_>, from: usize) -> Result<Self> {
+        let amount = match row.text(from + 7)? {
+            "" => None,
+            currency => Some(Money { currency: currency.to_owned(), amount: row.string(from + 8)? }),
+        };
+        let probability = row.opt_int(from + 9)?.map(i32::try_from).transpose().map_err(Error::internal)?;
+        Ok(Opportunity {
+            id: row.string(from)?,
+            version: row.int(from + 1)?,
+            pipeline: row.string(from + 4)?,
+            stage: row.string(from + 5)?,
+            outcome: outcome(row.int(from + 6)?, row.opt_int(from + 17)?, row.text(from + 16)?)?,
+            details: Details {
+                title: row.string(from + 2)?,
+                partner: row.string(from + 3)?,
+                amount,
+                probability,
+                assignee: row.string(from + 10)?,
+                team: row.string(from + 11)?,
+                expected_close_date: row.string(from + 12)?,
+                description: row.string(from + 13)?,
+                tags: split(row.text(from + 14)?),
+            },
+            lead: row.string(from + 15)?,
+            stage_time: row.int(from + 18)?,
+            create_time: row.int(from + 19)?,
+            update_time: row.int(from + 20)?,
+        })
+    }
+}
+
+fn outcome(state: i64, close_time: Option<i64>, lost_reason: &str) -> Result<Outcome> {
+    match (state, close_time) {
+        (1, None) => Ok(Outcome::Open),
+        (2, Some(time)) => Ok(Outcome::Won(time)),
+        (3, Some(time)) => Ok(Outcome::Lost(time, lost_reason.to_owned())),
+        other => Err(Error::internal(format!("an opportunity has the state {other:?}"))),
+    }
+}
+
+/// Names of the states in filters.
+const STATES: &[(&str, i64)] = &[
+    ("OPEN", 1),
+    ("WON", 2),
+    ("LOST", 3),
+    ("OPPORTUNITY_STATE_OPEN", 1),
+    ("OPPORTUNITY_STATE_WON", 2),
+    ("OPPORTUNITY_STATE_LOST", 3),
+];
+
+/// What ListOpportunities offers. The last column is the probability of its stage.
+const LISTING: Listing = Listing {
+    table: "opportunity",
+    columns: "id, version, title, partner, pipeline, stage, state, currency, amount, probability, assignee, team, expected_close_date, description, tags, lead, lost_reason, close_time, stage_time, create_time, update_time, COALESCE((SELECT stage.probability FROM stage WHERE stage.name = opportunity.stage), 0)",
+    id: "id",
+    fields: &[
+        Field::filter("state", "state", Kind::Enum(STATES)),
+        Field::filter("assignee", "assignee", Kind::User),
+        Field::filter("team", "team", Kind::Text),
+        Field::filter("pipeline", "pipeline", Kind::Text),
+        Field::filter("stage", "stage", Kind::Text),
+        Field::filter("partner", "partner", Kind::Text),
+        Field::both("title", "title", Kind::Text),
+        Field::order("create_time", "create_time", Kind::Time),
+        Field::order("update_time", "update_time", Kind::Time),
+        Field::order("expected_close_date", "expected_close_date", Kind::Text),
+        Field::order("stage_time", "stage_time", Kind::Time),
+    ],
+    default_order: "create_time desc",
+    default_size: 50,
+    max_size: 1_000,
+};
+
+/// Lists the opportunities that the caller may see, each with the probability of its stage.
+///
+/// # Errors
+/// INVALID_ARGUMENT naming page_size, page_token, filter or order_by.
+pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<(Opportunity, i32)>> {
+    let mut args = Vec::new();
+    let scope = caller.scope("assignee", "team", &mut args);
+    LISTING.run(conn, caller, query, (scope, args), |row| {
+        let probability = i32::try_from(row.int(2 + Opportunity::COLUMNS.len())?).map_err(Error::internal)?;
+        Ok((Opportunity::from_row(row, 2)?, probability))
+    })
+}
+
+/// One opportunity that the caller may see.
+///
+/// # Errors
+/// NOT_FOUND.
+pub fn get(conn: &mut Conn<'_>, caller: &Caller, id: &str) -> Result<Opportunity> {
+    let opportunity = resource::get::<Opportunity>(conn, id)?;
+    caller.must_read(&opportunity.guard(), &opportunity.name())?;
+    Ok(opportunity)
+}
+
+/// One opportunity that the caller may change and that has this etag (any, when empty), held until the commit.
+///
+/// # Errors
+/// NOT_FOUND, PERMISSION_DENIED, ABORTED.
+pub fn get_for_change(tx: &mut Tx<'_>, caller: &Caller, id: &str, etag: &str) -> Result<Opportunity> {
+    tx.execute("UPDATE opportunity SET version = version WHERE id = $1", args![id])?;
+    let opportunity = resource::get::<Opportunity>(tx, id)?;
+    caller.must_write(&opportunity.guard(), &opportunity.name())?;
+    resource::check_etag(&opportunity, etag)?;
+    Ok(opportunity)
+}
+
+/// The opportunity that a lead became; none when it was deleted since.
+///
+/// # Errors
+/// Those of the database.
+pub fn find_of_lead(conn: &mut Conn<'_>, lead: &str) -> Result<Option<Opportunity>> {
+    let sql = format!("SELECT {} FROM opportunity WHERE lead = $1 AND lead <> ''", Opportunity::COLUMNS.join(", "));
+    conn.one(&sql, args![lead], |row| Opportunity::from_row(row, 0))
+}

@@ -1,0 +1,231 @@
+//! Pipelines and their stages in the database.
+//! Called by the rpc files and by lib.rs.
+
+use kontor_kit::auth::Caller;
+use kontor_kit::db::{Conn, Row, Tx, Value};
+use kontor_kit::page::{Field, Kind, Listing, Page, Query};
+use kontor_kit::resource::{self, Stored};
+use kontor_kit::{Error, Result, args, id};
+
+use crate::domain::pipeline::{Pipeline, Stage};
+
+impl Stored for Pipeline {
+    const TABLE: &'static str = "pipeline";
+    const COLUMNS: &'static [&'static str] =
+        &["id", "version", "display_name", "is_default", "lost_reason_required"];
+    const COLLECTION: &'static str = "pipelines";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn set_version(&mut self, version: i64) {
+        self.version = version;
+    }
+
+    fn values(&self) -> Vec<Value> {
+        vec![
+            (&self.id).into(),
+            self.version.into(),
+            (&self.display_name).into(),
+            self.is_default.into(),
+            self.lost_reason_required.into(),
+        ]
+    }
+
+    /// Without its stages: the functions below add them.
+    fn from_row(row: &Row<'_>, from: usize) -> Result<Self> {
+        Ok(Pipeline {
+            id: row.string(from)?,
+            version: row.int(from + 1)?,
+            display_name: row.string(from + 2)?,
+            is_default: row.bool(from + 3)?,
+            lost_reason_required: row.bool(from + 4)?,
+            stages: Vec::new(),
+        })
+    }
+}
+
+/// What ListPipelines offers: the default one first, then by name.
+const LISTING: Listing = Listing {
+    table: "pipeline",
+    columns: "id, version, display_name, is_default, lost_reason_required",
+    id: "id",
+    fields: &[Field::order(
+        "place",
+        "(CASE is_default WHEN 1 THEN '0' ELSE '1' END || display_name)",
+        Kind::Text,
+    )],
+    default_order: "place",
+    default_size: 50,
+    max_size: 1_000,
+};
+
+/// Makes the default pipeline of a new installation.
+///
+/// # Errors
+/// Those of the database.
+pub fn ensure_default(tx: &mut Tx<'_>) -> Result<()> {
+    let first = Pipeline::first();
+    // Two processes may start at once: the second finds the row taken and does nothing.
+    let new = tx.execute(
+        "INSERT INTO pipeline (id, version, display_name, is_default, lost_reason_required)
+         SELECT $1, 1, $2, 1, $3 WHERE NOT EXISTS (SELECT 1 FROM pipeline) ON CONFLICT DO NOTHING",
+        args![&first.id, &first.display_name, first.lost_reason_required],
+    )?;
+    if new == 0 { Ok(()) } else { write_stages(tx, &first) }
+}
+
+/// Lists pipelines with their stages.
+///
+/// # Errors
+/// INVALID_ARGUMENT naming page_size or page_token.
+pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<Pipeline>> {
+    let everyone = ("1 = 1".to_owned(), Vec::new());
+    let mut page = resource::list::<Pipeline>(conn, &LISTING, caller, query, everyone)?;
+    page.rows.iter_mut().try_for_each(|pipeline| add_stages(conn, pipeline))?;
+    Ok(page)
+}
+
+/// One pipeline with its stages.
+///
+/// # Errors
+/// NOT_FOUND.
+pub fn get(conn: &mut Conn<'_>, id: &str) -> Result<Pipeline> {
+    let mut pipeline = resource::get::<Pipeline>(conn, id)?;
+    add_stages(conn, &mut pipeline)?;
+    Ok(pipeline)
+}
+
+/// The pipeline of a request's field; the default one when it is empty.
+///
+/// # Errors
+/// INVALID_ARGUMENT naming `field` when there is none of this name.
+pub fn named_or_default(conn: &mut Conn<'_>, field: &str, name: &str) -> Result<Pipeline> {
+    let found = if name.is_empty() {
+        conn.one("SELECT id FROM pipeline WHERE is_default = 1", &[], |row| row.string(0))?
+            .ok_or_else(|| Error::internal("there is no default pipeline"))?
+    } else {
+        id::parse("pipelines", name, field)?.to_owned()
+    };
+    if !exists(conn, &found)? {
+        return Err(Error::invalid(field, format!("{name} does not exist")));
+    }
+    get(conn, &found)
+}
+
+/// Whether a pipeline exists.
+///
+/// # Errors
+/// Those of the database.
+pub fn exists(conn: &mut Conn<'_>, id: &str) -> Result<bool> {
+    Ok(conn.one("SELECT 1 FROM pipeline WHERE id = $1", args![id], |row| row.int(0))?.is_some())
+}
+
+/// Display name and probability of a stage; the last segment and 0 when it is gone.
+///
+/// # Errors
+/// Those of the database.
+pub fn stage(conn: &mut Conn<'_>, name: &str) -> Result<Stage> {
+    let found = conn.one("SELECT name, display_name, probability FROM stage WHERE name = $1", args![name], stage_row)?;
+    Ok(found.unwrap_or_else(|| Stage {
+        name: name.to_owned(),
+        display_name: name.rsplit('/').next().unwrap_or(name).to_owned(),
+        probability: 0,
+    }))
+}
+
+/// Writes a new pipeline. A new default takes the place of the old one.
+///
+/// # Errors
+/// ALREADY_EXISTS.
+pub fn create(tx: &mut Tx<'_>, pipeline: &Pipeline) -> Result<()> {
+    if exists(tx, &pipeline.id)? {
+        return Err(Error::already_exists(pipeline.name()));
+    }
+    if pipeline.is_default {
+        take_default(tx)?;
+    }
+    resource::insert(tx, pipeline)?;
+    write_stages(tx, pipeline)
+}
+
+/// Writes a changed pipeline.
+///
+/// # Errors
+/// ABORTED; FAILED_PRECONDITION when a stage left out has opportunities.
+pub fn update(tx: &mut Tx<'_>, pipeline: &mut Pipeline, old: &Pipeline) -> Result<()> {
+    for stage in &old.stages {
+        let stays = pipeline.stages.iter().any(|kept| kept.name == stage.name);
+        let sql = "SELECT 1 FROM opportunity WHERE stage = $1 LIMIT 1";
+        if !stays && tx.one(sql, args![&stage.name], |row| row.int(0))?.is_some() {
+            let message = format!("{} has opportunities: move them first", stage.name);
+            return Err(Error::precondition("STAGE_IN_USE", message));
+        }
+    }
+    if pipeline.is_default && !old.is_default {
+        take_default(tx)?;
+    }
+    resource::update(tx, pipeline)?;
+    tx.execute("DELETE FROM stage WHERE pipeline = $1", args![&pipeline.id])?;
+    write_stages(tx, pipeline)
+}
+
+/// Deletes a pipeline.
+///
+/// # Errors
+/// ABORTED; FAILED_PRECONDITION when it is the default one or has opportunities.
+pub fn delete(tx: &mut Tx<'_>, pipeline: &Pipeline) -> Result<()> {
+    if pipeline.is_default {
+        let message = format!("{} is the default one: make another one the default first", pipeline.name());
+        return Err(Error::precondition("DEFAULT_PIPELINE", message));
+    }
+    let sql = "SELECT 1 FROM opportunity WHERE pipeline = $1 LIMIT 1";
+    if tx.one(sql, args![pipeline.name()], |row| row.int(0))?.is_some() {
+        let message = format!("{} has opportunities", pipeline.name());
+        return Err(Error::precondition("PIPELINE_IN_USE", message));
+    }
+    resource::delete(tx, pipeline)?;
+    tx.execute("DELETE FROM stage WHERE pipeline = $1", args![&pipeline.id])?;
+    Ok(())
+}
+
+/// The old default's etag moves too: it is not what its readers saw.
+fn take_default(tx: &mut Tx<'_>) -> Result<()> {
+    tx.execute("UPDATE pipeline SET is_default = 0, version = version + 1 WHERE is_default = 1", &[])?;
+    Ok(())
+}
+
+fn add_stages(conn: &mut Conn<'_>, pipeline: &mut Pipeline) -> Result<()> {
+    let sql = "SELECT name, display_name, probability FROM stage WHERE pipeline = $1 ORDER BY position";
+    pipeline.stages = conn.all(sql, args![&pipeline.id], stage_row)?;
+    Ok(())
+}
+
+fn stage_row(row: &Row<'_>) -> Result<Stage> {
+    Ok(Stage {
+        name: row.string(0)?,
+        display_name: row.string(1)?,
+        probability: i32::try_from(row.int(2)?).map_err(Error::internal)?,
+    })
+}
+
+fn write_stages(tx: &mut Tx<'_>, pipeline: &Pipeline) -> Result<()> {
+    for (position, stage) in pipeline.stages.iter().enumerate() {
+        tx.execute(
+            "INSERT INTO stage (name, pipeline, position, display_name, probability) VALUES ($1, $2, $3, $4, $5)",
+            args![
+                &stage.name,
+                &pipeline.id,
+                i64::try_from(position).unwrap_or(0),
+                &stage.display_name,
+                stage.probability
+            ],
+        )?;
+    }
+    Ok(())
+}

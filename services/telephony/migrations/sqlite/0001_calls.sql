@@ -1,0 +1,12 @@
+CREATE TABLE connector (id TEXT PRIMARY KEY, version BIGINT NOT NULL, display_name TEXT NOT NULL, disabled BIGINT NOT NULL, kind BIGINT NOT NULL, secret TEXT NOT NULL, push_user TEXT NOT NULL, host TEXT NOT NULL, port BIGINT NOT NULL, username TEXT NOT NULL, trunk_prefixes TEXT NOT NULL, region TEXT NOT NULL, outside_prefix TEXT NOT NULL, extension_digits BIGINT NOT NULL) WITHOUT ROWID;
+CREATE TABLE connector_state (connector TEXT PRIMARY KEY, connected BIGINT NOT NULL, description TEXT NOT NULL, last_event_time BIGINT, last_error TEXT NOT NULL, startup TEXT NOT NULL, lease_owner TEXT NOT NULL, lease_until BIGINT NOT NULL) WITHOUT ROWID;
+CREATE TABLE call (id TEXT PRIMARY KEY, version BIGINT NOT NULL, connector TEXT NOT NULL, external_id TEXT NOT NULL, direction BIGINT NOT NULL, state BIGINT NOT NULL, outcome BIGINT NOT NULL, caller_number TEXT NOT NULL, caller_e164 TEXT NOT NULL, caller_name TEXT NOT NULL, callee_number TEXT NOT NULL, callee_e164 TEXT NOT NULL, callee_name TEXT NOT NULL, number TEXT NOT NULL, e164 TEXT NOT NULL, partner TEXT NOT NULL, candidates TEXT NOT NULL, opportunity TEXT NOT NULL, handler TEXT NOT NULL, team TEXT NOT NULL, start_time BIGINT NOT NULL, answer_time BIGINT, end_time BIGINT, ring_micros BIGINT, talk_micros BIGINT, queue TEXT NOT NULL, transfers TEXT NOT NULL, note TEXT NOT NULL, announced BIGINT NOT NULL, said BLOB, partner_by_hand BIGINT NOT NULL, opportunity_by_hand BIGINT NOT NULL, due_time BIGINT, linked_e164 TEXT NOT NULL, link_time BIGINT, link_tries BIGINT NOT NULL, record BLOB);
+CREATE UNIQUE INDEX call_external ON call (connector, external_id) WHERE connector <> '';
+CREATE INDEX call_start ON call (start_time, id);
+CREATE INDEX call_partner ON call (partner, start_time, id) WHERE partner <> '';
+CREATE INDEX call_handler ON call (handler, start_time, id);
+CREATE INDEX call_open ON call (connector, state) WHERE state <> 3;
+CREATE INDEX call_due ON call (due_time) WHERE due_time IS NOT NULL;
+CREATE INDEX call_link ON call (link_time) WHERE link_time IS NOT NULL;
+CREATE TABLE call_pop (call TEXT NOT NULL, handler TEXT NOT NULL, time BIGINT NOT NULL, PRIMARY KEY (call, handler)) WITHOUT ROWID;
+CREATE INDEX call_pop_time ON call_pop (time);

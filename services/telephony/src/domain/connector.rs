@@ -1,0 +1,144 @@
+//! Connectors: which telephone systems there are and how each speaks. Secrets are kept readable, for they sign and log in.
+//! Called by rpc/connector.rs (which checks new values), the intake and the keeper.
+
+use kontor_kit::{Error, Result, id};
+
+use super::number::{NumberRules, Region};
+
+/// Shortest signing secret, in characters.
+const SECRET_CHARACTERS: usize = 16;
+/// Extensions have at most so many digits unless configured.
+const EXTENSION_DIGITS: i32 = 4;
+
+/// A telephone system. It has no `Debug`, so that no secret gets into a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Connector {
+    /// Chosen id.
+    pub id: String,
+    /// Raised by each change.
+    pub version: i64,
+    /// Name for people.
+    pub display_name: String,
+    /// Takes nothing and connects nowhere.
+    pub disabled: bool,
+    /// How it speaks.
+    pub kind: Kind,
+    /// ISO 3166 country of national numbers; the installation's when empty.
+    pub region: String,
+    /// Digits before an outside number, or empty.
+    pub outside_prefix: String,
+    /// Numbers of at most so many digits are extensions; 4 when 0.
+    pub extension_digits: i32,
+}
+
+/// How a connector speaks.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// Signed JSON posts.
+    Webhook {
+        /// Signs the posts.
+        secret: String,
+    },
+    /// gRPC stream.
+    Grpc {
+        /// "users/{user}" who may push, or empty: admins only.
+        user: String,
+    },
+    /// Asterisk manager interface.
+    Asterisk(Asterisk),
+}
+
+/// Where an Asterisk is and how to log in.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Asterisk {
+    /// Host name or address.
+    pub host: String,
+    /// Port; 5038 when 0.
+    pub port: i32,
+    /// Manager user.
+    pub username: String,
+    /// Manager secret.
+    pub secret: String,
+    /// Channels that lead outside.
+    pub trunk_prefixes: Vec<String>,
+}
+
+impl Connector {
+    /// Resource name.
+    pub fn name(&self) -> String {
+        format!("connectors/{}", self.id)
+    }
+
+    /// Checks all values.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT naming the field.
+    pub fn check(&self) -> Result<()> {
+        if self.display_name.chars().count() > 200 {
+            return Err(Error::invalid("connector.display_name", "use at most 200 characters"));
+        }
+        if !self.region.is_empty() {
+            Region::parse(&self.region).map_err(|cause| Error::invalid("connector.region", cause))?;
+        }
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || b"*#+".contains(&byte));
+        if self.outside_prefix.len() > 8 || !digits(&self.outside_prefix) {
+            let message = format!("{:?} is not up to 8 digits", self.outside_prefix);
+            return Err(Error::invalid("connector.outside_prefix", message));
+        }
+        if !(0..=10).contains(&self.extension_digits) {
+            let message = format!("{} is not from 0 to 10", self.extension_digits);
+            return Err(Error::invalid("connector.extension_digits", message));
+        }
+        self.kind.check()
+    }
+
+    /// How this telephone system writes numbers; `company` is the installation's country.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT when the installation's country is none.
+    pub fn numbers(&self, company: &str) -> Result<NumberRules> {
+        let code = if self.region.is_empty() { company } else { &self.region };
+        let region = Region::parse(code).map_err(|cause| Error::invalid("region", cause))?;
+        let digits = if self.extension_digits == 0 { EXTENSION_DIGITS } else { self.extension_digits };
+        let internal_digits = usize::try_from(digits).unwrap_or(0);
+        Ok(NumberRules { region, outside_prefix: self.outside_prefix.clone(), internal_digits })
+    }
+}
+
+impl Kind {
+    fn check(&self) -> Result<()> {
+        match self {
+            Kind::Webhook { secret } => {
+                if secret.chars().count() < SECRET_CHARACTERS || secret.len() > 1_000 {
+                    let message = format!("use {SECRET_CHARACTERS} to 1,000 characters, or none to have one made");
+                    return Err(Error::invalid("connector.webhook.secret", message));
+                }
+                Ok(())
+            }
+            Kind::Grpc { user } if user.is_empty() => Ok(()),
+            Kind::Grpc { user } => id::parse("users", user, "connector.grpc.user").map(|_| ()),
+            Kind::Asterisk(asterisk) => asterisk.check(),
+        }
+    }
+}
+
+impl Asterisk {
+    fn check(&self) -> Result<()> {
+        let word = |field: &str, text: &str| {
+            let good = (1..=255).contains(&text.len()) && !text.chars().any(|it| it.is_control() || it == ' ');
+            let message = "use 1 to 255 characters without blanks";
+            if good { Ok(()) } else { Err(Error::invalid(format!("connector.asterisk.{field}"), message)) }
+        };
+        word("host", &self.host)?;
+        word("username", &self.username)?;
+        word("secret", &self.secret)?;
+        if !(0..=65_535).contains(&self.port) {
+            let message = format!("{} is no TCP port", self.port);
+            return Err(Error::invalid("connector.asterisk.port", message));
+        }
+        if self.trunk_prefixes.len() > 50 {
+            return Err(Error::invalid("connector.asterisk.trunk_prefixes", "give at most 50"));
+        }
+        self.trunk_prefixes.iter().try_for_each(|prefix| word("trunk_prefixes", prefix))
+    }
+}

@@ -1,0 +1,248 @@
+//! All that is known of one call from a telephone system: the fold, and beside it what only whole-call systems tell.
+//! Called by the intake for each item; kept as JSON in the call's row.
+
+use serde::{Deserialize, Serialize};
+
+use super::call::{self, Direction, Outcome, State, TransferKind};
+use super::fact::{CallFact, CallKey, FactKind, Micros, Side};
+use super::fold::CallState;
+use super::leg::{Few, Least};
+use super::number::{Party, clip};
+
+/// Longest name of a caller that is kept, in bytes.
+const NAME_BYTES: usize = 400;
+/// Most extensions that are kept as having rung.
+const RANG: usize = 32;
+
+/// A fact, and what a whole-call system says beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The fact.
+    pub fact: CallFact,
+    /// Name of the caller.
+    pub caller_name: Option<String>,
+    /// Extension of the user concerned.
+    pub extension: Option<String>,
+}
+
+impl From<CallFact> for Item {
+    fn from(fact: CallFact) -> Self {
+        Item { fact, caller_name: None, extension: None }
+    }
+}
+
+/// What is kept of one call. Any order and any doubling of the same items give the same record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    state: CallState,
+    #[serde(default, skip_serializing_if = "Least::is_none")]
+    caller_name: Least<(Micros, String)>,
+    #[serde(default, skip_serializing_if = "Few::is_empty")]
+    rang: Few<String, RANG>,
+    #[serde(default, skip_serializing_if = "Least::is_none")]
+    answered_by: Least<(Micros, String)>,
+    #[serde(default, skip_serializing_if = "Least::is_none")]
+    concerns: Least<(Micros, String)>,
+}
+
+/// One side of a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// As the telephone system gave it.
+    pub number: String,
+    /// E.164, or empty.
+    pub e164: String,
+    /// Name, or empty.
+    pub name: String,
+}
+
+/// A transfer as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handover {
+    /// Microseconds since 1970 UTC.
+    pub time: i64,
+    /// To which extension or number.
+    pub to: String,
+    /// Without asking first.
+    pub blind: bool,
+}
+
+/// The call as people see it. Lengths are there once they are final.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// Which way.
+    pub direction: Option<Direction>,
+    /// Where it stands.
+    pub state: State,
+    /// How it ended; none while it lasts and when nothing tells it.
+    pub outcome: Option<Outcome>,
+    /// Who called.
+    pub caller: End,
+    /// Who was called first.
+    pub callee: End,
+    /// The outside party: E.164 where there is one, else as given; empty for an internal call.
+    pub number: String,
+    /// The outside party in E.164, or empty.
+    pub e164: String,
+    /// Extension of the user who had the call.
+    pub extension: Option<String>,
+    /// Begin.
+    pub start: Micros,
+    /// When it was answered.
+    pub answer: Option<Micros>,
+    /// When it was over.
+    pub end: Option<Micros>,
+    /// How long it rang, in microseconds.
+    pub ring: Option<u64>,
+    /// How long people could talk, in microseconds.
+    pub talk: Option<u64>,
+    /// Queue, or empty.
+    pub queue: String,
+    /// Transfers, in order.
+    pub transfers: Vec<Handover>,
+}
+
+impl Record {
+    /// Nothing is known yet.
+    pub fn new(key: CallKey) -> Self {
+        Record {
+            state: CallState::new(key),
+            caller_name: Least::default(),
+            rang: Few::default(),
+            answered_by: Least::default(),
+            concerns: Least::default(),
+        }
+    }
+
+    /// Learns an item; true when that changed anything.
+    pub fn learn(&mut self, item: &Item) -> bool {
+        let time = item.fact.time;
+        let mut changed = self.state.apply(&item.fact);
+        if let Some(name) = &item.caller_name {
+            changed |= self.caller_name.learn((time, clip(name, NAME_BYTES).to_owned()));
+        }
+        let Some(extension) = &item.extension else { return changed };
+        changed |= self.concerns.learn((time, extension.clone()));
+        let mut truncated = false;
+        match item.fact.kind {
+            FactKind::Ringing => changed |= self.rang.learn(extension.clone(), &mut truncated),
+            FactKind::Answered => changed |= self.answered_by.learn((time, extension.clone())),
+            _ => {}
+        }
+        changed
+    }
+
+    /// Gives the call up: nothing was heard of it for very long.
+    pub fn give_up(&mut self) -> bool {
+        let key = self.state.key().clone();
+        self.state.apply(&CallFact { key, time: self.state.last_time(), kind: FactKind::Lost })
+    }
+
+    /// The legs that have not ended, for catching up.
+    pub fn open_legs(&self) -> impl Iterator<Item = &str> {
+        self.state.open_legs()
+    }
+
+    /// Extensions whose telephones ring now.
+    pub fn ringing(&self) -> Vec<String> {
+        let legs = self.state.legs.values().filter(|leg| {
+            leg.side() == Side::Phone && !leg.ringing.is_none() && leg.up.is_none() && leg.ended.is_none()
+        });
+        let of_legs = legs.filter_map(|leg| leg.party.get().and_then(|(_, _, party)| party.internal()));
+        let mut found: Vec<String> =
+            of_legs.map(str::to_owned).chain(self.rang.iter().cloned()).collect();
+        // a system without extensions in its events still says whom it calls
+        let whole = &self.state.whole;
+        if found.is_empty() && !whole.ringing.is_none() {
+            let called = whole.to.get().and_then(|(_, party)| party.internal());
+            found.extend(called.map(str::to_owned));
+        }
+        found.sort();
+        found.dedup();
+        found
+    }
+
+    /// Whether enough is known to say that the call began: an outgoing call looks like an internal one at first.
+    pub fn has_begun(&self, view: &View) -> bool {
+        view.state != State::Ringing
+            || match view.direction {
+                Some(Direction::Inbound) => true,
+                Some(Direction::Outbound) => !view.number.is_empty(),
+                Some(Direction::Internal) => !self.state.whole.ringing.is_none(),
+                None => false,
+            }
+    }
+
+    /// The call as it looks at `now`.
+    pub fn view(&self, now: Micros) -> View {
+        let call = self.state.summary(now, 0);
+        let ended = call.state == State::Ended;
+        let (caller, callee) = self.ends(&call);
+        let remote = call.remote.as_ref();
+        let e164 = remote.and_then(Party::e164).unwrap_or_default().to_owned();
+        let raw = remote.map(Party::raw).unwrap_or_default();
+        View {
+            direction: call.direction,
+            state: call.state,
+            outcome: call.outcome.filter(|_| ended),
+            caller,
+            callee,
+            number: if e164.is_empty() { raw.to_owned() } else { e164.clone() },
+            e164,
+            extension: self.extension(&call),
+            start: call.start_time,
+            answer: call.answer_time,
+            end: call.end_time,
+            ring: (ended || call.answer_time.is_some()).then_some(call.ring_micros),
+            talk: (ended && call.answer_time.is_some()).then_some(call.talk_micros),
+            queue: call.queue.map(|queue| queue.name).unwrap_or_default(),
+            transfers: call.transfers.iter().map(handover).collect(),
+        }
+    }
+
+    fn ends(&self, call: &call::Call) -> (End, End) {
+        let whole = &self.state.whole;
+        let from = || whole.from.get().map(|(_, party)| end(party));
+        let to = || whole.to.get().map(|(_, party)| end(party));
+        let remote = || call.remote.as_ref().map(end);
+        let dialled = || call.dialled.as_ref().map(end);
+        let local = || {
+            let number = call.locals.iter().find_map(|local| local.extension.clone())?;
+            Some(End { number, ..End::default() })
+        };
+        let (caller, callee) = match call.direction {
+            Some(Direction::Inbound) => (from().or_else(remote), dialled().or_else(local)),
+            Some(Direction::Outbound) => (from().or_else(local), remote()),
+            Some(Direction::Internal) => (from().or_else(local), dialled()),
+            None => (from(), to()),
+        };
+        let mut caller = caller.unwrap_or_default();
+        caller.name = self.caller_name.get().map(|(_, name)| name.clone()).unwrap_or_default();
+        (caller, callee.unwrap_or_default())
+    }
+
+    /// Whose call it is: who answered it or made it; else whose telephone rang.
+    fn extension(&self, call: &call::Call) -> Option<String> {
+        let told = self.answered_by.get().map(|(_, extension)| extension.clone());
+        let taken = call.locals.iter().filter(|local| local.answered).find_map(|it| it.extension.clone());
+        let concerned = || self.concerns.get().map(|(_, extension)| extension.clone());
+        let rang = || call.locals.iter().find_map(|local| local.extension.clone());
+        told.or(taken).or_else(concerned).or_else(rang)
+    }
+}
+
+fn end(party: &Party) -> End {
+    End {
+        number: party.raw().to_owned(),
+        e164: party.e164().unwrap_or_default().to_owned(),
+        name: String::new(),
+    }
+}
+
+fn handover(transfer: &call::Transfer) -> Handover {
+    Handover {
+        time: transfer.time.0,
+        to: transfer.to.as_ref().map(Party::raw).unwrap_or_default().to_owned(),
+        blind: transfer.kind == TransferKind::Blind,
+    }
+}

@@ -1,0 +1,121 @@
+//! One event in the neutral form of webhooks and gRPC, checked, and turned into items for the fold.
+//! Called by rpc/push.rs with messages and by rpc/webhook.rs with what `post` read.
+
+use kontor_kit::{Error, Result};
+
+use super::call::{Direction, Outcome, TransferKind};
+use super::fact::{CallFact, CallKey, FactKind, Micros};
+use super::number::{MAX_RAW_BYTES, NumberRules};
+use super::record::Item;
+use super::webhook::{Phase, WebhookEvent};
+
+/// How far ahead of our clock an event may be, in microseconds: a day, for clocks set to a wrong zone.
+const AHEAD_MICROS: i64 = 24 * 3_600 * 1_000_000;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It rings.
+    Ringing,
+    /// Someone answered.
+    Answered,
+    /// It is over.
+    HungUp,
+    /// It was passed on.
+    Transferred,
+}
+
+/// An event as it was sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The telephone system's id of the call.
+    pub call_id: String,
+    /// What happened.
+    pub kind: Option<Kind>,
+    /// When, in microseconds since 1970 UTC.
+    pub time: Option<i64>,
+    /// Which way.
+    pub direction: Option<Direction>,
+    /// Who calls.
+    pub from: String,
+    /// Who is called.
+    pub to: String,
+    /// Name of the caller.
+    pub from_name: String,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// Extension of the user concerned.
+    pub extension: String,
+    /// To whom it was passed on.
+    pub transfer_to: String,
+}
+
+impl Told {
+    /// Checks the event and turns it into items. `place` stands before the field's name in errors: "events[3].".
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT naming the field.
+    pub fn items(self, connector: &str, rules: &NumberRules, now: i64, place: &str) -> Result<Vec<Item>> {
+        let wrong = |field: &str, message: &str| Error::invalid(format!("{place}{field}"), message);
+        if !(1..=200).contains(&self.call_id.chars().count()) || self.call_id.chars().any(char::is_control) {
+            return Err(wrong("call_id", "give 1 to 200 characters: the telephone system's id of the call"));
+        }
+        let kind = self.kind.ok_or_else(|| {
+            wrong("kind", "it is missing: give RINGING, ANSWERED, HUNGUP or TRANSFERRED")
+        })?;
+        let time = self.time.ok_or_else(|| {
+            wrong("event_time", "it is missing: give an instant like 2026-11-23T09:00:00Z")
+        })?;
+        if time < 0 || time > now.saturating_add(AHEAD_MICROS) {
+            return Err(wrong("event_time", "it is before 1970 or more than a day ahead of the server's clock"));
+        }
+        for (field, text) in [("from", &self.from), ("to", &self.to), ("transfer_to", &self.transfer_to)] {
+            if text.len() > MAX_RAW_BYTES || text.chars().any(char::is_control) {
+                return Err(wrong(field, "a number has at most 96 bytes and no control characters"));
+            }
+        }
+        if self.from_name.chars().count() > 200 {
+            return Err(wrong("from_name", "use at most 200 characters"));
+        }
+        if self.extension.len() > 32 || self.extension.chars().any(char::is_control) {
+            return Err(wrong("extension", "an extension has at most 32 bytes"));
+        }
+        if kind == Kind::Transferred && self.transfer_to.trim().is_empty() {
+            return Err(wrong("transfer_to", "it is missing: say to whom the call was passed on"));
+        }
+        let key = CallKey { connector: connector.to_owned(), call: self.call_id.clone() };
+        Ok(self.known(key, kind, Micros(time), rules))
+    }
+
+    fn known(self, key: CallKey, kind: Kind, time: Micros, rules: &NumberRules) -> Vec<Item> {
+        let phase = match kind {
+            Kind::Ringing => Phase::Ringing,
+            Kind::Answered => Phase::Answered,
+            Kind::HungUp => Phase::HungUp,
+            Kind::Transferred => Phase::Started,
+        };
+        let event = WebhookEvent {
+            key: key.clone(),
+            time,
+            phase,
+            direction: self.direction,
+            from: rules.caller(&self.from),
+            to: rules.dialled(&self.to),
+            outcome: self.outcome,
+        };
+        let mut facts = event.facts();
+        if kind == Kind::Transferred {
+            let (kind, to) = (TransferKind::Attended, rules.dialled(&self.transfer_to));
+            let kind = FactKind::Transferred { kind, by: self.extension.clone(), to };
+            facts.push(CallFact { key, time, kind });
+        }
+        let some = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        let (caller_name, extension) = (some(&self.from_name), some(&self.extension));
+        let items = facts.into_iter().map(|fact| Item {
+            fact,
+            caller_name: caller_name.clone(),
+            extension: extension.clone(),
+        });
+        items.collect()
+    }
+}
