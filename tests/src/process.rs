@@ -51,6 +51,19 @@ impl Process {
         Process { child, address }
     }
 
+    /// CPU time that it has used so far, user and system, in seconds. Linux only.
+    pub fn cpu_seconds(&self) -> f64 {
+        cpu_seconds_of(self.child.id().expect("it runs"))
+    }
+
+    /// Memory that it holds (resident set), in MiB. Linux only.
+    pub fn memory_mib(&self) -> f64 {
+        let id = self.child.id().expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("/proc");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).expect("a number") / 1024.0
+    }
+
     /// Kills it without warning (SIGKILL) and waits until it is gone.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("it can be killed");
@@ -82,4 +95,12 @@ pub async fn run(arguments: &[&str], input: &str) -> (bool, String, String) {
     let output = child.wait_with_output().await.expect("it ends");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
+/// CPU time of a process, user and system, in seconds. The clock ticks 100 times a second.
+pub fn cpu_seconds_of(id: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).expect("/proc");
+    let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
+    let ticks = |at: usize| fields[at].parse::<f64>().expect("ticks");
+    (ticks(11) + ticks(12)) / 100.0
 }

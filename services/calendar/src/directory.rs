@@ -42,13 +42,16 @@ impl Directory {
     /// Addresses of a partner, in lower case; empty when there is no such partner. None when the directory could not be asked.
     pub async fn addresses(&self, partner: &str) -> Option<Vec<String>> {
         let request = Caller::system().request(GetPartnerRequest { name: partner.to_owned() });
-        let answer = tokio::time::timeout(Duration::from_secs(5), self.client().get_partner(request)).await.ok()?;
+        let answer =
+            tokio::time::timeout(Duration::from_secs(5), self.client().get_partner(request)).await.ok()?;
         match answer {
             Ok(partner) => {
                 let emails = partner.into_inner().emails;
                 Some(emails.into_iter().map(|email| email.address.trim().to_lowercase()).collect())
             }
-            Err(status) if matches!(status.code(), Code::NotFound | Code::InvalidArgument) => Some(Vec::new()),
+            Err(status) if matches!(status.code(), Code::NotFound | Code::InvalidArgument) => {
+                Some(Vec::new())
+            }
             Err(_) => None,
         }
     }
@@ -72,14 +75,15 @@ impl Directory {
 
     async fn ask(&self, address: &str) -> Option<Vec<String>> {
         let message = LookupPartnersRequest { email: address.to_owned(), ..LookupPartnersRequest::default() };
-        let partners: Vec<String> = match self.client().lookup_partners(Caller::system().request(message)).await {
-            Ok(answer) => answer.into_inner().partners.into_iter().map(|partner| partner.name).collect(),
-            Err(status) if status.code() == Code::InvalidArgument => Vec::new(),
-            Err(status) => {
-                tracing::debug!(cause = status.message(), "the directory could not look up an address");
-                return None;
-            }
-        };
+        let partners: Vec<String> =
+            match self.client().lookup_partners(Caller::system().request(message)).await {
+                Ok(answer) => answer.into_inner().partners.into_iter().map(|partner| partner.name).collect(),
+                Err(status) if status.code() == Code::InvalidArgument => Vec::new(),
+                Err(status) => {
+                    tracing::debug!(cause = status.message(), "the directory could not look up an address");
+                    return None;
+                }
+            };
         let mut remembered = self.0.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= REMEMBERED {
             remembered.clear();

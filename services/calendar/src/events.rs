@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use kontor_collection::store::collection::{self, New};
 use kontor_collection::{Collection, Kind};
+use kontor_kit::Result;
 use kontor_kit::auth::Guard;
 use kontor_kit::clock::to_proto;
 use kontor_kit::context::Context;
 use kontor_kit::db::{Db, Tx};
 use kontor_kit::outbox::{self, NewEvent};
-use kontor_kit::Result;
 use kontor_proto::calendar::v1::{MeetingChanged, MeetingRemoved, MeetingScheduled};
 use kontor_proto::directory::v1::{PartnerCreated, PartnerDeleted, PartnerUpdated, UserCreated, UserUpdated};
 use kontor_proto::r#type::v1::Event;
@@ -63,7 +63,11 @@ pub fn publish(tx: &mut Tx<'_>, meeting: &Meeting<'_>, before: &[String], after:
 
 /// Who may see what happens in a calendar.
 pub fn guard(collection: &Collection) -> Guard {
-    if collection.is_company() { Guard::company() } else { Guard::new(format!("users/{}", collection.owner), "") }
+    if collection.is_company() {
+        Guard::company()
+    } else {
+        Guard::new(format!("users/{}", collection.owner), "")
+    }
 }
 
 /// The calendar that every user gets: one for events and tasks, for some programs show only one.

@@ -11,10 +11,10 @@ use kontor_kit::auth::Caller;
 use kontor_kit::clock::Clock;
 use kontor_kit::db::Tx;
 use kontor_kit::{Error, Result};
+use kontor_vobject::Limits;
 use kontor_vobject::ical::{CalendarObject, ItemKind, Violation};
 use kontor_vobject::tree::Document;
 use kontor_vobject::zone::Zone;
-use kontor_vobject::Limits;
 use tokio::sync::Notify;
 
 use crate::directory::Directory;
@@ -85,13 +85,18 @@ impl Hooks for CalendarHooks {
             None => items::Before::default(),
         };
         let Parsed { typed, found } = &change.prepared.typed;
-        let mut with: Vec<With> = typed.partners.iter().map(|partner| (partner.clone(), String::new())).collect();
+        let mut with: Vec<With> =
+            typed.partners.iter().map(|partner| (partner.clone(), String::new())).collect();
         match found {
             Some(found) => with.extend(found.iter().cloned()),
             // Those known by an address that is still there stay until the directory says otherwise.
-            None => with.extend(before.with.iter().filter(|(_, address)| {
-                typed.people.iter().any(|(present, _)| present == address)
-            }).cloned()),
+            None => with.extend(
+                before
+                    .with
+                    .iter()
+                    .filter(|(_, address)| typed.people.iter().any(|(present, _)| present == address))
+                    .cloned(),
+            ),
         }
         items::write(tx, object.num, change.collection.num, typed, &with, change.old.is_some())?;
         if found.is_none() {

@@ -11,7 +11,6 @@ mod tasks;
 
 use std::sync::Arc;
 
-use kontor_collection::rpc::Server as CollectionServer;
 use kontor_kit::Result;
 use kontor_kit::context::Context;
 use kontor_kit::db::Migration;
@@ -21,7 +20,6 @@ use kontor_proto::calendar::v1::calendar_service_server::CalendarServiceServer;
 use kontor_proto::calendar::v1::change_service_server::ChangeServiceServer;
 use kontor_proto::calendar::v1::event_service_server::EventServiceServer;
 use kontor_proto::calendar::v1::task_service_server::TaskServiceServer;
-use kontor_proto::collection::v1::collection_service_server::CollectionServiceServer;
 use tokio::sync::Notify;
 use tonic::service::Routes;
 
@@ -65,19 +63,15 @@ pub async fn start(context: &Context, peers: Peers, _config: Config) -> Result<U
     kontor_collection::tasks::start(context, &db);
     context.spawn(tasks::work_off(db.clone(), hooks.clone()));
     let core = Core { context: context.clone(), db: db.clone(), hooks: hooks.clone() };
-    let collections = CollectionServer::new(context, &db, hooks);
-    let routes = Routes::new(limited!(CalendarServiceServer, core.clone()))
-        .add_service(limited!(EventServiceServer, core.clone()))
-        .add_service(limited!(TaskServiceServer, core.clone()))
-        .add_service(limited!(ChangeServiceServer, core))
-        .add_service(limited!(CollectionServiceServer, collections));
+    let calendars = CalendarServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
+    let events = EventServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
+    let tasks = TaskServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
+    let changes = ChangeServiceServer::new(core).max_decoding_message_size(MESSAGE_LIMIT);
+    let collections = kontor_collection::rpc::Server::new(context, &db, hooks).into_service();
+    let routes = Routes::new(calendars)
+        .add_service(events)
+        .add_service(tasks)
+        .add_service(changes)
+        .add_service(collections);
     Ok(Unit::new("calendar", context, routes))
 }
-
-/// A server that takes messages as large as an object may be.
-macro_rules! limited {
-    ($server:ident, $service:expr) => {
-        $server::new($service).max_decoding_message_size(MESSAGE_LIMIT)
-    };
-}
-use limited;

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use kontor_collection::store::collection;
 use kontor_collection::Target;
+use kontor_collection::store::collection;
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Conn, Db, Tx};
 use kontor_kit::{Result, args};
@@ -41,7 +41,9 @@ pub async fn work_off(db: Db, hooks: CalendarHooks) {
 async fn work_off_once(db: &Db, hooks: &CalendarHooks) -> Result<usize> {
     let now = hooks.clock.now();
     let (objects, partners) = db
-        .read(move |conn| Ok((pending::due_objects(conn, now, BATCH)?, pending::due_partners(conn, now, BATCH)?)))
+        .read(move |conn| {
+            Ok((pending::due_objects(conn, now, BATCH)?, pending::due_partners(conn, now, BATCH)?))
+        })
         .await?;
     let mut done = 0;
     let mut late_partners = Vec::new();
@@ -80,8 +82,7 @@ fn settle(tx: &mut Tx<'_>, hooks: &CalendarHooks, waiting: &Waiting, found: &[Wi
     }
     pending::done_object(tx, waiting.object)?;
     let before = items::before(tx, waiting.object)?;
-    let mut with: Vec<With> =
-        before.with.iter().filter(|(_, address)| address.is_empty()).cloned().collect();
+    let mut with: Vec<With> = before.with.iter().filter(|(_, address)| address.is_empty()).cloned().collect();
     with.extend(found.iter().cloned());
     items::remove_partners(tx, waiting.object)?;
     items::write_partners(tx, waiting.object, &with)?;
@@ -112,6 +113,11 @@ fn place(conn: &mut Conn<'_>, object: i64) -> Result<Option<Place>> {
          JOIN collection c ON c.num = i.coll WHERE i.object = $1{lock}"
     );
     conn.one(&sql, args![object], |row| {
-        Ok(Place { id: row.string(0)?, collection: row.string(1)?, start: row.int(2)?, floating: row.bool(3)? })
+        Ok(Place {
+            id: row.string(0)?,
+            collection: row.string(1)?,
+            start: row.int(2)?,
+            floating: row.bool(3)?,
+        })
     })
 }

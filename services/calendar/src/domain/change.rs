@@ -38,7 +38,14 @@ pub fn create(event: &Event, uid: &str, zone: &Zone, now: i64) -> Result<Vec<u8>
 ///
 /// # Errors
 /// INVALID_ARGUMENT naming the field; FAILED_PRECONDITION for an object without a master.
-pub fn update(bytes: &[u8], event: &Event, mask: &Mask, found: &[String], zone: &Zone, now: i64) -> Result<Vec<u8>> {
+pub fn update(
+    bytes: &[u8],
+    event: &Event,
+    mask: &Mask,
+    found: &[String],
+    zone: &Zone,
+    now: i64,
+) -> Result<Vec<u8>> {
     event.check()?;
     let (document, object) = text::stored(bytes)?;
     let mut zones = Zones::of(&document, zone.clone());
@@ -88,7 +95,11 @@ pub fn update_occurrence(
         text::change(&mut patch, &document, described, &new, None, now);
         return Ok(patch.apply());
     }
-    let at = object.master().and_then(|master| master.start.as_ref()).unwrap_or(&DateValue::Floating(instance_wall(&instance))).clone();
+    let at = object
+        .master()
+        .and_then(|master| master.start.as_ref())
+        .unwrap_or(&DateValue::Floating(instance_wall(&instance)))
+        .clone();
     let id = recurrence_id(&at, &instance, original, &mut zones);
     let placed = placed(described, &instance, id, &mut zones);
     let new = event.put_on(&placed, mask, &mut zones)?;
@@ -147,7 +158,12 @@ fn find(document: &Document<'_>, object: &CalendarObject, zone: &Zone, original:
 }
 
 /// RECURRENCE-ID: of the kind and in the zone of the series' start (RFC 5545 3.8.4.4).
-fn recurrence_id(start: &DateValue, instance: &Occurrence, original: i64, zones: &mut Zones<'_>) -> RecurrenceId {
+fn recurrence_id(
+    start: &DateValue,
+    instance: &Occurrence,
+    original: i64,
+    zones: &mut Zones<'_>,
+) -> RecurrenceId {
     let utc = instance.recurrence_id.map_or(original.div_euclid(time::MICROS), |id| id.as_second());
     RecurrenceId { at: time::at_instant(start, utc, zones), this_and_future: false }
 }
@@ -187,7 +203,8 @@ fn write_override(document: &Document<'_>, described: &Item, new: &Item, now: i6
     alone.extend_from_slice(format!("END:VCALENDAR{end}").as_bytes());
     let alone = Document::parse(&alone, &Limits::default()).map_err(Error::internal)?;
     let root = alone.root();
-    let component = root.components().next().ok_or_else(|| Error::internal("an override without its component"))?;
+    let component =
+        root.components().next().ok_or_else(|| Error::internal("an override without its component"))?;
     let mut patch = Patch::new(&alone);
     ical::update(&mut patch, &component, described, new);
     patch.bump_sequence(&component);
@@ -195,6 +212,7 @@ fn write_override(document: &Document<'_>, described: &Item, new: &Item, now: i6
     let changed = patch.apply();
     let changed = Document::parse(&changed, &Limits::default()).map_err(Error::internal)?;
     let root = changed.root();
-    let component = root.components().next().ok_or_else(|| Error::internal("an override without its component"))?;
+    let component =
+        root.components().next().ok_or_else(|| Error::internal("an override without its component"))?;
     Ok(component.raw().to_vec())
 }

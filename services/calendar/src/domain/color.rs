@@ -3,8 +3,8 @@
 
 /// Colours that differ from each other and are readable under white text.
 const COLORS: [&str; 16] = [
-    "#C0392B", "#2471A3", "#1E8449", "#B9770E", "#7D3C98", "#117A65", "#A04000", "#2E4053", "#AD1457", "#00695C", "#4527A0",
-    "#558B2F", "#6D4C41", "#0277BD", "#9E9D24", "#D84315",
+    "#C0392B", "#2471A3", "#1E8449", "#B9770E", "#7D3C98", "#117A65", "#A04000", "#2E4053", "#AD1457",
+    "#00695C", "#4527A0", "#558B2F", "#6D4C41", "#0277BD", "#9E9D24", "#D84315",
 ];
 
 /// Always the same colour for the same login name (FNV-1a, so that it never changes with the program).

@@ -51,8 +51,11 @@ pub enum Status {
 }
 
 impl Status {
-    const ALL: [(Status, &'static str); 3] =
-        [(Status::Confirmed, "CONFIRMED"), (Status::Tentative, "TENTATIVE"), (Status::Cancelled, "CANCELLED")];
+    const ALL: [(Status, &'static str); 3] = [
+        (Status::Confirmed, "CONFIRMED"),
+        (Status::Tentative, "TENTATIVE"),
+        (Status::Cancelled, "CANCELLED"),
+    ];
 
     /// The status that a line says; an unknown one is none.
     pub fn of(item: &Item) -> Status {
@@ -119,9 +122,11 @@ impl Event {
     /// # Errors
     /// INVALID_ARGUMENT naming the field.
     pub fn check(&self) -> Result<()> {
-        for (field, text) in
-            [("event.summary", &self.summary), ("event.description", &self.description), ("event.location", &self.location)]
-        {
+        for (field, text) in [
+            ("event.summary", &self.summary),
+            ("event.description", &self.description),
+            ("event.location", &self.location),
+        ] {
             check_text(field, text)?;
         }
         if !self.rule.is_empty() {
@@ -170,7 +175,8 @@ impl Event {
             put_organizer(&mut item, &self.organizer)?;
         }
         if mask.has("attendees") {
-            item.attendees = self.attendees.iter().map(|guest| guest.put_on(&old.attendees)).collect::<Result<_>>()?;
+            item.attendees =
+                self.attendees.iter().map(|guest| guest.put_on(&old.attendees)).collect::<Result<_>>()?;
         }
         self.put_times(&mut item, mask, zones)?;
         Ok(item)
@@ -316,25 +322,37 @@ impl Guest {
 
 /// Refuses a text that is too long.
 pub(super) fn check_text(field: &str, text: &str) -> Result<()> {
-    if text.len() <= TEXT { Ok(()) } else { Err(Error::invalid(field, format!("it is longer than {TEXT} bytes"))) }
+    if text.len() <= TEXT {
+        Ok(())
+    } else {
+        Err(Error::invalid(field, format!("it is longer than {TEXT} bytes")))
+    }
 }
 
 fn at_most(field: &str, count: usize, limit: usize) -> Result<()> {
-    if count <= limit { Ok(()) } else { Err(Error::invalid(field, format!("at most {limit} are taken, not {count}"))) }
+    if count <= limit {
+        Ok(())
+    } else {
+        Err(Error::invalid(field, format!("at most {limit} are taken, not {count}")))
+    }
 }
 
 fn check_email(field: &str, email: &str) -> Result<()> {
     let trimmed = email.trim();
     let good = (3..=320).contains(&trimmed.len())
         && trimmed.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty())
-        && !trimmed.contains(|letter: char| letter.is_control() || letter.is_whitespace() || ",;:\"<>".contains(letter));
+        && !trimmed.contains(|letter: char| {
+            letter.is_control() || letter.is_whitespace() || ",;:\"<>".contains(letter)
+        });
     if good { Ok(()) } else { Err(Error::invalid(field, format!("{email:?} is no e-mail address"))) }
 }
 
 fn check_participation(word: &str) -> Result<()> {
     let good = word.is_empty()
         || ["NEEDS-ACTION", "ACCEPTED", "DECLINED", "TENTATIVE", "DELEGATED"].contains(&word)
-        || word.starts_with("X-") && word.len() <= 60 && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+        || word.starts_with("X-")
+            && word.len() <= 60
+            && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
     if good {
         return Ok(());
     }

@@ -96,7 +96,8 @@ pub fn typed(document: &Document<'_>, object: &CalendarObject) -> Result<Typed, 
     let mut zones = Zones::of(document, Zone::UTC);
     let start = item.start.as_ref().or(item.due.as_ref());
     let seconds = start.map_or(0, |start| time::seconds(start, &mut zones));
-    let ranged = object.overrides().any(|item| item.recurrence_id.as_ref().is_some_and(|id| id.this_and_future));
+    let ranged =
+        object.overrides().any(|item| item.recurrence_id.as_ref().is_some_and(|id| id.this_and_future));
     let series = Series::of(document, Zone::UTC)?;
     Ok(Typed {
         kind: object.kind,
@@ -117,7 +118,13 @@ pub fn typed(document: &Document<'_>, object: &CalendarObject) -> Result<Typed, 
 ///
 /// # Errors
 /// When the budget is spent.
-pub fn expand(bytes: &[u8], zone: &Zone, from: i64, to: i64, budget: &mut Budget) -> Result<Vec<Happening>, Error> {
+pub fn expand(
+    bytes: &[u8],
+    zone: &Zone,
+    from: i64,
+    to: i64,
+    budget: &mut Budget,
+) -> Result<Vec<Happening>, Error> {
     let document = Document::parse(bytes, &Limits::default())?;
     let object = CalendarObject::read(&document).map_err(|_| Error::new(Kind::NoComponent))?;
     let series = Series::of(&document, zone.clone())?;
@@ -216,7 +223,9 @@ fn stamp(object: &CalendarObject) -> i64 {
             values(&item.except_dates),
             values(&item.except_rules),
         );
-        hash = text.bytes().fold(hash, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        hash = text
+            .bytes()
+            .fold(hash, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     }
     i64::from_ne_bytes(hash.to_ne_bytes())
 }

@@ -22,7 +22,8 @@ pub fn follow(
     zones: &mut Zones<'_>,
 ) {
     let (Some(before), Some(after)) = (&old.start, &new.start) else { return };
-    if before == after || (old.except_dates.is_empty() && old.dates.is_empty() && object.overrides.is_empty()) {
+    if before == after || (old.except_dates.is_empty() && old.dates.is_empty() && object.overrides.is_empty())
+    {
         return;
     }
     let shift = Shift {
@@ -40,7 +41,9 @@ pub fn follow(
             line = line.param("RANGE", "THISANDFUTURE");
         }
         patch.set(&component, line);
-        let Some(start) = item.start.as_ref().filter(|start| time::same(start, &id.at, zones)) else { continue };
+        let Some(start) = item.start.as_ref().filter(|start| time::same(start, &id.at, zones)) else {
+            continue;
+        };
         patch.set(&component, ContentLine::date("DTSTART", &shift.value(start, zones)));
         if let Some(end) = &item.end {
             patch.set(&component, ContentLine::date("DTEND", &shift.value(end, zones)));

@@ -13,7 +13,8 @@ use super::event::check_text;
 use super::{text, time};
 
 /// Fields that UpdateTask can take over.
-pub const FIELDS: [&str; 6] = ["summary", "description", "due", "priority", "percent_complete", "complete_time"];
+pub const FIELDS: [&str; 6] =
+    ["summary", "description", "due", "priority", "percent_complete", "complete_time"];
 
 /// What callers see and change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -83,7 +84,10 @@ impl Task {
             time::check_zone(due, zones, "task.due")?;
             if let Some(start) = &item.start {
                 if start.is_date() != due.is_date() {
-                    return Err(Error::invalid("task.due", "it must be a date when the task starts on one, and a time when it starts at one"));
+                    return Err(Error::invalid(
+                        "task.due",
+                        "it must be a date when the task starts on one, and a time when it starts at one",
+                    ));
                 }
                 if time::seconds(due, zones) < time::seconds(start, zones) {
                     return Err(Error::invalid("task.due", "it is before the start"));

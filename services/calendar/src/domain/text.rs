@@ -26,12 +26,8 @@ pub fn stored(bytes: &[u8]) -> Result<(Document<'_>, CalendarObject)> {
 pub fn create(uid: &str, item: &Item, partners: &[String], now: i64) -> Result<Vec<u8>> {
     let zones: Vec<String> =
         tzids(item).into_iter().filter_map(|tzid| vtimezone_for(&tzid, year_of(item))).collect();
-    let text = write::calendar(
-        uid,
-        std::slice::from_ref(item),
-        time::stamp(now),
-        zones.iter().map(String::as_str),
-    );
+    let text =
+        write::calendar(uid, std::slice::from_ref(item), time::stamp(now), zones.iter().map(String::as_str));
     if partners.is_empty() {
         return Ok(text.into_bytes());
     }
@@ -84,10 +80,7 @@ pub fn describe_zones(patch: &mut Patch<'_>, document: &Document<'_>, item: &Ite
 
 /// The zone that floating times and days are taken in: the calendar's VTIMEZONE or name, else the owner's, else the company's.
 pub fn zone(calendar: &str, owner: &str, company: &str) -> Zone {
-    of_calendar(calendar)
-        .or_else(|| Zone::named(owner))
-        .or_else(|| Zone::named(company))
-        .unwrap_or(Zone::UTC)
+    of_calendar(calendar).or_else(|| Zone::named(owner)).or_else(|| Zone::named(company)).unwrap_or(Zone::UTC)
 }
 
 /// The zone of `calendar-timezone`: a VTIMEZONE as a client wrote it, or a name.

@@ -5,6 +5,7 @@ mod calendars;
 mod changes;
 mod convert;
 mod events;
+mod list;
 mod objects;
 mod occurrences;
 mod tasks;

@@ -48,6 +48,17 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// An object of a list.
+    pub fn new(
+        object: Object,
+        collection: Collection,
+        zone: Zone,
+        partners: Vec<String>,
+        access: Access,
+    ) -> Loaded {
+        Loaded { object, collection, zone, partners, found: Vec::new(), access }
+    }
+
     /// "calendars/{calendar}/events/{id}".
     pub fn name(&self, kind: Kind) -> String {
         format!("calendars/{}/{}/{}", self.collection.id, kind.collection, self.object.id)
@@ -170,7 +181,10 @@ impl Core {
 
     /// Changes an object's text with `change` and answers its message. Others may write at the same time: without an etag
     /// from the caller the change is made anew on what they wrote.
-    #[expect(clippy::too_many_arguments, reason = "the parts of an update request, taken apart by each kind itself")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of an update request, taken apart by each kind itself"
+    )]
     pub async fn update<Q, A>(
         &self,
         caller: Caller,
@@ -317,12 +331,19 @@ fn complete(
     Ok(Loaded { object, collection, zone, partners, found, access })
 }
 
-fn load(conn: &mut Conn<'_>, hooks: &CalendarHooks, caller: &Caller, kind: Kind, name: &str) -> Result<Loaded> {
+fn load(
+    conn: &mut Conn<'_>,
+    hooks: &CalendarHooks,
+    caller: &Caller,
+    kind: Kind,
+    name: &str,
+) -> Result<Loaded> {
     let (parent, id) = id::parse_child("calendars", kind.collection, name, "name")?;
-    let (object, collection, access) = object::find(conn, caller, id).map_err(|cause| match cause.reason() {
-        "NOT_FOUND" => Error::not_found(name),
-        _ => cause,
-    })?;
+    let (object, collection, access) =
+        object::find(conn, caller, id).map_err(|cause| match cause.reason() {
+            "NOT_FOUND" => Error::not_found(name),
+            _ => cause,
+        })?;
     if collection.id != parent || object.component != kind.component {
         return Err(Error::not_found(name));
     }

@@ -78,7 +78,8 @@ pub fn default_of(conn: &mut Conn<'_>, login: &str) -> Result<Option<Collection>
 /// Those of the database.
 pub fn recolor(tx: &mut Tx<'_>, login: &str, before: &str, after: &str) -> Result<()> {
     if before != after {
-        let sql = "UPDATE collection SET color = $3, seq = seq + 1 WHERE kind = 1 AND owner = $1 AND color = $2";
+        let sql =
+            "UPDATE collection SET color = $3, seq = seq + 1 WHERE kind = 1 AND owner = $1 AND color = $2";
         tx.execute(sql, args![login, format!("{before}FF"), format!("{after}FF")])?;
     }
     Ok(())

@@ -48,9 +48,10 @@ pub fn kind_number(kind: ItemKind) -> i64 {
 /// # Errors
 /// Those of the database.
 pub fn before(conn: &mut Conn<'_>, object: i64) -> Result<Before> {
-    let row = conn.one("SELECT stamp, summary, kind, status FROM item WHERE object = $1", args![object], |row| {
-        Ok((row.int(0)?, row.string(1)?, row.int(2)? == 1 && row.int(3)? != 3))
-    })?;
+    let row =
+        conn.one("SELECT stamp, summary, kind, status FROM item WHERE object = $1", args![object], |row| {
+            Ok((row.int(0)?, row.string(1)?, row.int(2)? == 1 && row.int(3)? != 3))
+        })?;
     let Some((stamp, summary, takes_place)) = row else { return Ok(Before::default()) };
     let with = conn.all(
         "SELECT partner, address FROM item_partner WHERE object = $1 ORDER BY partner, address",
@@ -65,7 +66,14 @@ pub fn before(conn: &mut Conn<'_>, object: i64) -> Result<Before> {
 ///
 /// # Errors
 /// Those of the database.
-pub fn write(tx: &mut Tx<'_>, object: i64, coll: i64, typed: &Typed, with: &[With], existed: bool) -> Result<()> {
+pub fn write(
+    tx: &mut Tx<'_>,
+    object: i64,
+    coll: i64,
+    typed: &Typed,
+    with: &[With],
+    existed: bool,
+) -> Result<()> {
     if existed {
         remove(tx, object)?;
     }
@@ -168,7 +176,8 @@ pub fn partners(conn: &mut Conn<'_>, object: i64) -> Result<Vec<String>> {
 /// # Errors
 /// Those of the database.
 pub fn found_partners(conn: &mut Conn<'_>, object: i64) -> Result<Vec<String>> {
-    let sql = "SELECT DISTINCT partner FROM item_partner WHERE object = $1 AND address <> '' ORDER BY partner";
+    let sql =
+        "SELECT DISTINCT partner FROM item_partner WHERE object = $1 AND address <> '' ORDER BY partner";
     conn.all(sql, args![object], |row| row.string(0))
 }
 

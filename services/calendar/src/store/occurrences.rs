@@ -100,7 +100,8 @@ fn rows(
     after: &Key,
     limit: Option<usize>,
 ) -> Result<Vec<Found>> {
-    let mut args: Vec<Value> = vec![from.into(), to.into(), after.start.into(), range.from.into(), range.to.into()];
+    let mut args: Vec<Value> =
+        vec![from.into(), to.into(), after.start.into(), range.from.into(), range.to.into()];
     args.extend([after.id.as_str().into(), after.original.into()]);
     let calendars = calendars(range, &mut args);
     let mut parts = Vec::new();

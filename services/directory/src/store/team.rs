@@ -82,7 +82,7 @@ pub fn get(conn: &mut Conn<'_>, team: &str) -> Result<Team> {
 /// # Errors
 /// Those of the database.
 pub fn exists(conn: &mut Conn<'_>, team: &str) -> Result<bool> {
-    Ok(conn.one("SELECT 1 FROM team WHERE id = $1", args![team], |row| row.int(0))?.is_some())
+    Ok(conn.one("SELECT 1 FROM team WHERE id = $1", args![team], |_| Ok(()))?.is_some())
 }
 
 fn add_members(conn: &mut Conn<'_>, team: &mut Team) -> Result<()> {

@@ -142,7 +142,7 @@ pub fn first_unknown<'a>(
     users: impl IntoIterator<Item = &'a String>,
 ) -> Result<Option<&'a String>> {
     for user in users {
-        if conn.one("SELECT 1 FROM account WHERE id = $1", args![user], |row| row.int(0))?.is_none() {
+        if conn.one("SELECT 1 FROM account WHERE id = $1", args![user], |_| Ok(()))?.is_none() {
             return Ok(Some(user));
         }
     }
@@ -198,7 +198,7 @@ pub fn update(tx: &mut Tx<'_>, user: &mut User) -> Result<()> {
 /// FAILED_PRECONDITION.
 pub fn check_admin_left(tx: &mut Tx<'_>) -> Result<()> {
     let sql = "SELECT 1 FROM account WHERE admin = 1 AND disabled = 0 LIMIT 1";
-    match tx.one(sql, &[], |row| row.int(0))? {
+    match tx.one(sql, &[], |_| Ok(()))? {
         Some(_) => Ok(()),
         None => {
             Err(Error::precondition("LAST_ADMIN", "this is the last administrator: make another one first"))

@@ -91,7 +91,8 @@ impl Lead {
     /// FAILED_PRECONDITION when the state may not go this way: only ConvertLead converts, and a converted lead stays so.
     pub fn change(&mut self, details: Details, now: i64) -> Result<()> {
         if (self.details.state == State::Converted) != (details.state == State::Converted) {
-            let message = format!("leads/{}: only ConvertLead converts, and what is converted stays so", self.id);
+            let message =
+                format!("leads/{}: only ConvertLead converts, and what is converted stays so", self.id);
             return Err(Error::precondition("LEAD_STATE", message));
         }
         self.details = details;

@@ -23,8 +23,9 @@ impl Money {
             return Err(Error::invalid(format!("{field}.currency_code"), message));
         }
         let wrong = || {
-            let message =
-                format!("{amount:?} is no amount: use up to 15 digits and up to 4 after the point, like 1250.00");
+            let message = format!(
+                "{amount:?} is no amount: use up to 15 digits and up to 4 after the point, like 1250.00"
+            );
             Error::invalid(format!("{field}.amount"), message)
         };
         let (whole, rest) = match amount.split_once('.') {
@@ -57,14 +58,18 @@ mod tests {
         assert_eq!(read("0.1").as_deref(), Some("0.1"));
         assert_eq!(read("000").as_deref(), Some("0"));
         assert_eq!(read("999999999999999.9999").as_deref(), Some("999999999999999.9999"));
-        for wrong in ["", ".", "1.", ".5", "-1", "+1", "1e3", "1_000", "1,5", " 1", "1.00000", "1000000000000000", "١"] {
+        for wrong in
+            ["", ".", "1.", ".5", "-1", "+1", "1e3", "1_000", "1,5", " 1", "1.00000", "1000000000000000", "١"]
+        {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }
 
     #[test]
     fn currencies_have_three_capitals() {
-        assert!(Money::parse("amount", "eur", "1").unwrap_err().message().starts_with("amount.currency_code"));
+        assert!(
+            Money::parse("amount", "eur", "1").unwrap_err().message().starts_with("amount.currency_code")
+        );
         assert!(Money::parse("amount", "EURO", "1").is_err());
         assert!(Money::parse("amount", "", "1").is_err());
     }

@@ -206,7 +206,8 @@ mod tests {
     #[test]
     fn move_to_the_same_stage_changes_nothing() {
         let mut deal = opportunity();
-        let stage = |name: &str| Stage { name: name.to_owned(), display_name: "x".to_owned(), probability: 30 };
+        let stage =
+            |name: &str| Stage { name: name.to_owned(), display_name: "x".to_owned(), probability: 30 };
         assert!(!deal.move_to(&stage("pipelines/default/stages/new"), 9).unwrap());
         assert_eq!(deal.stage_time, 1);
         assert!(deal.move_to(&stage("pipelines/default/stages/qualified"), 9).unwrap());
@@ -215,7 +216,8 @@ mod tests {
 
     #[test]
     fn days_are_written_in_full() {
-        let day = |day: &str| Details { expected_close_date: day.to_owned(), ..opportunity().details }.checked();
+        let day =
+            |day: &str| Details { expected_close_date: day.to_owned(), ..opportunity().details }.checked();
         assert!(day("2026-12-31").is_ok() && day("").is_ok());
         for wrong in ["2026-2-1", "2026-02-30", "31.12.2026", "2026-12-31T00:00"] {
             assert!(day(wrong).unwrap_err().message().contains("expected_close_date"), "{wrong}");

@@ -79,7 +79,10 @@ impl Pipeline {
                 text::filled_line(&format!("{field}.display_name"), &stage.display_name, 200)?;
             text::percent(&format!("{field}.probability"), stage.probability)?;
             if !names.insert(stage.name.clone()) {
-                return Err(Error::invalid(format!("{field}.name"), format!("{} is there twice", stage.name)));
+                return Err(Error::invalid(
+                    format!("{field}.name"),
+                    format!("{} is there twice", stage.name),
+                ));
             }
         }
         Ok(self)
@@ -98,9 +101,10 @@ impl Pipeline {
     /// # Errors
     /// INVALID_ARGUMENT naming `field` when it is none of its stages.
     pub fn stage(&self, field: &str, name: &str) -> Result<&Stage> {
-        self.stages.iter().find(|stage| stage.name == name).ok_or_else(|| {
-            Error::invalid(field, format!("{name:?} is not a stage of pipelines/{}", self.id))
-        })
+        self.stages
+            .iter()
+            .find(|stage| stage.name == name)
+            .ok_or_else(|| Error::invalid(field, format!("{name:?} is not a stage of pipelines/{}", self.id)))
     }
 }
 

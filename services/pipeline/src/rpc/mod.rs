@@ -3,6 +3,7 @@
 
 mod change;
 mod convert;
+mod deal_fields;
 mod lead;
 mod opportunity;
 mod peers;

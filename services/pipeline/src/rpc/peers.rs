@@ -43,7 +43,9 @@ impl Directory {
         // The caller was found a moment ago, when it signed in.
         if user == "me" || user == caller.user {
             return match caller.name() {
-                nobody if nobody.is_empty() => Err(Error::invalid(field, "the installation itself has no records")),
+                nobody if nobody.is_empty() => {
+                    Err(Error::invalid(field, "the installation itself has no records"))
+                }
                 name => Ok(name),
             };
         }

@@ -199,6 +199,7 @@ pub fn get_for_change(tx: &mut Tx<'_>, caller: &Caller, id: &str, etag: &str) ->
 /// # Errors
 /// Those of the database.
 pub fn find_of_lead(conn: &mut Conn<'_>, lead: &str) -> Result<Option<Opportunity>> {
-    let sql = format!("SELECT {} FROM opportunity WHERE lead = $1 AND lead <> ''", Opportunity::COLUMNS.join(", "));
+    let sql =
+        format!("SELECT {} FROM opportunity WHERE lead = $1 AND lead <> ''", Opportunity::COLUMNS.join(", "));
     conn.one(&sql, args![lead], |row| Opportunity::from_row(row, 0))
 }

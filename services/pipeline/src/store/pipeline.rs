@@ -123,7 +123,7 @@ pub fn named_or_default(conn: &mut Conn<'_>, field: &str, name: &str) -> Result<
 /// # Errors
 /// Those of the database.
 pub fn exists(conn: &mut Conn<'_>, id: &str) -> Result<bool> {
-    Ok(conn.one("SELECT 1 FROM pipeline WHERE id = $1", args![id], |row| row.int(0))?.is_some())
+    Ok(conn.one("SELECT 1 FROM pipeline WHERE id = $1", args![id], |_| Ok(()))?.is_some())
 }
 
 /// Display name and probability of a stage; the last segment and 0 when it is gone.
@@ -131,7 +131,11 @@ pub fn exists(conn: &mut Conn<'_>, id: &str) -> Result<bool> {
 /// # Errors
 /// Those of the database.
 pub fn stage(conn: &mut Conn<'_>, name: &str) -> Result<Stage> {
-    let found = conn.one("SELECT name, display_name, probability FROM stage WHERE name = $1", args![name], stage_row)?;
+    let found = conn.one(
+        "SELECT name, display_name, probability FROM stage WHERE name = $1",
+        args![name],
+        stage_row,
+    )?;
     Ok(found.unwrap_or_else(|| Stage {
         name: name.to_owned(),
         display_name: name.rsplit('/').next().unwrap_or(name).to_owned(),
@@ -162,7 +166,7 @@ pub fn update(tx: &mut Tx<'_>, pipeline: &mut Pipeline, old: &Pipeline) -> Resul
     for stage in &old.stages {
         let stays = pipeline.stages.iter().any(|kept| kept.name == stage.name);
         let sql = "SELECT 1 FROM opportunity WHERE stage = $1 LIMIT 1";
-        if !stays && tx.one(sql, args![&stage.name], |row| row.int(0))?.is_some() {
+        if !stays && tx.one(sql, args![&stage.name], |_| Ok(()))?.is_some() {
             let message = format!("{} has opportunities: move them first", stage.name);
             return Err(Error::precondition("STAGE_IN_USE", message));
         }
@@ -185,7 +189,7 @@ pub fn delete(tx: &mut Tx<'_>, pipeline: &Pipeline) -> Result<()> {
         return Err(Error::precondition("DEFAULT_PIPELINE", message));
     }
     let sql = "SELECT 1 FROM opportunity WHERE pipeline = $1 LIMIT 1";
-    if tx.one(sql, args![pipeline.name()], |row| row.int(0))?.is_some() {
+    if tx.one(sql, args![pipeline.name()], |_| Ok(()))?.is_some() {
         let message = format!("{} has opportunities", pipeline.name());
         return Err(Error::precondition("PIPELINE_IN_USE", message));
     }

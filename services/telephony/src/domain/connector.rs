@@ -110,7 +110,8 @@ impl Kind {
         match self {
             Kind::Webhook { secret } => {
                 if secret.chars().count() < SECRET_CHARACTERS || secret.len() > 1_000 {
-                    let message = format!("use {SECRET_CHARACTERS} to 1,000 characters, or none to have one made");
+                    let message =
+                        format!("use {SECRET_CHARACTERS} to 1,000 characters, or none to have one made");
                     return Err(Error::invalid("connector.webhook.secret", message));
                 }
                 Ok(())
@@ -125,7 +126,8 @@ impl Kind {
 impl Asterisk {
     fn check(&self) -> Result<()> {
         let word = |field: &str, text: &str| {
-            let good = (1..=255).contains(&text.len()) && !text.chars().any(|it| it.is_control() || it == ' ');
+            let good =
+                (1..=255).contains(&text.len()) && !text.chars().any(|it| it.is_control() || it == ' ');
             let message = "use 1 to 255 characters without blanks";
             if good { Ok(()) } else { Err(Error::invalid(format!("connector.asterisk.{field}"), message)) }
         };

@@ -20,7 +20,13 @@ pub const SKEW_SECONDS: i64 = 300;
 ///
 /// # Errors
 /// UNAUTHENTICATED saying which header is missing or wrong; it never tells the right signature.
-pub fn verify(secret: &str, timestamp: Option<&str>, signature: Option<&str>, body: &[u8], now: i64) -> Result<()> {
+pub fn verify(
+    secret: &str,
+    timestamp: Option<&str>,
+    signature: Option<&str>,
+    body: &[u8],
+    now: i64,
+) -> Result<()> {
     let missing = |name: &str| Error::unauthenticated(format!("the header {name} is missing"));
     let timestamp = timestamp.map(str::trim).ok_or_else(|| missing("x-kontor-timestamp"))?;
     let signature = signature.map(str::trim).ok_or_else(|| missing("x-kontor-signature"))?;
@@ -44,7 +50,9 @@ pub fn verify(secret: &str, timestamp: Option<&str>, signature: Option<&str>, bo
     // after the signature, so that nobody learns our clock without the secret
     let apart = (now / 1_000_000).saturating_sub(sent);
     if !(-SKEW_SECONDS..=SKEW_SECONDS).contains(&apart) {
-        let message = format!("x-kontor-timestamp: it is {apart} s old, at most {SKEW_SECONDS} are taken: check the clock");
+        let message = format!(
+            "x-kontor-timestamp: it is {apart} s old, at most {SKEW_SECONDS} are taken: check the clock"
+        );
         return Err(Error::unauthenticated(message));
     }
     Ok(())
@@ -64,7 +72,10 @@ fn read_hex(text: &str) -> Option<Vec<u8>> {
 /// INVALID_ARGUMENT naming the field.
 pub fn read(body: &[u8]) -> Result<Vec<(String, Told)>> {
     if body.len() > BODY_BYTES {
-        return Err(Error::invalid("body", format!("it has {} bytes, at most {BODY_BYTES} are taken", body.len())));
+        return Err(Error::invalid(
+            "body",
+            format!("it has {} bytes, at most {BODY_BYTES} are taken", body.len()),
+        ));
     }
     // the reader stops at 128 brackets in brackets
     let value: Value = serde_json::from_slice(body).map_err(|cause| Error::invalid("body", cause))?;
@@ -76,9 +87,10 @@ pub fn read(body: &[u8]) -> Result<Vec<(String, Told)>> {
         Some(Value::Array(events)) if events.len() <= MAX_EVENTS => {
             events.iter().enumerate().map(|(number, value)| listed(number, value)).collect()
         }
-        Some(Value::Array(events)) => {
-            Err(Error::invalid("events", format!("it has {} events, at most {MAX_EVENTS} are taken", events.len())))
-        }
+        Some(Value::Array(events)) => Err(Error::invalid(
+            "events",
+            format!("it has {} events, at most {MAX_EVENTS} are taken", events.len()),
+        )),
         Some(_) => Err(Error::invalid("events", "it is not a list")),
     }
 }
@@ -211,7 +223,9 @@ mod tests {
     #[test]
     fn signature_of_more_than_five_minutes_ago_is_refused() {
         let signature = sign("1795420000", b"{}");
-        let at = |seconds: i64| verify(SECRET, Some("1795420000"), Some(&signature), b"{}", NOW + seconds * 1_000_000);
+        let at = |seconds: i64| {
+            verify(SECRET, Some("1795420000"), Some(&signature), b"{}", NOW + seconds * 1_000_000)
+        };
         assert!(at(300).is_ok() && at(-300).is_ok());
         assert!(at(301).is_err_and(|cause| cause.message().contains("301 s old")));
         assert!(at(-301).is_err());
@@ -220,11 +234,17 @@ mod tests {
     #[test]
     fn errors_name_the_field_and_its_place() {
         let error = |body: &str| read(body.as_bytes()).expect_err("it is wrong").message().to_owned();
-        assert!(error(r#"{"events": [{"kind": "RINGING"}, {"kind": "RANG"}]}"#).starts_with("events[1].kind: \"RANG\""));
+        assert!(
+            error(r#"{"events": [{"kind": "RINGING"}, {"kind": "RANG"}]}"#)
+                .starts_with("events[1].kind: \"RANG\"")
+        );
         assert!(error(r#"{"event_time": "yesterday"}"#).starts_with("event_time: \"yesterday\""));
         assert!(error(r#"{"from": {}}"#).starts_with("from: it is not a text"));
         assert!(error("[]").starts_with("body: "));
         assert!(error(&"[".repeat(100_000)).starts_with("body: "));
-        assert!(error(&format!("{{\"events\": [{}{{}}]}}", "{},".repeat(1_000))).starts_with("events: it has 1001"));
+        assert!(
+            error(&format!("{{\"events\": [{}{{}}]}}", "{},".repeat(1_000)))
+                .starts_with("events: it has 1001")
+        );
     }
 }

@@ -149,8 +149,7 @@ impl Record {
             leg.side() == Side::Phone && !leg.ringing.is_none() && leg.up.is_none() && leg.ended.is_none()
         });
         let of_legs = legs.filter_map(|leg| leg.party.get().and_then(|(_, _, party)| party.internal()));
-        let mut found: Vec<String> =
-            of_legs.map(str::to_owned).chain(self.rang.iter().cloned()).collect();
+        let mut found: Vec<String> = of_legs.map(str::to_owned).chain(self.rang.iter().cloned()).collect();
         // a system without extensions in its events still says whom it calls
         let whole = &self.state.whole;
         if found.is_empty() && !whole.ringing.is_none() {

@@ -60,14 +60,17 @@ impl Told {
         if !(1..=200).contains(&self.call_id.chars().count()) || self.call_id.chars().any(char::is_control) {
             return Err(wrong("call_id", "give 1 to 200 characters: the telephone system's id of the call"));
         }
-        let kind = self.kind.ok_or_else(|| {
-            wrong("kind", "it is missing: give RINGING, ANSWERED, HUNGUP or TRANSFERRED")
-        })?;
-        let time = self.time.ok_or_else(|| {
-            wrong("event_time", "it is missing: give an instant like 2026-11-23T09:00:00Z")
-        })?;
+        let kind = self
+            .kind
+            .ok_or_else(|| wrong("kind", "it is missing: give RINGING, ANSWERED, HUNGUP or TRANSFERRED"))?;
+        let time = self
+            .time
+            .ok_or_else(|| wrong("event_time", "it is missing: give an instant like 2026-11-23T09:00:00Z"))?;
         if time < 0 || time > now.saturating_add(AHEAD_MICROS) {
-            return Err(wrong("event_time", "it is before 1970 or more than a day ahead of the server's clock"));
+            return Err(wrong(
+                "event_time",
+                "it is before 1970 or more than a day ahead of the server's clock",
+            ));
         }
         for (field, text) in [("from", &self.from), ("to", &self.to), ("transfer_to", &self.transfer_to)] {
             if text.len() > MAX_RAW_BYTES || text.chars().any(char::is_control) {

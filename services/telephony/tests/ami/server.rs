@@ -40,13 +40,11 @@ pub async fn play(
     let pause = Duration::from_millis(1);
     config.timing = Timing { first_pause: pause, longest_pause: pause, ..Timing::default() };
     let server = tokio::spawn(async move {
-        let mut lines = Vec::new();
         for (number, part) in parts.iter().enumerate() {
             let (stream, _) = listener.accept().await.expect("a connection");
             let last = number + 1 == parts.len();
-            lines.push(serve(stream, &messages, part, last).await);
+            serve(stream, &messages, part, last).await;
         }
-        lines
     });
     let (session, handle) = Session::new(config, resume);
     // a small channel, so that the session is held up now and then

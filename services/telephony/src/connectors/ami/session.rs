@@ -2,6 +2,7 @@
 //! Started by the telephony service for each configured Asterisk; one task each.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -65,10 +66,11 @@ pub enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closed;
 
+/// A batch on its way to the store.
+pub type Storing = Pin<Box<dyn Future<Output = Result<(), Closed>> + Send>>;
+
 /// A sink that hands batches to a channel. A full channel holds up the session, and so the Asterisk.
-pub fn channel_sink(
-    sender: mpsc::Sender<Vec<CallFact>>,
-) -> impl FnMut(Vec<CallFact>) -> std::pin::Pin<Box<dyn Future<Output = Result<(), Closed>> + Send>> + Send {
+pub fn channel_sink(sender: mpsc::Sender<Vec<CallFact>>) -> impl FnMut(Vec<CallFact>) -> Storing + Send {
     move |batch| {
         let sender = sender.clone();
         Box::pin(async move { sender.send(batch).await.map_err(|_| Closed) })

@@ -1,0 +1,248 @@
+//! ListOccurrences: what happens between two instants, over all calendars that the caller sees.
+//! Called by rpc/events.rs.
+
+use std::collections::HashMap;
+
+use kontor_collection::Collection;
+use kontor_kit::auth::Caller;
+use kontor_kit::clock::{from_proto, to_proto};
+use kontor_kit::db::Conn;
+use kontor_kit::{Error, Result, id};
+use kontor_proto::calendar::v1 as proto;
+use kontor_vobject::recur::Budget;
+use kontor_vobject::zone::Zone;
+
+use super::Core;
+use super::objects::find_calendar;
+use crate::domain::index::{Happening, expand, settle};
+use crate::domain::text;
+use crate::hook::CalendarHooks;
+use crate::store::occurrences::{self, Found, Key, Range};
+use crate::store::{calendars, items, people};
+
+const DAY: i64 = 86_400 * 1_000_000;
+/// Longest range.
+const DAYS: i64 = 400;
+const DEFAULT_SIZE: i32 = 250;
+const MAX_SIZE: i32 = 2_500;
+const OWNERS: usize = 1_000;
+/// Events that are read from their texts for one answer, and steps of work for all of them (about a second).
+const TEXTS: usize = 5_000;
+const STEPS: u64 = 20_000_000;
+
+/// A question that was read and checked.
+struct Question {
+    calendar: Option<String>,
+    owners: Vec<String>,
+    from: i64,
+    to: i64,
+    size: usize,
+    after: Option<Key>,
+}
+
+impl Core {
+    /// One page of occurrences.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT naming the field, NOT_FOUND for the calendar, FAILED_PRECONDITION when it is too much work.
+    pub async fn occurrences(
+        &self,
+        caller: Caller,
+        request: proto::ListOccurrencesRequest,
+    ) -> Result<proto::ListOccurrencesResponse> {
+        let question = question(&caller, &request)?;
+        let hooks = self.hooks.clone();
+        self.db.read(move |conn| answer(conn, &hooks, &caller, &question)).await
+    }
+}
+
+fn question(caller: &Caller, request: &proto::ListOccurrencesRequest) -> Result<Question> {
+    let calendar = match request.parent.as_str() {
+        "calendars/-" => None,
+        name => Some(id::parse("calendars", name, "parent")?.to_owned()),
+    };
+    let missing = |field: &str| Error::invalid(field, "it is missing");
+    let from = from_proto(request.start_time.as_ref().ok_or_else(|| missing("start_time"))?);
+    let to = from_proto(request.end_time.as_ref().ok_or_else(|| missing("end_time"))?);
+    if to <= from {
+        return Err(Error::invalid("end_time", "it must be after start_time"));
+    }
+    if to.saturating_sub(from) > DAYS * DAY {
+        return Err(Error::invalid("end_time", format!("it must be at most {DAYS} days after start_time")));
+    }
+    if request.owners.len() > OWNERS {
+        return Err(Error::invalid("owners", format!("name at most {OWNERS}")));
+    }
+    let owner = |name: &String| match name.as_str() {
+        "users/me" => Ok(caller.user.clone()),
+        name => id::parse("users", name, "owners").map(str::to_owned),
+    };
+    let size = match request.page_size {
+        0 => DEFAULT_SIZE,
+        negative if negative < 0 => return Err(Error::invalid("page_size", "it can't be negative")),
+        size => size.min(MAX_SIZE),
+    };
+    Ok(Question {
+        calendar,
+        owners: request.owners.iter().map(owner).collect::<Result<_>>()?,
+        from,
+        to,
+        size: usize::try_from(size).unwrap_or(1),
+        after: read_token(&request.page_token)?,
+    })
+}
+
+fn answer(
+    conn: &mut Conn<'_>,
+    hooks: &CalendarHooks,
+    caller: &Caller,
+    question: &Question,
+) -> Result<proto::ListOccurrencesResponse> {
+    let homes = homes(conn, hooks, caller, question)?;
+    if homes.is_empty() {
+        return Ok(proto::ListOccurrencesResponse::default());
+    }
+    let range = Range {
+        calendars: homes.keys().copied().collect(),
+        from: question.from,
+        to: question.to,
+        after: question.after.clone(),
+    };
+    // One more than the page, to know whether there is a next one.
+    let mut found = occurrences::fixed(conn, &range, question.size + 1)?;
+    for mut row in occurrences::floating(conn, &range)? {
+        let zone = homes.get(&row.coll).map(|home| &home.zone);
+        let zone = zone.ok_or_else(|| Error::internal("an occurrence without its calendar"))?;
+        row.start = settle(row.start, zone);
+        row.end = settle(row.end, zone);
+        row.original = row.original.map(|original| settle(original, zone));
+        found.push(row);
+    }
+    found.extend(unfolded(conn, &homes, &range)?);
+    found.retain(|row| {
+        overlaps(row, question) && question.after.as_ref().is_none_or(|after| key(row) > *after)
+    });
+    found.sort_by_cached_key(key);
+    let more = found.len() > question.size;
+    found.truncate(question.size);
+    let next_page_token = match found.last() {
+        Some(last) if more => write_token(&key(last)),
+        _ => String::new(),
+    };
+    let occurrences = found.into_iter().filter_map(|row| Some(message(homes.get(&row.coll)?, row))).collect();
+    Ok(proto::ListOccurrencesResponse { occurrences, next_page_token })
+}
+
+/// A calendar with what its occurrences need to be shown.
+struct Home {
+    calendar: Collection,
+    zone: Zone,
+    color: String,
+}
+
+fn homes(
+    conn: &mut Conn<'_>,
+    hooks: &CalendarHooks,
+    caller: &Caller,
+    question: &Question,
+) -> Result<HashMap<i64, Home>> {
+    let calendars = match &question.calendar {
+        None => calendars::seen(conn, caller, &question.owners)?,
+        Some(id) => {
+            let (calendar, _) = find_calendar(conn, caller, id)?;
+            let wanted = question.owners.is_empty() || question.owners.contains(&calendar.owner);
+            if wanted { vec![calendar] } else { Vec::new() }
+        }
+    };
+    let mut homes = HashMap::with_capacity(calendars.len());
+    for calendar in calendars {
+        let owner = people::get(conn, &calendar.owner)?;
+        let zone = text::zone(&calendar.time_zone, &owner.time_zone, &hooks.company_zone);
+        homes.insert(calendar.num, Home { calendar, zone, color: owner.color });
+    }
+    Ok(homes)
+}
+
+/// Occurrences of those events whose rows don't tell all.
+fn unfolded(conn: &mut Conn<'_>, homes: &HashMap<i64, Home>, range: &Range) -> Result<Vec<Found>> {
+    let texts = occurrences::texts(conn, range, TEXTS + 1)?;
+    if texts.len() > TEXTS {
+        return Err(too_much());
+    }
+    let mut budget = Budget::new(STEPS);
+    let mut found = Vec::new();
+    for text in texts {
+        let Some(home) = homes.get(&text.coll) else { continue };
+        let happenings =
+            expand(&text.data, &home.zone, range.from, range.to, &mut budget).map_err(|_| too_much())?;
+        found.extend(happenings.into_iter().map(|happening| row(text.coll, &text.id, happening)));
+    }
+    Ok(found)
+}
+
+fn too_much() -> Error {
+    Error::precondition(
+        "TOO_MUCH_WORK",
+        "too many series have to be unfolded for this: ask for a shorter range",
+    )
+}
+
+fn row(coll: i64, id: &str, happening: Happening) -> Found {
+    Found {
+        coll,
+        id: id.to_owned(),
+        start: happening.start,
+        end: happening.end,
+        original: happening.original,
+        floating: false,
+        summary: happening.face.summary,
+        location: happening.face.location,
+        status: items::status_number(happening.face.status),
+        all_day: happening.face.all_day,
+    }
+}
+
+/// RFC 4791 section 9.9: what takes no time is in when it begins in the range.
+fn overlaps(row: &Found, question: &Question) -> bool {
+    row.start < question.to
+        && (row.end > question.from || (row.end == row.start && row.start >= question.from))
+}
+
+fn key(row: &Found) -> Key {
+    Key { start: row.start, id: row.id.clone(), original: row.original.unwrap_or(row.start) }
+}
+
+fn message(home: &Home, row: Found) -> proto::Occurrence {
+    let calendar = &home.calendar;
+    proto::Occurrence {
+        event: format!("calendars/{}/events/{}", calendar.id, row.id),
+        start_time: Some(to_proto(row.start)),
+        end_time: Some(to_proto(row.end)),
+        all_day: row.all_day,
+        original_start_time: row.original.map(to_proto),
+        summary: row.summary,
+        location: row.location,
+        status: i32::try_from(row.status).unwrap_or(0),
+        owner: if calendar.is_company() { String::new() } else { format!("users/{}", calendar.owner) },
+        color: home.color.clone(),
+    }
+}
+
+fn write_token(key: &Key) -> String {
+    format!("{}.{}.{}", key.start, key.original, key.id)
+}
+
+fn read_token(token: &str) -> Result<Option<Key>> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let mut parts = token.splitn(3, '.');
+    let mut number = || parts.next()?.parse::<i64>().ok();
+    let (start, original) = (number(), number());
+    match (start, original, parts.next()) {
+        (Some(start), Some(original), Some(id)) if id.len() <= 64 && !id.contains('\0') => {
+            Ok(Some(Key { start, original, id: id.to_owned() }))
+        }
+        _ => Err(Error::invalid("page_token", "it is not a token of this list: begin again without one")),
+    }
+}

@@ -1,0 +1,201 @@
+//! ConvertLead: the partner is found or created first, then lead and opportunity change in one transaction.
+//! Called by rpc/lead.rs, whose service it belongs to.
+
+use kontor_kit::auth::Caller;
+use kontor_kit::db::Tx;
+use kontor_kit::resource::{self, Stored};
+use kontor_kit::{Error, Result, id, replay};
+use kontor_proto::directory::v1::{MatchOrCreatePartnerRequest, Partner, PartnerKind};
+use kontor_proto::pipeline::v1 as proto;
+use kontor_proto::r#type::v1::{Email, Phone};
+use prost::Message;
+use sha2::{Digest, Sha256};
+
+use super::lead::{Leads, to_proto};
+use super::opportunity::{self, money};
+use crate::domain::lead::{Lead, State};
+use crate::domain::money::Money;
+use crate::domain::opportunity::{Details, Opportunity, Outcome};
+use crate::{events, store};
+
+/// Whom the opportunity will be with.
+#[derive(Clone, Default)]
+struct With {
+    partner: String,
+    created: bool,
+}
+
+impl Leads {
+    pub(super) async fn convert(
+        &self,
+        caller: Caller,
+        request: proto::ConvertLeadRequest,
+    ) -> Result<proto::ConvertLeadResponse> {
+        let lead = id::parse("leads", &request.name, "name")?.to_owned();
+        let amount = money("amount", request.amount.as_ref())?;
+        let with = self.partner(&caller, &lead, &request).await?;
+        self.db
+            .write(move |tx| {
+                replay::once(tx, &caller, &request.request_id, &request, |tx| {
+                    convert(tx, &caller, &lead, &request, &with, amount.clone())
+                })
+            })
+            .await
+    }
+
+    /// The partner, asked of the directory before the transaction. Empty when the lead is converted already.
+    async fn partner(
+        &self,
+        caller: &Caller,
+        lead: &str,
+        request: &proto::ConvertLeadRequest,
+    ) -> Result<With> {
+        let (reader, id, pipeline) = (caller.clone(), lead.to_owned(), request.pipeline.clone());
+        let lead = self
+            .db
+            .read(move |conn| {
+                let lead = store::lead::get(conn, &reader, &id)?;
+                reader.must_write(&lead.guard(), &lead.name())?;
+                // What would fail later must not leave a new partner behind.
+                if lead.details.state != State::Converted {
+                    store::pipeline::named_or_default(conn, "pipeline", &pipeline)?;
+                }
+                Ok(lead)
+            })
+            .await?;
+        if lead.details.state == State::Converted {
+            return Ok(With::default());
+        }
+        check_convertible(&lead, &request.etag)?;
+        if !request.partner.is_empty() {
+            self.directory.partner(caller, "partner", &request.partner).await?;
+            return Ok(With { partner: request.partner.clone(), created: false });
+        }
+        let answer = self.directory.match_or_create(caller, wanted(&lead)?).await?;
+        let partner = answer.partner.ok_or_else(|| Error::internal("the directory matched no partner"))?;
+        Ok(With { partner: partner.name, created: answer.created })
+    }
+}
+
+fn check_convertible(lead: &Lead, etag: &str) -> Result<()> {
+    resource::check_etag(lead, etag)?;
+    if lead.details.state == State::Disqualified {
+        let message = format!("{} is disqualified: open it again first", lead.name());
+        return Err(Error::precondition("LEAD_DISQUALIFIED", message));
+    }
+    Ok(())
+}
+
+/// The partner that a lead speaks of. Its request id comes from the lead and this content, so a repeat, also after a crash
+/// between the two services, finds the partner that was made.
+fn wanted(lead: &Lead) -> Result<MatchOrCreatePartnerRequest> {
+    let details = &lead.details;
+    let Some(display_name) = details.partner_name() else {
+        let message =
+            format!("{} has no e-mail address, number or name: say which partner it is", lead.name());
+        return Err(Error::precondition("LEAD_WITHOUT_CONTACT", message));
+    };
+    let person = !details.contact_name.is_empty() || details.company_name.is_empty();
+    let kind = if person { PartnerKind::Person } else { PartnerKind::Company };
+    let filled = |text: &String| Some(text.clone()).filter(|text| !text.is_empty()).into_iter();
+    let partner = Partner {
+        kind: kind.into(),
+        display_name: display_name.to_owned(),
+        organization: if person { details.company_name.clone() } else { String::new() },
+        emails: filled(&details.email).map(|address| Email { address, ..Email::default() }).collect(),
+        phones: filled(&details.phone).map(|number| Phone { number, ..Phone::default() }).collect(),
+        ..Partner::default()
+    };
+    let digest = Sha256::digest(partner.encode_to_vec());
+    let digest: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(MatchOrCreatePartnerRequest {
+        partner: Some(partner),
+        region: details.region.clone(),
+        request_id: format!("convert-{}-{digest}", lead.id),
+    })
+}
+
+fn convert(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    lead: &str,
+    request: &proto::ConvertLeadRequest,
+    with: &With,
+    amount: Option<Money>,
+) -> Result<proto::ConvertLeadResponse> {
+    let mut lead = store::lead::get_for_change(tx, caller, lead)?;
+    if lead.details.state == State::Converted {
+        return converted(tx, lead);
+    }
+    check_convertible(&lead, &request.etag)?;
+    if with.partner.is_empty() {
+        return Err(Error::etag_mismatch(lead.name()));
+    }
+    let deal = new_opportunity(tx, &lead, request, with, amount)?;
+    resource::insert(tx, &deal)?;
+    lead.details.state = State::Converted;
+    lead.opportunity = deal.name();
+    lead.update_time = tx.now();
+    resource::update(tx, &mut lead)?;
+    let title = deal.details.title.clone();
+    let event = proto::LeadConverted { opportunity: deal.name(), title: title.clone() };
+    events::of_lead(tx, caller, &lead, &with.partner, &event);
+    let stage = store::pipeline::stage(tx, &deal.stage)?;
+    events::of_opportunity(
+        tx,
+        caller,
+        &deal,
+        &proto::OpportunityCreated { title, stage: stage.display_name },
+    );
+    Ok(proto::ConvertLeadResponse {
+        opportunity: Some(opportunity::to_proto(deal, stage.probability)),
+        lead: Some(to_proto(lead)),
+        partner_created: with.created,
+    })
+}
+
+/// The answer for a lead that was converted before.
+fn converted(tx: &mut Tx<'_>, lead: Lead) -> Result<proto::ConvertLeadResponse> {
+    let Some(deal) = store::opportunity::find_of_lead(tx, &lead.name())? else {
+        let message = format!("{} was converted, and its opportunity was deleted since", lead.name());
+        return Err(Error::precondition("OPPORTUNITY_DELETED", message));
+    };
+    let stage = store::pipeline::stage(tx, &deal.stage)?;
+    Ok(proto::ConvertLeadResponse {
+        opportunity: Some(opportunity::to_proto(deal, stage.probability)),
+        lead: Some(to_proto(lead)),
+        partner_created: false,
+    })
+}
+
+fn new_opportunity(
+    tx: &mut Tx<'_>,
+    lead: &Lead,
+    request: &proto::ConvertLeadRequest,
+    with: &With,
+    amount: Option<Money>,
+) -> Result<Opportunity> {
+    let pipeline = store::pipeline::named_or_default(tx, "pipeline", &request.pipeline)?;
+    let now = tx.now();
+    Ok(Opportunity {
+        id: id::new(),
+        version: 1,
+        details: Details {
+            title: lead.details.title.clone(),
+            partner: with.partner.clone(),
+            amount,
+            assignee: lead.details.assignee.clone(),
+            team: lead.details.team.clone(),
+            description: lead.details.description.clone(),
+            tags: lead.details.tags.clone(),
+            ..Details::default()
+        },
+        pipeline: pipeline.name(),
+        stage: pipeline.first_stage()?.name.clone(),
+        outcome: Outcome::Open,
+        lead: lead.name(),
+        stage_time: now,
+        create_time: now,
+        update_time: now,
+    })
+}

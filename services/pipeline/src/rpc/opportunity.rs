@@ -1,0 +1,360 @@
+//! OpportunityService: protobuf to domain and back. What UpdateOpportunity takes over stands in deal_fields.rs.
+//! Called by the gateway and by other services.
+
+use kontor_kit::auth::Caller;
+use kontor_kit::db::{Conn, Db, Tx};
+use kontor_kit::mask::Mask;
+use kontor_kit::page::Query;
+use kontor_kit::resource::{self, Stored};
+use kontor_kit::{Error, clock, id, replay};
+use kontor_proto::pipeline::v1 as proto;
+use kontor_proto::pipeline::v1::opportunity_service_server::OpportunityService;
+use kontor_proto::r#type::v1 as shared;
+use tonic::{Request, Response, Status};
+
+use super::deal_fields::{FIELDS, changed, details, fields_set, merged};
+use super::peers::Directory;
+use crate::domain::money::Money;
+use crate::domain::opportunity::{Details, Opportunity, Outcome};
+use crate::domain::pipeline::Stage;
+use crate::{events, store};
+
+/// The service.
+pub struct Opportunities {
+    pub(super) db: Db,
+    pub(super) directory: Directory,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl OpportunityService for Opportunities {
+    async fn list_opportunities(
+        &self,
+        request: Request<proto::ListOpportunitiesRequest>,
+    ) -> Answer<proto::ListOpportunitiesResponse> {
+        let caller = Caller::of(&request)?;
+        let proto::ListOpportunitiesRequest { page_size, page_token, filter, order_by } =
+            request.into_inner();
+        let query = Query { page_size, page_token, filter, order_by };
+        let page = self.db.read(move |conn| store::opportunity::list(conn, &caller, &query)).await?;
+        let page = page.map(|(deal, probability)| to_proto(deal, probability));
+        Ok(Response::new(proto::ListOpportunitiesResponse {
+            opportunities: page.rows,
+            next_page_token: page.next_page_token,
+        }))
+    }
+
+    async fn get_opportunity(
+        &self,
+        request: Request<proto::GetOpportunityRequest>,
+    ) -> Answer<proto::Opportunity> {
+        let caller = Caller::of(&request)?;
+        let deal = id::parse("opportunities", &request.get_ref().name, "name")?.to_owned();
+        let answer = self
+            .db
+            .read(move |conn| {
+                let deal = store::opportunity::get(conn, &caller, &deal)?;
+                shown(conn, deal)
+            })
+            .await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn create_opportunity(
+        &self,
+        request: Request<proto::CreateOpportunityRequest>,
+    ) -> Answer<proto::Opportunity> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let new = request.opportunity.as_ref();
+        let new = new.ok_or_else(|| Error::invalid("opportunity", "it is missing"))?;
+        let mut details = details(new)?;
+        if details.team.is_empty() {
+            details.team = caller.first_team();
+        }
+        let details = self.check_names(&caller, details.checked()?).await?;
+        if request.validate_only {
+            let (new, now) = (new.clone(), self.db.clock().now());
+            let check = move |conn: &mut Conn<'_>| {
+                let (deal, stage) = draft(conn, &new, details, now)?;
+                Ok(to_proto(deal, stage.probability))
+            };
+            return Ok(Response::new(self.db.read(check).await?));
+        }
+        let answer = self
+            .db
+            .write(move |tx| {
+                replay::once(tx, &caller, &request.request_id, &request, |tx| {
+                    let new = request.opportunity.clone().unwrap_or_default();
+                    let now = tx.now();
+                    let (deal, stage) = draft(tx, &new, details.clone(), now)?;
+                    resource::insert(tx, &deal)?;
+                    let title = deal.details.title.clone();
+                    let created = proto::OpportunityCreated { title, stage: stage.display_name };
+                    events::of_opportunity(tx, &caller, &deal, &created);
+                    Ok(to_proto(deal, stage.probability))
+                })
+            })
+            .await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn update_opportunity(
+        &self,
+        request: Request<proto::UpdateOpportunityRequest>,
+    ) -> Answer<proto::Opportunity> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let new = request.opportunity.as_ref();
+        let new = new.ok_or_else(|| Error::invalid("opportunity", "it is missing"))?;
+        let deal = id::parse("opportunities", &new.name, "opportunity.name")?.to_owned();
+        let mask = Mask::read(request.update_mask.as_ref(), &FIELDS, &fields_set(new))?;
+        let mut wanted = details(new)?;
+        // Only what is taken over is looked up.
+        let taken = |field: &str, name: &str| if mask.has(field) { name.to_owned() } else { String::new() };
+        let names = Details {
+            assignee: taken("assignee", &wanted.assignee),
+            team: taken("team", &wanted.team),
+            partner: taken("partner", &wanted.partner),
+            ..Details::default()
+        };
+        wanted.assignee = self.check_names(&caller, names).await?.assignee;
+        let answer = self
+            .db
+            .write(move |tx| {
+                replay::once(tx, &caller, &request.request_id, &request, |tx| {
+                    let etag = request.opportunity.as_ref().map_or("", |new| new.etag.as_str());
+                    update(tx, &caller, &deal, etag, &wanted, &mask)
+                })
+            })
+            .await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn delete_opportunity(&self, request: Request<proto::DeleteOpportunityRequest>) -> Answer<()> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let deal = id::parse("opportunities", &request.name, "name")?.to_owned();
+        self.db
+            .write(move |tx| {
+                replay::once(tx, &caller, &request.request_id, &request, |tx| {
+                    let deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
+                    resource::delete(tx, &deal)?;
+                    let title = deal.details.title.clone();
+                    events::of_opportunity(tx, &caller, &deal, &proto::OpportunityDeleted { title });
+                    Ok(())
+                })
+            })
+            .await?;
+        Ok(Response::new(()))
+    }
+
+    async fn move_stage(&self, request: Request<proto::MoveStageRequest>) -> Answer<proto::Opportunity> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let deal = id::parse("opportunities", &request.name, "name")?.to_owned();
+        id::parse_child("pipelines", "stages", &request.stage, "stage")?;
+        let answer = self
+            .db
+            .write(move |tx| {
+                replay::once(tx, &caller, &request.request_id, &request, |tx| {
+                    let deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
+                    move_stage(tx, &caller, deal, &request.stage)
+                })
+            })
+            .await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn win_opportunity(
+        &self,
+        request: Request<proto::WinOpportunityRequest>,
+    ) -> Answer<proto::Opportunity> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let deal = id::parse("opportunities", &request.name, "name")?.to_owned();
+        let answer = self
+            .db
+            .write(move |tx| {
+                replay::once(tx, &caller, &request.request_id, &request, |tx| {
+                    let mut deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
+                    deal.win(tx.now())?;
+                    resource::update(tx, &mut deal)?;
+                    let title = deal.details.title.clone();
+                    events::of_opportunity(tx, &caller, &deal, &proto::OpportunityWon { title });
+                    shown(tx, deal)
+                })
+            })
+            .await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn lose_opportunity(
+        &self,
+        request: Request<proto::LoseOpportunityRequest>,
+    ) -> Answer<proto::Opportunity> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let deal = id::parse("opportunities", &request.name, "name")?.to_owned();
+        let answer = self
+            .db
+            .write(move |tx| {
+                replay::once(tx, &caller, &request.request_id, &request, |tx| {
+                    let deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
+                    lose(tx, &caller, deal, &request.reason)
+                })
+            })
+            .await?;
+        Ok(Response::new(answer))
+    }
+}
+
+impl Opportunities {
+    async fn check_names(&self, caller: &Caller, mut details: Details) -> kontor_kit::Result<Details> {
+        let directory = &self.directory;
+        details.assignee = directory.assignee(caller, "opportunity.assignee", &details.assignee).await?;
+        directory.team(caller, "opportunity.team", &details.team).await?;
+        directory.partner(caller, "opportunity.partner", &details.partner).await?;
+        Ok(details)
+    }
+}
+
+/// A new opportunity in the stage asked for, else in the first one.
+fn draft(
+    conn: &mut Conn<'_>,
+    new: &proto::Opportunity,
+    details: Details,
+    now: i64,
+) -> kontor_kit::Result<(Opportunity, Stage)> {
+    let pipeline = store::pipeline::named_or_default(conn, "opportunity.pipeline", &new.pipeline)?;
+    let stage = match new.stage.as_str() {
+        "" => pipeline.first_stage()?,
+        stage => pipeline.stage("opportunity.stage", stage)?,
+    };
+    let deal = Opportunity {
+        id: id::new(),
+        version: 1,
+        details,
+        pipeline: pipeline.name(),
+        stage: stage.name.clone(),
+        outcome: Outcome::Open,
+        lead: String::new(),
+        stage_time: now,
+        create_time: now,
+        update_time: now,
+    };
+    Ok((deal, stage.clone()))
+}
+
+fn update(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    deal: &str,
+    etag: &str,
+    wanted: &Details,
+    mask: &Mask,
+) -> kontor_kit::Result<proto::Opportunity> {
+    let mut deal = store::opportunity::get_for_change(tx, caller, deal, etag)?;
+    let stage = store::pipeline::stage(tx, &deal.stage)?;
+    let mut details = merged(&deal.details, wanted, mask).checked()?;
+    // A caller that sends back what it read does not mean to fix the stage's probability.
+    if deal.details.probability.is_none() && details.probability == Some(deal.probability(stage.probability))
+    {
+        details.probability = None;
+    }
+    let fields: Vec<String> = changed(&deal.details, &details).map(str::to_owned).collect();
+    if !fields.is_empty() {
+        deal.details = details;
+        deal.update_time = tx.now();
+        resource::update(tx, &mut deal)?;
+        events::of_opportunity(tx, caller, &deal, &proto::OpportunityUpdated { fields });
+    }
+    Ok(to_proto(deal, stage.probability))
+}
+
+fn move_stage(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    mut deal: Opportunity,
+    stage: &str,
+) -> kontor_kit::Result<proto::Opportunity> {
+    let pipeline = store::pipeline::get(tx, id::parse("pipelines", &deal.pipeline, "pipeline")?)?;
+    let from = store::pipeline::stage(tx, &deal.stage)?;
+    let to = pipeline.stage("stage", stage)?;
+    if deal.move_to(to, tx.now())? {
+        resource::update(tx, &mut deal)?;
+        let moved = proto::OpportunityStageMoved {
+            title: deal.details.title.clone(),
+            from_stage: from.display_name,
+            to_stage: to.display_name.clone(),
+        };
+        events::of_opportunity(tx, caller, &deal, &moved);
+    }
+    Ok(to_proto(deal, to.probability))
+}
+
+fn lose(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    mut deal: Opportunity,
+    reason: &str,
+) -> kontor_kit::Result<proto::Opportunity> {
+    let pipeline = store::pipeline::get(tx, id::parse("pipelines", &deal.pipeline, "pipeline")?)?;
+    deal.lose(reason, pipeline.lost_reason_required, tx.now())?;
+    resource::update(tx, &mut deal)?;
+    let title = deal.details.title.clone();
+    let lost = proto::OpportunityLost { title, reason: reason.trim().to_owned() };
+    events::of_opportunity(tx, caller, &deal, &lost);
+    shown(tx, deal)
+}
+
+fn shown(conn: &mut Conn<'_>, deal: Opportunity) -> kontor_kit::Result<proto::Opportunity> {
+    let probability = store::pipeline::stage(conn, &deal.stage)?.probability;
+    Ok(to_proto(deal, probability))
+}
+
+/// An amount from the wire; none when it is not set or empty.
+///
+/// # Errors
+/// INVALID_ARGUMENT naming the field.
+pub fn money(field: &str, amount: Option<&shared::Money>) -> kontor_kit::Result<Option<Money>> {
+    match amount {
+        Some(money) if *money != shared::Money::default() => {
+            Money::parse(field, &money.currency_code, &money.amount).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// An opportunity as the API shows it; `stage_probability` in percent.
+pub fn to_proto(deal: Opportunity, stage_probability: i32) -> proto::Opportunity {
+    let (close_time, lost_reason) = match &deal.outcome {
+        Outcome::Open => (None, String::new()),
+        Outcome::Won(time) => (Some(*time), String::new()),
+        Outcome::Lost(time, reason) => (Some(*time), reason.clone()),
+    };
+    let amount = deal.details.amount.clone();
+    proto::Opportunity {
+        name: deal.name(),
+        etag: deal.etag(),
+        probability: Some(deal.probability(stage_probability)),
+        state: i32::try_from(deal.outcome.number()).unwrap_or(0),
+        title: deal.details.title,
+        partner: deal.details.partner,
+        pipeline: deal.pipeline,
+        stage: deal.stage,
+        amount: amount.map(|money| shared::Money { currency_code: money.currency, amount: money.amount }),
+        assignee: deal.details.assignee,
+        team: deal.details.team,
+        expected_close_date: deal.details.expected_close_date,
+        description: deal.details.description,
+        tags: deal.details.tags,
+        lead: deal.lead,
+        lost_reason,
+        close_time: close_time.map(clock::to_proto),
+        stage_time: Some(clock::to_proto(deal.stage_time)),
+        create_time: Some(clock::to_proto(deal.create_time)),
+        update_time: Some(clock::to_proto(deal.update_time)),
+    }
+}

@@ -1,0 +1,88 @@
+//! What telephony publishes of calls: that one began, that it ended (once each), and that it was other than said.
+//! Called by the intake, the tasks and rpc/call.rs inside their transactions.
+
+use kontor_kit::auth::Guard;
+use kontor_kit::clock;
+use kontor_kit::db::Tx;
+use kontor_kit::outbox::NewEvent;
+use kontor_proto::telephony::v1::{CallCorrected, CallEnded, CallStarted};
+use prost::{Message, Name};
+
+use crate::domain::entry::{Announced, Entry};
+
+/// Says that the call began, unless that was said.
+pub fn began(tx: &mut Tx<'_>, call: &mut Entry) {
+    if call.announced == Announced::Nothing {
+        let started = CallStarted { direction: call.direction, number: call.number.clone() };
+        tx.publish(event(call, &started));
+        call.announced = Announced::Began;
+    }
+}
+
+/// Says how the call ended; the first time as its end, later as a correction, and nothing when that is what was said.
+pub fn ended(tx: &mut Tx<'_>, call: &mut Entry) {
+    let saying = saying(call);
+    if call.announced == Announced::Ended {
+        if call.said != saying {
+            let ended = facts(call);
+            let corrected = CallCorrected {
+                direction: ended.direction,
+                outcome: ended.outcome,
+                number: ended.number,
+                talk_duration: ended.talk_duration,
+                start_time: ended.start_time,
+                opportunity: ended.opportunity,
+            };
+            tx.publish(event(call, &corrected));
+        }
+    } else {
+        began(tx, call);
+        tx.publish(event(call, &facts(call)));
+        call.announced = Announced::Ended;
+    }
+    call.said = saying;
+}
+
+/// Whether what was said of the call's end is still so.
+pub fn said_is_true(call: &Entry) -> bool {
+    call.announced == Announced::Ended && call.said == saying(call)
+}
+
+/// All that an event about the end says: its payload, and the partner and user around it.
+fn saying(call: &Entry) -> Vec<u8> {
+    let mut bytes = facts(call).encode_to_vec();
+    bytes.push(0);
+    bytes.extend_from_slice(call.partner.as_bytes());
+    bytes.push(0);
+    bytes.extend_from_slice(call.user.as_bytes());
+    bytes
+}
+
+fn facts(call: &Entry) -> CallEnded {
+    CallEnded {
+        direction: call.direction,
+        outcome: call.outcome,
+        number: call.number.clone(),
+        talk_duration: call.talk.map(duration),
+        start_time: Some(clock::to_proto(call.start)),
+        opportunity: call.opportunity.clone(),
+    }
+}
+
+/// Everyone in the company may see calls, so everyone may see their events.
+fn event<P: Message + Name>(call: &Entry, payload: &P) -> NewEvent {
+    let actor = if call.user.is_empty() && !call.connector.is_empty() {
+        format!("connectors/{}", call.connector)
+    } else {
+        call.user.clone()
+    };
+    NewEvent::new("telephony", call.name(), &Guard::company(), payload).partner(&call.partner).actor(actor)
+}
+
+/// Microseconds as the protobuf form.
+pub fn duration(micros: i64) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: micros / 1_000_000,
+        nanos: i32::try_from(micros % 1_000_000 * 1_000).unwrap_or(0),
+    }
+}

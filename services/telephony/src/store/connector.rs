@@ -1,0 +1,128 @@
+//! Connectors in the database. The secret is kept as it is: it signs and logs in.
+//! Called by rpc/connector.rs, the intake's callers and the keeper.
+
+use kontor_kit::auth::Caller;
+use kontor_kit::db::{Conn, Row, Value};
+use kontor_kit::page::{self, Field, Listing, Page, Query};
+use kontor_kit::resource::{self, Stored};
+use kontor_kit::{Error, Result};
+
+use crate::domain::connector::{Asterisk, Connector, Kind};
+
+const WEBHOOK: i64 = 1;
+const GRPC: i64 = 2;
+const ASTERISK: i64 = 3;
+
+impl Stored for Connector {
+    const TABLE: &'static str = "connector";
+    const COLUMNS: &'static [&'static str] = &[
+        "id",
+        "version",
+        "display_name",
+        "disabled",
+        "kind",
+        "secret",
+        "push_user",
+        "host",
+        "port",
+        "username",
+        "trunk_prefixes",
+        "region",
+        "outside_prefix",
+        "extension_digits",
+    ];
+    const COLLECTION: &'static str = "connectors";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn set_version(&mut self, version: i64) {
+        self.version = version;
+    }
+
+    fn values(&self) -> Vec<Value> {
+        let none = Asterisk::default();
+        let (kind, secret, user, asterisk) = match &self.kind {
+            Kind::Webhook { secret } => (WEBHOOK, secret.as_str(), "", &none),
+            Kind::Grpc { user } => (GRPC, "", user.as_str(), &none),
+            Kind::Asterisk(asterisk) => (ASTERISK, asterisk.secret.as_str(), "", asterisk),
+        };
+        vec![
+            (&self.id).into(),
+            self.version.into(),
+            (&self.display_name).into(),
+            self.disabled.into(),
+            kind.into(),
+            secret.into(),
+            user.into(),
+            (&asterisk.host).into(),
+            asterisk.port.into(),
+            (&asterisk.username).into(),
+            serde_json::to_string(&asterisk.trunk_prefixes).unwrap_or_default().into(),
+            (&self.region).into(),
+            (&self.outside_prefix).into(),
+            self.extension_digits.into(),
+        ]
+    }
+
+    fn from_row(row: &Row<'_>, from: usize) -> Result<Self> {
+        let small = |column: usize| row.int(from + column).map(|value| i32::try_from(value).unwrap_or(0));
+        let secret = row.string(from + 5)?;
+        let kind = match row.int(from + 4)? {
+            WEBHOOK => Kind::Webhook { secret },
+            GRPC => Kind::Grpc { user: row.string(from + 6)? },
+            ASTERISK => Kind::Asterisk(Asterisk {
+                host: row.string(from + 7)?,
+                port: small(8)?,
+                username: row.string(from + 9)?,
+                secret,
+                trunk_prefixes: serde_json::from_str(row.text(from + 10)?).map_err(Error::internal)?,
+            }),
+            other => return Err(Error::internal(format!("a connector has the unknown kind {other}"))),
+        };
+        Ok(Connector {
+            id: row.string(from)?,
+            version: row.int(from + 1)?,
+            display_name: row.string(from + 2)?,
+            disabled: row.bool(from + 3)?,
+            kind,
+            region: row.string(from + 11)?,
+            outside_prefix: row.string(from + 12)?,
+            extension_digits: small(13)?,
+        })
+    }
+}
+
+/// What ListConnectors offers.
+const LISTING: Listing = Listing {
+    table: "connector",
+    columns: "id, version, display_name, disabled, kind, secret, push_user, host, port, username, trunk_prefixes, region, outside_prefix, extension_digits",
+    id: "id",
+    fields: &[Field::order("name", "id", page::Kind::Text)],
+    default_order: "name",
+    default_size: 50,
+    max_size: 1_000,
+};
+
+/// Lists connectors by name.
+///
+/// # Errors
+/// INVALID_ARGUMENT naming page_size or page_token.
+pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<Connector>> {
+    resource::list(conn, &LISTING, caller, query, ("1 = 1".to_owned(), Vec::new()))
+}
+
+/// All Asterisk connectors that are not disabled; at most 200.
+///
+/// # Errors
+/// Those of the database.
+pub fn asterisks(conn: &mut Conn<'_>) -> Result<Vec<Connector>> {
+    let columns = Connector::COLUMNS.join(", ");
+    let sql = format!("SELECT {columns} FROM connector WHERE kind = {ASTERISK} AND disabled = 0 ORDER BY id LIMIT 200");
+    conn.all(&sql, &[], |row| Connector::from_row(row, 0))
+}

@@ -1,0 +1,7 @@
+//! All SQL of telephony.
+//! Called by rpc/, the intake and the tasks.
+
+pub mod call;
+pub mod connector;
+pub mod pop;
+pub mod state;
