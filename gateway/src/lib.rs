@@ -4,4 +4,4 @@
 pub mod dav;
 mod edge;
 
-pub use edge::{Gateway, Links, serve};
+pub use edge::{Gateway, Links, RenderMetrics, serve};

@@ -205,7 +205,10 @@ fn flatten(table: toml::Table) -> Vec<(String, String)> {
                 let items: Vec<_> = items.iter().map(|item| item.as_str().unwrap_or_default()).collect();
                 found.push((key, items.join(",")));
             }
-            other => found.push((key, other.to_string())),
+            toml::Value::Boolean(truth) => found.push((key, truth.to_string())),
+            toml::Value::Integer(number) => found.push((key, number.to_string())),
+            toml::Value::Float(number) => found.push((key, number.to_string())),
+            toml::Value::Datetime(time) => found.push((key, time.to_string())),
         }
     }
     found

@@ -114,7 +114,7 @@ async fn add_accounts(context: &Context, directory: &Link) -> Result<bool> {
         let db = db.clone();
         async move {
             let team = Some(team).filter(|team| !team.is_empty());
-            kontor_directory::admin::add_user(&db, name, team, name == "admin", "demo").await
+            kontor_directory::admin::add_sample_user(&db, name, team, name == "admin", "demo").await
         }
     };
     // One after the other: the password hash takes the time, and teams are made by their first member.
@@ -202,7 +202,7 @@ async fn add_meetings(link: Link, context: &Context, partners: &[Partner]) -> Re
     }
     let zone = jiff::tz::TimeZone::get(&context.company.time_zone).map_err(Error::internal)?;
     let now = jiff::Timestamp::from_microsecond(context.clock.now()).map_err(Error::internal)?;
-    let today = now.to_zoned(zone).date();
+    let today = zone.to_datetime(now).date();
     let mut wanted = vec![
         ("manager", series("Sales meeting", today, "09:00:00", "10:00:00", "FREQ=WEEKLY;BYDAY=MO", context)),
         ("sales", series("Pipeline review", today, "16:00:00", "16:45:00", "FREQ=WEEKLY;BYDAY=TH", context)),

@@ -101,7 +101,9 @@ impl Common {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(cli.command) {
+    let outcome = run(cli.command);
+    observe::stop();
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
             eprintln!("kontor: {cause}");

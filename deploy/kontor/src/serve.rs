@@ -115,7 +115,7 @@ async fn start_services(config: &Config, context: &Context) -> Result<Links> {
     }
     if wanted.contains(&"calendar") {
         let peers = kontor_calendar::Peers { directory: need(&links, "calendar", "directory")? };
-        hang(&mut links, kontor_calendar::start(context, peers).await?);
+        hang(&mut links, kontor_calendar::start(context, peers, kontor_calendar::Config::default()).await?);
     }
     if wanted.contains(&"pipeline") {
         let peers = kontor_pipeline::Peers { directory: need(&links, "pipeline", "directory")? };

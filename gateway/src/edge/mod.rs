@@ -17,6 +17,8 @@ use http::{Request, Response, StatusCode};
 use kontor_kit::auth::{CALLER_HEADER, Caller};
 use kontor_kit::context::Context;
 use kontor_kit::link::Link;
+use kontor_kit::trace;
+use tracing::{Instrument, Span};
 
 pub use serve::serve;
 
@@ -72,22 +74,33 @@ impl Gateway {
         Ok(Gateway(Arc::new(Inner { context: context.clone(), grpc, outside, metrics })))
     }
 
-    /// Answers one request.
-    pub async fn answer(&self, mut request: Request<Body>, peer: IpAddr) -> Response<Body> {
+    /// Answers one request, in a span of its own.
+    pub async fn answer(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
         let started = Instant::now();
-        let caller = self.take_signed_caller(&mut request);
         let kind = kind_of(&request);
-        let response = match kind {
+        let span = span_of(&request, kind);
+        trace::adopt(&span, request.headers());
+        let response = self.route(request, kind, peer).instrument(span.clone()).await;
+        let status = response.status();
+        span.record("http.response.status_code", status.as_u16());
+        if status.is_server_error() {
+            span.record("otel.status_code", "ERROR");
+        }
+        metrics::counter!("kontor_http_total", "kind" => kind.name(), "status" => status.as_u16().to_string())
+            .increment(1);
+        metrics::histogram!("kontor_http_seconds", "kind" => kind.name()).record(started.elapsed().as_secs_f64());
+        response
+    }
+
+    async fn route(&self, mut request: Request<Body>, kind: Kind, peer: IpAddr) -> Response<Body> {
+        let caller = self.take_signed_caller(&mut request);
+        match kind {
             Kind::Grpc => self.grpc(request, caller, peer).await,
             Kind::Operation => operation::answer(&self.0, request.uri().path()).await,
             Kind::Webhook => self.webhook(request, peer).await,
             Kind::Dav => self.dav(request, peer).await,
             Kind::Nothing => plain(StatusCode::NOT_FOUND, "there is nothing here\n"),
-        };
-        metrics::counter!("kontor_http_total", "kind" => kind.name(), "status" => response.status().as_u16().to_string())
-            .increment(1);
-        metrics::histogram!("kontor_http_seconds", "kind" => kind.name()).record(started.elapsed().as_secs_f64());
-        response
+        }
     }
 
     /// Another process of this installation says who calls. A header that it did not sign is dropped.
@@ -108,6 +121,7 @@ impl Gateway {
             (None, None) => None,
         };
         if let Some(caller) = caller {
+            note_user(&caller);
             request.extensions_mut().insert(caller);
         }
         self.0.grpc.answer(request, inside).await
@@ -129,7 +143,10 @@ impl Gateway {
             return answer;
         }
         match outside.sign_in.check(&parts.headers, peer).await {
-            Ok(Some(caller)) => outside.dav.handle(caller, Request::from_parts(parts, body)).await,
+            Ok(Some(caller)) => {
+                note_user(&caller);
+                outside.dav.handle(caller, Request::from_parts(parts, body)).await
+            }
             Ok(None) => sign_in::challenge("sign in with your user name and an app password\n"),
             Err(status) => sign_in::refuse(&status),
         }
@@ -170,6 +187,34 @@ fn kind_of(request: &Request<Body>) -> Kind {
         path if Dav::takes(request.method(), path) => Kind::Dav,
         _ => Kind::Nothing,
     }
+}
+
+/// The span of a request. It has no path: a path can hold a secret, and names of people's things.
+fn span_of(request: &Request<Body>, kind: Kind) -> Span {
+    let method = method_name(request.method());
+    tracing::info_span!(
+        "request",
+        otel.name = format_args!("{method} {}", kind.name()),
+        otel.kind = "server",
+        otel.status_code = tracing::field::Empty,
+        http.request.method = method,
+        http.route = kind.name(),
+        http.response.status_code = tracing::field::Empty,
+        user.name = tracing::field::Empty,
+    )
+}
+
+fn note_user(caller: &Caller) {
+    Span::current().record("user.name", caller.user.as_str());
+}
+
+/// The method when it is a known one, else `_OTHER`, as OpenTelemetry wants it: outsiders must not make new names.
+fn method_name(method: &http::Method) -> &'static str {
+    const KNOWN: [&str; 16] = [
+        "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "PROPPATCH", "REPORT", "MKCOL",
+        "MKCALENDAR", "COPY", "MOVE", "LOCK", "UNLOCK",
+    ];
+    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("_OTHER")
 }
 
 /// A short answer in plain text.

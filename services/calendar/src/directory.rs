@@ -18,6 +18,8 @@ use crate::store::items::With;
 const REMEMBERED: usize = 10_000;
 /// And for how long: a change in another process is not heard here.
 const LIFE: Duration = Duration::from_secs(60);
+/// How long writes ask no more after the directory did not answer one: each would wait in vain.
+const REST: Duration = Duration::from_secs(2);
 
 /// The way to the directory. Cheap to clone.
 #[derive(Clone)]
@@ -26,17 +28,31 @@ pub struct Directory(Arc<Inner>);
 struct Inner {
     link: Link,
     remembered: Mutex<HashMap<String, (Instant, Vec<String>)>>,
+    /// When it last did not answer.
+    failed: Mutex<Option<Instant>>,
 }
 
 impl Directory {
     /// The directory behind a link.
     pub fn new(link: Link) -> Directory {
-        Directory(Arc::new(Inner { link, remembered: Mutex::default() }))
+        Directory(Arc::new(Inner { link, remembered: Mutex::default(), failed: Mutex::default() }))
     }
 
     /// The partners that have one of these addresses. None when the directory could not be asked in time.
     pub async fn find(&self, addresses: &[String], deadline: Duration) -> Option<Vec<With>> {
-        tokio::time::timeout(deadline, self.find_all(addresses)).await.ok()?
+        let found = tokio::time::timeout(deadline, self.find_all(addresses)).await.ok().flatten();
+        let failed = found.is_none().then(Instant::now);
+        *self.0.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
+        found
+    }
+
+    /// The same for a write that somebody waits for: it does not even ask when the directory has just been silent.
+    pub async fn find_soon(&self, addresses: &[String], deadline: Duration) -> Option<Vec<With>> {
+        let failed = *self.0.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed.is_some_and(|at| at.elapsed() < REST) {
+            return None;
+        }
+        self.find(addresses, deadline).await
     }
 
     /// Addresses of a partner, in lower case; empty when there is no such partner. None when the directory could not be asked.

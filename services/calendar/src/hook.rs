@@ -65,7 +65,7 @@ impl Hooks for CalendarHooks {
         };
         let found = if typed.kind == ItemKind::Event && !typed.people.is_empty() {
             let addresses: Vec<String> = typed.people.iter().map(|(address, _)| address.clone()).collect();
-            self.directory.find(&addresses, PATIENCE).await
+            self.directory.find_soon(&addresses, PATIENCE).await
         } else {
             Some(Vec::new())
         };

@@ -16,9 +16,29 @@ use crate::{rpc, store};
 /// # Errors
 /// ALREADY_EXISTS; INVALID_ARGUMENT for a wrong name or a password of fewer than 8 characters.
 pub async fn add_user(db: &Db, name: &str, team: Option<&str>, admin: bool, password: &str) -> Result<()> {
+    add_user_with(db, name, team, admin, Password::parse(password)?).await
+}
+
+/// Adds an account of the sample company; its password may be short, because it stands in the documents anyway.
+///
+/// # Errors
+/// As `add_user`.
+pub async fn add_sample_user(db: &Db, name: &str, team: Option<&str>, admin: bool, password: &str) -> Result<()> {
+    add_user_with(db, name, team, admin, Password::any(password)?).await
+}
+
+/// Whether there is any account yet.
+///
+/// # Errors
+/// Those of the database.
+pub async fn has_users(db: &Db) -> Result<bool> {
+    db.read(store::user::exist).await
+}
+
+async fn add_user_with(db: &Db, name: &str, team: Option<&str>, admin: bool, password: Password) -> Result<()> {
     let details = Details { display_name: name.to_owned(), admin, ..Details::default() };
     let user = User::new(name, details, db.clock().now())?;
-    let kept = hash(Password::parse(password)?).await?;
+    let kept = hash(password).await?;
     let team = team.map(str::to_owned);
     db.write(move |tx| {
         rpc::user::create(tx, &user, &kept, &Caller::system())?;

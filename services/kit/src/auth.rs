@@ -146,9 +146,11 @@ impl Caller {
         if self.admin {
             return "1 = 1".to_owned();
         }
-        args.push(self.name().into());
-        let mut condition =
-            format!("({owner_column} = ${} OR ({owner_column} = '' AND {team_column} = '')", args.len());
+        let mut condition = format!("(({owner_column} = '' AND {team_column} = '')");
+        if !self.user.is_empty() {
+            args.push(self.name().into());
+            condition.push_str(&format!(" OR {owner_column} = ${}", args.len()));
+        }
         for team in self.teams.iter().chain(&self.led_teams) {
             args.push(format!("teams/{team}").into());
             condition.push_str(&format!(" OR {team_column} = ${}", args.len()));

@@ -4,6 +4,7 @@
 //! A source in this process is read from its database; one in another process through its ChangeService.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +32,11 @@ enum Source {
 const BATCH: i64 = 200;
 /// How often a source is looked at when nothing wakes us: another process may have written.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Pause after the first error of a consumer. It doubles with each error until something is taken.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 impl Default for Bus {
     fn default() -> Self {
@@ -69,16 +75,12 @@ impl Bus {
         let handle: Handler = Arc::new(handle);
         context.spawn(async move {
             let follower = Follower { source, consumer, db, handle, last_error: Mutex::new(String::new()) };
-            let mut pause = Duration::from_millis(100);
+            let mut pause = FIRST_PAUSE;
             loop {
-                match follower.follow(bus.find(source).await).await {
-                    Ok(()) => pause = Duration::from_millis(100),
-                    Err(cause) => {
-                        follower.warn(&cause);
-                        tokio::time::sleep(pause).await;
-                        pause = (pause * 2).min(Duration::from_secs(10));
-                    }
-                }
+                let cause = follower.follow(bus.find(source).await, &mut pause).await;
+                follower.warn(&cause);
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
             }
         });
     }
@@ -129,15 +131,37 @@ struct Follower {
 }
 
 impl Follower {
-    async fn follow(&self, source: Source) -> Result<()> {
-        let mut reader = Reader::new(source, self.cursor().await?, false);
+    /// Takes what comes until something fails, and returns that. `pause` is short again after each success.
+    async fn follow(&self, source: Source, pause: &mut Duration) -> Error {
+        let mut reader = match self.cursor().await {
+            Ok(cursor) => Reader::new(source, cursor, false),
+            Err(cause) => return cause,
+        };
         loop {
-            let events = reader.next_batch(self.source).await?;
-            if events.is_empty() {
-                reader.wait().await;
-                continue;
+            match self.take_next(&mut reader).await {
+                Ok(true) => {
+                    *pause = FIRST_PAUSE;
+                    self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                }
+                Ok(false) => reader.wait().await,
+                Err(cause) => return cause,
             }
-            self.take(events).await?;
+        }
+    }
+
+    /// Takes the next batch; false when there is none now.
+    async fn take_next(&self, reader: &mut Reader) -> Result<bool> {
+        let events: Arc<[Event]> = reader.next_batch(self.source).await?.into();
+        let count = events.len();
+        match self.take(events.clone(), 0..count).await {
+            // One bad event must not hold up those before it.
+            Err(_) if count > 1 => {
+                for place in 0..count {
+                    self.take(events.clone(), place..place + 1).await?;
+                }
+                Ok(true)
+            }
+            outcome => outcome.map(|()| count > 0),
         }
     }
 
@@ -151,17 +175,22 @@ impl Follower {
             .await
     }
 
-    async fn take(&self, events: Vec<Event>) -> Result<()> {
+    async fn take(&self, events: Arc<[Event]>, part: Range<usize>) -> Result<()> {
+        if part.is_empty() {
+            return Ok(());
+        }
         let (consumer, source, handle) = (self.consumer, self.source, self.handle.clone());
         self.db
             .write(move |tx| {
-                for event in &events {
+                let mut reached = 0;
+                for event in &events[part.clone()] {
                     take_one(tx, consumer, &handle, event)?;
+                    reached = event.sequence;
                 }
-                let reached = events.last().map_or(0, |event| event.sequence);
                 tx.execute(
                     "INSERT INTO kit_cursor (consumer, source, sequence) VALUES ($1, $2, $3)
-                     ON CONFLICT (consumer, source) DO UPDATE SET sequence = excluded.sequence",
+                     ON CONFLICT (consumer, source) DO UPDATE SET sequence = excluded.sequence
+                     WHERE excluded.sequence > kit_cursor.sequence",
                     args![consumer, source, reached],
                 )?;
                 Ok(())

@@ -202,6 +202,13 @@ impl From<sqlx::Error> for Error {
                         "the database was busy with the same rows: try again",
                     );
                 }
+                // PostgreSQL keeps no NUL in a text. It can only come from outside.
+                Some("22021" | "22P05") => {
+                    return Error::invalid("text", "it has the character U+0000, which can't be kept");
+                }
+                Some(code) if is_shutdown(code) => {
+                    return Error::unavailable("the database is stopping or starting: try again");
+                }
                 _ => {}
             }
         }
@@ -214,6 +221,14 @@ impl From<sqlx::Error> for Error {
 
 /// Reason of errors after which the same transaction may simply be tried again.
 pub(crate) const RETRY: &str = "TRY_AGAIN";
+
+/// Reason of an error that leaves open whether the change was kept.
+pub(crate) const UNSURE: &str = "UNSURE";
+
+/// Whether PostgreSQL's code says that the connection is over: it stops, it starts, someone ended the session.
+pub(crate) fn is_shutdown(code: &str) -> bool {
+    matches!(code, "57P01" | "57P02" | "57P03" | "57P05") || code.starts_with("08")
+}
 
 /// Reason of an error from a unique index; stores turn it into the resource's own ALREADY_EXISTS.
 pub const UNIQUE: &str = "UNIQUE_VIOLATION";

@@ -39,6 +39,17 @@ struct Token {
     quoted: bool,
 }
 
+impl Token {
+    /// Whether it is this word or sign, not a text in quotes.
+    fn is(&self, word: &str) -> bool {
+        !self.quoted && self.text == word
+    }
+
+    fn is_sign(&self) -> bool {
+        !self.quoted && self.text.starts_with(['(', ')', '=', '!', '<', '>', ':'])
+    }
+}
+
 fn at(place: usize, message: impl std::fmt::Display) -> Error {
     Error::invalid("filter", format!("at character {place}: {message}"))
 }
@@ -119,7 +130,7 @@ impl<'a> Parser<'a> {
     }
 
     fn is_word(&self, word: &str) -> bool {
-        self.peek().is_some_and(|token| !token.quoted && token.text == word)
+        self.peek().is_some_and(|token| token.is(word))
     }
 
     fn any(&mut self, depth: usize) -> Result<String> {
@@ -152,7 +163,7 @@ impl<'a> Parser<'a> {
             self.at += 1;
             let sql = self.any(depth + 1)?;
             let close = self.next("\")\"")?;
-            return if close.text == ")" { Ok(sql) } else { Err(at(close.place, "\")\" is expected here")) };
+            return if close.is(")") { Ok(sql) } else { Err(at(close.place, "\")\" is expected here")) };
         }
         self.comparison()
     }
@@ -175,6 +186,15 @@ impl<'a> Parser<'a> {
         let operator = self.next("a comparison")?;
         let value = self.next("a value")?;
         let column = field.column;
+        if value.is_sign() {
+            return Err(at(value.place, format!("{:?} is no value: put it in quotes", value.text)));
+        }
+        if !operator.is_sign() {
+            return Err(at(
+                operator.place,
+                format!("{:?} is no comparison: use = != < <= > >= :", operator.text),
+            ));
+        }
         if operator.text == ":" {
             return self.part(field, value);
         }

@@ -1,16 +1,20 @@
 //! The layer around every unit's routes: caller, deadline, trace and metrics, alike in process and over the wire.
 //! Put on by `Unit::new`.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::LazyLock;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
 use axum::response::Response;
 use http::Request;
+use prost::Message;
+use tonic::Code;
 use tower::{Layer, Service};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::auth::{CALLER_HEADER, ClusterKey};
 use crate::clock::Clock;
@@ -18,6 +22,8 @@ use crate::context::Context;
 
 /// Deadline of a call that names none. Streams are not ended by it, only the wait for their first answer.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
+/// Longest deadline that a caller gets, whatever it asks for.
+const LONGEST_DEADLINE: Duration = Duration::from_secs(3_600);
 
 /// Makes `ServiceStack` around a unit's routes.
 #[derive(Clone)]
@@ -64,20 +70,20 @@ where
     fn call(&mut self, mut request: Request<axum::body::Body>) -> Self::Future {
         self.accept_signed_caller(&mut request);
         let deadline = request.headers().get("grpc-timeout").and_then(parse_timeout);
-        let method = request.uri().path().to_owned();
+        let deadline = deadline.unwrap_or(DEFAULT_DEADLINE).min(LONGEST_DEADLINE);
+        let method = method_of(request.uri().path());
         let service = self.layer.service;
-        let span = tracing::info_span!("rpc", service, method = %method);
+        let span = span_of(service, method);
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let answer = async move {
             let started = Instant::now();
-            let answer =
-                tokio::time::timeout(deadline.unwrap_or(DEFAULT_DEADLINE), inner.call(request)).await;
+            let answer = tokio::time::timeout(deadline, inner.call(request)).await;
             let response = answer.unwrap_or_else(|_| {
                 Ok(tonic::Status::deadline_exceeded("the deadline passed before the answer was ready")
                     .into_http())
             })?;
-            record(service, &method, &response, started.elapsed());
+            record(service, method, &response, started.elapsed());
             Ok(response)
         };
         Box::pin(answer.instrument(span))
@@ -95,13 +101,82 @@ impl<S> ServiceStack<S> {
     }
 }
 
-fn record(service: &'static str, method: &str, response: &Response, took: Duration) {
-    let code =
-        response.headers().get("grpc-status").and_then(|code| code.to_str().ok()).unwrap_or("0").to_owned();
-    let labels = [("service", service.to_owned()), ("method", method.to_owned()), ("code", code)];
+fn record(service: &'static str, method: Method, response: &Response, took: Duration) {
+    let code = code_of(response);
+    let span = Span::current();
+    span.record("rpc.grpc.status_code", code as i32);
+    if is_our_fault(code) {
+        span.record("otel.status_code", "ERROR");
+    }
+    let labels = [
+        ("service", service.to_owned()),
+        ("method", method.path.to_owned()),
+        ("code", (code as i32).to_string()),
+    ];
     metrics::counter!("kontor_rpc_total", &labels).increment(1);
-    metrics::histogram!("kontor_rpc_seconds", "service" => service, "method" => method.to_owned())
+    metrics::histogram!("kontor_rpc_seconds", "service" => service, "method" => method.path)
         .record(took.as_secs_f64());
+}
+
+/// The status of an answer that is over; a stream that has begun counts as fine.
+fn code_of(response: &Response) -> Code {
+    response.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
+}
+
+/// Codes that OpenTelemetry counts as errors of the server (semantic conventions for gRPC).
+fn is_our_fault(code: Code) -> bool {
+    use Code::{DataLoss, DeadlineExceeded, Internal, Unavailable, Unimplemented, Unknown};
+    matches!(code, Unknown | DeadlineExceeded | Unimplemented | Internal | Unavailable | DataLoss)
+}
+
+fn span_of(service: &'static str, method: Method) -> Span {
+    tracing::info_span!(
+        "rpc",
+        service,
+        otel.name = method.path.trim_start_matches('/'),
+        otel.kind = "server",
+        otel.status_code = tracing::field::Empty,
+        rpc.system = "grpc",
+        rpc.service = method.service,
+        rpc.method = method.name,
+        rpc.grpc.status_code = tracing::field::Empty,
+    )
+}
+
+/// A method of the contracts.
+#[derive(Clone, Copy)]
+struct Method {
+    /// Full name of its service: "kontor.pipeline.v1.LeadService".
+    service: &'static str,
+    /// "WinOpportunity"
+    name: &'static str,
+    /// "/kontor.pipeline.v1.LeadService/WinOpportunity"
+    path: &'static str,
+}
+
+/// Stands for every method that is none of ours, so that outsiders can't make new labels.
+const UNKNOWN: Method = Method { service: "unknown", name: "unknown", path: "unknown" };
+
+/// Every method of the contracts, by path. The texts live as long as the process.
+static METHODS: LazyLock<HashMap<&'static str, Method>> = LazyLock::new(|| {
+    // The descriptors are our own, compiled in; were they damaged, every method would be "unknown".
+    let files = prost_types::FileDescriptorSet::decode(kontor_proto::DESCRIPTORS).unwrap_or_default().file;
+    let mut methods = HashMap::new();
+    for (file, service) in
+        files.iter().flat_map(|file| file.service.iter().map(move |service| (file, service)))
+    {
+        let full: &'static str = format!("{}.{}", file.package(), service.name()).leak();
+        for method in &service.method {
+            let path: &'static str = format!("/{full}/{}", method.name()).leak();
+            let (_, name) = path.rsplit_once('/').unwrap_or_default();
+            methods.insert(path, Method { service: full, name, path });
+        }
+    }
+    methods
+});
+
+fn method_of(path: &str) -> Method {
+    METHODS.get(path).copied().unwrap_or(UNKNOWN)
 }
 
 /// Reads a `grpc-timeout` header: at most 8 digits and a unit of H, M, S, m, u, n.

@@ -17,6 +17,7 @@ pub mod outbox;
 pub mod page;
 pub mod replay;
 pub mod resource;
+pub mod trace;
 pub mod unit;
 
 pub use error::{Error, Result};

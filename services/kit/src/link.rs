@@ -14,7 +14,7 @@ use tower::{BoxError, Service, ServiceExt};
 
 use crate::auth::{CALLER_HEADER, Caller, ClusterKey};
 use crate::clock::Clock;
-use crate::{Error, Result};
+use crate::{Error, Result, trace};
 
 /// Largest message between services: an object of 10 MB with room to spare.
 pub const MESSAGE_LIMIT: usize = 64 * 1024 * 1024;
@@ -36,7 +36,7 @@ impl Link {
     }
 
     /// To a service in another process. Connects when first used, and again after a loss.
-    /// The caller travels as a signed header.
+    /// The caller travels as a signed header, the trace as `traceparent`.
     ///
     /// # Errors
     /// INVALID_ARGUMENT when the address is none.
@@ -50,6 +50,7 @@ impl Link {
         let service = channel.map_request(move |mut request: Request<Body>| {
             request.headers_mut().remove(CALLER_HEADER);
             request.headers_mut().insert(SERVICE_HEADER, HeaderValue::from_static(service));
+            trace::pass_on(request.headers_mut());
             if let Some(caller) = request.extensions().get::<Caller>()
                 && let Ok(signed) = key.sign(caller, clock.now())
                 && let Ok(value) = HeaderValue::from_str(&signed)

@@ -224,6 +224,9 @@ struct Order {
     is_text: bool,
 }
 
+/// Longest token in bytes: an order value of 40 kB, far more than any field that a list is ordered by.
+const TOKEN_LENGTH: usize = 64 * 1024;
+
 fn bad_token() -> Error {
     Error::invalid(
         "page_token",
@@ -240,7 +243,7 @@ fn write_token(stamp: [u8; 8], key: &str, id: &str) -> String {
 }
 
 fn read_token(token: &str, stamp: [u8; 8]) -> Result<(String, String)> {
-    if token.len() > 4_000 {
+    if token.len() > TOKEN_LENGTH {
         return Err(bad_token());
     }
     let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| bad_token())?;

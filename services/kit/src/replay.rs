@@ -37,24 +37,41 @@ where
     }
     let digest = Sha256::digest(request.encode_to_vec()).to_vec();
     let method = Q::full_name();
-    let known = tx.one(
-        "SELECT digest, answer FROM kit_request WHERE caller = $1 AND method = $2 AND request_id = $3",
-        args![&caller.user, &method, request_id],
-        |row| Ok((row.bytes(0)?.to_vec(), row.bytes(1)?.to_vec())),
+    let now = tx.now();
+    // The row comes first: the same request in another process waits for this one here, before it has any effect.
+    let new = tx.execute(
+        "INSERT INTO kit_request (caller, method, request_id, digest, answer, time) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (caller, method, request_id) DO NOTHING",
+        args![&caller.user, &method, request_id, &digest[..], Vec::<u8>::new(), now],
     )?;
-    if let Some((known_digest, answer)) = known {
-        if known_digest != digest {
-            return Err(Error::invalid("request_id", "it was used for another request: choose a new one"));
-        }
-        return A::decode(answer.as_slice()).map_err(Error::internal);
+    if new == 0 {
+        return first_answer(tx, caller, &method, request_id, &digest);
     }
     let answer = job(tx)?;
-    let now = tx.now();
     tx.execute(
-        "INSERT INTO kit_request (caller, method, request_id, digest, answer, time) VALUES ($1, $2, $3, $4, $5, $6)",
-        args![&caller.user, &method, request_id, digest, answer.encode_to_vec(), now],
+        "UPDATE kit_request SET answer = $4 WHERE caller = $1 AND method = $2 AND request_id = $3",
+        args![&caller.user, &method, request_id, answer.encode_to_vec()],
     )?;
     Ok(answer)
+}
+
+fn first_answer<A: Message + Default>(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    method: &str,
+    request_id: &str,
+    digest: &[u8],
+) -> Result<A> {
+    let known = tx.one(
+        "SELECT digest, answer FROM kit_request WHERE caller = $1 AND method = $2 AND request_id = $3",
+        args![&caller.user, method, request_id],
+        |row| Ok((row.bytes(0)?.to_vec(), row.bytes(1)?.to_vec())),
+    )?;
+    match known {
+        Some((known, answer)) if known == digest => A::decode(answer.as_slice()).map_err(Error::internal),
+        Some(_) => Err(Error::invalid("request_id", "it was used for another request: choose a new one")),
+        None => Err(Error::internal("the answer to a request_id is gone")),
+    }
 }
 
 /// Forgets old answers and old event ids, an hour after the start and then every hour.

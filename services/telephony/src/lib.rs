@@ -1,5 +1,73 @@
-//! Telephony: calls from telephone systems, folded into one call each, and the call centre.
+//! Telephony: calls from telephone systems, folded into one call each, with their partner, and pops for whoever is called.
 //! Composed by the `kontor` binary.
 
 pub mod connectors;
 pub mod domain;
+mod events;
+mod intake;
+mod rpc;
+mod store;
+mod tasks;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kontor_kit::Result;
+use kontor_kit::context::Context;
+use kontor_kit::db::Migration;
+use kontor_kit::link::Link;
+use kontor_kit::unit::Unit;
+
+/// The tables of this service, for `Db::open`.
+pub const MIGRATIONS: &[Migration] = kontor_kit::migrations!["0001_calls"];
+
+/// Links to the services that telephony calls.
+#[derive(Clone)]
+pub struct Peers {
+    /// Partners by number, histories, users by extension.
+    pub directory: Link,
+    /// Open opportunities of a partner.
+    pub pipeline: Link,
+}
+
+/// Settings of the service.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How long to wait after the last news of an ended call before saying how it ended.
+    pub grace: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { grace: Duration::from_micros(domain::summary::GRACE_MICROS) }
+    }
+}
+
+/// Starts the service with the usual settings.
+///
+/// # Errors
+/// Those of opening the database.
+pub async fn start(context: &Context, peers: Peers) -> Result<Unit> {
+    start_with(context, peers, Config::default()).await
+}
+
+/// Starts the service.
+///
+/// # Errors
+/// Those of opening the database.
+pub async fn start_with(context: &Context, peers: Peers, config: Config) -> Result<Unit> {
+    let db = context.open_db("telephony", MIGRATIONS).await?;
+    let users = intake::users::Users::new(peers.directory.clone());
+    users.listen(context, &db);
+    let intake = intake::Intake {
+        db: db.clone(),
+        peers: intake::peers::Peers::new(peers.directory, peers.pipeline),
+        users,
+        hub: intake::hub::Hub::default(),
+        wake: Arc::default(),
+        grace: i64::try_from(config.grace.as_micros()).unwrap_or(domain::entry::GRACE_MICROS),
+    };
+    tasks::start(context, &intake);
+    let keeper = connectors::keeper::Keeper::start(context, &intake);
+    Ok(Unit::new("telephony", context, rpc::routes(context, &intake, &keeper)))
+}

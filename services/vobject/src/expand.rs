@@ -90,7 +90,12 @@ impl Series {
     /// The occurrences that overlap `[from, to)`, by start. Times are compared in whole seconds.
     ///
     /// What overlaps is what RFC 4791 9.9 says for the kind of component. Fails when the budget is spent.
-    pub fn occurrences(&self, from: Timestamp, to: Timestamp, budget: &mut Budget) -> Result<Vec<Occurrence>> {
+    pub fn occurrences(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        budget: &mut Budget,
+    ) -> Result<Vec<Occurrence>> {
         let mut found = Vec::new();
         self.visit(from.as_second(), to.as_second(), budget, &mut |occurrence| {
             found.push(occurrence);

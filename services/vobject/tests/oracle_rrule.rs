@@ -23,14 +23,34 @@ fn draw(chance: &mut Chance) -> (String, DateTime) {
     let (frequency, days) = match chance.below(4) {
         0 => (
             "YEARLY",
-            ["", ";BYMONTH=2,7", ";BYMONTH=3;BYDAY=-1SU", ";BYYEARDAY=1,60,-1", ";BYDAY=20MO", ";BYWEEKNO=20;BYDAY=WE"],
+            [
+                "",
+                ";BYMONTH=2,7",
+                ";BYMONTH=3;BYDAY=-1SU",
+                ";BYYEARDAY=1,60,-1",
+                ";BYDAY=20MO",
+                ";BYWEEKNO=20;BYDAY=WE",
+            ],
         ),
         1 => (
             "MONTHLY",
-            ["", ";BYMONTHDAY=13;BYDAY=FR", ";BYMONTHDAY=-1,1,15", ";BYDAY=1MO,-2FR", ";BYDAY=TU,TH;BYSETPOS=-1", ";BYMONTH=1,3"],
+            [
+                "",
+                ";BYMONTHDAY=13;BYDAY=FR",
+                ";BYMONTHDAY=-1,1,15",
+                ";BYDAY=1MO,-2FR",
+                ";BYDAY=TU,TH;BYSETPOS=-1",
+                ";BYMONTH=1,3",
+            ],
         ),
-        2 => ("WEEKLY", ["", ";BYDAY=MO,WE", ";BYDAY=SU,SA;WKST=SU", ";BYMONTH=5,6", ";BYDAY=TU,TH;WKST=WE", ";BYDAY=FR"]),
-        _ => ("DAILY", ["", ";BYDAY=SA,SU", ";BYMONTH=2", ";BYMONTHDAY=29,30", ";BYMONTHDAY=-1", ";BYMONTH=1;BYDAY=MO"]),
+        2 => (
+            "WEEKLY",
+            ["", ";BYDAY=MO,WE", ";BYDAY=SU,SA;WKST=SU", ";BYMONTH=5,6", ";BYDAY=TU,TH;WKST=WE", ";BYDAY=FR"],
+        ),
+        _ => (
+            "DAILY",
+            ["", ";BYDAY=SA,SU", ";BYMONTH=2", ";BYMONTHDAY=29,30", ";BYMONTHDAY=-1", ";BYMONTH=1;BYDAY=MO"],
+        ),
     };
     let days = chance.pick(&days);
     let times = chance.pick(&["", "", ";BYHOUR=9,17", ";BYHOUR=8;BYMINUTE=0,30", ";BYSECOND=5,50"]);
@@ -41,10 +61,10 @@ fn draw(chance: &mut Chance) -> (String, DateTime) {
 }
 
 #[test]
-fn two_thousand_rules_agree_with_the_crate() {
+fn a_thousand_rules_agree_with_the_crate() {
     let mut chance = Chance(20_260_101);
     let mut compared = 0;
-    for _ in 0..2_000 {
+    for _ in 0..1_000 {
         let (text, start) = draw(&mut chance);
         let whole = format!("DTSTART:{}Z\nRRULE:{text}", start.strftime("%Y%m%dT%H%M%S"));
         let set: RRuleSet = whole.parse().expect(&whole);
@@ -59,5 +79,5 @@ fn two_thousand_rules_agree_with_the_crate() {
             compared += 1;
         }
     }
-    assert!(compared > 50_000, "only {compared} instances were compared");
+    assert!(compared > 25_000, "only {compared} instances were compared");
 }

@@ -12,7 +12,7 @@ pub fn of_login(login: &str) -> &'static str {
     let hash = login.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
-    COLORS[usize::try_from((hash >> 32) % COLORS.len() as u64).unwrap_or(0)]
+    COLORS[usize::try_from(hash % COLORS.len() as u64).unwrap_or(0)]
 }
 
 #[cfg(test)]

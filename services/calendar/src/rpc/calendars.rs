@@ -10,10 +10,10 @@ use kontor_kit::{Error, Result, id, replay, resource};
 use kontor_proto::calendar::v1 as proto;
 use kontor_proto::calendar::v1::calendar_service_server::CalendarService;
 use kontor_vobject::zone::{Zone, vtimezone_for};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response};
 
-use super::Core;
 use super::objects::find_calendar;
+use super::{Answer, Core};
 use crate::domain::text;
 use crate::store::calendars;
 
@@ -27,7 +27,7 @@ impl CalendarService for Core {
     async fn list_calendars(
         &self,
         request: Request<proto::ListCalendarsRequest>,
-    ) -> Result<Response<proto::ListCalendarsResponse>, Status> {
+    ) -> Answer<proto::ListCalendarsResponse> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let query = Query {
@@ -49,10 +49,7 @@ impl CalendarService for Core {
         }))
     }
 
-    async fn get_calendar(
-        &self,
-        request: Request<proto::GetCalendarRequest>,
-    ) -> Result<Response<proto::Calendar>, Status> {
+    async fn get_calendar(&self, request: Request<proto::GetCalendarRequest>) -> Answer<proto::Calendar> {
         let caller = Caller::of(&request)?;
         let id = id::parse("calendars", &request.get_ref().name, "name")?.to_owned();
         let answer = self
@@ -68,7 +65,7 @@ impl CalendarService for Core {
     async fn create_calendar(
         &self,
         request: Request<proto::CreateCalendarRequest>,
-    ) -> Result<Response<proto::Calendar>, Status> {
+    ) -> Answer<proto::Calendar> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let new = new(&caller, &request)?;
@@ -86,7 +83,7 @@ impl CalendarService for Core {
     async fn update_calendar(
         &self,
         request: Request<proto::UpdateCalendarRequest>,
-    ) -> Result<Response<proto::Calendar>, Status> {
+    ) -> Answer<proto::Calendar> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let given = request.calendar.clone().unwrap_or_default();
@@ -108,10 +105,7 @@ impl CalendarService for Core {
         Ok(Response::new(answer))
     }
 
-    async fn delete_calendar(
-        &self,
-        request: Request<proto::DeleteCalendarRequest>,
-    ) -> Result<Response<()>, Status> {
+    async fn delete_calendar(&self, request: Request<proto::DeleteCalendarRequest>) -> Answer<()> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let id = id::parse("calendars", &request.name, "name")?.to_owned();

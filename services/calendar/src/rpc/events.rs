@@ -8,11 +8,11 @@ use kontor_kit::{Error, Result, id};
 use kontor_proto::calendar::v1 as proto;
 use kontor_proto::calendar::v1::event_service_server::EventService;
 use kontor_vobject::zone::Zones;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response};
 
-use super::Core;
 use super::convert;
 use super::objects::{EVENTS, Loaded};
+use super::{Answer, Core};
 use crate::domain::change::{self, OCCURRENCE_FIELDS};
 use crate::domain::event::{Event, FIELDS};
 use crate::domain::text;
@@ -22,7 +22,7 @@ impl EventService for Core {
     async fn list_events(
         &self,
         request: Request<proto::ListEventsRequest>,
-    ) -> Result<Response<proto::ListEventsResponse>, Status> {
+    ) -> Answer<proto::ListEventsResponse> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let query = kontor_kit::page::Query {
@@ -41,25 +41,19 @@ impl EventService for Core {
     async fn list_occurrences(
         &self,
         request: Request<proto::ListOccurrencesRequest>,
-    ) -> Result<Response<proto::ListOccurrencesResponse>, Status> {
+    ) -> Answer<proto::ListOccurrencesResponse> {
         let caller = Caller::of(&request)?;
         Ok(Response::new(self.occurrences(caller, request.into_inner()).await?))
     }
 
-    async fn get_event(
-        &self,
-        request: Request<proto::GetEventRequest>,
-    ) -> Result<Response<proto::Event>, Status> {
+    async fn get_event(&self, request: Request<proto::GetEventRequest>) -> Answer<proto::Event> {
         let caller = Caller::of(&request)?;
         let loaded = self.load(&caller, EVENTS, &request.get_ref().name, "name").await?;
-        let icalendar = loaded.object.data.to_vec();
+        let icalendar = loaded.object.data.clone();
         Ok(Response::new(proto::Event { icalendar, ..brief(&loaded)? }))
     }
 
-    async fn create_event(
-        &self,
-        request: Request<proto::CreateEventRequest>,
-    ) -> Result<Response<proto::Event>, Status> {
+    async fn create_event(&self, request: Request<proto::CreateEventRequest>) -> Answer<proto::Event> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let message = request.event.clone().unwrap_or_default();
@@ -76,10 +70,7 @@ impl EventService for Core {
         Ok(Response::new(self.create(caller, request, options, text, brief).await?))
     }
 
-    async fn update_event(
-        &self,
-        request: Request<proto::UpdateEventRequest>,
-    ) -> Result<Response<proto::Event>, Status> {
+    async fn update_event(&self, request: Request<proto::UpdateEventRequest>) -> Answer<proto::Event> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let message = request.event.clone().unwrap_or_default();
@@ -100,7 +91,7 @@ impl EventService for Core {
     async fn update_occurrence(
         &self,
         request: Request<proto::UpdateOccurrenceRequest>,
-    ) -> Result<Response<proto::Event>, Status> {
+    ) -> Answer<proto::Event> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let message = request.event.clone().unwrap_or_default();
@@ -123,10 +114,7 @@ impl EventService for Core {
         Ok(Response::new(answer))
     }
 
-    async fn delete_event(
-        &self,
-        request: Request<proto::DeleteEventRequest>,
-    ) -> Result<Response<()>, Status> {
+    async fn delete_event(&self, request: Request<proto::DeleteEventRequest>) -> Answer<()> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let (request_id, name, etag) =

@@ -30,6 +30,9 @@ pub struct Core {
     pub hooks: CalendarHooks,
 }
 
+/// What a method answers.
+type Answer<T> = std::result::Result<tonic::Response<T>, tonic::Status>;
+
 /// Reason of the error that takes a rehearsal back.
 const REHEARSAL: &str = "REHEARSAL";
 

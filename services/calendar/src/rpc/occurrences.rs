@@ -194,7 +194,6 @@ fn row(coll: i64, id: &str, happening: Happening) -> Found {
         start: happening.start,
         end: happening.end,
         original: happening.original,
-        floating: false,
         summary: happening.face.summary,
         location: happening.face.location,
         status: items::status_number(happening.face.status),

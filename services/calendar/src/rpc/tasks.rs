@@ -7,12 +7,12 @@ use kontor_kit::mask::Mask;
 use kontor_proto::calendar::v1 as proto;
 use kontor_proto::calendar::v1::task_service_server::TaskService;
 use kontor_vobject::zone::Zones;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response};
 
-use super::Core;
 use super::convert;
 use super::events::chosen_uid;
 use super::objects::{Loaded, TASKS};
+use super::{Answer, Core};
 use crate::domain::task::{self, FIELDS, Task};
 use crate::domain::text;
 
@@ -21,7 +21,7 @@ impl TaskService for Core {
     async fn list_tasks(
         &self,
         request: Request<proto::ListTasksRequest>,
-    ) -> Result<Response<proto::ListTasksResponse>, Status> {
+    ) -> Answer<proto::ListTasksResponse> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let query = kontor_kit::page::Query {
@@ -36,20 +36,14 @@ impl TaskService for Core {
         }))
     }
 
-    async fn get_task(
-        &self,
-        request: Request<proto::GetTaskRequest>,
-    ) -> Result<Response<proto::Task>, Status> {
+    async fn get_task(&self, request: Request<proto::GetTaskRequest>) -> Answer<proto::Task> {
         let caller = Caller::of(&request)?;
         let loaded = self.load(&caller, TASKS, &request.get_ref().name, "name").await?;
-        let icalendar = loaded.object.data.to_vec();
+        let icalendar = loaded.object.data.clone();
         Ok(Response::new(proto::Task { icalendar, ..brief(&loaded)? }))
     }
 
-    async fn create_task(
-        &self,
-        request: Request<proto::CreateTaskRequest>,
-    ) -> Result<Response<proto::Task>, Status> {
+    async fn create_task(&self, request: Request<proto::CreateTaskRequest>) -> Answer<proto::Task> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let message = request.task.clone().unwrap_or_default();
@@ -65,10 +59,7 @@ impl TaskService for Core {
         Ok(Response::new(self.create(caller, request, options, text, brief).await?))
     }
 
-    async fn update_task(
-        &self,
-        request: Request<proto::UpdateTaskRequest>,
-    ) -> Result<Response<proto::Task>, Status> {
+    async fn update_task(&self, request: Request<proto::UpdateTaskRequest>) -> Answer<proto::Task> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let message = request.task.clone().unwrap_or_default();
@@ -83,7 +74,7 @@ impl TaskService for Core {
         Ok(Response::new(answer))
     }
 
-    async fn delete_task(&self, request: Request<proto::DeleteTaskRequest>) -> Result<Response<()>, Status> {
+    async fn delete_task(&self, request: Request<proto::DeleteTaskRequest>) -> Answer<()> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let (request_id, name, etag) =

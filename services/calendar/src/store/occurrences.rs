@@ -20,8 +20,6 @@ pub struct Found {
     pub end: i64,
     /// Start that the series gave it; none for what happens once.
     pub original: Option<i64>,
-    /// Whether the instants are floating.
-    pub floating: bool,
     /// SUMMARY
     pub summary: String,
     /// LOCATION
@@ -129,7 +127,7 @@ fn rows(
     );
     let mut found = Vec::new();
     conn.each(&sql, &args, |row| {
-        found.push(read(row, first_class > 0)?);
+        found.push(read(row)?);
         Ok(())
     })?;
     Ok(found)
@@ -176,7 +174,7 @@ fn calendars(range: &Range, args: &mut Vec<Value>) -> String {
     places.join(", ")
 }
 
-fn read(row: &Row<'_>, floating: bool) -> Result<Found> {
+fn read(row: &Row<'_>) -> Result<Found> {
     let (start, end) = (row.int(2)?, row.int(3)?);
     let original = row.opt_int(4)?;
     let original = if original.is_none() && row.bool(5)? { Some(start) } else { original };
@@ -187,7 +185,6 @@ fn read(row: &Row<'_>, floating: bool) -> Result<Found> {
         // The engine keeps what takes no time with a microsecond, so that one comparison finds it.
         end: if end == start + 1 { start } else { end },
         original,
-        floating,
         summary: row.string(6)?,
         location: row.string(7)?,
         status: row.int(8)?,

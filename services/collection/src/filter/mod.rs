@@ -14,7 +14,7 @@ use kontor_vobject::{Document, Limits};
 
 use crate::model::{Collection, Kind};
 
-pub(crate) use card::{Needle, needles};
+pub(crate) use card::needles;
 
 /// Component filters in component filters at most.
 const DEPTH: usize = 4;

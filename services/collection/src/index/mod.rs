@@ -9,7 +9,7 @@ pub use calendar::calendar_error;
 pub(crate) use calendar::wall;
 pub use card::card_error;
 pub(crate) use card::{fold, indexed};
-pub(crate) use span::{FLOATING, REACH};
+pub(crate) use span::REACH;
 pub use span::Span;
 
 /// The rows that the engine keeps of one object. Instants are microseconds UTC; floating times stand as if their wall were UTC.

@@ -7,7 +7,7 @@ const DAY: i64 = 86_400 * 1_000_000;
 pub(crate) const REACH: [i64; 3] = [DAY + 2, 31 * DAY + 2, i64::MAX];
 
 /// Classes of floating times begin here.
-pub(crate) const FLOATING: i64 = 3;
+const FLOATING: i64 = 3;
 
 /// An occurrence from `start` to `end`, microseconds UTC (floating: as if the wall were UTC). It overlaps `[from, to)` when
 /// `start < to` and `end > from`; whoever makes it moves an end by a microsecond where the RFC counts touching as overlapping.

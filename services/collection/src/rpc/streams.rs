@@ -111,7 +111,7 @@ impl<H: Hooks> Server<H> {
     }
 }
 
-async fn pump<R: Reader>(db: Db, mut reader: R, sender: mpsc::Sender<Result<R::Chunk, Status>>) {
+async fn pump<R: Reader>(db: Db, mut reader: R, sender: mpsc::Sender<std::result::Result<R::Chunk, Status>>) {
     loop {
         // The place is taken first, so that a slow receiver holds no chunk and no database thread.
         let Ok(place) = sender.reserve().await else { return };

@@ -292,6 +292,16 @@ fn owned(tx: &mut Tx<'_>, caller: &Caller, target: &Target) -> Result<Collection
     }
 }
 
+/// Makes all other writers of the collection wait until this transaction ends, in other processes too.
+///
+/// # Errors
+/// NOT_FOUND.
+pub fn lock(tx: &mut Tx<'_>, target: &Target) -> Result<()> {
+    let collection = by_target(tx, target)?.ok_or_else(|| Error::not_found(target))?;
+    tx.execute("UPDATE collection SET seq = seq WHERE num = $1", args![collection.num])?;
+    Ok(())
+}
+
 /// Raises the change number and returns the row as it is then. On PostgreSQL this locks the row, so that all writers of one
 /// collection come one after the other.
 pub(super) fn bump(tx: &mut Tx<'_>, target: &Target) -> Result<Option<Collection>> {

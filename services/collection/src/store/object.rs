@@ -38,6 +38,11 @@ pub fn named(conn: &mut Conn<'_>, coll: i64, name: &str) -> Result<Option<Object
     conn.one(&sql, args![coll, name], read)
 }
 
+/// One object by its number, without its body.
+pub(crate) fn by_num(conn: &mut Conn<'_>, num: i64) -> Result<Option<Object>> {
+    conn.one(&format!("SELECT {COLUMNS} FROM object o WHERE o.num = $1"), args![num], read)
+}
+
 /// Objects by their names, without bodies, in the order asked; None where there is none. At most `CHUNK` names.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use crate::index::Index;
 use crate::model::Object;
 
 /// Writes the rows of an object; those of its old state go first.
-pub(super) fn write(tx: &mut Tx<'_>, object: &Object, index: &Index, existed: bool) -> Result<()> {
+pub(crate) fn write(tx: &mut Tx<'_>, object: &Object, index: &Index, existed: bool) -> Result<()> {
     if existed {
         clear(tx, object.num)?;
     }

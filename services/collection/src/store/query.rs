@@ -8,7 +8,7 @@ use kontor_kit::{Result, args};
 use kontor_vobject::zone::Zone;
 
 use crate::filter::{Question, Range, needles};
-use crate::index::{FLOATING, REACH, wall};
+use crate::index::{REACH, wall};
 use crate::model::{Collection, Object};
 use crate::store::object::{self, CHUNK, COLUMNS};
 
@@ -44,7 +44,7 @@ pub fn candidates(
         },
         (None, None) => all(conn, "SELECT num FROM object WHERE coll = $1", args![coll])?,
     };
-    // A sure one beside an unsure one of the same number comes first and stays.
+    // A sure one beside an unsure one of the same number comes first and stays, for false is before true.
     found.sort_unstable();
     found.dedup_by_key(|(num, _)| *num);
     Ok(Candidates(found.into()))
@@ -144,26 +144,32 @@ fn by_nums(conn: &mut Conn<'_>, coll: i64, group: &[(i64, bool)]) -> Result<Hash
 fn by_time(conn: &mut Conn<'_>, coll: i64, range: Range, zone: &Zone) -> Result<Vec<(i64, bool)>> {
     let (from, to) = (range.from, range.to);
     let floating = Range { from: floor(zone, from), to: floor(zone, to) };
-    let mut found = if to == i64::MAX {
-        // Nothing is behind the last moment of an object, so an open end needs no occurrences.
-        all(
-            conn,
-            "SELECT num FROM object WHERE coll = $1 AND comp <> 'VCARD' AND last_utc > $2 AND partial = 0
+    if to == i64::MAX {
+        // Nothing is behind the last moment of an object, so an open end needs no occurrences. The last moment of a long
+        // series is only an upper bound.
+        return conn.all(
+            "SELECT num, partial, last_utc FROM object WHERE coll = $1 AND comp <> 'VCARD' AND last_utc > $2
              AND last_utc > CASE floating WHEN 1 THEN $3 ELSE $4 END",
             args![coll, from.min(floating.from), floating.from, from],
-        )?
-    } else {
-        let mut found = Vec::new();
-        for class in 0..6 {
-            let Range { from, to } = if class < FLOATING { range } else { floating };
-            let reach = REACH[usize::try_from(class % FLOATING).unwrap_or(0)];
-            let sql = "SELECT object FROM occurrence WHERE coll = $1 AND class = $2 AND start_utc > $3 AND start_utc < $4
-                       AND end_utc > $5";
-            let early = from.saturating_sub(reach).saturating_sub(1);
-            found.extend(all(conn, sql, args![coll, class, early, to, from])?);
-        }
-        found
-    };
+            |row| Ok((row.int(0)?, row.bool(1)? && row.int(2)? < i64::MAX)),
+        );
+    }
+    let early = |from: i64, class: usize| from.saturating_sub(REACH[class]).saturating_sub(1);
+    let mut found = all(
+        conn,
+        OVERLAPPING,
+        args![
+            coll,
+            early(from, 0),
+            early(from, 1),
+            from,
+            to,
+            early(floating.from, 0),
+            early(floating.from, 1),
+            floating.from,
+            floating.to
+        ],
+    )?;
     // The rest of the long series. Two days are more than any zone differs from UTC.
     const SLACK: i64 = 2 * 86_400 * 1_000_000;
     let wide = Range { from: from.saturating_sub(SLACK), to: to.saturating_add(SLACK) };
@@ -176,6 +182,15 @@ fn by_time(conn: &mut Conn<'_>, coll: i64, range: Range, zone: &Zone) -> Result<
     found.extend(rest);
     Ok(found)
 }
+
+/// One look into each class of `index::span`: short ones need only be looked for shortly before the range.
+const OVERLAPPING: &str = "\
+    SELECT object FROM occurrence WHERE coll = $1 AND class = 0 AND start_utc > $2 AND start_utc < $5 AND end_utc > $4 UNION ALL
+    SELECT object FROM occurrence WHERE coll = $1 AND class = 1 AND start_utc > $3 AND start_utc < $5 AND end_utc > $4 UNION ALL
+    SELECT object FROM occurrence WHERE coll = $1 AND class = 2 AND start_utc < $5 AND end_utc > $4 UNION ALL
+    SELECT object FROM occurrence WHERE coll = $1 AND class = 3 AND start_utc > $6 AND start_utc < $9 AND end_utc > $8 UNION ALL
+    SELECT object FROM occurrence WHERE coll = $1 AND class = 4 AND start_utc > $7 AND start_utc < $9 AND end_utc > $8 UNION ALL
+    SELECT object FROM occurrence WHERE coll = $1 AND class = 5 AND start_utc < $9 AND end_utc > $8";
 
 /// An instant as floating times are kept; open ends stay open.
 fn floor(zone: &Zone, at: i64) -> i64 {

@@ -90,13 +90,32 @@ struct Rebuild {
 
 impl Rebuild {
     async fn run(&mut self) -> Result<()> {
-        let bus = self.timelines.context.bus.clone();
         for source in events::HISTORY_SOURCES {
             self.reached.push((source, 0));
-            bus.replay(source, async |batch| self.take(batch).await).await?;
+            self.read(source).await?;
         }
         self.finish().await?;
         timeline::drop_old(&self.timelines.db).await
+    }
+
+    /// Reads a source to its newest event; one batch waits while another is written.
+    async fn read(&mut self, source: &'static str) -> Result<()> {
+        let bus = self.timelines.context.bus.clone();
+        let (sender, mut batches) = mpsc::channel(1);
+        let feed = bus.replay(source, move |batch| {
+            let sender = sender.clone();
+            async move { sender.send(batch).await.map_err(|_| Error::unavailable("the rebuild ended")) }
+        });
+        let take = async {
+            while let Some(batch) = batches.recv().await {
+                self.take(batch).await?;
+            }
+            // A feed that waits for room must notice that nobody reads any more.
+            drop(batches);
+            Ok(())
+        };
+        let (fed, taken): (Result<()>, Result<()>) = tokio::join!(feed, take);
+        taken.and(fed)
     }
 
     async fn take(&mut self, batch: Vec<Event>) -> Result<()> {

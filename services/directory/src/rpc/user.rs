@@ -122,18 +122,18 @@ impl UserService for Users {
         &self,
         request: Request<proto::CreateAppPasswordRequest>,
     ) -> Answer<proto::CreateAppPasswordResponse> {
-        self.create_app_password_for(Caller::of(&request)?, request.into_inner()).await.map(Response::new)
+        Ok(Response::new(self.create_app_password_for(Caller::of(&request)?, request.into_inner()).await?))
     }
 
     async fn list_app_passwords(
         &self,
         request: Request<proto::ListAppPasswordsRequest>,
     ) -> Answer<proto::ListAppPasswordsResponse> {
-        self.list_app_passwords_of(Caller::of(&request)?, request.into_inner()).await.map(Response::new)
+        Ok(Response::new(self.list_app_passwords_of(Caller::of(&request)?, request.into_inner()).await?))
     }
 
     async fn delete_app_password(&self, request: Request<proto::DeleteAppPasswordRequest>) -> Answer<()> {
-        self.delete_app_password_of(Caller::of(&request)?, request.into_inner()).await.map(Response::new)
+        Ok(Response::new(self.delete_app_password_of(Caller::of(&request)?, request.into_inner()).await?))
     }
 }
 
@@ -160,9 +160,13 @@ fn update(
     if wanted == profile.user.details {
         return Ok(to_proto(profile));
     }
+    let rules = |details: &Details| details.admin && !details.disabled;
+    let steps_down = rules(&profile.user.details) && !rules(&wanted);
     profile.user.details = wanted;
     store::user::update(tx, &mut profile.user)?;
-    store::user::check_admin_left(tx)?;
+    if steps_down {
+        store::user::check_admin_left(tx)?;
+    }
     tx.publish(events::user_updated(&profile.user, caller));
     Ok(to_proto(profile))
 }

@@ -115,6 +115,14 @@ pub fn get(conn: &mut Conn<'_>, user: &str) -> Result<Profile> {
     find(conn, user)?.ok_or_else(|| Error::not_found(format!("users/{user}")))
 }
 
+/// Whether there is any user.
+///
+/// # Errors
+/// Those of the database.
+pub fn exist(conn: &mut Conn<'_>) -> Result<bool> {
+    Ok(conn.one("SELECT id FROM account LIMIT 1", &[], |row| row.string(0))?.is_some())
+}
+
 /// One user with its teams, or none.
 ///
 /// # Errors

@@ -101,6 +101,16 @@ impl Conn<'_> {
         }
     }
 
+    /// Checks that the transaction can still be committed. After a failed statement PostgreSQL answers a COMMIT with a silent
+    /// rollback, and SQLite ends the transaction itself when the disk is full: neither may be acknowledged.
+    pub(super) fn must_be_whole(&self) -> Result<()> {
+        let broken = match &self.0 {
+            Backend::Sqlite(conn) => conn.is_autocommit(),
+            Backend::Postgres(session) => session.has_failed(),
+        };
+        if broken { Err(Error::internal("a write went on after a statement had failed")) } else { Ok(()) }
+    }
+
     /// Runs several statements without arguments: migrations.
     pub(super) fn script(&mut self, sql: &str) -> Result<()> {
         match &mut self.0 {

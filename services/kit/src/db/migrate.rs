@@ -29,15 +29,18 @@ macro_rules! migrations {
 /// The kit's own tables, in every service's database.
 const KIT: &[Migration] = migrations!["0001_kit"];
 
+/// Processes that start at the same moment wait for each other. The number is Kontor's own, nothing more.
+const BEGIN_POSTGRES: &str = "BEGIN; SELECT pg_advisory_xact_lock(5662683)";
+
 pub(super) fn run(conn: &mut Conn<'_>, migrations: &'static [Migration], now: i64) -> Result<()> {
-    conn.script("CREATE TABLE IF NOT EXISTS kit_migration (name TEXT PRIMARY KEY, time BIGINT NOT NULL)")?;
-    conn.script(if conn.is_postgres() { "BEGIN; LOCK TABLE kit_migration" } else { "BEGIN IMMEDIATE" })?;
+    conn.script(if conn.is_postgres() { BEGIN_POSTGRES } else { "BEGIN IMMEDIATE" })?;
     let outcome = run_all(conn, migrations, now);
     conn.script(if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
     outcome
 }
 
 fn run_all(conn: &mut Conn<'_>, migrations: &'static [Migration], now: i64) -> Result<()> {
+    conn.script("CREATE TABLE IF NOT EXISTS kit_migration (name TEXT PRIMARY KEY, time BIGINT NOT NULL)")?;
     let done = conn.all("SELECT name FROM kit_migration ORDER BY name", &[], |row| row.string(0))?;
     let known = || KIT.iter().chain(migrations);
     if let Some(newer) = done.iter().find(|name| !known().any(|migration| migration.name == *name)) {

@@ -56,7 +56,8 @@ impl Db {
     /// Opens the database of `service`, makes it when it is new, and brings it up to the last migration.
     ///
     /// # Errors
-    /// UNAVAILABLE when it can't be opened, INTERNAL when a migration fails or the file is newer than this program.
+    /// UNAVAILABLE when it can't be opened, INTERNAL when a migration fails, FAILED_PRECONDITION (reason `NEWER_DATA`) when the
+    /// data is newer than this program.
     pub async fn open(
         storage: &Storage,
         service: &str,
@@ -102,7 +103,7 @@ impl Db {
     {
         let (reply, answer) = oneshot::channel();
         let job: threads::ReadJob = Box::new(move |conn| {
-            let outcome = conn.and_then(job);
+            let outcome = conn.and_then(|conn| threads::guarded(|| job(conn)));
             let _ = reply.send(outcome);
         });
         self.0.reads.try_send(job).map_err(refused)?;
@@ -113,7 +114,8 @@ impl Db {
     /// The job may run again when the database asks for it, so it must not have effects outside the transaction.
     ///
     /// # Errors
-    /// Those of `job`; UNAVAILABLE when too many wait or the commit failed.
+    /// Those of `job`; UNAVAILABLE when too many wait or the commit failed; INTERNAL when the job panicked, or went on after a
+    /// failed statement, which PostgreSQL does not allow.
     pub async fn write<T, F>(&self, job: F) -> Result<T>
     where
         T: Send + 'static,

@@ -7,13 +7,15 @@ use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
 use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
 use super::Value;
-use crate::{Error, Result};
+use crate::{Error, Result, error};
 
 pub(super) struct Session {
     runtime: tokio::runtime::Runtime,
     options: PgConnectOptions,
     schema: String,
     conn: Option<PgConnection>,
+    /// A statement has failed since the last BEGIN, SAVEPOINT or ROLLBACK: the transaction can't be committed.
+    failed: bool,
 }
 
 impl Session {
@@ -26,7 +28,7 @@ impl Session {
             .statement_cache_capacity(500)
             .options([("search_path", schema)])
             .disable_statement_logging();
-        let mut session = Session { runtime, options, schema: schema.to_owned(), conn: None };
+        let mut session = Session { runtime, options, schema: schema.to_owned(), conn: None, failed: false };
         session.ready()?;
         Ok(session)
     }
@@ -44,9 +46,16 @@ impl Session {
                 .fetch_optional(&mut conn),
         )?;
         if exists.is_none() {
-            self.runtime.block_on(sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut conn))?;
+            match self.runtime.block_on(sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut conn)) {
+                // Another process made it at the same moment, which IF NOT EXISTS does not catch.
+                Err(sqlx::Error::Database(failure)) if failure.is_unique_violation() => {}
+                outcome => {
+                    outcome?;
+                }
+            }
         }
         self.conn = Some(conn);
+        self.failed = false;
         Ok(())
     }
 
@@ -67,15 +76,28 @@ impl Session {
     pub(super) fn script(&mut self, sql: &str) -> Result<()> {
         let conn = self.conn.as_mut().ok_or_else(lost)?;
         let answer = self.runtime.block_on(sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn));
-        self.keep_or_drop(answer).map(|_| ())
+        self.keep_or_drop(answer)?;
+        self.failed = false;
+        Ok(())
+    }
+
+    /// Whether a statement of the running transaction has failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Whether the connection is gone.
+    pub(super) fn is_lost(&self) -> bool {
+        self.conn.is_none()
     }
 
     /// Forgets the connection after an error of the line, so that the next use connects anew.
     fn keep_or_drop<T>(&mut self, answer: sqlx::Result<T>) -> Result<T> {
-        if let Err(cause) = &answer
-            && matches!(cause, sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_))
-        {
-            self.conn = None;
+        if let Err(cause) = &answer {
+            self.failed = true;
+            if is_line_error(cause) {
+                self.conn = None;
+            }
         }
         answer.map_err(Error::from)
     }
@@ -84,6 +106,14 @@ impl Session {
         if let Some(conn) = self.conn.take() {
             let _ = self.runtime.block_on(conn.close());
         }
+    }
+}
+
+fn is_line_error(cause: &sqlx::Error) -> bool {
+    match cause {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => true,
+        sqlx::Error::Database(failure) => failure.code().is_some_and(|code| error::is_shutdown(&code)),
+        _ => false,
     }
 }
 

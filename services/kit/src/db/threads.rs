@@ -1,6 +1,7 @@
 //! The database threads: one writer that commits in groups, and readers.
 //! Started by `Db::open`; they end when the last `Db` handle is gone and the queue is empty.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
@@ -39,7 +40,8 @@ where
 
 impl<T: Send, F: FnMut(&mut Tx<'_>) -> Result<T> + Send> WriteJob for Job<T, F> {
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<()> {
-        let answer = (self.job)(tx);
+        let answer = guarded(|| (self.job)(tx));
+        let answer = answer.and_then(|answer| tx.must_be_whole().map(|()| answer));
         let outcome = answer.as_ref().map(|_| ()).map_err(Error::clone);
         self.answer = Some(answer);
         outcome
@@ -53,6 +55,11 @@ impl<T: Send, F: FnMut(&mut Tx<'_>) -> Result<T> + Send> WriteJob for Job<T, F> 
         };
         let _ = self.reply.send(answer);
     }
+}
+
+/// Runs a job. A panic in it is a fault of ours, but it must not end the thread that all others need.
+pub(super) fn guarded<T>(job: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| Err(Error::internal("a database job panicked")))
 }
 
 /// Writes in one group commit at most.
@@ -76,10 +83,7 @@ pub(super) fn start(
         let reads = reads.clone();
         spawn(format!("{service}-read-{number}"), move || {
             for job in reads {
-                match line.ready() {
-                    Ok(()) => line.read(job),
-                    Err(cause) => job(Err(cause)),
-                }
+                line.read(job);
             }
             line.close();
         })?;
@@ -105,12 +109,11 @@ fn run_group(line: &mut Line, mut group: Vec<Box<dyn WriteJob>>, clock: &Clock) 
     if group.len() == 1 {
         return run_alone(line, group.remove(0), clock);
     }
-    match line.ready().and_then(|()| attempt(line, &mut group, clock)) {
-        Ok(done) => {
-            let published = done.published;
-            done.hooks.into_iter().for_each(|hook| hook());
-            group.into_iter().for_each(|job| job.finish(None));
-            published
+    match attempt(line, &mut group, clock) {
+        Ok(done) => finish(group, done),
+        Err(cause) if cause.reason() == error::UNSURE => {
+            group.into_iter().for_each(|job| job.finish(Some(cause.clone())));
+            None
         }
         Err(_) => group.into_iter().filter_map(|job| run_alone(line, job, clock)).max(),
     }
@@ -121,12 +124,8 @@ fn run_alone(line: &mut Line, job: Box<dyn WriteJob>, clock: &Clock) -> Option<i
     let mut tried = 0;
     loop {
         tried += 1;
-        match line.ready().and_then(|()| attempt(line, &mut group, clock)) {
-            Ok(done) => {
-                done.hooks.into_iter().for_each(|hook| hook());
-                group.into_iter().for_each(|job| job.finish(None));
-                return done.published;
-            }
+        match attempt(line, &mut group, clock) {
+            Ok(done) => return finish(group, done),
             Err(cause) if cause.reason() == error::RETRY && tried < TRIES => {
                 std::thread::sleep(Duration::from_millis(5) * tried);
             }
@@ -138,6 +137,19 @@ fn run_alone(line: &mut Line, job: Box<dyn WriteJob>, clock: &Clock) -> Option<i
     }
 }
 
+/// After the commit: caches first, then the callers, so that a caller reads what it wrote.
+fn finish(group: Vec<Box<dyn WriteJob>>, done: Done) -> Option<i64> {
+    for hook in done.hooks {
+        // The write is on disk whatever a hook does; `guarded` has logged the panic.
+        let _ = guarded(|| {
+            hook();
+            Ok(())
+        });
+    }
+    group.into_iter().for_each(|job| job.finish(None));
+    done.published
+}
+
 struct Done {
     published: Option<i64>,
     hooks: Vec<Box<dyn FnOnce() + Send>>,
@@ -145,10 +157,9 @@ struct Done {
 
 /// One transaction: begin, each job in a savepoint, outbox, commit.
 fn attempt(line: &mut Line, group: &mut [Box<dyn WriteJob>], clock: &Clock) -> Result<Done> {
-    let begin = line.begin();
-    line.conn().script(begin)?;
+    line.begin_write()?;
     let outcome = attempt_jobs(line, group, clock);
-    let outcome = outcome.and_then(|done| line.conn().script("COMMIT").map(|()| done));
+    let outcome = outcome.and_then(|done| line.commit().map(|()| done));
     if outcome.is_err() {
         // The transaction may be gone already, so a failing rollback tells nothing new.
         let _ = line.conn().script("ROLLBACK");
@@ -177,11 +188,7 @@ fn attempt_jobs(line: &mut Line, group: &mut [Box<dyn WriteJob>], clock: &Clock)
             }
             // A deadlock has already ended the whole transaction: let it be tried again.
             Err(cause) if cause.reason() == error::RETRY => return Err(cause),
-            Err(_) if alone => {
-                line.conn().script("ROLLBACK")?;
-                let begin = line.begin();
-                line.conn().script(begin)?;
-            }
+            Err(cause) if alone => return Err(cause),
             Err(_) => line.conn().script("ROLLBACK TO job; RELEASE job")?,
         }
     }
@@ -192,14 +199,14 @@ fn attempt_jobs(line: &mut Line, group: &mut [Box<dyn WriteJob>], clock: &Clock)
 /// One database connection that belongs to one thread.
 enum Line {
     Sqlite(rusqlite::Connection),
-    Postgres(Session),
+    Postgres(Box<Session>),
 }
 
 impl Line {
     fn open(storage: &Storage, service: &str) -> Result<Line> {
         match storage {
             Storage::Sqlite(folder) => open_sqlite(&folder.join(format!("{service}.db"))).map(Line::Sqlite),
-            Storage::Postgres(url) => Session::open(url, service).map(Line::Postgres),
+            Storage::Postgres(url) => Session::open(url, service).map(|session| Line::Postgres(Box::new(session))),
         }
     }
 
@@ -211,10 +218,42 @@ impl Line {
     }
 
     /// SQLite takes the write lock at once, so that a reader inside can't fail later.
-    fn begin(&self) -> &'static str {
-        match self {
+    fn begin_write(&mut self) -> Result<()> {
+        self.begin(match self {
             Line::Sqlite(_) => "BEGIN IMMEDIATE",
             Line::Postgres(_) => "BEGIN",
+        })
+    }
+
+    fn begin_read(&mut self) -> Result<()> {
+        self.begin(match self {
+            Line::Sqlite(_) => "BEGIN",
+            Line::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        })
+    }
+
+    fn begin(&mut self, sql: &str) -> Result<()> {
+        self.ready()?;
+        match self.conn().script(sql) {
+            // The server has closed the idle connection. Nothing is begun yet, so connect anew and begin again.
+            Err(_) if self.is_lost() => {
+                self.ready()?;
+                self.conn().script(sql)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        let outcome = self.conn().script("COMMIT");
+        match outcome {
+            // It may be on disk all the same: to run it again could write it twice.
+            Err(_) if self.is_lost() => Err(Error::new(
+                tonic::Code::Unavailable,
+                error::UNSURE,
+                "the database was lost at the commit, so the change may or may not be kept: look before you repeat it",
+            )),
+            outcome => outcome,
         }
     }
 
@@ -225,16 +264,19 @@ impl Line {
         }
     }
 
-    fn read(&mut self, job: ReadJob) {
-        let begin = match self {
-            Line::Sqlite(_) => "BEGIN",
-            Line::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        };
-        let mut conn = self.conn();
-        match conn.script(begin) {
-            Ok(()) => job(Ok(&mut conn)),
-            Err(cause) => job(Err(cause)),
+    fn is_lost(&self) -> bool {
+        match self {
+            Line::Sqlite(_) => false,
+            Line::Postgres(session) => session.is_lost(),
         }
+    }
+
+    fn read(&mut self, job: ReadJob) {
+        if let Err(cause) = self.begin_read() {
+            return job(Err(cause));
+        }
+        let mut conn = self.conn();
+        job(Ok(&mut conn));
         if let Err(cause) = conn.script("COMMIT") {
             tracing::debug!(cause = %cause, "read transaction did not end cleanly");
             let _ = conn.script("ROLLBACK");
@@ -254,9 +296,21 @@ fn open_sqlite(path: &Path) -> Result<rusqlite::Connection> {
         .map_err(|cause| Error::unavailable(format!("can't open {}: {cause}", path.display())))?;
     conn.set_prepared_statement_cache_capacity(500);
     conn.busy_timeout(Duration::from_secs(20))?;
+    unicode_lower(&conn)?;
     conn.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
          PRAGMA cache_size = -8000; PRAGMA mmap_size = 268435456; PRAGMA temp_store = MEMORY;",
     )?;
     Ok(conn)
+}
+
+/// SQLite's own LOWER knows ASCII only; PostgreSQL's, and people, know all letters.
+fn unicode_lower(conn: &rusqlite::Connection) -> Result<()> {
+    use rusqlite::functions::FunctionFlags;
+    let flags =
+        FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    conn.create_scalar_function("lower", 1, flags, |call| {
+        Ok(call.get::<Option<String>>(0)?.map(|text| text.to_lowercase()))
+    })?;
+    Ok(())
 }

@@ -78,7 +78,11 @@ impl Row<'_> {
     pub fn opt_int(&self, column: usize) -> Result<Option<i64>> {
         match self {
             Row::Sqlite(row) => Ok(row.get(column)?),
-            Row::Postgres(row) => Ok(sqlx::Row::try_get(*row, column)?),
+            // A bare literal such as `SELECT 1` is an INTEGER there, not a BIGINT.
+            Row::Postgres(row) => match sqlx::Row::try_get::<Option<i64>, _>(*row, column) {
+                Ok(value) => Ok(value),
+                Err(_) => Ok(sqlx::Row::try_get::<Option<i32>, _>(*row, column)?.map(i64::from)),
+            },
         }
     }
 

@@ -1,4 +1,5 @@
 //! Connectors: one folder for each kind of telephone system. They turn what it says into facts.
-//! Started by the telephony service for each configured connector.
+//! The keeper runs the sessions; the service starts it.
 
 pub mod ami;
+pub(crate) mod keeper;

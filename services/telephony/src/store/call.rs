@@ -22,11 +22,43 @@ macro_rules! columns {
 }
 
 columns![
-    "id", "version", "connector", "external_id", "direction", "state", "outcome", "caller_number",
-    "caller_e164", "caller_name", "callee_number", "callee_e164", "callee_name", "number", "e164",
-    "partner", "candidates", "opportunity", "handler", "team", "start_time", "answer_time", "end_time",
-    "ring_micros", "talk_micros", "queue", "transfers", "note", "announced", "said", "partner_by_hand",
-    "opportunity_by_hand", "due_time", "linked_e164", "link_time", "link_tries", "record",
+    "id",
+    "version",
+    "connector",
+    "external_id",
+    "direction",
+    "state",
+    "outcome",
+    "caller_number",
+    "caller_e164",
+    "caller_name",
+    "callee_number",
+    "callee_e164",
+    "callee_name",
+    "number",
+    "e164",
+    "partner",
+    "candidates",
+    "opportunity",
+    "handler",
+    "team",
+    "start_time",
+    "answer_time",
+    "end_time",
+    "ring_micros",
+    "talk_micros",
+    "queue",
+    "transfers",
+    "note",
+    "announced",
+    "said",
+    "partner_by_hand",
+    "opportunity_by_hand",
+    "due_time",
+    "linked_e164",
+    "link_time",
+    "link_tries",
+    "record",
 ];
 
 impl Stored for Entry {
@@ -181,7 +213,11 @@ const LISTING: Listing = Listing {
         Field::filter("direction", "direction", Kind::Enum(DIRECTIONS)),
         Field::filter("outcome", "outcome", Kind::Enum(OUTCOMES)),
         Field::filter("state", "state", Kind::Enum(STATES)),
-        Field::filter("connector", "CASE WHEN connector = '' THEN '' ELSE 'connectors/' || connector END", Kind::Text),
+        Field::filter(
+            "connector",
+            "CASE WHEN connector = '' THEN '' ELSE 'connectors/' || connector END",
+            Kind::Text,
+        ),
         Field::filter("external_id", "external_id", Kind::Text),
         Field::filter("opportunity", "opportunity", Kind::Text),
     ],
@@ -204,7 +240,9 @@ pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<
 /// Those of the database.
 pub fn find(tx: &mut Tx<'_>, connector: &str, external_id: &str) -> Result<Option<Entry>> {
     let lock = lock(tx);
-    let sql = format!("SELECT {COLUMNS_TEXT} FROM call WHERE connector = $1 AND external_id = $2 AND connector <> ''{lock}");
+    let sql = format!(
+        "SELECT {COLUMNS_TEXT} FROM call WHERE connector = $1 AND external_id = $2 AND connector <> ''{lock}"
+    );
     tx.one(&sql, args![connector, external_id], |row| Entry::from_row(row, 0))
 }
 
@@ -228,7 +266,11 @@ fn lock(conn: &Conn<'_>) -> &'static str {
 ///
 /// # Errors
 /// Those of the database.
-pub fn linked(conn: &mut Conn<'_>, connector: &str, external_ids: &[String]) -> Result<Vec<(String, String)>> {
+pub fn linked(
+    conn: &mut Conn<'_>,
+    connector: &str,
+    external_ids: &[String],
+) -> Result<Vec<(String, String)>> {
     let sql = "SELECT linked_e164 FROM call WHERE connector = $1 AND external_id = $2 AND connector <> '' AND linked_e164 <> ''";
     let mut found = Vec::new();
     for external_id in external_ids {
@@ -245,7 +287,8 @@ pub fn linked(conn: &mut Conn<'_>, connector: &str, external_ids: &[String]) -> 
 pub fn due(conn: &mut Conn<'_>, now: i64, limit: i64) -> Result<(Vec<String>, Option<i64>)> {
     let sql = "SELECT id FROM call WHERE due_time <= $1 ORDER BY due_time LIMIT $2";
     let ids = conn.all(sql, args![now, limit], |row| row.string(0))?;
-    let next = conn.one("SELECT MIN(due_time) FROM call WHERE due_time > $1", args![now], |row| row.opt_int(0))?;
+    let next =
+        conn.one("SELECT MIN(due_time) FROM call WHERE due_time > $1", args![now], |row| row.opt_int(0))?;
     Ok((ids, next.flatten()))
 }
 

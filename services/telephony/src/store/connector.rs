@@ -123,6 +123,8 @@ pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<
 /// Those of the database.
 pub fn asterisks(conn: &mut Conn<'_>) -> Result<Vec<Connector>> {
     let columns = Connector::COLUMNS.join(", ");
-    let sql = format!("SELECT {columns} FROM connector WHERE kind = {ASTERISK} AND disabled = 0 ORDER BY id LIMIT 200");
+    let sql = format!(
+        "SELECT {columns} FROM connector WHERE kind = {ASTERISK} AND disabled = 0 ORDER BY id LIMIT 200"
+    );
     conn.all(&sql, &[], |row| Connector::from_row(row, 0))
 }

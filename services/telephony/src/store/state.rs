@@ -65,15 +65,15 @@ pub fn delete(tx: &mut Tx<'_>, connector: &str) -> Result<()> {
     Ok(())
 }
 
-/// Notes that an event was taken.
+/// Notes that an event was taken, to the second.
 ///
 /// # Errors
 /// Those of the database.
 pub fn heard(tx: &mut Tx<'_>, connector: &str) -> Result<()> {
     let now = tx.now();
     tx.execute(
-        "UPDATE connector_state SET last_event_time = $2 WHERE connector = $1 AND (last_event_time IS NULL OR last_event_time < $2)",
-        args![connector, now],
+        "UPDATE connector_state SET last_event_time = $2 WHERE connector = $1 AND (last_event_time IS NULL OR last_event_time < $3)",
+        args![connector, now, now - 1_000_000],
     )?;
     Ok(())
 }

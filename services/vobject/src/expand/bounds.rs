@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 
 use super::Series;
+use crate::recur::day::DAY;
 use crate::recur::{Budget, Iter};
 use crate::zone::timestamp;
 
@@ -30,9 +31,10 @@ impl Series {
         let set = || master.clone().chain(dates.clone());
         let moved = self.overrides.iter().map(|change| change.item.utc);
         let first = set().map(|utc| utc.saturating_sub(earlier)).chain(moved).min().unwrap_or(0);
-        let overridden = self.overrides.iter().map(|change| {
-            change.item.length.end(change.item.wall, change.item.utc, &change.item.zone)
-        });
+        let overridden = self
+            .overrides
+            .iter()
+            .map(|change| change.item.length.end(change.item.wall, change.item.utc, &change.item.zone));
         let mut last = set().map(|utc| utc.saturating_add(longest)).chain(overridden).max().unwrap_or(0);
         for index in 0..self.rules.len() {
             match self.last_start(index, budget) {
@@ -56,10 +58,15 @@ impl Series {
             return None;
         }
         let mut instances = Iter::new(&rule.plan, None, budget);
-        let mut last = i64::MIN;
+        let mut last = None;
         while let Some(wall) = instances.next(budget).ok()? {
-            last = last.max(zone.to_utc(wall));
+            last = Some(wall);
         }
-        Some(last)
+        // One that stands in a gap shortly before may be later as an instant, but not than by the least offset.
+        last.map_or(Some(i64::MIN), |wall| {
+            let utc = zone.to_utc(wall);
+            let offsets = [utc - DAY, utc, utc + DAY].map(|at| i64::from(zone.offset_at(at)));
+            offsets.into_iter().map(|offset| wall - offset).chain([utc]).max()
+        })
     }
 }

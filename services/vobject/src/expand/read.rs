@@ -60,7 +60,10 @@ impl Series {
 
     /// Reads the components of one UID and kind. Fails, with the line, on a rule or time that is none, and on an
     /// event without DTSTART.
-    pub fn read<'d>(components: impl Iterator<Item = Component<'d>>, zones: &mut Zones<'_>) -> Result<Series> {
+    pub fn read<'d>(
+        components: impl Iterator<Item = Component<'d>>,
+        zones: &mut Zones<'_>,
+    ) -> Result<Series> {
         let mut series = Series {
             master: None,
             rules: Vec::new(),
@@ -157,7 +160,8 @@ impl Series {
         let Some(property) = component.property("RECURRENCE-ID") else { return Ok(()) };
         let (id, id_day) = self.key(&date(&property)?, zones);
         let Some(item) = item(component, zones)? else { return Ok(()) };
-        let future = property.param("RANGE").is_some_and(|range| range.trim().eq_ignore_ascii_case("THISANDFUTURE"));
+        let future =
+            property.param("RANGE").is_some_and(|range| range.trim().eq_ignore_ascii_case("THISANDFUTURE"));
         let shift = future.then(|| item.wall - item.zone.to_wall(id));
         let change = Override { item, id, id_day, shift };
         self.overrides.push(change);
@@ -183,9 +187,7 @@ impl Series {
         let written = day::seconds(value.civil());
         match &self.master {
             // A set of days has days as instances; a time beside it can only mean the day it is written with.
-            Some(master) if master.all_day => {
-                (master.zone.to_utc(written.div_euclid(DAY) * DAY), None)
-            }
+            Some(master) if master.all_day => (master.zone.to_utc(written.div_euclid(DAY) * DAY), None),
             Some(master) => match value {
                 DateValue::Date(_) => (master.zone.to_utc(written), Some(written.div_euclid(DAY))),
                 DateValue::Floating(_) => (master.zone.to_utc(written), None),
@@ -213,9 +215,9 @@ fn item(component: &Component<'_>, zones: &mut Zones<'_>) -> Result<Option<Item>
     let todo = component.is("VTODO");
     let read = |name: &str| component.property(name).map(|property| date(&property)).transpose();
     let (start, end) = (read("DTSTART")?, read(if todo { "DUE" } else { "DTEND" })?);
-    let duration = component.property("DURATION").map(|property| {
-        parse_duration(property.value()).map_err(|error| error.on(property.line()))
-    });
+    let duration = component
+        .property("DURATION")
+        .map(|property| parse_duration(property.value()).map_err(|error| error.on(property.line())));
     let duration = if end.is_some() { None } else { duration.transpose()? };
     let (start, shape) = match (start, &end, todo) {
         (Some(start), _, false) => (start, Shape::Event),
@@ -253,7 +255,16 @@ fn item(component: &Component<'_>, zones: &mut Zones<'_>) -> Result<Option<Item>
         (None, None) => Length::Exact(0),
     };
     let component_rank = rank(component);
-    Ok(Some(Item { component: component.index(), wall, utc, zone, all_day, length, shape, rank: component_rank }))
+    Ok(Some(Item {
+        component: component.index(),
+        wall,
+        utc,
+        zone,
+        all_day,
+        length,
+        shape,
+        rank: component_rank,
+    }))
 }
 
 fn nominal(duration: &DurationValue) -> Length {

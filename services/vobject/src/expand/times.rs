@@ -31,10 +31,10 @@ impl Item {
 /// How long an instance lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Length {
-    /// So many seconds. "If the duration of the recurring component is specified with the DTEND or DUE property, the
-    /// same exact duration will apply to all the members of the generated recurrence set" (RFC 5545 3.8.5.3).
+    /// So many seconds. "If the duration of the recurring component is specified with the "DTEND" or "DUE" property,
+    /// then the same exact duration will apply to all the members of the generated recurrence set" (RFC 5545 3.8.5.3).
     Exact(i64),
-    /// So many days on the wall and then seconds: a DURATION, or the days between two DATE values. "The same nominal
+    /// So many days on the wall and then seconds: a DURATION, or the days between two DATE values. "Then the same nominal
     /// duration will apply."
     Nominal { days: i64, seconds: i64 },
 }

@@ -195,11 +195,7 @@ fn number(what: &'static str, value: &str, least: u64) -> Result<u32> {
 }
 
 /// Reads a list, with a cap on its length. A comma at the end is passed over, as some programs leave one.
-fn list<T>(
-    what: &'static str,
-    value: &str,
-    read: impl Fn(&str) -> Option<T>,
-) -> Result<Vec<T>> {
+fn list<T>(what: &'static str, value: &str, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>> {
     let mut values = Vec::new();
     for text in value.split(',').map(str::trim).filter(|text| !text.is_empty()) {
         let one = read(text).ok_or_else(|| Error::value(what, text))?;

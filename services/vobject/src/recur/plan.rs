@@ -44,8 +44,7 @@ impl Plan {
         if all_day && frequency > Frequency::Daily {
             return Err(Error::value("RRULE for a DTSTART without a time", &rule.to_string()));
         }
-        let time_parts =
-            if all_day { [0; 3] } else { [rule.hours, rule.minutes, rule.seconds] };
+        let time_parts = if all_day { [0; 3] } else { [rule.hours, rule.minutes, rule.seconds] };
         let start_seconds = day::seconds(start);
         let mut plan = Plan {
             frequency,
@@ -130,9 +129,7 @@ impl Plan {
     pub(super) fn period_start(&self, period: i64) -> i64 {
         match self.frequency {
             Frequency::Yearly => day::number(period, 1, 1) * day::DAY,
-            Frequency::Monthly => {
-                day::number(period.div_euclid(12), period.rem_euclid(12) + 1, 1) * day::DAY
-            }
+            Frequency::Monthly => day::number(period.div_euclid(12), period.rem_euclid(12) + 1, 1) * day::DAY,
             Frequency::Weekly => (period * 7 - 3 + i64::from(self.week_start)) * day::DAY,
             _ => period * self.period_seconds(),
         }

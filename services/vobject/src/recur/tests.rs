@@ -199,11 +199,18 @@ fn a_far_range_of_a_counted_rule_is_counted_by_periods() {
 
 /// Rules of every kind, most of which have instances.
 fn any_rule() -> impl Strategy<Value = String> {
-    let frequency = prop::sample::select(vec![
-        "YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY", "MINUTELY", "SECONDLY",
-    ]);
+    let frequency =
+        prop::sample::select(vec!["YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY", "MINUTELY", "SECONDLY"]);
     let part = |texts: &'static [&'static str]| prop::sample::select(texts.to_vec());
-    let slow = part(&["", "", ";BYMONTHDAY=1,15,-1", ";BYDAY=MO,-1FR", ";BYDAY=TU", ";BYMONTHDAY=31", ";BYMONTHDAY=13;BYDAY=FR"]);
+    let slow = part(&[
+        "",
+        "",
+        ";BYMONTHDAY=1,15,-1",
+        ";BYDAY=MO,-1FR",
+        ";BYDAY=TU",
+        ";BYMONTHDAY=31",
+        ";BYMONTHDAY=13;BYDAY=FR",
+    ]);
     let fast = part(&["", "", ";BYDAY=MO,FR", ";BYDAY=SU"]);
     let shared = (
         part(&["", "", ";BYMONTH=2,9", ";BYMONTH=12"]),
@@ -217,7 +224,9 @@ fn any_rule() -> impl Strategy<Value = String> {
         let days = if matches!(frequency, "YEARLY" | "MONTHLY") { slow } else { fast };
         let (months, times, positions, count, week_start, skip) = shared;
         let positions = if format!("{days}{months}{times}").is_empty() { "" } else { positions };
-        format!("FREQ={frequency};INTERVAL={interval}{days}{months}{times}{positions}{count}{week_start}{skip}")
+        format!(
+            "FREQ={frequency};INTERVAL={interval}{days}{months}{times}{positions}{count}{week_start}{skip}"
+        )
     })
 }
 

@@ -83,7 +83,8 @@ impl<'d> Zones<'d> {
     fn own(&mut self, tzid: &str) -> Option<Zone> {
         let document = self.document?;
         let described = self.described.get_or_insert_with(|| {
-            let zones = document.roots().flat_map(|root| root.components().filter(|zone| zone.is("VTIMEZONE")));
+            let zones =
+                document.roots().flat_map(|root| root.components().filter(|zone| zone.is("VTIMEZONE")));
             zones.filter_map(|zone| Some((zone.text("TZID")?.trim().to_owned(), zone))).collect()
         });
         let described = *described.get(tzid.trim())?;

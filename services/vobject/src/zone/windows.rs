@@ -173,7 +173,8 @@ pub(super) fn iana_of_display(text: &str) -> Option<&'static str> {
     let found = ZONES.iter().find(|row| same_letters(row.2, places)).or_else(|| {
         ZONES.iter().find(|row| {
             let mut asked = places.split([',', '/', ';']).filter(|place| !place.trim().is_empty()).peekable();
-            asked.peek().is_some() && asked.all(|place| row.2.split(',').any(|known| same_letters(known, place)))
+            asked.peek().is_some()
+                && asked.all(|place| row.2.split(',').any(|known| same_letters(known, place)))
         })
     });
     found.map(|row| row.1)

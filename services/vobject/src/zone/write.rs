@@ -122,7 +122,8 @@ fn regular_from(changes: &[Change], year: i64) -> Option<(i64, [Pattern; 2])> {
     let last = year + YEARS_AFTER;
     let in_last: Vec<&Change> = of_year(last).collect();
     let [one, two] = in_last[..] else { return None };
-    let holds = |asked: i64, pattern: &Pattern| of_year(asked).filter(|change| pattern.matches(change)).count() == 1;
+    let holds =
+        |asked: i64, pattern: &Pattern| of_year(asked).filter(|change| pattern.matches(change)).count() == 1;
     // Of "the fourth" and "the last", which fall together in some years, take the one that holds the longest.
     let pick = |change: &Change| {
         let years = |pattern: &Pattern| {
@@ -133,7 +134,9 @@ fn regular_from(changes: &[Change], year: i64) -> Option<(i64, [Pattern; 2])> {
     let patterns = [pick(one)?, pick(two)?];
     let start = (year - YEARS_BEFORE..=last)
         .rev()
-        .take_while(|asked| of_year(*asked).count() == 2 && patterns.iter().all(|pattern| holds(*asked, pattern)))
+        .take_while(|asked| {
+            of_year(*asked).count() == 2 && patterns.iter().all(|pattern| holds(*asked, pattern))
+        })
         .last()?;
     // A rule that has not been seen for some years is a guess.
     (last - start >= 4).then_some((start, patterns))

@@ -113,6 +113,7 @@ def compare_differences(ask, score):
     for difference, answer in zip(listed, answers):
         ours = sorted({(o["start"], o["end"]) for o in answer["ranges"][0]})
         theirs = {o[2:4] for query in oracle.queries(difference.ics) for o in oracle.occurrences(query, *difference.range)}
+        score.check(f"{difference.name} is a difference", difference.ours != difference.theirs)
         score.check(f"{difference.name} (ours)", ours == difference.ours, lambda: f"  {ours}\n  {answer['errors']}")
         score.check(f"{difference.name} (theirs)", sorted(theirs) == difference.theirs, lambda: f"  {sorted(theirs)}")
 

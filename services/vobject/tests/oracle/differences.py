@@ -108,12 +108,11 @@ LISTED = [
     ),
     event(
         "weekly-positions",
-        ["DTSTART:20260107T090000Z", "RRULE:FREQ=WEEKLY;BYDAY=MO,WE,FR;BYSETPOS=1;COUNT=3"],
+        ["DTSTART:20260107T090000Z", "RRULE:FREQ=WEEKLY;BYDAY=MO,WE,FR;BYSETPOS=2;COUNT=3"],
         "2026-01-01",
         "2026-02-01",
-        ["2026-01-07T09:00 2026-01-07T09:00"]
-        + [f"2026-01-{day}T09:00 2026-01-{day}T09:00" for day in (12, 19)],
-        [f"2026-01-{day}T09:00 2026-01-{day}T09:00" for day in ("07", 12, 19)],
+        [f"2026-01-{day}T09:00 2026-01-{day}T09:00" for day in ("07", 14, 21)],
+        [f"2026-01-{day}T09:00 2026-01-{day}T09:00" for day in ("07", "09", 14, 21)],
     ),
     event(
         "utc-or-wall",
@@ -129,11 +128,11 @@ LISTED = [
     ),
     event(
         "week-53",
-        ["DTSTART:20060301T090000Z", "RRULE:FREQ=YEARLY;BYWEEKNO=52;BYDAY=SU;WKST=TU;COUNT=2"],
-        "2006-03-01",
-        "2012-01-01",
-        ["2006-03-01T09:00 2006-03-01T09:00", "2006-12-31T09:00 2006-12-31T09:00"],
-        [],
+        ["DTSTART:20210103T090000Z", "RRULE:FREQ=YEARLY;BYWEEKNO=53;BYDAY=SU"],
+        "2021-01-01",
+        "2023-01-01",
+        ["2021-01-03T09:00 2021-01-03T09:00"],
+        ["2021-01-03T09:00 2021-01-03T09:00", "2022-01-02T09:00 2022-01-02T09:00"],
     ),
     event(
         "same-instant",

@@ -181,6 +181,7 @@ class Draw:
 
     def yearly(self):
         of_month = [1, 2, 3, 4, 5, -1, -2, -5]
+        # Without weeks 52 and 53, which dateutil miscounts; see week-53 in differences.py.
         return self.chance.choice(
             [
                 lambda: [],
@@ -195,14 +196,10 @@ class Draw:
                 lambda: [self.numbered([1, 2, 9, 20, 52, 53, -1, -2, -20, -53])],
                 lambda: [self.some("BYYEARDAY", [1, 2, 59, 60, 61, 100, 200, 365, 366, -1, -2, -100, -306, -366], 4)],
                 lambda: [self.some("BYYEARDAY", range(1, 366), 60), self.weekdays()],
-                lambda: [self.some("BYWEEKNO", [1, 2, 5, 10, 20, 30, 51, *self.last_weeks()], 4), self.weekdays()],
-                lambda: [self.some("BYWEEKNO", [*range(1, 52), *self.last_weeks()], 20), self.weekdays(), self.months()],
+                lambda: [self.some("BYWEEKNO", [1, 2, 5, 10, 20, 30, 51], 4), self.weekdays()],
+                lambda: [self.some("BYWEEKNO", range(1, 52), 20), self.weekdays(), self.months()],
             ]
         )()
-
-    def last_weeks(self):
-        """dateutil miscounts the last week of a year unless weeks begin on Monday; see week-53 in differences.py."""
-        return [52, 53] if self.week_start == "MO" else []
 
     def monthly(self):
         return self.chance.choice(

@@ -1,0 +1,12 @@
+//! The calendar through its public gRPC interface, on SQLite and, with `KONTOR_TEST_POSTGRES`, on PostgreSQL.
+//! One binary, one module a subject.
+
+mod calendars;
+mod changes;
+mod dav;
+mod events;
+mod occurrences;
+mod partners;
+mod series;
+mod support;
+mod tasks;

@@ -1,0 +1,303 @@
+//! A small service with real hooks over the engine, and a client to it.
+//! Used by every test here; `on_both!` runs a test on each database.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use bytes::Bytes;
+use kontor_collection::store::collection::{self, New};
+use kontor_collection::{Change, Hooks, Index, Kind, MIGRATION, Prepared, Removal, index};
+use kontor_kit::auth::Caller;
+use kontor_kit::clock::Clock;
+use kontor_kit::context::{Company, Context};
+use kontor_kit::db::{Db, Migration, Storage, Tx};
+use kontor_kit::link::{Link, MESSAGE_LIMIT};
+use kontor_kit::unit::Unit;
+use kontor_kit::{Result, args};
+use kontor_proto::collection::v1 as proto;
+use kontor_proto::collection::v1::collection_service_client::CollectionServiceClient;
+use kontor_vobject::card::Card;
+use kontor_vobject::ical::CalendarObject;
+use kontor_vobject::{Document, Limits};
+use sqlx::Connection;
+use tonic::Status;
+use tonic::service::Routes;
+
+pub type Client = CollectionServiceClient<Link>;
+
+const TYPED: &str = "CREATE TABLE typed (id TEXT PRIMARY KEY, uid TEXT NOT NULL, etag TEXT NOT NULL)";
+
+static MIGRATIONS: &[Migration] = &[MIGRATION, Migration { name: "t001_typed", sqlite: TYPED, postgres: TYPED }];
+
+/// 2026-11-23T12:00:00Z
+pub const NOW: i64 = 1_795_435_200_000_000;
+
+/// Keeps a typed row of each object; `KIND` 0 keeps calendars, 1 address books.
+#[derive(Clone)]
+pub struct Rows<const CARDS: bool>;
+
+impl<const CARDS: bool> Hooks for Rows<CARDS> {
+    type Typed = ();
+    const KIND: Kind = if CARDS { Kind::AddressBook } else { Kind::Calendar };
+
+    async fn prepare(&self, _caller: &Caller, data: Bytes) -> Result<Prepared<()>> {
+        let limits = Limits::default();
+        if CARDS {
+            let document = Document::parse(&data, &limits).map_err(|e| index::card_error(&e.into()))?;
+            let card = Card::read(&document).map_err(|violation| index::card_error(&violation))?;
+            return Ok(prepared(card.uid, "VCARD", Index::card(&document)));
+        }
+        let document = Document::parse(&data, &limits).map_err(|e| index::calendar_error(&e.into()))?;
+        let object = CalendarObject::read(&document).map_err(|violation| index::calendar_error(&violation))?;
+        let index = Index::calendar(&document, &object, NOW)?;
+        Ok(prepared(object.uid, object.kind.name(), index))
+    }
+
+    fn stored(&self, tx: &mut Tx<'_>, change: &Change<'_, ()>) -> Result<()> {
+        tx.execute(
+            "INSERT INTO typed (id, uid, etag) VALUES ($1, $2, $3) ON CONFLICT (id) DO UPDATE SET etag = excluded.etag",
+            args![&change.object.id, &change.object.uid, &change.object.etag],
+        )?;
+        Ok(())
+    }
+
+    fn removed(&self, tx: &mut Tx<'_>, removal: &Removal<'_>) -> Result<()> {
+        tx.execute("DELETE FROM typed WHERE id = $1", args![&removal.object.id])?;
+        Ok(())
+    }
+}
+
+fn prepared(uid: String, component: &str, index: Index) -> Prepared<()> {
+    Prepared { uid, component: component.to_owned(), schedule_tag: String::new(), index, typed: () }
+}
+
+/// One service for one test.
+pub struct Bed {
+    pub db: Db,
+    pub clock: Arc<AtomicI64>,
+    client: Client,
+    drop: Option<String>,
+    _folder: Option<tempfile::TempDir>,
+    context: Context,
+}
+
+/// Runs an async test body on SQLite, and on PostgreSQL when there is one.
+macro_rules! on_both {
+    ($($(#[$meta:meta])* $name:ident($cards:literal) = $body:ident;)*) => {$(
+        mod $name {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_sqlite() {
+                let bed = crate::bed::Bed::sqlite::<$cards>().await;
+                super::$body(&bed).await;
+                bed.end().await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_postgres() {
+                let Some(bed) = crate::bed::Bed::postgres::<$cards>().await else { return };
+                super::$body(&bed).await;
+                bed.end().await;
+            }
+        }
+    )*};
+}
+pub(crate) use on_both;
+
+impl Bed {
+    pub async fn sqlite<const CARDS: bool>() -> Bed {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::Sqlite(folder.path().to_owned());
+        Bed::open::<CARDS>(storage, Some(folder), None).await
+    }
+
+    /// None without a server to test with.
+    pub async fn postgres<const CARDS: bool>() -> Option<Bed> {
+        let server = std::env::var("KONTOR_TEST_POSTGRES").ok()?;
+        let name = format!("t{}", kontor_kit::id::new().replace('-', ""));
+        let mut admin = sqlx::PgConnection::connect(&server).await.unwrap();
+        let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        sqlx::raw_sql(create).execute(&mut admin).await.unwrap();
+        let url = format!("{}/{name}", server.rsplit_once('/').unwrap().0);
+        Some(Bed::open::<CARDS>(Storage::Postgres(url), None, Some(name)).await)
+    }
+
+    async fn open<const CARDS: bool>(
+        storage: Storage,
+        folder: Option<tempfile::TempDir>,
+        drop: Option<String>,
+    ) -> Bed {
+        let clock = Arc::new(AtomicI64::new(NOW));
+        let context = Context {
+            storage,
+            clock: Clock::Fixed(clock.clone()),
+            bus: Default::default(),
+            company: Company::default(),
+            cluster_key: None,
+            stop: Default::default(),
+            tasks: Default::default(),
+        };
+        let db = context.open_db("engine", MIGRATIONS).await.unwrap();
+        let server = kontor_collection::rpc::Server::new(&context, &db, Rows::<CARDS>).into_service();
+        let unit = Unit::new("engine", &context, Routes::new(server));
+        let client = Client::new(Link::local(unit.routes)).max_decoding_message_size(MESSAGE_LIMIT);
+        let kind = Rows::<CARDS>::KIND;
+        db.write(move |tx| {
+            collection::ensure(tx, &New::named("sales", "work", kind, "Work"))?;
+            collection::ensure(tx, &New::named("company", "company", kind, "Company"))
+        })
+        .await
+        .unwrap();
+        Bed { db, clock, client, drop, _folder: folder, context }
+    }
+
+    pub async fn end(self) {
+        self.context.stop.cancel();
+        self.context.tasks.close();
+        self.context.tasks.wait().await;
+        drop((self.db, self.client, self.context));
+        if let Some(name) = self.drop {
+            let server = std::env::var("KONTOR_TEST_POSTGRES").unwrap();
+            let mut admin = sqlx::PgConnection::connect(&server).await.unwrap();
+            let sql = sqlx::AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"));
+            sqlx::raw_sql(sql).execute(&mut admin).await.unwrap();
+        }
+    }
+
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    pub async fn put(&self, name: &str, data: impl Into<Bytes>) -> std::result::Result<proto::PutObjectResponse, Status> {
+        self.put_if(name, data, proto::Conditions::default()).await
+    }
+
+    pub async fn put_if(
+        &self,
+        name: &str,
+        data: impl Into<Bytes>,
+        conditions: proto::Conditions,
+    ) -> std::result::Result<proto::PutObjectResponse, Status> {
+        let request = proto::PutObjectRequest {
+            path: work(),
+            name: name.to_owned(),
+            data: data.into(),
+            conditions: Some(conditions),
+        };
+        Ok(self.client().put_object(sales().request(request)).await?.into_inner())
+    }
+
+    pub async fn delete(&self, name: &str) -> std::result::Result<(), Status> {
+        let request =
+            proto::DeleteObjectRequest { path: work(), name: name.to_owned(), conditions: None };
+        self.client().delete_object(sales().request(request)).await.map(|_| ())
+    }
+
+    pub async fn collection(&self) -> proto::Collection {
+        let request = proto::GetCollectionRequest { path: work() };
+        self.client().get_collection(sales().request(request)).await.unwrap().into_inner()
+    }
+
+    pub async fn list(&self, with_data: bool) -> Vec<proto::Object> {
+        let request = proto::ListObjectsRequest { path: work(), with_data };
+        let answer = self.client().list_objects(sales().request(request)).await.unwrap();
+        gather(answer.into_inner()).await
+    }
+
+    pub async fn get(&self, names: &[&str]) -> Vec<proto::Object> {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        let request = proto::GetObjectsRequest { path: work(), names, with_data: true };
+        let answer = self.client().get_objects(sales().request(request)).await.unwrap();
+        gather(answer.into_inner()).await
+    }
+
+    pub async fn query(&self, request: proto::QueryObjectsRequest) -> std::result::Result<Vec<String>, Status> {
+        let request = proto::QueryObjectsRequest { path: work(), ..request };
+        let answer = self.client().query_objects(sales().request(request)).await?;
+        let mut names: Vec<String> =
+            gather(answer.into_inner()).await.into_iter().map(|object| object.name).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// One sync: the changes, the number reached, and whether more is left.
+    pub async fn sync(&self, since: i64, limit: i64) -> std::result::Result<(Vec<proto::Object>, i64, bool), Status> {
+        let id = if since < 0 { String::new() } else { self.collection().await.id };
+        self.sync_with(since, limit, &id).await
+    }
+
+    pub async fn sync_with(
+        &self,
+        since: i64,
+        limit: i64,
+        id: &str,
+    ) -> std::result::Result<(Vec<proto::Object>, i64, bool), Status> {
+        let request = proto::SyncObjectsRequest {
+            path: work(),
+            since,
+            limit,
+            collection_id: id.to_owned(),
+            with_data: false,
+        };
+        let mut stream = self.client().sync_objects(sales().request(request)).await?.into_inner();
+        let mut objects = Vec::new();
+        while let Some(chunk) = stream.message().await? {
+            objects.extend(chunk.objects);
+            if chunk.last {
+                assert!(stream.message().await?.is_none(), "nothing follows the last chunk");
+                return Ok((objects, chunk.sequence, chunk.truncated));
+            }
+        }
+        panic!("the stream ended without its last chunk");
+    }
+}
+
+async fn gather(mut stream: tonic::Streaming<proto::ObjectChunk>) -> Vec<proto::Object> {
+    let mut objects = Vec::new();
+    while let Some(chunk) = stream.message().await.unwrap() {
+        assert!((1..=500).contains(&chunk.objects.len()));
+        objects.extend(chunk.objects);
+    }
+    objects
+}
+
+pub fn work() -> Option<proto::CollectionPath> {
+    Some(proto::CollectionPath { owner: "sales".to_owned(), slug: "work".to_owned() })
+}
+
+pub fn sales() -> Caller {
+    caller("sales")
+}
+
+pub fn caller(user: &str) -> Caller {
+    Caller {
+        user: user.to_owned(),
+        display_name: user.to_owned(),
+        admin: user == "admin",
+        teams: Vec::new(),
+        led_teams: Vec::new(),
+        time_zone: String::new(),
+        system: false,
+    }
+}
+
+/// An event of one hour at 9:00 UTC of that day ("20261123").
+pub fn event(uid: &str, day: &str) -> String {
+    with_lines(uid, &format!("DTSTART:{day}T090000Z\r\nDTEND:{day}T100000Z\r\n"))
+}
+
+/// An event with these lines.
+pub fn with_lines(uid: &str, lines: &str) -> String {
+    component("VEVENT", uid, lines)
+}
+
+/// An object with these lines in its only component.
+pub fn component(name: &str, uid: &str, lines: &str) -> String {
+    format!(
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//EN\r\nBEGIN:{name}\r\nUID:{uid}\r\nDTSTAMP:20260101T000000Z\r\n{lines}END:{name}\r\nEND:VCALENDAR\r\n"
+    )
+}
+
+/// Reason in the `ErrorInfo` of a status.
+pub fn reason<T: std::fmt::Debug>(answer: std::result::Result<T, Status>) -> String {
+    kontor_kit::error::reason(&answer.unwrap_err()).map(|(reason, _)| reason).unwrap_or_default()
+}

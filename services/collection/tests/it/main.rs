@@ -1,0 +1,8 @@
+//! The collection engine through its gRPC service, on SQLite and, with KONTOR_TEST_POSTGRES, on PostgreSQL.
+//! Run by `cargo nextest run -p kontor-collection`.
+
+mod bed;
+mod model;
+mod put;
+mod query;
+mod sync;

@@ -1,0 +1,46 @@
+//! Telephone numbers and e-mail addresses in the one form by which partners are found.
+//! Called by domain/contact.rs and by the look-ups.
+
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat};
+
+/// Longest text, in bytes, that is looked at as a number.
+const MAX_BYTES: usize = 96;
+
+/// The number in E.164 ("+32471123456"), read as people in `region` (ISO 3166) write it. None for what is no number.
+pub fn e164(text: &str, region: &str) -> Option<String> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > MAX_BYTES {
+        return None;
+    }
+    let region = region.to_ascii_uppercase();
+    let number = PHONE_NUMBER_UTIL.parse(text, Some(region.as_str())).ok()?;
+    number.is_possible_with_reason().ok()?;
+    Some(number.format_as(PhoneNumberFormat::E164).into_owned())
+}
+
+/// The address as it is compared: without outer blanks and case. Empty for what is none.
+pub fn address(text: &str) -> String {
+    let text = text.trim();
+    if text.contains('@') && text.len() <= 254 { text.to_lowercase() } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_number_are_one() {
+        for text in ["0471 12 34 56", "+32 471/12.34.56", "0032471123456", "tel:+32-471-12-34-56"] {
+            assert_eq!(e164(text.trim_start_matches("tel:"), "be").as_deref(), Some("+32471123456"), "{text}");
+        }
+        for text in ["", "front desk", "1", &"4".repeat(200)] {
+            assert_eq!(e164(text, "BE"), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_compare_without_case_and_blanks() {
+        assert_eq!(address(" Ann@Example.ORG "), "ann@example.org");
+        assert_eq!(address("nobody"), "");
+    }
+}

@@ -1,0 +1,300 @@
+//! Cards and their typed rows in one transaction: the hooks of the collection engine, and the books that must exist.
+//! Called by the engine on every change of a card, by rpc for changes over gRPC, and when users are made.
+
+use bytes::Bytes;
+use kontor_collection::store::collection::{self, New};
+use kontor_collection::{COMPANY, Change, Hooks, Index, Kind, Prepared, Removal, Target, index};
+use kontor_kit::auth::{Caller, Guard};
+use kontor_kit::db::{Conn, Db, Row, Tx};
+use kontor_kit::outbox::NewEvent;
+use kontor_kit::{Error, Result, args};
+use kontor_proto::directory::v1::{Contact, PartnerCreated, PartnerDeleted, PartnerUpdated};
+use kontor_vobject::card::Card;
+use kontor_vobject::{Document, Limits};
+use prost::Message;
+
+use crate::domain::contact::{self, Fields};
+use crate::domain::phone;
+
+/// The directory's side of the engine.
+#[derive(Clone)]
+pub struct Cards {
+    /// ISO 3166 country for national numbers.
+    region: String,
+    /// The link to a company that goes with this change; None leaves it.
+    company: Option<String>,
+}
+
+/// A typed row.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The object's id; of a partner also its own.
+    pub id: String,
+    /// Number of the book's row.
+    pub book: i64,
+    /// Whether it is a partner.
+    pub partner: bool,
+    /// "partners/{id}" or empty.
+    pub company: String,
+    /// The card's ETag.
+    pub etag: String,
+    /// Microseconds UTC.
+    pub create_time: i64,
+    /// Microseconds UTC.
+    pub update_time: i64,
+    /// What the card says.
+    pub fields: Fields,
+}
+
+pub(super) const COLUMNS: &str = "id, book, partner, kind, uid, display_name, given_name, family_name, organization, title, \
+                                  company, details, etag, create_time, update_time";
+
+impl Cards {
+    /// Hooks that read national numbers in a country.
+    pub fn new(region: &str) -> Cards {
+        Cards { region: region.to_owned(), company: None }
+    }
+
+    /// The same, for a change that also sets the link to a company.
+    pub fn with_company(&self, company: Option<String>) -> Cards {
+        Cards { region: self.region.clone(), company }
+    }
+
+    /// Country for national numbers.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Reads and checks a card.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT with reason VALID_DATA or SUPPORTED_DATA.
+    pub fn read(&self, data: &[u8]) -> Result<Prepared<Fields>> {
+        let document =
+            Document::parse(data, &Limits::default()).map_err(|cause| index::card_error(&cause.into()))?;
+        let card = Card::read(&document).map_err(|violation| index::card_error(&violation))?;
+        let shown = document.root().text("X-ABSHOWAS");
+        let company = shown.is_some_and(|shown| shown.trim().eq_ignore_ascii_case("COMPANY"));
+        Ok(Prepared {
+            uid: card.uid.clone(),
+            component: "VCARD".to_owned(),
+            schedule_tag: String::new(),
+            index: Index::card(&document),
+            typed: Fields::of(&card, company, &self.region),
+        })
+    }
+
+    fn is_partner(change: &Change<'_, Fields>) -> bool {
+        change.collection.is_company() && !change.prepared.typed.group
+    }
+}
+
+impl Hooks for Cards {
+    type Typed = Fields;
+    const KIND: Kind = Kind::AddressBook;
+
+    async fn prepare(&self, _caller: &Caller, data: Bytes) -> Result<Prepared<Fields>> {
+        self.read(&data)
+    }
+
+    fn stored(&self, tx: &mut Tx<'_>, change: &Change<'_, Fields>) -> Result<()> {
+        let old = match change.old {
+            Some(old) => find(tx, &old.id)?,
+            None => None,
+        };
+        let kept = old.as_ref().map_or("", |old| old.company.as_str());
+        let row = Stored {
+            id: change.object.id.clone(),
+            book: change.collection.num,
+            partner: Cards::is_partner(change),
+            company: self.company.clone().unwrap_or_else(|| kept.to_owned()),
+            etag: change.object.etag.clone(),
+            create_time: change.object.create_time,
+            update_time: change.object.update_time,
+            fields: change.prepared.typed.clone(),
+        };
+        write(tx, &row)?;
+        find_by(tx, &row, old.is_some())?;
+        publish(tx, change.caller, old.as_ref(), &row);
+        Ok(())
+    }
+
+    fn removed(&self, tx: &mut Tx<'_>, removal: &Removal<'_>) -> Result<()> {
+        let id = &removal.object.id;
+        let old = find(tx, id)?;
+        forget(tx, id)?;
+        tx.execute("DELETE FROM card WHERE id = $1", args![id])?;
+        if old.is_some_and(|old| old.partner) {
+            tx.execute("UPDATE card SET company = '' WHERE company = $1", args![format!("partners/{id}")])?;
+            tx.publish(event(removal.caller, id, &PartnerDeleted {}));
+        }
+        Ok(())
+    }
+}
+
+/// One event for one change of a partner.
+fn publish(tx: &mut Tx<'_>, caller: &Caller, old: Option<&Stored>, new: &Stored) {
+    let display_name = new.fields.display_name.clone();
+    match (old.filter(|old| old.partner), new.partner) {
+        (None, true) => tx.publish(event(caller, &new.id, &PartnerCreated { display_name })),
+        (Some(old), true) => {
+            let mut fields = new.fields.changed(&old.fields);
+            if old.company != new.company {
+                fields.push("company".to_owned());
+            }
+            tx.publish(event(caller, &new.id, &PartnerUpdated { display_name, fields }));
+        }
+        (Some(_), false) => tx.publish(event(caller, &new.id, &PartnerDeleted {})),
+        (None, false) => {}
+    }
+}
+
+fn event<P: Message + prost::Name>(caller: &Caller, id: &str, payload: &P) -> NewEvent {
+    let name = format!("partners/{id}");
+    NewEvent::new("directory", name.clone(), &Guard::company(), payload).partner(name).actor(caller.name())
+}
+
+/// Sets the link to a company where nothing of the card changes, and publishes it.
+///
+/// # Errors
+/// Those of the database.
+pub fn set_company(tx: &mut Tx<'_>, caller: &Caller, old: &Stored, company: &str) -> Result<()> {
+    let now = tx.now();
+    tx.execute("UPDATE card SET company = $2, update_time = $3 WHERE id = $1", args![&old.id, company, now])?;
+    let new = Stored { company: company.to_owned(), ..old.clone() };
+    publish(tx, caller, Some(old), &new);
+    Ok(())
+}
+
+/// The books of a new user: one of their own.
+///
+/// # Errors
+/// INVALID_ARGUMENT for a name that can't be a path segment.
+pub fn ensure_books(tx: &mut Tx<'_>, user: &str) -> Result<()> {
+    let new = New { is_default: true, ..New::named(user, "contacts", Kind::AddressBook, "Contacts") };
+    collection::ensure(tx, &new).map(|_| ())
+}
+
+/// The company's book, made at the first start.
+///
+/// # Errors
+/// Those of the database.
+pub async fn ensure_company_book(db: &Db) -> Result<()> {
+    db.write(|tx| {
+        collection::ensure(tx, &New::named(COMPANY, COMPANY, Kind::AddressBook, "Company contacts")).map(|_| ())
+    })
+    .await
+}
+
+/// The company's book.
+pub fn company_book() -> Target {
+    Target::path(COMPANY, COMPANY)
+}
+
+/// A typed row by its id.
+///
+/// # Errors
+/// Those of the database.
+pub fn find(conn: &mut Conn<'_>, id: &str) -> Result<Option<Stored>> {
+    conn.one(&format!("SELECT {COLUMNS} FROM card WHERE id = $1"), args![id], |row| read(row, 0))
+}
+
+fn write(tx: &mut Tx<'_>, row: &Stored) -> Result<()> {
+    let fields = &row.fields;
+    let details = Contact {
+        phones: fields.phones.clone(),
+        emails: fields.emails.clone(),
+        addresses: fields.addresses.clone(),
+        note: fields.note.clone(),
+        ..Contact::default()
+    };
+    let kind = if fields.kind == contact::Kind::Company { 2 } else { 1 };
+    tx.execute(
+        "INSERT INTO card (id, book, partner, kind, uid, display_name, sort_name, given_name, family_name, organization, title,
+         company, details, etag, create_time, update_time)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+         ON CONFLICT (id) DO UPDATE SET partner = excluded.partner, kind = excluded.kind, display_name = excluded.display_name,
+         sort_name = excluded.sort_name, given_name = excluded.given_name, family_name = excluded.family_name,
+         organization = excluded.organization, title = excluded.title, company = excluded.company,
+         details = excluded.details, etag = excluded.etag, update_time = excluded.update_time",
+        args![
+            &row.id,
+            row.book,
+            row.partner,
+            kind,
+            &fields.uid,
+            &fields.display_name,
+            fields.display_name.to_lowercase(),
+            &fields.given_name,
+            &fields.family_name,
+            &fields.organization,
+            &fields.title,
+            &row.company,
+            details.encode_to_vec(),
+            &row.etag,
+            row.create_time,
+            row.update_time
+        ],
+    )?;
+    Ok(())
+}
+
+/// Writes by what a partner is found.
+fn find_by(tx: &mut Tx<'_>, row: &Stored, existed: bool) -> Result<()> {
+    if existed {
+        forget(tx, &row.id)?;
+    }
+    if !row.partner {
+        return Ok(());
+    }
+    for phone in row.fields.phones.iter().filter(|phone| !phone.e164.is_empty()) {
+        tx.execute(
+            "INSERT INTO card_phone (e164, card) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            args![&phone.e164, &row.id],
+        )?;
+    }
+    for email in &row.fields.emails {
+        let address = phone::address(&email.address);
+        if !address.is_empty() {
+            tx.execute(
+                "INSERT INTO card_email (address, card) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                args![address, &row.id],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn forget(tx: &mut Tx<'_>, id: &str) -> Result<()> {
+    tx.execute("DELETE FROM card_phone WHERE card = $1", args![id])?;
+    tx.execute("DELETE FROM card_email WHERE card = $1", args![id])?;
+    Ok(())
+}
+
+/// Reads a row whose columns begin at `from`.
+pub(super) fn read(row: &Row<'_>, from: usize) -> Result<Stored> {
+    let details = Contact::decode(row.bytes(from + 11)?).map_err(Error::internal)?;
+    Ok(Stored {
+        id: row.string(from)?,
+        book: row.int(from + 1)?,
+        partner: row.bool(from + 2)?,
+        company: row.string(from + 10)?,
+        etag: row.string(from + 12)?,
+        create_time: row.int(from + 13)?,
+        update_time: row.int(from + 14)?,
+        fields: Fields {
+            kind: if row.int(from + 3)? == 2 { contact::Kind::Company } else { contact::Kind::Person },
+            group: false,
+            uid: row.string(from + 4)?,
+            display_name: row.string(from + 5)?,
+            given_name: row.string(from + 6)?,
+            family_name: row.string(from + 7)?,
+            organization: row.string(from + 8)?,
+            title: row.string(from + 9)?,
+            phones: details.phones,
+            emails: details.emails,
+            addresses: details.addresses,
+            note: details.note,
+        },
+    })
+}

@@ -1,0 +1,114 @@
+//! Partners: lists, look-ups by number and address, and the one write that finds or makes.
+//! Called by rpc/partner.rs.
+
+use kontor_collection::store::collection;
+use kontor_kit::auth::Caller;
+use kontor_kit::db::{Conn, Tx};
+use kontor_kit::page::{Field, Kind, Listing, Page, Query};
+use kontor_kit::{Error, Result, args};
+
+use super::card::{COLUMNS, Cards, Stored, company_book, find, read};
+use super::contact;
+use crate::domain::contact::Fields;
+use crate::domain::phone;
+
+const KINDS: &[(&str, i64)] =
+    &[("PARTNER_KIND_PERSON", 1), ("PARTNER_KIND_COMPANY", 2), ("PERSON", 1), ("COMPANY", 2)];
+
+const LISTING: Listing = Listing {
+    table: "card",
+    columns: COLUMNS,
+    id: "id",
+    fields: &[
+        Field::filter("kind", "kind", Kind::Enum(KINDS)),
+        Field::filter("display_name", "display_name", Kind::Text),
+        Field::order("display_name", "sort_name", Kind::Text),
+        Field::filter("organization", "organization", Kind::Text),
+        Field::filter("company", "company", Kind::Text),
+        Field::order("create_time", "create_time", Kind::Time),
+        Field::order("update_time", "update_time", Kind::Time),
+    ],
+    default_order: "display_name",
+    default_size: 50,
+    max_size: 1_000,
+};
+
+/// A page of partners.
+///
+/// # Errors
+/// INVALID_ARGUMENT naming page_size, page_token, filter or order_by.
+pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<Stored>> {
+    LISTING.run(conn, caller, query, ("partner = 1".to_owned(), Vec::new()), |row| read(row, 2))
+}
+
+/// One partner.
+///
+/// # Errors
+/// NOT_FOUND.
+pub fn get(conn: &mut Conn<'_>, id: &str) -> Result<Stored> {
+    let found = find(conn, id)?.filter(|found| found.partner);
+    found.ok_or_else(|| Error::not_found(format!("partners/{id}")))
+}
+
+/// Partners that have the number (E.164) or the address (as `phone::address` makes it), by display name, at most 20.
+/// An empty one finds nothing.
+///
+/// # Errors
+/// Those of the database.
+pub fn lookup(conn: &mut Conn<'_>, e164: &str, address: &str) -> Result<Vec<Stored>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM card WHERE id IN
+         (SELECT card FROM card_phone WHERE e164 = $1 UNION SELECT card FROM card_email WHERE address = $2)
+         ORDER BY sort_name, id LIMIT 20"
+    );
+    conn.all(&sql, args![e164, address], |row| read(row, 0))
+}
+
+/// The partner with one of the addresses, else with one of the numbers; made of the fields when there is none. True when made.
+///
+/// # Errors
+/// Those of making a card.
+pub fn match_or_create(
+    tx: &mut Tx<'_>,
+    cards: &Cards,
+    caller: &Caller,
+    fields: &Fields,
+) -> Result<(Stored, bool)> {
+    if let Some(found) = matching(tx, cards, fields)? {
+        return Ok((found, false));
+    }
+    // Another process may be making it now: wait for it, then look again.
+    collection::lock(tx, &company_book())?;
+    if let Some(found) = matching(tx, cards, fields)? {
+        return Ok((found, false));
+    }
+    contact::create(tx, cards, caller, &company_book(), fields).map(|made| (made, true))
+}
+
+/// The oldest match, so that all callers get the same.
+fn matching(tx: &mut Tx<'_>, cards: &Cards, fields: &Fields) -> Result<Option<Stored>> {
+    for email in &fields.emails {
+        if let Some(found) = oldest(tx, "", &phone::address(&email.address))? {
+            return Ok(Some(found));
+        }
+    }
+    for entry in &fields.phones {
+        let number = phone::e164(&entry.number, cards.region()).unwrap_or_default();
+        if let Some(found) = oldest(tx, &number, "")? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+fn oldest(tx: &mut Tx<'_>, e164: &str, address: &str) -> Result<Option<Stored>> {
+    if e164.is_empty() && address.is_empty() {
+        return Ok(None);
+    }
+    let sql = format!(
+        "SELECT {COLUMNS} FROM card WHERE id IN
+         (SELECT card FROM card_phone WHERE e164 = $1 UNION SELECT card FROM card_email WHERE address = $2)
+         ORDER BY create_time, id LIMIT 1"
+    );
+    tx.one(&sql, args![e164, address], |row| read(row, 0))
+}

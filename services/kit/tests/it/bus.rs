@@ -1,0 +1,121 @@
+//! Events between services: at least once on the way, once in effect, over restarts, replicas and bad events.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use kontor_kit::context::Context;
+use kontor_kit::db::{Db, Migration};
+use kontor_kit::{Error, args};
+
+use crate::support::{Place, count, note, until};
+
+on_both!(
+    a_consumer_that_is_stopped_and_started_takes_each_event_once,
+    two_copies_of_a_consumer_take_each_event_once,
+    an_error_is_tried_again_and_holds_up_only_what_follows,
+    a_replay_gives_every_event_in_order,
+);
+
+const TALLY: &[Migration] = &[Migration {
+    name: "0001_tally",
+    sqlite: "CREATE TABLE tally (subject TEXT PRIMARY KEY, times BIGINT NOT NULL)",
+    postgres: "CREATE TABLE tally (subject TEXT PRIMARY KEY, times BIGINT NOT NULL)",
+}];
+
+const COUNT: &str = "INSERT INTO tally (subject, times) VALUES ($1, 1) ON CONFLICT (subject) DO UPDATE SET times = tally.times + 1";
+
+/// A process that follows `source` and counts each subject.
+async fn consumer(place: &Place, source: &Db) -> (Context, Db) {
+    let context = place.context();
+    context.bus.offer("it", source.clone());
+    let db = place.open_as("consumer", TALLY).await.expect("the consumer opens");
+    context.bus.listen(&context, "it", "tally", db.clone(), |tx, event| {
+        tx.execute(COUNT, args![&event.subject]).map(|_| ())
+    });
+    (context, db)
+}
+
+async fn write(db: &Db, from: usize, to: usize) {
+    for number in from..to {
+        db.write(move |tx| note(tx, &format!("n{number}"), 1)).await.expect("written");
+    }
+}
+
+async fn wait_for(db: &Db, wanted: i64) {
+    until("all events are taken", || async { count(db, "SELECT COUNT(*) FROM tally").await >= wanted }).await;
+    assert_eq!(count(db, "SELECT COUNT(*) FROM tally").await, wanted);
+    assert_eq!(count(db, "SELECT COUNT(*) FROM tally WHERE times <> 1").await, 0, "each was taken once");
+}
+
+async fn a_consumer_that_is_stopped_and_started_takes_each_event_once(place: Place) {
+    let source = place.open().await;
+    for round in 0..5 {
+        let (context, db) = consumer(&place, &source).await;
+        write(&source, round * 60, round * 60 + 60).await;
+        // Stopped at an odd moment: somewhere between the events, or within a batch.
+        tokio::time::sleep(Duration::from_millis(3 * round as u64)).await;
+        context.stop.cancel();
+        context.tasks.close();
+        context.tasks.wait().await;
+        // A crash after the effect and before the cursor: the same events come again.
+        if round == 3 {
+            db.write(|tx| tx.execute("UPDATE kit_cursor SET sequence = sequence / 2", &[]))
+                .await
+                .expect("set back");
+        }
+    }
+    let (_context, db) = consumer(&place, &source).await;
+    wait_for(&db, 300).await;
+}
+
+async fn two_copies_of_a_consumer_take_each_event_once(place: Place) {
+    let source = place.open().await;
+    let (_one, db) = consumer(&place, &source).await;
+    let (_two, _) = consumer(&place, &source).await;
+    write(&source, 0, 300).await;
+    wait_for(&db, 300).await;
+    until("the cursor is at the end", || async {
+        count(&db, "SELECT sequence FROM kit_cursor").await == 300
+    })
+    .await;
+}
+
+async fn an_error_is_tried_again_and_holds_up_only_what_follows(place: Place) {
+    let source = place.open().await;
+    write(&source, 0, 20).await;
+    let context = place.context();
+    context.bus.offer("it", source.clone());
+    let db = place.open_as("consumer", TALLY).await.expect("the consumer opens");
+    let (broken, tries) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
+    let (still_broken, counted) = (broken.clone(), tries.clone());
+    context.bus.listen(&context, "it", "tally", db.clone(), move |tx, event| {
+        tx.execute(COUNT, args![&event.subject])?;
+        if event.subject == "n10" && still_broken.load(Ordering::SeqCst) {
+            counted.fetch_add(1, Ordering::SeqCst);
+            return Err(Error::unavailable("not yet"));
+        }
+        Ok(())
+    });
+    until("it was tried several times", || async { tries.load(Ordering::SeqCst) >= 4 }).await;
+    wait_for(&db, 10).await;
+    broken.store(false, Ordering::SeqCst);
+    wait_for(&db, 20).await;
+}
+
+async fn a_replay_gives_every_event_in_order(place: Place) {
+    let (context, source) = (place.context(), place.open().await);
+    write(&source, 0, 450).await;
+    context.bus.offer("it", source);
+    let mut got = Vec::new();
+    context
+        .bus
+        .replay("it", async |events| {
+            got.extend(events.into_iter().map(|event| event.sequence));
+            Ok(())
+        })
+        .await
+        .expect("it ends");
+    assert_eq!(got, (1..=450).collect::<Vec<i64>>());
+    assert!(context.bus.replay("nobody", async |_| Ok(())).await.is_err());
+}

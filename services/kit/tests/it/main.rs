@@ -1,0 +1,18 @@
+//! The kit's tests, each that touches a database on SQLite and on PostgreSQL.
+//! Run by `cargo test`; PostgreSQL when `KONTOR_TEST_POSTGRES` names a server.
+
+#[macro_use]
+mod support;
+
+mod auth;
+mod bus;
+mod changes;
+mod filter;
+mod layer;
+mod mask;
+mod migrate;
+mod outbox;
+mod page;
+mod replay;
+mod trace;
+mod write;

@@ -1,0 +1,178 @@
+//! Leads: create, change, list, delete; who sees them.
+
+use kontor_proto::pipeline::v1 as proto;
+use tonic::Code;
+
+use crate::place::{admin, failure};
+use crate::world::{World, anna, ben, carl, lead, manager, mask};
+
+crate::on_both! { World;
+    x3_the_same_request_twice_makes_one_lead,
+    x4_leads_are_seen_by_assignee_team_and_leaders,
+    p11_my_leads_and_unassigned_in_stable_pages,
+    x3_update_obeys_mask_etag_and_validates,
+    names_that_do_not_exist_are_refused_by_field,
+    x3_validate_only_writes_nothing,
+    a_lead_is_deleted_once,
+}
+
+async fn x3_the_same_request_twice_makes_one_lead(world: World) {
+    let request = proto::CreateLeadRequest {
+        lead: Some(proto::Lead { email: " a@x.com ".to_owned(), ..lead("Roof") }),
+        request_id: "r1".to_owned(),
+        ..Default::default()
+    };
+    let mut leads = world.leads.clone();
+    let first = leads.create_lead(anna().request(request.clone())).await.unwrap().into_inner();
+    let again = leads.create_lead(anna().request(request)).await.unwrap().into_inner();
+    assert_eq!(first, again);
+    assert_eq!((first.email.as_str(), first.team.as_str(), first.state), ("a@x.com", "teams/sales", 1));
+    assert_eq!(world.kinds(&first.name).await, ["LeadCreated"]);
+}
+
+async fn x4_leads_are_seen_by_assignee_team_and_leaders(world: World) {
+    let mine = world.add_lead(&anna(), proto::Lead { assignee: "users/me".to_owned(), ..lead("Mine") }).await;
+    assert_eq!(mine.assignee, "users/anna");
+    let get = proto::GetLeadRequest { name: mine.name.clone() };
+    let mut leads = world.leads.clone();
+    for seen_by in [anna(), ben(), manager(), admin()] {
+        leads.get_lead(seen_by.request(get.clone())).await.unwrap();
+    }
+    assert_eq!(
+        failure(leads.get_lead(carl().request(get.clone())).await),
+        (Code::NotFound, "NOT_FOUND".to_owned())
+    );
+    assert_eq!(failure(leads.get_lead(get.clone()).await).0, Code::Unauthenticated);
+    let listed = leads.list_leads(carl().request(proto::ListLeadsRequest::default())).await.unwrap();
+    assert!(listed.get_ref().leads.is_empty());
+    assert!(world.events(&carl()).await.is_empty());
+    assert_eq!(world.events(&ben()).await.len(), 1);
+    let change = proto::UpdateLeadRequest {
+        lead: Some(proto::Lead { name: mine.name.clone(), ..lead("Ours") }),
+        ..Default::default()
+    };
+    assert_eq!(failure(leads.update_lead(ben().request(change.clone())).await).0, Code::PermissionDenied);
+    assert_eq!(failure(leads.update_lead(carl().request(change.clone())).await).0, Code::NotFound);
+    leads.update_lead(manager().request(change)).await.unwrap();
+}
+
+async fn p11_my_leads_and_unassigned_in_stable_pages(world: World) {
+    for number in 0..5 {
+        world.pass(1_000);
+        let assignee = if number % 2 == 0 { "users/anna" } else { "" };
+        world
+            .add_lead(&anna(), proto::Lead { assignee: assignee.to_owned(), ..lead(&format!("{number}")) })
+            .await;
+    }
+    let mut leads = world.leads.clone();
+    let mut titles = Vec::new();
+    let mut request = proto::ListLeadsRequest {
+        page_size: 1,
+        filter: "assignee = me AND state = OPEN".to_owned(),
+        ..Default::default()
+    };
+    loop {
+        let page = leads.list_leads(anna().request(request.clone())).await.unwrap().into_inner();
+        titles.extend(page.leads.into_iter().map(|lead| lead.title));
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        world.pass(1_000);
+        world.add_lead(&anna(), proto::Lead { assignee: "users/me".to_owned(), ..lead("late") }).await;
+        request.page_token = page.next_page_token;
+    }
+    assert_eq!(titles, ["4", "2", "0"]);
+    let unassigned = proto::ListLeadsRequest {
+        filter: "assignee = none".to_owned(),
+        order_by: "create_time".to_owned(),
+        ..Default::default()
+    };
+    let found = leads.list_leads(ben().request(unassigned)).await.unwrap().into_inner().leads;
+    assert_eq!(found.iter().map(|lead| lead.title.as_str()).collect::<Vec<_>>(), ["1", "3"]);
+    request.filter = "assignee = none".to_owned();
+    let foreign = leads.list_leads(anna().request(request)).await;
+    assert_eq!(failure(foreign).0, Code::InvalidArgument, "a token belongs to its filter");
+}
+
+async fn x3_update_obeys_mask_etag_and_validates(world: World) {
+    let made = world.add_lead(&anna(), lead("Roof")).await;
+    let mut leads = world.leads.clone();
+    let new = proto::Lead {
+        title: "Garden".to_owned(),
+        source: "fair".to_owned(),
+        tags: vec![" hot ".to_owned(), "hot".to_owned()],
+        ..made.clone()
+    };
+    let change = |lead: proto::Lead, paths: &[&str]| proto::UpdateLeadRequest {
+        lead: Some(lead),
+        update_mask: mask(paths),
+        ..Default::default()
+    };
+    let changed = leads.update_lead(anna().request(change(new.clone(), &["source", "tags"]))).await.unwrap();
+    let changed = changed.into_inner();
+    assert_eq!((changed.title.as_str(), changed.source.as_str()), ("Roof", "fair"));
+    assert_eq!(changed.tags, ["hot"]);
+    let stale = leads.update_lead(anna().request(change(new.clone(), &["title"]))).await;
+    assert_eq!(failure(stale), (Code::Aborted, "ETAG_MISMATCH".to_owned()));
+    assert_eq!(world.lead(&made.name).await, changed);
+    let new = proto::Lead { etag: String::new(), ..new };
+    let wrong = change(proto::Lead { email: "no address".to_owned(), ..new.clone() }, &["email"]);
+    assert!(leads.update_lead(anna().request(wrong)).await.unwrap_err().message().starts_with("lead.email"));
+    let immutable = leads.update_lead(anna().request(change(new.clone(), &["opportunity"]))).await;
+    assert_eq!(failure(immutable).0, Code::InvalidArgument);
+    let converted = change(proto::Lead { state: 2, ..new.clone() }, &["state"]);
+    assert_eq!(failure(leads.update_lead(anna().request(converted)).await).0, Code::FailedPrecondition);
+    let given = change(proto::Lead { assignee: "users/ben".to_owned(), ..new }, &["assignee"]);
+    let given = leads.update_lead(anna().request(given)).await.unwrap().into_inner();
+    assert_eq!(given.assignee, "users/ben");
+    assert_eq!(world.kinds(&made.name).await, ["LeadCreated", "LeadUpdated", "LeadUpdated"]);
+}
+
+async fn names_that_do_not_exist_are_refused_by_field(world: World) {
+    let mut leads = world.leads.clone();
+    for (field, new) in [
+        ("lead.assignee", proto::Lead { assignee: "users/nobody".to_owned(), ..lead("x") }),
+        ("lead.assignee", proto::Lead { assignee: "nobody".to_owned(), ..lead("x") }),
+        ("lead.team", proto::Lead { team: "teams/none".to_owned(), ..lead("x") }),
+        ("lead.title", lead("  ")),
+        ("lead.region", proto::Lead { region: "Belgium".to_owned(), ..lead("x") }),
+        ("lead.state", proto::Lead { state: 9, ..lead("x") }),
+    ] {
+        let request = proto::CreateLeadRequest { lead: Some(new), ..Default::default() };
+        let status = leads.create_lead(anna().request(request)).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert!(status.message().starts_with(field), "{field}: {}", status.message());
+    }
+    assert!(world.events(&admin()).await.is_empty());
+}
+
+async fn x3_validate_only_writes_nothing(world: World) {
+    let request = proto::CreateLeadRequest {
+        lead: Some(lead("Roof")),
+        request_id: "r1".to_owned(),
+        validate_only: true,
+    };
+    let mut leads = world.leads.clone();
+    let shown = leads.create_lead(anna().request(request)).await.unwrap().into_inner();
+    assert_eq!(shown.title, "Roof");
+    let all = leads.list_leads(admin().request(proto::ListLeadsRequest::default())).await.unwrap();
+    assert!(all.get_ref().leads.is_empty());
+    assert!(world.events(&admin()).await.is_empty());
+}
+
+async fn a_lead_is_deleted_once(world: World) {
+    let made = world.add_lead(&anna(), lead("Roof")).await;
+    let mut leads = world.leads.clone();
+    let delete = |etag: &str, request_id: &str| {
+        anna().request(proto::DeleteLeadRequest {
+            name: made.name.clone(),
+            etag: etag.to_owned(),
+            request_id: request_id.to_owned(),
+        })
+    };
+    assert_eq!(failure(leads.delete_lead(delete("v7", "")).await).0, Code::Aborted);
+    leads.delete_lead(delete("v1", "r1")).await.unwrap();
+    leads.delete_lead(delete("v1", "r1")).await.unwrap();
+    assert_eq!(failure(leads.delete_lead(delete("", "")).await).0, Code::NotFound);
+    assert_eq!(world.kinds(&made.name).await, ["LeadCreated", "LeadDeleted"]);
+}

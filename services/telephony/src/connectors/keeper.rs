@@ -1,0 +1,254 @@
+//! Runs one session for each enabled Asterisk connector, in one process at a time, and writes down how it is doing.
+//! Started by lib.rs; rpc/connector.rs wakes it after a change.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kontor_kit::context::Context;
+use kontor_kit::{Result, id};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::ami::config::{Config, Rules, Trunks};
+use super::ami::session::{Closed, Phase, Resume, Session, Status};
+use crate::domain::connector::{Asterisk, Connector, Kind};
+use crate::domain::fact::{CallFact, Micros};
+use crate::intake::Intake;
+use crate::store;
+use crate::store::state::Live;
+
+/// How long a process may hold a session without saying that it lives.
+const LEASE_MICROS: i64 = 10_000_000;
+/// How often it says so, and how soon another process takes over after that.
+const ROUND: Duration = Duration::from_secs(2);
+/// Pause between reports of a session that changes all the time.
+const REPORT: Duration = Duration::from_millis(250);
+/// Open calls that are caught up with after a restart.
+const OPEN_CALLS: i64 = 1_000;
+/// Tries to store a batch that the database refuses as such.
+const TRIES: u32 = 5;
+
+/// Wakes the sessions' keeper. Cheap to clone.
+#[derive(Clone)]
+pub struct Keeper(Arc<Notify>);
+
+impl Keeper {
+    /// Starts keeping sessions for as long as the process runs.
+    pub fn start(context: &Context, intake: &Intake) -> Keeper {
+        let wake = Arc::new(Notify::new());
+        let mut desk = Desk {
+            context: context.clone(),
+            intake: intake.clone(),
+            owner: id::new(),
+            running: HashMap::new(),
+        };
+        let woken = wake.clone();
+        // not `context.spawn`: after the stop there is still something to give back
+        context.tasks.spawn(async move {
+            let stop = desk.context.stop.clone();
+            loop {
+                if let Err(cause) = desk.round().await {
+                    tracing::warn!(cause = %cause, "telephone connectors can't be looked after");
+                }
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = tokio::time::sleep(ROUND) => {}
+                    () = woken.notified() => {}
+                }
+            }
+            desk.close().await;
+        });
+        Keeper(wake)
+    }
+
+    /// Looks at the connectors now.
+    pub fn wake(&self) {
+        self.0.notify_one();
+    }
+}
+
+struct Desk {
+    context: Context,
+    intake: Intake,
+    owner: String,
+    running: HashMap<String, Running>,
+}
+
+struct Running {
+    version: i64,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Desk {
+    /// Renews what is held, starts what is new or came free, stops what changed or went.
+    async fn round(&mut self) -> Result<()> {
+        let connectors = self.intake.db.read(store::connector::asterisks).await?;
+        let wanted: HashMap<&str, i64> = connectors.iter().map(|it| (it.id.as_str(), it.version)).collect();
+        let over: Vec<String> = self
+            .running
+            .iter()
+            .filter(|(id, running)| {
+                wanted.get(id.as_str()) != Some(&running.version) || running.task.is_finished()
+            })
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in over {
+            self.stop(&id, !wanted.contains_key(id.as_str())).await?;
+        }
+        for connector in connectors {
+            let held = self.lease(&connector.id).await?;
+            let runs = self.running.contains_key(&connector.id);
+            if held && !runs {
+                self.begin(&connector).await?;
+            } else if !held && runs {
+                self.stop(&connector.id, false).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn lease(&self, connector: &str) -> Result<bool> {
+        let (connector, owner) = (connector.to_owned(), self.owner.clone());
+        self.intake
+            .db
+            .write(move |tx| {
+                let until = tx.now() + LEASE_MICROS;
+                store::state::lease(tx, &connector, &owner, until)
+            })
+            .await
+    }
+
+    async fn begin(&mut self, connector: &Connector) -> Result<()> {
+        let Kind::Asterisk(asterisk) = &connector.kind else { return Ok(()) };
+        let config = config(connector, asterisk, &self.context.company.region)?;
+        let resume = self.resume(&connector.id).await?;
+        let stop = self.context.stop.child_token();
+        let work = session(self.intake.clone(), config, resume, self.owner.clone(), stop.clone());
+        let task = self.context.tasks.spawn(work);
+        self.running.insert(connector.id.clone(), Running { version: connector.version, stop, task });
+        Ok(())
+    }
+
+    /// What an earlier session left open.
+    async fn resume(&self, connector: &str) -> Result<Resume> {
+        let connector = connector.to_owned();
+        let job = move |conn: &mut kontor_kit::db::Conn<'_>| {
+            let calls = store::call::open(conn, &connector, OPEN_CALLS)?;
+            Ok((calls, store::state::get(conn, &connector)?.startup))
+        };
+        let (calls, startup) = self.intake.db.read(job).await?;
+        let legs = calls.iter().filter_map(|call| Some((call, call.record.as_ref()?)));
+        let open = legs.flat_map(|(call, record)| {
+            record.open_legs().map(|leg| (call.external_id.clone(), leg.to_owned()))
+        });
+        Ok(Resume { open: open.collect(), startup: Some(startup).filter(|text| !text.is_empty()) })
+    }
+
+    async fn stop(&mut self, connector: &str, give_back: bool) -> Result<()> {
+        let Some(running) = self.running.remove(connector) else { return Ok(()) };
+        running.stop.cancel();
+        // it ends at its next wait; a batch that is being stored is stored
+        let _ = running.task.await;
+        if give_back {
+            self.give_back(connector).await?;
+        }
+        Ok(())
+    }
+
+    async fn give_back(&self, connector: &str) -> Result<()> {
+        let (connector, owner) = (connector.to_owned(), self.owner.clone());
+        self.intake.db.write(move |tx| store::state::release(tx, &connector, &owner)).await
+    }
+
+    async fn close(&mut self) {
+        let held: Vec<String> = self.running.keys().cloned().collect();
+        for connector in held {
+            if let Err(cause) = self.stop(&connector, true).await {
+                tracing::debug!(cause = %cause, "a telephone connector was not given back");
+            }
+        }
+    }
+}
+
+fn config(connector: &Connector, asterisk: &Asterisk, region: &str) -> Result<Config> {
+    let trunks = Trunks { channel_prefixes: asterisk.trunk_prefixes.clone(), contexts: Vec::new() };
+    let rules = Rules { numbers: connector.numbers(region)?, trunks };
+    let mut config = Config::new(&connector.id, &asterisk.host, &asterisk.username, &asterisk.secret, rules);
+    if asterisk.port != 0 {
+        config.port = u16::try_from(asterisk.port).unwrap_or(config.port);
+    }
+    Ok(config)
+}
+
+/// One session until it is stopped, with its reports beside it.
+async fn session(intake: Intake, config: Config, resume: Resume, owner: String, stop: CancellationToken) {
+    let connector = config.connector.clone();
+    let place = format!("{}:{}", config.host, config.port);
+    let (session, handle) = Session::new(config, resume);
+    let sink = |batch: Vec<CallFact>| store_batch(&intake, &connector, batch);
+    let mut status = handle.status();
+    let reports = async {
+        loop {
+            let live = live(&status.borrow_and_update().clone(), &place);
+            let (name, owner) = (connector.clone(), owner.clone());
+            let wrote = intake.db.write(move |tx| store::state::report(tx, &name, &owner, &live)).await;
+            if let Err(cause) = wrote {
+                tracing::debug!(cause = %cause, "the state of a telephone connector was not written");
+            }
+            tokio::time::sleep(REPORT).await;
+            if status.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::select! {
+        () = session.run(sink, stop.cancelled()) => {}
+        () = reports => {}
+    }
+}
+
+/// Stores a batch; only then the session reads on. While the database is away, the telephone system waits.
+async fn store_batch(
+    intake: &Intake,
+    connector: &str,
+    batch: Vec<CallFact>,
+) -> std::result::Result<(), Closed> {
+    let mut pause = Duration::from_millis(50);
+    let mut tried = 0;
+    loop {
+        let items = batch.iter().cloned().map(Into::into).collect();
+        let Err(cause) = intake.take(connector, items).await else { return Ok(()) };
+        tried += 1;
+        let away = cause.code() == tonic::Code::Unavailable;
+        tracing::warn!(connector, cause = %cause, "call events can't be stored");
+        if !away && tried >= TRIES {
+            // the keeper begins anew, and asks the telephone system how things stand
+            return Err(Closed);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
+    }
+}
+
+fn live(status: &Status, place: &str) -> Live {
+    let error = status.last_error.clone().unwrap_or_default();
+    let since = |time: Micros| jiff::Timestamp::from(time).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let description = match status.phase {
+        Phase::Connecting => format!("connecting to {place}"),
+        Phase::CatchingUp => format!("connected to {place}, catching up"),
+        Phase::Connected => {
+            format!("connected since {}", status.connected_since.map(since).unwrap_or_default())
+        }
+        Phase::Waiting => format!("not connected to {place}, tries again: {error}"),
+    };
+    Live {
+        connected: status.phase == Phase::Connected,
+        description,
+        last_error: error,
+        startup: status.startup.clone().unwrap_or_default(),
+        ..Live::default()
+    }
+}

@@ -1,0 +1,213 @@
+//! The way in: items of any connector are folded into calls, one transaction a batch, acknowledged when it is on disk.
+//! Called by rpc/push.rs, rpc/webhook.rs and the keeper of Asterisk sessions.
+
+pub mod hub;
+pub mod peers;
+pub mod users;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use kontor_kit::db::{Db, Tx};
+use kontor_kit::resource;
+use kontor_kit::{Error, Result, error, id};
+use tokio::sync::Notify;
+
+use self::hub::Hub;
+use self::peers::Peers;
+use self::users::{Staff, Users};
+use crate::domain::entry::{Entry, Match};
+use crate::domain::fact::{CallKey, FactKind, Micros};
+use crate::domain::number::Party;
+use crate::domain::record::{Item, Record};
+use crate::{events, store};
+
+/// Tries of a batch that another process got in the way of.
+const TRIES: u32 = 5;
+/// Numbers looked up before one batch is stored; the others are looked up afterwards.
+const LOOKUPS: usize = 32;
+
+/// Takes items in.
+#[derive(Clone)]
+pub struct Intake {
+    /// The database.
+    pub db: Db,
+    /// Partners and opportunities.
+    pub peers: Peers,
+    /// Who has which extension.
+    pub users: Users,
+    /// Pops go out here.
+    pub hub: Hub,
+    /// Wakes the task that closes and links calls.
+    pub wake: Arc<Notify>,
+    /// How long to wait after the last news of an ended call, in microseconds.
+    pub grace: i64,
+}
+
+/// What one transaction needs.
+struct Work {
+    connector: String,
+    calls: BTreeMap<String, Vec<Item>>,
+    matches: HashMap<String, Match>,
+    staff: Arc<HashMap<String, Staff>>,
+    grace: i64,
+    hub: Hub,
+}
+
+impl Intake {
+    /// Stores items of one connector and answers with the id of each call by the telephone system's id.
+    /// Taking the same items again changes nothing.
+    ///
+    /// # Errors
+    /// UNAVAILABLE: nothing was stored, send it again. INTERNAL.
+    pub async fn take(&self, connector: &str, items: Vec<Item>) -> Result<BTreeMap<String, String>> {
+        let mut calls: BTreeMap<String, Vec<Item>> = BTreeMap::new();
+        for item in items {
+            calls.entry(item.fact.key.call.clone()).or_default().push(item);
+        }
+        if calls.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let matches = self.look_up(connector, &calls).await?;
+        let work = Arc::new(Work {
+            connector: connector.to_owned(),
+            calls,
+            matches,
+            staff: self.users.all().await,
+            grace: self.grace,
+            hub: self.hub.clone(),
+        });
+        let taken = self.store(work).await?;
+        self.wake.notify_one();
+        Ok(taken)
+    }
+
+    async fn store(&self, work: Arc<Work>) -> Result<BTreeMap<String, String>> {
+        let mut tried = 0;
+        loop {
+            let job = work.clone();
+            let outcome = self.db.write(move |tx| job.run(tx)).await;
+            tried += 1;
+            match outcome {
+                // another process made the same call in the same moment: now it is there
+                Err(cause) if is_crossed(&cause) && tried < TRIES => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Looks up the numbers that are new to their calls. What can't be found out now is found out later.
+    async fn look_up(
+        &self,
+        connector: &str,
+        calls: &BTreeMap<String, Vec<Item>>,
+    ) -> Result<HashMap<String, Match>> {
+        let told: BTreeMap<&String, BTreeSet<&str>> = calls
+            .iter()
+            .map(|(call, items)| (call, items.iter().flat_map(numbers).collect::<BTreeSet<_>>()))
+            .filter(|(_, numbers)| !numbers.is_empty())
+            .collect();
+        if told.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let ids: Vec<String> = told.keys().map(|call| (*call).clone()).collect();
+        let connector = connector.to_owned();
+        let linked = self.db.read(move |conn| store::call::linked(conn, &connector, &ids)).await?;
+        let linked: HashMap<String, String> = linked.into_iter().collect();
+        // a call keeps the partner of its number, so it is not looked up at each event
+        let new = told
+            .iter()
+            .filter(|(call, numbers)| linked.get(**call).is_none_or(|e164| !numbers.contains(e164.as_str())));
+        let wanted: BTreeSet<&str> = new.flat_map(|(_, numbers)| numbers.iter().copied()).collect();
+        let wanted = wanted.into_iter().take(LOOKUPS).map(str::to_owned).collect();
+        Ok(self.peers.find_soon(wanted).await)
+    }
+}
+
+fn is_crossed(cause: &Error) -> bool {
+    cause.reason() == error::UNIQUE || matches!(cause.reason(), "ETAG_MISMATCH" | "ALREADY_EXISTS")
+}
+
+/// The numbers in E.164 that an item names.
+fn numbers(item: &Item) -> Vec<&str> {
+    let (one, other): (&Option<Party>, &Option<Party>) = match &item.fact.kind {
+        FactKind::Offered { from, to, .. } => (from, to),
+        FactKind::LegStarted { party, dialled, .. } => (party, dialled),
+        FactKind::Dialled { party, target, .. } => (party, target),
+        FactKind::Originated { target, .. } | FactKind::OriginateFailed { target, .. } => (target, &None),
+        _ => return Vec::new(),
+    };
+    [one, other].into_iter().flatten().filter_map(Party::e164).collect()
+}
+
+impl Work {
+    fn run(&self, tx: &mut Tx<'_>) -> Result<BTreeMap<String, String>> {
+        store::state::heard(tx, &self.connector)?;
+        let mut taken = BTreeMap::new();
+        for (external_id, items) in &self.calls {
+            taken.insert(external_id.clone(), self.take(tx, external_id, items)?);
+        }
+        Ok(taken)
+    }
+
+    /// Folds the items of one call and saves it when that changed anything.
+    fn take(&self, tx: &mut Tx<'_>, external_id: &str, items: &[Item]) -> Result<String> {
+        let now = tx.now();
+        let found = store::call::find(tx, &self.connector, external_id)?;
+        let is_new = found.is_none();
+        let key = CallKey { connector: self.connector.clone(), call: external_id.to_owned() };
+        let mut call = found.unwrap_or_else(|| Entry::new(id::new(), &self.connector, external_id, None));
+        let record = call.record.get_or_insert_with(|| Record::new(key));
+        let changed = items.iter().fold(false, |changed, item| record.learn(item) | changed);
+        if !changed && !is_new {
+            return Ok(call.id);
+        }
+        let view = record.view(Micros(now));
+        let begun = record.has_begun(&view);
+        let ringing = record.ringing();
+        self.give_to(&mut call, view.extension.as_deref());
+        call.show(view);
+        self.link(&mut call, now);
+        if begun {
+            events::began(tx, &mut call);
+        }
+        let said_is_true = events::said_is_true(&call);
+        call.plan(now, self.grace, said_is_true);
+        if is_new {
+            resource::insert(tx, &call)?;
+        } else {
+            resource::update(tx, &mut call)?;
+        }
+        if !call.is_ended() {
+            self.pop(tx, &call.id, &ringing)?;
+        }
+        Ok(call.id)
+    }
+
+    fn give_to(&self, call: &mut Entry, extension: Option<&str>) {
+        if let Some(staff) = extension.and_then(|extension| self.staff.get(extension)) {
+            call.user = staff.user.clone();
+            call.team = staff.team.clone();
+        }
+    }
+
+    fn link(&self, call: &mut Entry, now: i64) {
+        if !call.wants_link() {
+            return;
+        }
+        match self.matches.get(&call.e164) {
+            Some(found) => call.link(found, now),
+            None => call.link_time = call.link_time.or(Some(now)),
+        }
+    }
+
+    fn pop(&self, tx: &mut Tx<'_>, call: &str, ringing: &[String]) -> Result<()> {
+        for staff in ringing.iter().filter_map(|extension| self.staff.get(extension)) {
+            if store::pop::add(tx, call, &staff.user)? {
+                let (hub, call, user) = (self.hub.clone(), call.to_owned(), staff.user.clone());
+                tx.on_commit(move || hub.ring(&call, &user));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,253 @@
+//! IngestService: call events over a gRPC stream and as signed webhooks.
+//! Called by telephone systems (the stream) and by the gateway (webhooks).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use kontor_kit::auth::Caller;
+use kontor_kit::context::Context;
+use kontor_kit::{Error, Result, id, resource};
+use kontor_proto::telephony::v1 as proto;
+use kontor_proto::telephony::v1::ingest_service_server::IngestService;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Response, Status, Streaming};
+
+use super::convert;
+use crate::domain::connector::{Connector, Kind};
+use crate::domain::post;
+use crate::domain::record::Item;
+use crate::intake::Intake;
+use crate::store;
+
+/// Events of a stream stored in one transaction.
+const GROUP: usize = 256;
+/// Pause between notes of trouble in the database: whoever posts rubbish must not make us write.
+const NOTE: Duration = Duration::from_secs(1);
+
+/// The service.
+#[derive(Clone)]
+pub struct Ingest {
+    context: Context,
+    intake: Intake,
+    noted: Arc<Mutex<Option<Instant>>>,
+}
+
+type Answers = mpsc::Sender<std::result::Result<proto::PushCallEventsResponse, Status>>;
+
+impl Ingest {
+    pub(super) fn new(context: &Context, intake: &Intake) -> Self {
+        Ingest { context: context.clone(), intake: intake.clone(), noted: Arc::default() }
+    }
+}
+
+#[tonic::async_trait]
+impl IngestService for Ingest {
+    type PushCallEventsStream = ReceiverStream<std::result::Result<proto::PushCallEventsResponse, Status>>;
+
+    async fn push_call_events(
+        &self,
+        request: Request<Streaming<proto::PushCallEventsRequest>>,
+    ) -> std::result::Result<Response<Self::PushCallEventsStream>, Status> {
+        let caller = Caller::of(&request)?;
+        let events = request.into_inner();
+        let (sender, receiver) = mpsc::channel(GROUP);
+        let ingest = self.clone();
+        self.context.spawn(async move {
+            if let Err(cause) = ingest.pump(&caller, events, &sender).await {
+                let _ = sender.send(Err(cause)).await;
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn receive_webhook(
+        &self,
+        request: Request<proto::ReceiveWebhookRequest>,
+    ) -> std::result::Result<Response<proto::ReceiveWebhookResponse>, Status> {
+        Caller::of(&request)?.must_be_system()?;
+        let request = request.into_inner();
+        let connector = self.webhook(&request.connector).await?;
+        let taken = match self.take_post(&connector, &request).await {
+            Ok(taken) => taken,
+            Err(cause) => {
+                self.note(&connector.id, &cause).await;
+                return Err(cause.into());
+            }
+        };
+        let calls = taken.into_values().map(|id| format!("calls/{id}")).collect();
+        Ok(Response::new(proto::ReceiveWebhookResponse { calls }))
+    }
+}
+
+impl Ingest {
+    /// Takes what waits, stores it in one transaction, and acknowledges each event after that.
+    async fn pump(
+        &self,
+        caller: &Caller,
+        mut events: Streaming<proto::PushCallEventsRequest>,
+        sender: &Answers,
+    ) -> std::result::Result<(), Status> {
+        while let Some(first) = events.message().await? {
+            let mut group = vec![first];
+            let mut end = None;
+            while group.len() < GROUP && end.is_none() {
+                match events.message().now_or_never() {
+                    None => break,
+                    Some(Ok(Some(event))) => group.push(event),
+                    Some(Ok(None)) => end = Some(Ok(())),
+                    // what came before the fault is stored
+                    Some(Err(cause)) => end = Some(Err(cause)),
+                }
+            }
+            for answer in self.take_group(caller, group).await? {
+                if sender.send(Ok(answer)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            if let Some(end) = end {
+                return end;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_group(
+        &self,
+        caller: &Caller,
+        group: Vec<proto::PushCallEventsRequest>,
+    ) -> Result<Vec<proto::PushCallEventsResponse>> {
+        let now = self.intake.db.clock().now();
+        let mut doors: HashMap<String, Result<Connector>> = HashMap::new();
+        let mut waiting: BTreeMap<String, Vec<Item>> = BTreeMap::new();
+        let mut read = Vec::with_capacity(group.len());
+        for request in group {
+            if !doors.contains_key(&request.connector) {
+                let door = self.door(caller, &request.connector).await;
+                if let Err(cause) = &door
+                    && matches!(cause.code(), Code::Unavailable | Code::Internal)
+                {
+                    return Err(cause.clone());
+                }
+                doors.insert(request.connector.clone(), door);
+            }
+            let door = doors[&request.connector].as_ref().map_err(Clone::clone);
+            let items = door.and_then(|connector| self.items(connector, request.event, now));
+            read.push((
+                request.sequence,
+                items.map(|(connector, call, items)| {
+                    waiting.entry(connector.clone()).or_default().extend(items);
+                    (connector, call)
+                }),
+            ));
+        }
+        let mut taken = HashMap::new();
+        for (connector, items) in waiting {
+            let calls = self.intake.take(&connector, items).await?;
+            taken.insert(connector, calls);
+        }
+        let call_of = |(connector, call): (String, String)| {
+            taken.get(&connector).and_then(|calls| calls.get(&call)).map(|id| format!("calls/{id}"))
+        };
+        let answers = read.into_iter().map(|(sequence, outcome)| match outcome {
+            Ok(place) => proto::PushCallEventsResponse {
+                sequence,
+                call: call_of(place).unwrap_or_default(),
+                error: String::new(),
+            },
+            Err(cause) => proto::PushCallEventsResponse {
+                sequence,
+                call: String::new(),
+                error: cause.message().to_owned(),
+            },
+        });
+        Ok(answers.collect())
+    }
+
+    fn items(
+        &self,
+        connector: &Connector,
+        event: Option<proto::CallEvent>,
+        now: i64,
+    ) -> Result<(String, String, Vec<Item>)> {
+        let event = event.ok_or_else(|| Error::invalid("event", "it is missing"))?;
+        let call = event.call_id.clone();
+        let rules = connector.numbers(&self.context.company.region)?;
+        let items = convert::told(event)?.items(&connector.id, &rules, now, "")?;
+        Ok((connector.id.clone(), call, items))
+    }
+
+    /// The gRPC connector of that name, if the caller may push to it.
+    async fn door(&self, caller: &Caller, name: &str) -> Result<Connector> {
+        let connector = self.connector(name).await?;
+        let Kind::Grpc { user } = &connector.kind else {
+            return Err(Error::invalid("connector", format!("{name} takes no gRPC stream")));
+        };
+        if !caller.admin && (user.is_empty() || *user != caller.name()) {
+            return Err(Error::denied(format!("only an administrator or the user of {name} may push to it")));
+        }
+        must_be_on(&connector)?;
+        Ok(connector)
+    }
+
+    async fn connector(&self, name: &str) -> Result<Connector> {
+        let id = id::parse("connectors", name, "connector").map_err(|_| Error::not_found(name))?.to_owned();
+        self.intake.db.read(move |conn| resource::get(conn, &id)).await
+    }
+
+    /// The webhook connector of that name. One of another kind does not exist here.
+    async fn webhook(&self, name: &str) -> Result<Connector> {
+        let connector = self.connector(name).await?;
+        match &connector.kind {
+            Kind::Webhook { .. } => Ok(connector),
+            _ => Err(Error::not_found(name)),
+        }
+    }
+
+    /// All events of a post or none.
+    async fn take_post(
+        &self,
+        connector: &Connector,
+        request: &proto::ReceiveWebhookRequest,
+    ) -> Result<BTreeMap<String, String>> {
+        let Kind::Webhook { secret } = &connector.kind else {
+            return Err(Error::not_found(connector.name()));
+        };
+        let now = self.intake.db.clock().now();
+        let header = |name: &str| request.headers.get(name).map(String::as_str);
+        let (timestamp, signature) = (header("x-kontor-timestamp"), header("x-kontor-signature"));
+        post::verify(secret, timestamp, signature, &request.body, now)?;
+        must_be_on(connector)?;
+        let rules = connector.numbers(&self.context.company.region)?;
+        let mut items = Vec::new();
+        for (place, told) in post::read(&request.body)? {
+            items.extend(told.items(&connector.id, &rules, now, &place)?);
+        }
+        self.intake.take(&connector.id, items).await
+    }
+
+    /// Writes trouble into the connector's state.
+    async fn note(&self, connector: &str, cause: &Error) {
+        {
+            let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+            if noted.is_some_and(|at| at.elapsed() < NOTE) {
+                return;
+            }
+            *noted = Some(Instant::now());
+        }
+        let (connector, words) = (connector.to_owned(), cause.message().to_owned());
+        if let Err(cause) = self.intake.db.write(move |tx| store::state::failed(tx, &connector, &words)).await
+        {
+            tracing::debug!(cause = %cause, "a connector's trouble was not noted");
+        }
+    }
+}
+
+fn must_be_on(connector: &Connector) -> Result<()> {
+    if connector.disabled {
+        return Err(Error::precondition("CONNECTOR_DISABLED", format!("{} is disabled", connector.name())));
+    }
+    Ok(())
+}

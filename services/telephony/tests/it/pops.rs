@@ -1,0 +1,107 @@
+//! T5: who rings pops up for the user whose telephone rings, with partner, last contacts and open opportunities.
+
+use std::time::{Duration, Instant};
+
+use kontor_kit::auth::Caller;
+use kontor_proto::directory::v1::TimelineEntry;
+use kontor_proto::telephony::v1 as proto;
+use tonic::{Code, Status, Streaming};
+
+use crate::place::{admin, caller};
+use crate::world::{ANNA, World, event, refusal};
+
+crate::on_both! { World;
+    t5_pop_comes_once_with_all_that_is_known,
+    t5_pop_is_quick,
+    t5_pops_of_others_are_for_leaders_and_admins,
+    t5_pop_comes_from_another_process_too,
+}
+
+async fn watch(world: &World, caller: &Caller, user: &str) -> Result<Streaming<proto::CallPop>, Status> {
+    let request = proto::WatchCallPopsRequest { user: user.to_owned() };
+    world.calls.clone().watch_call_pops(caller.request(request)).await.map(tonic::Response::into_inner)
+}
+
+async fn next(stream: &mut Streaming<proto::CallPop>) -> Option<proto::CallPop> {
+    let answer = tokio::time::timeout(Duration::from_millis(1_500), stream.message()).await;
+    answer.ok().map(|pop| pop.unwrap().unwrap())
+}
+
+fn fill(world: &World) {
+    world.book.add_partner("anna", "Anna Peeters", ANNA);
+    world.book.add_opportunity("deal", "anna", "New machine");
+    let entries = (0..5).map(|number| TimelineEntry {
+        name: format!("partners/anna/timelineEntries/{number}"),
+        summary: format!("contact {number}"),
+        ..Default::default()
+    });
+    world.book.open().history.extend(entries);
+}
+
+async fn t5_pop_comes_once_with_all_that_is_known(world: World) {
+    fill(&world);
+    let mut sales = watch(&world, &caller("sales", &["sales"], &[]), "").await.unwrap();
+    let mut operator = watch(&world, &caller("operator", &["sales"], &[]), "users/operator").await.unwrap();
+    world.post(&event("c", "RINGING", 10)).await.unwrap();
+    world.post(&event("c", "RINGING", 10)).await.unwrap();
+    let pop = next(&mut sales).await.expect("it rings");
+    let call = pop.call.unwrap();
+    assert_eq!((call.external_id.as_str(), call.partner.as_str()), ("c", "partners/anna"));
+    assert_eq!(pop.partner_display_name, "Anna Peeters");
+    assert_eq!(pop.last_contacts, ["contact 0", "contact 1", "contact 2"]);
+    let brief = &pop.open_opportunities[0];
+    assert_eq!((brief.title.as_str(), brief.stage.as_str()), ("New machine", "Offer sent"));
+    world.post(&event("c", "ANSWERED", 12)).await.unwrap();
+    world.post(&event("c", "HUNGUP", 20)).await.unwrap();
+    world.post(&event("c", "RINGING", 10)).await.unwrap();
+    assert!(next(&mut sales).await.is_none(), "once for a call and a user");
+    assert!(next(&mut operator).await.is_none(), "another's telephone rang");
+}
+
+async fn t5_pop_is_quick(world: World) {
+    fill(&world);
+    let mut sales = watch(&world, &caller("sales", &["sales"], &[]), "").await.unwrap();
+    let mut times = Vec::new();
+    for call in 0..100 {
+        let begin = Instant::now();
+        world.post(&event(&format!("c{call}"), "RINGING", 10)).await.unwrap();
+        next(&mut sales).await.expect("it rings");
+        times.push(begin.elapsed());
+    }
+    times.sort();
+    println!("from event to pop: median {:?}, p99 {:?}", times[50], times[98]);
+    // the machine is shared and the build is not optimised, so only a wide bound can hold here
+    assert!(times[50] < Duration::from_millis(50), "median {:?}", times[50]);
+}
+
+async fn t5_pops_of_others_are_for_leaders_and_admins(world: World) {
+    let refused = watch(&world, &caller("operator", &["sales"], &[]), "users/sales").await;
+    assert_eq!(refusal(refused.map(|_| ())).0, Code::PermissionDenied);
+    let foreign = watch(&world, &caller("lead", &["support"], &["support"]), "users/sales").await;
+    assert_eq!(refusal(foreign.map(|_| ())).0, Code::PermissionDenied);
+    let mut leader = watch(&world, &caller("manager", &["sales"], &["sales"]), "users/sales").await.unwrap();
+    let mut boss = watch(&world, &admin(), "users/sales").await.unwrap();
+    world.post(&event("c", "RINGING", 10)).await.unwrap();
+    assert!(next(&mut leader).await.is_some() && next(&mut boss).await.is_some());
+}
+
+async fn t5_pop_comes_from_another_process_too(world: World) {
+    if !matches!(world.place.context.storage, kontor_kit::db::Storage::Postgres(_)) {
+        // a SQLite file belongs to one process
+        return;
+    }
+    let other = kontor_telephony::Peers { directory: world.book.link(), pipeline: world.book.link() };
+    let mut context = world.place.context.clone();
+    context.bus = kontor_kit::bus::Bus::default();
+    let unit = kontor_telephony::start(&context, other).await.unwrap();
+    let link = kontor_kit::link::Link::local(unit.routes);
+    let mut calls = kontor_proto::telephony::v1::call_service_client::CallServiceClient::new(link);
+    let request = proto::WatchCallPopsRequest::default();
+    let request = caller("sales", &["sales"], &[]).request(request);
+    let mut sales = calls.watch_call_pops(request).await.unwrap().into_inner();
+    let begin = Instant::now();
+    world.post(&event("c", "RINGING", 10)).await.unwrap();
+    assert!(next(&mut sales).await.is_some());
+    println!("from event to pop in another process: {:?}", begin.elapsed());
+    assert!(next(&mut sales).await.is_none(), "once");
+}

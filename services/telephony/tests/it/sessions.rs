@@ -1,0 +1,185 @@
+//! T1 and T2: recordings of a real Asterisk over TCP give exactly the right calls, whole, doubled and cut in the middle.
+
+use std::time::Duration;
+
+use kontor_proto::telephony::v1 as proto;
+use kontor_proto::telephony::v1::connector::Kind;
+use kontor_proto::telephony::v1::{CallDirection, CallOutcome, CallState};
+
+use crate::asterisk::{Asterisk, messages};
+use crate::place::admin;
+use crate::world::World;
+
+crate::on_both! { World;
+    t1_recordings_of_asterisk_16_give_the_right_calls,
+    t1_recordings_of_asterisk_22_give_the_right_calls,
+    t1_doubled_recording_gives_the_same_calls,
+    t2_cut_in_the_middle_gives_the_same_calls,
+    t2_state_tells_what_is_wrong_and_one_process_holds_the_session,
+}
+
+struct Expected {
+    scenario: &'static str,
+    inbound: bool,
+    remote: &'static str,
+    callee: &'static str,
+    outcome: CallOutcome,
+    user: &'static str,
+    queue: &'static str,
+    transfer_to: &'static str,
+    /// Ring and talk in milliseconds, of version 16 and of version 22.
+    ring: [i64; 2],
+    talk: [i64; 2],
+}
+
+const CALLER: &str = "+33145551234";
+const PARTNER: &str = "+33145559876";
+
+#[rustfmt::skip]
+const TABLE: [Expected; 8] = [
+    Expected { scenario: "answered", inbound: true, remote: CALLER, callee: "100", outcome: CallOutcome::Answered, user: "users/sales", queue: "", transfer_to: "", ring: [1_008, 1_016], talk: [2_045, 1_991] },
+    Expected { scenario: "missed", inbound: true, remote: CALLER, callee: "100", outcome: CallOutcome::Missed, user: "users/sales", queue: "", transfer_to: "", ring: [2_005, 2_003], talk: [0, 0] },
+    Expected { scenario: "noanswer", inbound: true, remote: CALLER, callee: "100", outcome: CallOutcome::NoAnswer, user: "users/sales", queue: "", transfer_to: "", ring: [8_005, 8_007], talk: [0, 0] },
+    Expected { scenario: "queue_ok", inbound: true, remote: CALLER, callee: "300", outcome: CallOutcome::Answered, user: "users/sales", queue: "support", transfer_to: "", ring: [1_002, 1_018], talk: [3_500, 3_458] },
+    Expected { scenario: "queue_abandon", inbound: true, remote: CALLER, callee: "301", outcome: CallOutcome::Abandoned, user: "", queue: "noagents", transfer_to: "", ring: [0, 0], talk: [0, 0] },
+    Expected { scenario: "click", inbound: false, remote: PARTNER, callee: "90145559876", outcome: CallOutcome::Answered, user: "users/sales", queue: "", transfer_to: "", ring: [1_005, 1_005], talk: [1_502, 1_503] },
+    Expected { scenario: "xfer", inbound: true, remote: CALLER, callee: "100", outcome: CallOutcome::Answered, user: "users/sales", queue: "", transfer_to: "102", ring: [1_006, -1], talk: [4_993, -1] },
+    Expected { scenario: "orig_fail", inbound: false, remote: PARTNER, callee: "90145559876", outcome: CallOutcome::Failed, user: "users/operator", queue: "", transfer_to: "", ring: [0, 0], talk: [0, 0] },
+];
+
+fn millis(duration: Option<prost_types::Duration>) -> i64 {
+    duration.map_or(0, |it| it.seconds * 1_000 + i64::from(it.nanos) / 1_000_000)
+}
+
+impl Expected {
+    fn check(&self, call: &proto::Call, version: usize, lengths: bool) {
+        let scenario = self.scenario;
+        let way = if self.inbound { CallDirection::Inbound } else { CallDirection::Outbound };
+        assert_eq!((call.direction(), call.state()), (way, CallState::Ended), "{scenario}: {call:#?}");
+        assert_eq!(call.outcome(), self.outcome, "{scenario}");
+        let (from, to) = (call.caller.clone().unwrap(), call.callee.clone().unwrap());
+        let outside = if self.inbound { &from } else { &to };
+        assert_eq!((outside.e164.as_str(), to.number.as_str()), (self.remote, self.callee), "{scenario}");
+        let partner = if self.inbound { "partners/caller" } else { "partners/called" };
+        assert_eq!((call.partner.as_str(), call.user.as_str()), (partner, self.user), "{scenario}");
+        assert_eq!(call.queue, self.queue, "{scenario}");
+        let to = call.transfers.first().map(|transfer| transfer.to.as_str()).unwrap_or_default();
+        assert_eq!(to, self.transfer_to, "{scenario}");
+        assert!(call.transfers.iter().all(|transfer| transfer.blind), "{scenario}");
+        if lengths && self.ring[version] >= 0 {
+            let found = (millis(call.ring_duration), millis(call.talk_duration));
+            assert_eq!(found, (self.ring[version], self.talk[version]), "{scenario}");
+        }
+    }
+}
+
+async fn connect(world: &World, port: u16) {
+    world.book.add_partner("caller", "Caller", CALLER);
+    world.book.add_partner("called", "Called", PARTNER);
+    let settings = proto::AsteriskSettings {
+        host: "127.0.0.1".to_owned(),
+        port: i32::from(port),
+        username: "kontor".to_owned(),
+        secret: "s3cret".to_owned(),
+        trunk_prefixes: vec!["PJSIP/trunk-".to_owned()],
+    };
+    let connector = proto::Connector {
+        kind: Some(Kind::Asterisk(settings)),
+        region: "FR".to_owned(),
+        outside_prefix: "9".to_owned(),
+        extension_digits: 3,
+        ..Default::default()
+    };
+    let request = proto::CreateConnectorRequest {
+        connector: Some(connector),
+        connector_id: "office".to_owned(),
+        ..Default::default()
+    };
+    world.connectors.clone().create_connector(admin().request(request)).await.unwrap();
+}
+
+/// Waits until so many calls have ended, and gives them in order of their beginning.
+async fn ended(world: &World, wanted: usize) -> Vec<proto::Call> {
+    for _ in 0..1_000 {
+        let mut calls = world.list("state = ENDED AND connector = \"connectors/office\"").await;
+        if calls.len() >= wanted {
+            calls.reverse();
+            return calls;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let state = world.connector("office").await.state;
+    panic!("{wanted} calls were expected: {state:?} {:#?}", world.list("").await);
+}
+
+async fn right(world: World, version: usize) {
+    let messages = messages(["16", "22"][version], "wire");
+    let asterisk = Asterisk::play(messages, &[]).await;
+    connect(&world, asterisk.port).await;
+    ended(&world, 8).await;
+    let events = world.settle(16).await;
+    let calls = ended(&world, 8).await;
+    for (call, expected) in calls.iter().zip(&TABLE) {
+        expected.check(call, version, true);
+        assert_eq!(events.iter().filter(|event| event.subject == call.name).count(), 2);
+    }
+    let state = world.connector("office").await.state.unwrap();
+    assert!(state.connected && state.description.starts_with("connected since "), "{state:?}");
+    assert!(state.last_event_time.is_some());
+}
+
+async fn t1_recordings_of_asterisk_16_give_the_right_calls(world: World) {
+    right(world, 0).await;
+}
+
+async fn t1_recordings_of_asterisk_22_give_the_right_calls(world: World) {
+    right(world, 1).await;
+}
+
+async fn t1_doubled_recording_gives_the_same_calls(world: World) {
+    let doubled = messages("16", "wire").into_iter().flat_map(|message| [message.clone(), message]).collect();
+    let asterisk = Asterisk::play(doubled, &[]).await;
+    connect(&world, asterisk.port).await;
+    ended(&world, 8).await;
+    world.settle(16).await;
+    for (call, expected) in ended(&world, 8).await.iter().zip(&TABLE) {
+        expected.check(call, 0, true);
+    }
+}
+
+async fn t2_cut_in_the_middle_gives_the_same_calls(world: World) {
+    let messages = messages("22", "wire");
+    let cuts = [messages.len() / 7, messages.len() / 2, messages.len() * 4 / 5];
+    let asterisk = Asterisk::play(messages, &cuts).await;
+    connect(&world, asterisk.port).await;
+    ended(&world, 8).await;
+    world.settle(16).await;
+    for (call, expected) in ended(&world, 8).await.iter().zip(&TABLE) {
+        expected.check(call, 1, false);
+    }
+    let state = world.connector("office").await.state.unwrap();
+    assert!(state.connected && state.last_error.contains("closed the connection"), "{state:?}");
+}
+
+async fn t2_state_tells_what_is_wrong_and_one_process_holds_the_session(world: World) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    connect(&world, port).await;
+    let mut words = String::new();
+    for _ in 0..200 {
+        words = world.connector("office").await.state.unwrap().description;
+        if words.contains("tries again") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(words.contains(&format!("not connected to 127.0.0.1:{port}")), "{words}");
+    let delete = proto::DeleteConnectorRequest { name: "connectors/office".to_owned(), ..Default::default() };
+    world.connectors.clone().delete_connector(admin().request(delete)).await.unwrap();
+    // the same name again: its session is new, and nobody else holds it
+    let asterisk = Asterisk::play(messages("16", "answered"), &[]).await;
+    connect(&world, asterisk.port).await;
+    let calls = ended(&world, 1).await;
+    assert_eq!(calls[0].external_id, "1795427910.0");
+}
