@@ -49,7 +49,7 @@ both! {
         // One UID once in a calendar: the answer says where it is.
         let good = event("DTSTART:20261123T090000Z\r\n");
         http.put(&format!("{path}first.ics"), &[], good.clone()).await.expect(201);
-        let twin = http.put(&format!("{path}twin.ics"), &[], good).await.expect(403);
+        let twin = http.put(&format!("{path}twin.ics"), &[], good).await.expect(409);
         assert!(twin.text().contains("no-uid-conflict") && twin.text().contains("first.ics"), "{}", twin.text());
         still_serves(&sandbox).await;
     }

@@ -142,11 +142,16 @@ pub fn texts(conn: &mut Conn<'_>, range: &Range, limit: usize) -> Result<Vec<Tex
     let mut args: Vec<Value> = vec![from.into(), to.into(), range.from.into(), range.to.into()];
     let calendars = calendars(range, &mut args);
     let columns = "o.coll, o.id, o.num";
+    // Without statistics SQLite would walk over all objects of a calendar to find the few.
+    let (partial, ranged) = match conn.is_postgres() {
+        true => ("", ""),
+        false => (" INDEXED BY object_partial", " INDEXED BY item_ranged"),
+    };
     let sql = format!(
-        "SELECT {columns} FROM object o JOIN item i ON i.object = o.num
+        "SELECT {columns} FROM object o{partial} JOIN item i ON i.object = o.num
          WHERE o.coll IN ({calendars}) AND o.partial = 1 AND o.first_utc < $2 AND o.last_utc > $1 AND i.kind = 1
          AND NOT (o.expanded_from <= $3 AND o.expanded_to >= $4)
-         UNION SELECT {columns} FROM item i JOIN object o ON o.num = i.object
+         UNION SELECT {columns} FROM item i{ranged} JOIN object o ON o.num = i.object
          WHERE i.coll IN ({calendars}) AND i.ranged = 1 AND i.kind = 1 AND o.first_utc < $2 AND o.last_utc > $1
          LIMIT {limit}"
     );

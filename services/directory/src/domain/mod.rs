@@ -1,9 +1,12 @@
 //! The rules of the directory: pure, with clock and ids handed in.
 //! Called by rpc, store and events.
 
+pub mod contact;
 pub mod credential;
 pub mod history;
 pub mod limit;
+pub mod partner;
+pub mod phone;
 pub mod sign_in_cache;
 pub mod team;
 pub mod user;

@@ -4,6 +4,9 @@
 mod app_password;
 mod change;
 mod check;
+mod collection;
+mod contact;
+mod partner;
 pub mod sign_in;
 mod team;
 pub mod timeline;

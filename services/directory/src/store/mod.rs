@@ -1,7 +1,10 @@
 //! All SQL of the directory.
 //! Called by rpc, events and admin.
 
+pub mod card;
+pub mod contact;
 pub mod credential;
+pub mod partner;
 pub mod team;
 pub mod timeline;
 pub mod user;

@@ -4,5 +4,6 @@
 mod place;
 mod sign_in;
 mod team;
+mod timeline;
 mod user;
 mod world;

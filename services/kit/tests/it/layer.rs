@@ -65,15 +65,11 @@ pub async fn call(link: &Link, path: &str, headers: &[(&str, &str)], caller: Opt
         request = request.header(*name, *value);
     }
     let mut request = request.body(Body::empty()).expect("a request");
-    request.extensions_mut().extend(caller.map(with));
+    if let Some(caller) = caller {
+        request.extensions_mut().insert(caller);
+    }
     let response = forward(link.clone(), request).await.expect("an answer");
     Status::from_header_map(response.headers()).unwrap_or_else(|| Status::new(Code::Ok, ""))
-}
-
-fn with(caller: Caller) -> http::Extensions {
-    let mut extensions = http::Extensions::new();
-    extensions.insert(caller);
-    extensions
 }
 
 async fn both(place: &Place) -> [(&'static str, Link); 2] {

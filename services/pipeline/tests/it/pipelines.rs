@@ -21,7 +21,7 @@ fn new(pipeline_id: &str, stages: &[&str]) -> proto::CreatePipelineRequest {
         probability: 20,
     };
     let pipeline = proto::Pipeline {
-        display_name: pipeline_id.to_owned(),
+        display_name: pipeline_id.to_uppercase(),
         stages: stages.iter().map(stage).collect(),
         ..Default::default()
     };

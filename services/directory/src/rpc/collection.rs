@@ -1,0 +1,15 @@
+//! The address books as the DAV edge asks for them: the engine's service with the directory's hooks.
+//! Mounted by rpc/mod.rs.
+
+use kontor_collection::rpc::Server;
+use kontor_kit::context::Context;
+use kontor_kit::db::Db;
+use kontor_proto::collection::v1::collection_service_server::CollectionServiceServer;
+
+use crate::store::card::Cards;
+
+/// The service, and its background work.
+pub fn service(context: &Context, db: &Db, cards: &Cards) -> CollectionServiceServer<Server<Cards>> {
+    kontor_collection::tasks::start(context, db);
+    Server::new(context, db, cards.clone()).into_service()
+}

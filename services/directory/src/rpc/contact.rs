@@ -1,0 +1,288 @@
+//! ContactService: protobuf to domain and back.
+//! Called by the gateway and by other programs; what both resources share is used by partner.rs.
+
+use kontor_collection::store::collection;
+use kontor_collection::{Access, COMPANY, Collection, Target};
+use kontor_kit::auth::Caller;
+use kontor_kit::db::{Conn, Db};
+use kontor_kit::mask::Mask;
+use kontor_kit::page::Query;
+use kontor_kit::{Error, clock, id, replay};
+use kontor_proto::directory::v1 as proto;
+use kontor_proto::directory::v1::contact_service_server::ContactService;
+use tonic::{Request, Response, Status};
+
+use crate::domain::contact::{FIELDS, Fields};
+use crate::store;
+use crate::store::card::{Cards, Stored};
+use crate::store::contact::Wanted;
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// The service.
+pub struct Contacts {
+    pub(super) db: Db,
+    pub(super) cards: Cards,
+}
+
+#[tonic::async_trait]
+impl ContactService for Contacts {
+    async fn list_address_books(
+        &self,
+        request: Request<proto::ListAddressBooksRequest>,
+    ) -> Answer<proto::ListAddressBooksResponse> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        if request.page_size < 0 {
+            return Err(Error::invalid("page_size", "it can't be negative").into());
+        }
+        let owner = if caller.user.is_empty() { COMPANY.to_owned() } else { caller.user.clone() };
+        let books = self.db.read(move |conn| collection::home(conn, &caller, &owner)).await?;
+        Ok(Response::new(books_page(books, &request)))
+    }
+
+    async fn list_contacts(
+        &self,
+        request: Request<proto::ListContactsRequest>,
+    ) -> Answer<proto::ListContactsResponse> {
+        let caller = Caller::of(&request)?;
+        let proto::ListContactsRequest { parent, page_size, page_token, filter, order_by } =
+            request.into_inner();
+        let book = id::parse("addressBooks", &parent, "parent")?.to_owned();
+        let query = Query { page_size, page_token, filter, order_by };
+        let page = self
+            .db
+            .read(move |conn| {
+                let found = find_book(conn, &caller, &book)?;
+                store::contact::list(conn, &caller, found.num, &query)
+                    .map(|page| page.map(|row| to_proto(row, &book_id(&found))))
+            })
+            .await?;
+        Ok(Response::new(proto::ListContactsResponse {
+            contacts: page.rows,
+            next_page_token: page.next_page_token,
+        }))
+    }
+
+    async fn get_contact(&self, request: Request<proto::GetContactRequest>) -> Answer<proto::Contact> {
+        let caller = Caller::of(&request)?;
+        let name = request.into_inner().name;
+        let (book, contact) = names(&name, "name")?;
+        let read = self.db.read(move |conn| {
+            let object = store::contact::object(conn, &caller, &book, &contact, &name)?;
+            let row = store::contact::stored(conn, &object.id)?;
+            Ok(proto::Contact { vcard: object.data, ..to_proto(row, &book) })
+        });
+        Ok(Response::new(read.await?))
+    }
+
+    async fn create_contact(
+        &self,
+        request: Request<proto::CreateContactRequest>,
+    ) -> Answer<proto::Contact> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let book = id::parse("addressBooks", &request.parent, "parent")?.to_owned();
+        let contact = request.contact.as_ref().ok_or_else(|| Error::invalid("contact", "it is missing"))?;
+        let fields = Fields { uid: checked_uid(&contact.uid)?, ..fields(contact) }.checked("contact")?;
+        let cards = self.cards.clone();
+        if request.validate_only {
+            let answer = draft(&cards, &fields, self.db.clock().now())?;
+            self.db.read(move |conn| find_book(conn, &caller, &book).map(|_| ())).await?;
+            return Ok(Response::new(answer));
+        }
+        let write = self.db.write(move |tx| {
+            replay::once(tx, &caller, &request.request_id, &request, |tx| {
+                let row = store::contact::create(tx, &cards, &caller, &book_target(&book), &fields)?;
+                Ok(to_proto(row, &book))
+            })
+        });
+        Ok(Response::new(write.await?))
+    }
+
+    async fn update_contact(
+        &self,
+        request: Request<proto::UpdateContactRequest>,
+    ) -> Answer<proto::Contact> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let contact = request.contact.clone().ok_or_else(|| Error::invalid("contact", "it is missing"))?;
+        let (book, id) = names(&contact.name, "contact.name")?;
+        let mask = Mask::read(request.update_mask.as_ref(), &FIELDS, &fields_set(&contact))?;
+        let wanted = fields(&contact);
+        let cards = self.cards.clone();
+        let write = self.db.write(move |tx| {
+            replay::once(tx, &caller, &request.request_id, &request, |tx| {
+                let object = store::contact::object(tx, &caller, &book, &id, &contact.name)?;
+                let present = store::contact::stored(tx, &object.id)?;
+                let new = merged(&present.fields, &wanted, &mask).checked("contact")?;
+                let wanted = Wanted {
+                    name: &contact.name,
+                    book: &book_target(&book),
+                    etag: &contact.etag,
+                    fields: &new,
+                    mask: mask.fields(),
+                    company: None,
+                };
+                let row = store::contact::update(tx, &cards, &caller, &object, &wanted)?;
+                Ok(to_proto(row, &book))
+            })
+        });
+        Ok(Response::new(write.await?))
+    }
+
+    async fn delete_contact(&self, request: Request<proto::DeleteContactRequest>) -> Answer<()> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let (book, id) = names(&request.name, "name")?;
+        let cards = self.cards.clone();
+        let write = self.db.write(move |tx| {
+            replay::once(tx, &caller, &request.request_id, &request, |tx| {
+                let object = store::contact::object(tx, &caller, &book, &id, &request.name)?;
+                store::contact::delete(tx, &cards, &caller, &book_target(&book), &object, &request.etag)
+            })
+        });
+        Ok(Response::new(write.await?))
+    }
+}
+
+fn names(name: &str, field: &str) -> kontor_kit::Result<(String, String)> {
+    let (book, contact) = id::parse_child("addressBooks", "contacts", name, field)?;
+    Ok((book.to_owned(), contact.to_owned()))
+}
+
+fn book_target(book: &str) -> Target {
+    if book == COMPANY { store::card::company_book() } else { Target::id(book) }
+}
+
+fn book_id(book: &Collection) -> String {
+    if book.is_company() { COMPANY.to_owned() } else { book.id.clone() }
+}
+
+fn find_book(conn: &mut Conn<'_>, caller: &Caller, book: &str) -> kontor_kit::Result<Collection> {
+    let missing = |cause: Error| match cause.code() {
+        tonic::Code::NotFound => Error::not_found(format!("addressBooks/{book}")),
+        _ => cause,
+    };
+    collection::find(conn, caller, &book_target(book)).map(|(found, _)| found).map_err(missing)
+}
+
+/// A home has few books, so a page is cut out of them all; the token is the last book's name.
+fn books_page(
+    books: Vec<(Collection, Access)>,
+    request: &proto::ListAddressBooksRequest,
+) -> proto::ListAddressBooksResponse {
+    let size = if request.page_size == 0 { 50 } else { usize::try_from(request.page_size).unwrap_or(50) };
+    let mut all = books.into_iter().map(|(book, access)| proto::AddressBook {
+        name: format!("addressBooks/{}", book_id(&book)),
+        display_name: book.display_name.clone(),
+        owner: if book.is_company() { String::new() } else { format!("users/{}", book.owner) },
+        company: book.is_company(),
+        writable: access >= Access::Write,
+    });
+    if !request.page_token.is_empty() {
+        all.find(|book| book.name == request.page_token);
+    }
+    let address_books: Vec<proto::AddressBook> = all.by_ref().take(size).collect();
+    let last = address_books.last().map(|book| book.name.clone());
+    let next_page_token = if all.next().is_some() { last.unwrap_or_default() } else { String::new() };
+    proto::ListAddressBooksResponse { address_books, next_page_token }
+}
+
+fn checked_uid(uid: &str) -> kontor_kit::Result<String> {
+    let good = uid.len() <= 255 && !uid.chars().any(char::is_control) && uid.trim() == uid;
+    if good { Ok(uid.to_owned()) } else { Err(Error::invalid("contact.uid", "use at most 255 bytes in one line")) }
+}
+
+/// The contact as it would be.
+fn draft(cards: &Cards, fields: &Fields, now: i64) -> kontor_kit::Result<proto::Contact> {
+    let data = store::contact::new_card(fields, now)?;
+    let row = Stored {
+        id: String::new(),
+        book: 0,
+        partner: false,
+        company: String::new(),
+        etag: kontor_collection::write::etag(&data),
+        create_time: now,
+        update_time: now,
+        fields: cards.read(&data)?.typed,
+    };
+    Ok(proto::Contact { name: String::new(), ..to_proto(row, "") })
+}
+
+fn fields(contact: &proto::Contact) -> Fields {
+    Fields {
+        display_name: contact.display_name.clone(),
+        given_name: contact.given_name.clone(),
+        family_name: contact.family_name.clone(),
+        organization: contact.organization.clone(),
+        title: contact.title.clone(),
+        phones: contact.phones.clone(),
+        emails: contact.emails.clone(),
+        addresses: contact.addresses.clone(),
+        note: contact.note.clone(),
+        ..Fields::default()
+    }
+}
+
+fn fields_set(contact: &proto::Contact) -> Vec<&'static str> {
+    set(&fields(contact))
+}
+
+/// Names of the fields that have something.
+pub(super) fn set(fields: &Fields) -> Vec<&'static str> {
+    let filled = [
+        !fields.display_name.is_empty(),
+        !fields.given_name.is_empty(),
+        !fields.family_name.is_empty(),
+        !fields.organization.is_empty(),
+        !fields.title.is_empty(),
+        !fields.phones.is_empty(),
+        !fields.emails.is_empty(),
+        !fields.addresses.is_empty(),
+        !fields.note.is_empty(),
+    ];
+    FIELDS.into_iter().zip(filled).filter(|(_, filled)| *filled).map(|(name, _)| name).collect()
+}
+
+/// The present fields with those of the mask taken over.
+pub(super) fn merged(present: &Fields, wanted: &Fields, mask: &Mask) -> Fields {
+    let mut new = present.clone();
+    for field in mask.fields() {
+        match field.as_str() {
+            "kind" => new.kind = wanted.kind,
+            "display_name" => new.display_name.clone_from(&wanted.display_name),
+            "given_name" => new.given_name.clone_from(&wanted.given_name),
+            "family_name" => new.family_name.clone_from(&wanted.family_name),
+            "organization" => new.organization.clone_from(&wanted.organization),
+            "title" => new.title.clone_from(&wanted.title),
+            "phones" => new.phones.clone_from(&wanted.phones),
+            "emails" => new.emails.clone_from(&wanted.emails),
+            "addresses" => new.addresses.clone_from(&wanted.addresses),
+            "note" => new.note.clone_from(&wanted.note),
+            _ => {}
+        }
+    }
+    new
+}
+
+fn to_proto(row: Stored, book: &str) -> proto::Contact {
+    let fields = row.fields;
+    proto::Contact {
+        name: format!("addressBooks/{book}/contacts/{}", row.id),
+        display_name: fields.display_name,
+        given_name: fields.given_name,
+        family_name: fields.family_name,
+        organization: fields.organization,
+        title: fields.title,
+        phones: fields.phones,
+        emails: fields.emails,
+        addresses: fields.addresses,
+        note: fields.note,
+        uid: fields.uid,
+        partner: if row.partner { format!("partners/{}", row.id) } else { String::new() },
+        etag: row.etag,
+        vcard: Default::default(),
+        update_time: Some(clock::to_proto(row.update_time)),
+    }
+}
