@@ -66,7 +66,8 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let level = config.get("log.level");
-    let filter = EnvFilter::try_new(level).map_err(|cause| Error::invalid("log.level", format!("{level:?}: {cause}")))?;
+    let filter = EnvFilter::try_new(level)
+        .map_err(|cause| Error::invalid("log.level", format!("{level:?}: {cause}")))?;
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match config.get("log.format") {
         "text" => Ok(layer.with_filter(filter).boxed()),
@@ -103,7 +104,9 @@ where
 
 fn exporter(endpoint: &str) -> Result<SpanExporter> {
     if !endpoint.starts_with("http://") {
-        let message = format!("{endpoint:?} is no address like http://127.0.0.1:4318 (a collector behind TLS needs a local one before it)");
+        let message = format!(
+            "{endpoint:?} is no address like http://127.0.0.1:4318 (a collector behind TLS needs a local one before it)"
+        );
         return Err(Error::invalid("trace.endpoint", message));
     }
     SpanExporter::builder()
@@ -141,3 +144,6 @@ impl HttpClient for Sender {
         self.runtime.spawn(async move { client.send_bytes(request).await }).await?
     }
 }
+
+#[cfg(test)]
+mod tests;

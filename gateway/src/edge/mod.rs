@@ -189,8 +189,11 @@ fn kind_of(request: &Request<Body>) -> Kind {
     }
 }
 
-/// The span of a request. It has no path: a path can hold a secret, and names of people's things.
+/// The span of a request, when it is exported. It has no path: a path can hold a secret, and names of people's things.
 fn span_of(request: &Request<Body>, kind: Kind) -> Span {
+    if !trace::is_on() {
+        return Span::none();
+    }
     let method = method_name(request.method());
     tracing::info_span!(
         "request",

@@ -17,7 +17,8 @@ pub use index::Index;
 pub use model::{Access, COMPANY, Collection, Conditions, Kind, Object, Target, access};
 pub use store::write;
 
-use kontor_kit::db::Migration;
+#[doc(no_inline)]
+pub use kontor_kit::db::Migration;
 
 /// The engine's tables. Put it first in the list of a service's migrations.
 pub const MIGRATION: Migration = Migration {
@@ -25,3 +26,18 @@ pub const MIGRATION: Migration = Migration {
     sqlite: include_str!("../migrations/sqlite/c001_collection.sql"),
     postgres: include_str!("../migrations/postgres/c001_collection.sql"),
 };
+
+/// Lists a service's migrations from its `migrations/sqlite/` and `migrations/postgres/`, behind the engine's own.
+#[macro_export]
+macro_rules! migrations {
+    ($($name:literal),* $(,)?) => {
+        &[
+            $crate::MIGRATION,
+            $($crate::Migration {
+                name: $name,
+                sqlite: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/", $name, ".sql")),
+                postgres: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/postgres/", $name, ".sql")),
+            }),*
+        ] as &'static [$crate::Migration]
+    };
+}

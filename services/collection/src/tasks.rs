@@ -52,7 +52,8 @@ async fn roll(db: &Db, after: i64) -> Result<Option<i64>> {
     db.write(move |tx| {
         let now = tx.now();
         // A series that ended has no later occurrences to be kept.
-        let sql = "SELECT num FROM object WHERE partial = 1 AND comp <> 'VCARD' AND num > $1 AND expanded_to < $2
+        let sql =
+            "SELECT num FROM object WHERE partial = 1 AND comp <> 'VCARD' AND num > $1 AND expanded_to < $2
                    AND last_utc > expanded_to AND expanded_to > $3 ORDER BY num LIMIT $4";
         let nums = tx.all(sql, args![after, now + REACH, i64::MIN, BATCH], |row| row.int(0))?;
         for num in &nums {
@@ -73,7 +74,8 @@ async fn roll(db: &Db, after: i64) -> Result<Option<i64>> {
 /// Forgets old tombstones, collection by collection.
 async fn forget(db: &Db) -> Result<()> {
     db.write(|tx| {
-        let sql = "SELECT coll, MAX(seq) FROM tombstone WHERE time < $1 GROUP BY coll ORDER BY coll LIMIT 1000";
+        let sql =
+            "SELECT coll, MAX(seq) FROM tombstone WHERE time < $1 GROUP BY coll ORDER BY coll LIMIT 1000";
         let before = tx.now() - KEEP;
         let old = tx.all(sql, args![before], |row| Ok((row.int(0)?, row.int(1)?)))?;
         old.into_iter().try_for_each(|(coll, floor)| write::forget(tx, coll, floor))

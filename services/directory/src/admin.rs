@@ -23,7 +23,13 @@ pub async fn add_user(db: &Db, name: &str, team: Option<&str>, admin: bool, pass
 ///
 /// # Errors
 /// As `add_user`.
-pub async fn add_sample_user(db: &Db, name: &str, team: Option<&str>, admin: bool, password: &str) -> Result<()> {
+pub async fn add_sample_user(
+    db: &Db,
+    name: &str,
+    team: Option<&str>,
+    admin: bool,
+    password: &str,
+) -> Result<()> {
     add_user_with(db, name, team, admin, Password::any(password)?).await
 }
 
@@ -35,7 +41,13 @@ pub async fn has_users(db: &Db) -> Result<bool> {
     db.read(store::user::exist).await
 }
 
-async fn add_user_with(db: &Db, name: &str, team: Option<&str>, admin: bool, password: Password) -> Result<()> {
+async fn add_user_with(
+    db: &Db,
+    name: &str,
+    team: Option<&str>,
+    admin: bool,
+    password: Password,
+) -> Result<()> {
     let details = Details { display_name: name.to_owned(), admin, ..Details::default() };
     let user = User::new(name, details, db.clock().now())?;
     let kept = hash(password).await?;

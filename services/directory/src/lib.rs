@@ -13,7 +13,8 @@ use kontor_kit::db::Migration;
 use kontor_kit::unit::Unit;
 
 /// The tables of this service, for `Db::open`.
-pub const MIGRATIONS: &[Migration] = kontor_kit::migrations!["0001_users", "0003_timeline"];
+pub const MIGRATIONS: &[Migration] =
+    kontor_collection::migrations!["0001_users", "0002_cards", "0003_timeline"];
 
 /// Starts the service. It calls no other service: what it hears comes as events.
 ///
@@ -22,6 +23,7 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations!["0001_users", "0003
 pub async fn start(context: &Context) -> Result<Unit> {
     let db = context.open_db("directory", MIGRATIONS).await?;
     store::timeline::drop_unfinished(&db).await?;
+    store::card::ensure_company_book(&db).await?;
     events::listen(context, &db);
     Ok(Unit::new("directory", context, rpc::routes(context, &db)))
 }

@@ -19,6 +19,7 @@ use tracing::{Instrument, Span};
 use crate::auth::{CALLER_HEADER, ClusterKey};
 use crate::clock::Clock;
 use crate::context::Context;
+use crate::trace;
 
 /// Deadline of a call that names none. Streams are not ended by it, only the wait for their first answer.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
@@ -129,7 +130,11 @@ fn is_our_fault(code: Code) -> bool {
     matches!(code, Unknown | DeadlineExceeded | Unimplemented | Internal | Unavailable | DataLoss)
 }
 
+/// The span of a call: what the log shows, and more when it is exported.
 fn span_of(service: &'static str, method: Method) -> Span {
+    if !trace::is_on() {
+        return tracing::info_span!("rpc", service, method = method.path);
+    }
     tracing::info_span!(
         "rpc",
         service,

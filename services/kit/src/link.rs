@@ -59,8 +59,23 @@ impl Link {
             }
             request
         });
-        Ok(Link(BoxCloneSyncService::new(service.map_err(BoxError::from))))
+        let service =
+            service.map_result(|answer| answer.map_err(BoxError::from).or_else(deadline_is_an_answer));
+        Ok(Link(BoxCloneSyncService::new(service)))
     }
+}
+
+/// The channel ends a call at its deadline with an error of its own. In process it is a status, so it is one here too.
+fn deadline_is_an_answer(cause: BoxError) -> std::result::Result<Response<Body>, BoxError> {
+    let mut link: Option<&(dyn std::error::Error + 'static)> = Some(cause.as_ref());
+    while let Some(error) = link {
+        if error.is::<tonic::TimeoutExpired>() {
+            let status = tonic::Status::deadline_exceeded("the deadline passed before the answer was ready");
+            return Ok(status.into_http());
+        }
+        link = error.source();
+    }
+    Err(cause)
 }
 
 impl Service<Request<Body>> for Link {

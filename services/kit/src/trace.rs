@@ -19,9 +19,14 @@ pub fn switch_on() {
     ON.store(true, Ordering::Relaxed);
 }
 
+/// Whether traces are wanted. Without them, spans are kept small or left out.
+pub fn is_on() -> bool {
+    ON.load(Ordering::Relaxed)
+}
+
 /// Makes the sender of a request the parent of its span, when the headers name one.
 pub fn adopt(span: &Span, headers: &HeaderMap) {
-    if !ON.load(Ordering::Relaxed) || span.is_disabled() {
+    if !is_on() || span.is_disabled() {
         return;
     }
     let parent = global::get_text_map_propagator(|propagator| propagator.extract(&HeaderExtractor(headers)));
@@ -32,7 +37,7 @@ pub fn adopt(span: &Span, headers: &HeaderMap) {
 
 /// Writes the present span into the headers of a request to another process.
 pub fn pass_on(headers: &mut HeaderMap) {
-    if !ON.load(Ordering::Relaxed) {
+    if !is_on() {
         return;
     }
     let present = Span::current().context();

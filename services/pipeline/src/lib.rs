@@ -27,6 +27,6 @@ pub struct Peers {
 /// Those of opening the database.
 pub async fn start(context: &Context, peers: Peers) -> Result<Unit> {
     let db = context.open_db("pipeline", MIGRATIONS).await?;
-    db.write(|tx| store::pipeline::ensure_default(tx)).await?;
+    db.write(store::pipeline::ensure_default).await?;
     Ok(Unit::new("pipeline", context, rpc::routes(context, &db, peers)))
 }

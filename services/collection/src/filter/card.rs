@@ -63,8 +63,12 @@ pub(crate) struct Needle {
 /// The looks whose hits together hold all matches; none when every card must be read.
 pub(crate) fn needles(filter: &CardFilter) -> Option<Vec<Needle>> {
     let mut each = filter.properties.iter().map(of_property);
-    if filter.all_of { each.find_map(|needles| needles) } else { Some(each.collect::<Option<Vec<_>>>()?.concat()) }
-        .filter(|needles| !needles.is_empty())
+    if filter.all_of {
+        each.find_map(|needles| needles)
+    } else {
+        Some(each.collect::<Option<Vec<_>>>()?.concat())
+    }
+    .filter(|needles| !needles.is_empty())
 }
 
 fn of_property(filter: &PropertyFilter) -> Option<Vec<Needle>> {
@@ -82,7 +86,8 @@ fn of_property(filter: &PropertyFilter) -> Option<Vec<Needle>> {
 fn pattern(test: &TextMatch) -> Option<String> {
     // Another collation folds other letters than the table has; of ASCII all fold alike.
     let collation = test.collation();
-    let safe = test.text.is_ascii() || matches!(collation, Collation::Unspecified | Collation::UnicodeCasemap);
+    let safe =
+        test.text.is_ascii() || matches!(collation, Collation::Unspecified | Collation::UnicodeCasemap);
     if test.negate || !safe || test.text.contains('\0') {
         return None;
     }

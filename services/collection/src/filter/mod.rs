@@ -198,7 +198,8 @@ pub(crate) fn zone(text: &str) -> Option<Zone> {
         return Zone::named(text);
     }
     let bare = text.get(..15).is_some_and(|start| start.eq_ignore_ascii_case("BEGIN:VTIMEZONE"));
-    let whole = if bare { format!("BEGIN:VCALENDAR\r\n{text}\r\nEND:VCALENDAR\r\n") } else { text.to_owned() };
+    let whole =
+        if bare { format!("BEGIN:VCALENDAR\r\n{text}\r\nEND:VCALENDAR\r\n") } else { text.to_owned() };
     let document = Document::parse(whole.as_bytes(), &Limits::default()).ok()?;
     let root = document.root();
     let described = root.children("VTIMEZONE").next()?;

@@ -29,11 +29,7 @@ impl Index {
     ///
     /// # Errors
     /// INVALID_ARGUMENT with reason VALID_DATA for a rule or time that can't be read.
-    pub fn calendar(
-        document: &Document<'_>,
-        object: &CalendarObject,
-        now: i64,
-    ) -> Result<Index, Error> {
+    pub fn calendar(document: &Document<'_>, object: &CalendarObject, now: i64) -> Result<Index, Error> {
         if let [item] = object.items.as_slice()
             && item.start.is_none()
             && item.due.is_none()
@@ -68,7 +64,8 @@ impl Index {
 
 /// All occurrences, when they are few.
 fn whole(series: &Series, first: Timestamp, last: Timestamp) -> Option<Vec<Occurrence>> {
-    let second = |at: Timestamp, more| Timestamp::from_second(at.as_second().saturating_add(more)).unwrap_or(at);
+    let second =
+        |at: Timestamp, more| Timestamp::from_second(at.as_second().saturating_add(more)).unwrap_or(at);
     let all = series.occurrences(second(first, -1), second(last, 2), &mut Budget::new(STEPS)).ok()?;
     (all.len() <= SPANS).then_some(all)
 }

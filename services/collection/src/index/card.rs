@@ -14,8 +14,7 @@ const VALUES: usize = 100;
 const LENGTH: usize = 500;
 
 /// Properties whose values are noted, with their kind.
-const KINDS: [(&str, i64); 6] =
-    [("EMAIL", 1), ("TEL", 2), ("FN", 3), ("N", 4), ("NICKNAME", 5), ("ORG", 6)];
+const KINDS: [(&str, i64); 6] = [("EMAIL", 1), ("TEL", 2), ("FN", 3), ("N", 4), ("NICKNAME", 5), ("ORG", 6)];
 
 /// The kind under which a property's values are noted, if they are.
 pub(crate) fn indexed(property: &str) -> Option<i64> {

@@ -24,7 +24,13 @@ pub struct Span {
 impl Span {
     pub(crate) fn new(start: i64, end: i64, floating: bool) -> Span {
         let length = end.saturating_sub(start);
-        let class = if length <= REACH[0] { 0 } else if length <= REACH[1] { 1 } else { 2 };
+        let class = if length <= REACH[0] {
+            0
+        } else if length <= REACH[1] {
+            1
+        } else {
+            2
+        };
         Span { class: class + if floating { FLOATING } else { 0 }, start, end }
     }
 }

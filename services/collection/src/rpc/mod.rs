@@ -122,7 +122,10 @@ impl<H: Hooks> CollectionService for Server<H> {
         Ok(Response::new(self.sync(caller, request.into_inner()).await?))
     }
 
-    async fn put_object(&self, request: Request<proto::PutObjectRequest>) -> Answer<proto::PutObjectResponse> {
+    async fn put_object(
+        &self,
+        request: Request<proto::PutObjectRequest>,
+    ) -> Answer<proto::PutObjectResponse> {
         let caller = Caller::of(&request)?;
         Ok(Response::new(self.put(caller, request.into_inner()).await?))
     }

@@ -22,9 +22,7 @@ impl<H: Hooks> Server<H> {
         let prepared = hooks.prepare(&caller, data.clone()).await?;
         let outcome = self
             .db
-            .write(move |tx| {
-                write::put(tx, &hooks, &caller, &target, &name, &data, &conditions, &prepared)
-            })
+            .write(move |tx| write::put(tx, &hooks, &caller, &target, &name, &data, &conditions, &prepared))
             .await?;
         Ok(proto::PutObjectResponse {
             etag: outcome.object.etag,

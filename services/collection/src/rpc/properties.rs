@@ -102,11 +102,7 @@ impl<H: Hooks> Server<H> {
         write.await
     }
 
-    pub(super) async fn delete(
-        &self,
-        caller: Caller,
-        request: proto::DeleteCollectionRequest,
-    ) -> Result<()> {
+    pub(super) async fn delete(&self, caller: Caller, request: proto::DeleteCollectionRequest) -> Result<()> {
         let target = convert::target(request.path)?;
         let hooks = self.hooks.clone();
         self.db.write(move |tx| collection::delete(tx, &hooks, &caller, &target)).await

@@ -83,7 +83,15 @@ impl<H: Hooks> Server<H> {
         let left = if request.limit > 0 { request.limit } else { i64::MAX };
         self.stream(caller, target, move |_, collection| {
             sync::check(&collection, &id, since)?;
-            Ok(Sync { until: collection.seq, collection, at: since, first: since == -1, left, with_data, done: false })
+            Ok(Sync {
+                until: collection.seq,
+                collection,
+                at: since,
+                first: since == -1,
+                left,
+                with_data,
+                done: false,
+            })
         })
         .await
     }
@@ -262,7 +270,8 @@ impl Reader for Sync {
         }
         // One more than is told, so that the last chunk knows it.
         let wanted = self.left.min(object::CHUNK);
-        let mut steps = sync::changes(conn, self.collection.num, self.at, self.until, self.first, wanted + 1)?;
+        let mut steps =
+            sync::changes(conn, self.collection.num, self.at, self.until, self.first, wanted + 1)?;
         let mut told = steps.len().min(wanted as usize);
         if self.with_data {
             told = object::cut(steps[..told].iter().map(Step::object));

@@ -154,12 +154,7 @@ pub fn ensure(tx: &mut Tx<'_>, new: &New) -> Result<Collection> {
 fn insert(tx: &mut Tx<'_>, new: &New) -> Result<Collection> {
     check_segment(&new.slug, "collection.slug")?;
     check_segment(&new.owner, "collection.owner")?;
-    check_texts(
-        Some(&new.display_name),
-        Some(&new.description),
-        Some(&new.color),
-        Some(&new.time_zone),
-    )?;
+    check_texts(Some(&new.display_name), Some(&new.description), Some(&new.color), Some(&new.time_zone))?;
     let now = tx.now();
     let name = if new.display_name.is_empty() { &new.slug } else { &new.display_name };
     let sql = format!(

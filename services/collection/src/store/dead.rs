@@ -53,9 +53,13 @@ pub(super) fn change(
             args![coll, &property.namespace, &property.name, &property.value],
         )?;
     }
-    let count = tx.one("SELECT COUNT(*) FROM dead_property WHERE coll = $1", args![coll], |row| row.int(0))?;
+    let count =
+        tx.one("SELECT COUNT(*) FROM dead_property WHERE coll = $1", args![coll], |row| row.int(0))?;
     if count.unwrap_or(0) > COUNT {
-        return Err(Error::invalid("set_dead", format!("a collection keeps at most {COUNT} dead properties")));
+        return Err(Error::invalid(
+            "set_dead",
+            format!("a collection keeps at most {COUNT} dead properties"),
+        ));
     }
     Ok(())
 }

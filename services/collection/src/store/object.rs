@@ -16,8 +16,7 @@ pub const CHUNK: i64 = 500;
 /// Bytes of bodies in one chunk, the last object not counted.
 pub const CHUNK_BYTES: i64 = 2 * 1024 * 1024;
 
-pub(super) const COLUMNS: &str =
-    "o.num, o.coll, o.id, o.name, o.uid, o.etag, o.schedule_tag, o.comp, o.seq, o.size, o.create_time, o.update_time";
+pub(super) const COLUMNS: &str = "o.num, o.coll, o.id, o.name, o.uid, o.etag, o.schedule_tag, o.comp, o.seq, o.size, o.create_time, o.update_time";
 
 /// Objects of a collection behind a name, in name order, without bodies. `after` is empty at the start.
 ///
@@ -94,8 +93,10 @@ pub fn find(conn: &mut Conn<'_>, caller: &Caller, id: &str) -> Result<(Object, C
 /// # Errors
 /// INTERNAL when it is gone.
 pub fn data(conn: &mut Conn<'_>, num: i64) -> Result<Bytes> {
-    conn.one("SELECT data FROM body WHERE num = $1", args![num], |row| Ok(Bytes::copy_from_slice(row.bytes(0)?)))?
-        .ok_or_else(|| Error::internal(format!("object {num} has no body")))
+    conn.one("SELECT data FROM body WHERE num = $1", args![num], |row| {
+        Ok(Bytes::copy_from_slice(row.bytes(0)?))
+    })?
+    .ok_or_else(|| Error::internal(format!("object {num} has no body")))
 }
 
 /// Reads the bodies of objects that were listed. At most `CHUNK` objects; see `cut` for the bytes.

@@ -16,9 +16,10 @@ pub(crate) fn write(tx: &mut Tx<'_>, object: &Object, index: &Index, existed: bo
         [object.coll.into(), span.class.into(), span.start.into(), object.num.into(), span.end.into()]
     });
     insert(tx, "occurrence (coll, class, start_utc, object, end_utc)", spans)?;
-    let lookups = index.lookups.iter().map(|lookup| {
-        [object.coll.into(), lookup.kind.into(), (&lookup.value).into(), object.num.into()]
-    });
+    let lookups = index
+        .lookups
+        .iter()
+        .map(|lookup| [object.coll.into(), lookup.kind.into(), (&lookup.value).into(), object.num.into()]);
     insert(tx, "lookup (coll, kind, value, object)", lookups)
 }
 

@@ -20,11 +20,7 @@ pub struct Candidates(std::collections::VecDeque<(i64, bool)>);
 ///
 /// # Errors
 /// Those of the database.
-pub fn candidates(
-    conn: &mut Conn<'_>,
-    collection: &Collection,
-    question: &Question,
-) -> Result<Candidates> {
+pub fn candidates(conn: &mut Conn<'_>, collection: &Collection, question: &Question) -> Result<Candidates> {
     if question.nothing {
         return Ok(Candidates::default());
     }
@@ -33,7 +29,8 @@ pub fn candidates(
         (Some(range), _) => by_time(conn, coll, range, &question.zone)?,
         (None, Some(filter)) => match needles(filter) {
             Some(needles) => {
-                let mut found = all(conn, "SELECT num FROM object WHERE coll = $1 AND partial = 1", args![coll])?;
+                let mut found =
+                    all(conn, "SELECT num FROM object WHERE coll = $1 AND partial = 1", args![coll])?;
                 for needle in needles {
                     let sql = r"SELECT object FROM lookup WHERE coll = $1 AND kind = $2 AND value LIKE $3 ESCAPE '\'";
                     found.extend(all(conn, sql, args![coll, needle.kind, needle.pattern])?);

@@ -62,7 +62,9 @@ pub fn changes(
     limit: i64,
 ) -> Result<Vec<Step>> {
     let columns = object::COLUMNS;
-    let present = format!("SELECT {columns}, CAST(0 AS BIGINT) FROM object o WHERE o.coll = $1 AND o.seq > $2 AND o.seq <= $3");
+    let present = format!(
+        "SELECT {columns}, CAST(0 AS BIGINT) FROM object o WHERE o.coll = $1 AND o.seq > $2 AND o.seq <= $3"
+    );
     if first {
         let sql = format!("{present} ORDER BY o.seq LIMIT $4");
         return conn.all(&sql, args![coll, after, until, limit], |row| {
@@ -95,4 +97,3 @@ pub fn load(conn: &mut Conn<'_>, steps: &mut [Step]) -> Result<()> {
     });
     object::load(conn, objects)
 }
-

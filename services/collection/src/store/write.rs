@@ -48,7 +48,10 @@ pub fn etag(data: &[u8]) -> String {
 /// NOT_FOUND for the collection; PERMISSION_DENIED; ABORTED with reason ETAG_MISMATCH when a condition fails;
 /// INVALID_ARGUMENT with reason SUPPORTED_COMPONENT; ALREADY_EXISTS with reason UID_CONFLICT and the metadata "name" of the
 /// object that has the UID, and "href", the same percent-encoded; those of the hooks.
-#[expect(clippy::too_many_arguments, reason = "the write as DAV has it; a struct would only be taken apart again")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the write as DAV has it; a struct would only be taken apart again"
+)]
 pub fn put<H: Hooks>(
     tx: &mut Tx<'_>,
     hooks: &H,
@@ -114,7 +117,10 @@ pub fn delete<H: Hooks>(
         "INSERT INTO tombstone (coll, name, seq, time) VALUES ($1, $2, $3, $4)",
         args![collection.num, name, collection.seq, now],
     )?;
-    tx.execute("UPDATE collection SET object_count = object_count - 1 WHERE num = $1", args![collection.num])?;
+    tx.execute(
+        "UPDATE collection SET object_count = object_count - 1 WHERE num = $1",
+        args![collection.num],
+    )?;
     hooks.removed(tx, &Removal { caller, collection: &collection, object: &object })?;
     if collection.seq % 1_000 == 0 {
         prune(tx, &collection)?;
@@ -167,7 +173,11 @@ fn present(tx: &mut Tx<'_>, coll: i64, name: &str, uid: &str) -> Result<(Option<
     let (mut same, mut holder) = (None, None);
     tx.each(&sql, args![coll, name, uid], |row| {
         let found = object::read(row)?;
-        if found.name == name { same = Some(found) } else { holder = Some(found.name) }
+        if found.name == name {
+            same = Some(found)
+        } else {
+            holder = Some(found.name)
+        }
         Ok(())
     })?;
     Ok((same, holder))

@@ -27,7 +27,8 @@ pub type Client = CollectionServiceClient<Link>;
 
 const TYPED: &str = "CREATE TABLE typed (id TEXT PRIMARY KEY, uid TEXT NOT NULL, etag TEXT NOT NULL)";
 
-static MIGRATIONS: &[Migration] = &[MIGRATION, Migration { name: "t001_typed", sqlite: TYPED, postgres: TYPED }];
+static MIGRATIONS: &[Migration] =
+    &[MIGRATION, Migration { name: "t001_typed", sqlite: TYPED, postgres: TYPED }];
 
 /// 2026-11-23T12:00:00Z
 pub const NOW: i64 = 1_795_435_200_000_000;
@@ -48,7 +49,8 @@ impl<const CARDS: bool> Hooks for Rows<CARDS> {
             return Ok(prepared(card.uid, "VCARD", Index::card(&document)));
         }
         let document = Document::parse(&data, &limits).map_err(|e| index::calendar_error(&e.into()))?;
-        let object = CalendarObject::read(&document).map_err(|violation| index::calendar_error(&violation))?;
+        let object =
+            CalendarObject::read(&document).map_err(|violation| index::calendar_error(&violation))?;
         let index = Index::calendar(&document, &object, NOW)?;
         Ok(prepared(object.uid, object.kind.name(), index))
     }
@@ -167,7 +169,11 @@ impl Bed {
         self.client.clone()
     }
 
-    pub async fn put(&self, name: &str, data: impl Into<Bytes>) -> std::result::Result<proto::PutObjectResponse, Status> {
+    pub async fn put(
+        &self,
+        name: &str,
+        data: impl Into<Bytes>,
+    ) -> std::result::Result<proto::PutObjectResponse, Status> {
         self.put_if(name, data, proto::Conditions::default()).await
     }
 
@@ -187,8 +193,7 @@ impl Bed {
     }
 
     pub async fn delete(&self, name: &str) -> std::result::Result<(), Status> {
-        let request =
-            proto::DeleteObjectRequest { path: work(), name: name.to_owned(), conditions: None };
+        let request = proto::DeleteObjectRequest { path: work(), name: name.to_owned(), conditions: None };
         self.client().delete_object(sales().request(request)).await.map(|_| ())
     }
 
@@ -210,7 +215,10 @@ impl Bed {
         gather(answer.into_inner()).await
     }
 
-    pub async fn query(&self, request: proto::QueryObjectsRequest) -> std::result::Result<Vec<String>, Status> {
+    pub async fn query(
+        &self,
+        request: proto::QueryObjectsRequest,
+    ) -> std::result::Result<Vec<String>, Status> {
         let request = proto::QueryObjectsRequest { path: work(), ..request };
         let answer = self.client().query_objects(sales().request(request)).await?;
         let mut names: Vec<String> =
@@ -220,7 +228,11 @@ impl Bed {
     }
 
     /// One sync: the changes, the number reached, and whether more is left.
-    pub async fn sync(&self, since: i64, limit: i64) -> std::result::Result<(Vec<proto::Object>, i64, bool), Status> {
+    pub async fn sync(
+        &self,
+        since: i64,
+        limit: i64,
+    ) -> std::result::Result<(Vec<proto::Object>, i64, bool), Status> {
         let id = if since < 0 { String::new() } else { self.collection().await.id };
         self.sync_with(since, limit, &id).await
     }

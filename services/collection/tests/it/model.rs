@@ -81,8 +81,11 @@ async fn put(
     }
     let meets = (!conditions.if_absent || present.is_none())
         && (!conditions.if_exists || present.is_some())
-        && (conditions.if_match.is_empty() || present.is_some_and(|etag| conditions.if_match.contains(&etag)));
-    let taken = model.iter().any(|(other, (holder, _))| (*holder == uid) != (*other == name) && (*holder == uid || *other == name));
+        && (conditions.if_match.is_empty()
+            || present.is_some_and(|etag| conditions.if_match.contains(&etag)));
+    let taken = model.iter().any(|(other, (holder, _))| {
+        (*holder == uid) != (*other == name) && (*holder == uid || *other == name)
+    });
     match bed.put_if(&name, data, conditions).await {
         Ok(answer) => {
             assert!(meets && !taken);

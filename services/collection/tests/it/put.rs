@@ -43,7 +43,10 @@ async fn conditions(bed: &Bed) {
     assert_eq!(reason(again), "ETAG_MISMATCH");
     let matching = |etag: &str| proto::Conditions { if_match: vec![etag.to_owned()], ..Default::default() };
     let second = bed.put_if("a.ics", event("a", "20261124"), matching(&first.etag)).await.unwrap();
-    assert_eq!(reason(bed.put_if("a.ics", event("a", "20261125"), matching(&first.etag)).await), "ETAG_MISMATCH");
+    assert_eq!(
+        reason(bed.put_if("a.ics", event("a", "20261125"), matching(&first.etag)).await),
+        "ETAG_MISMATCH"
+    );
     let exists = proto::Conditions { if_exists: true, ..Default::default() };
     assert_eq!(reason(bed.put_if("b.ics", event("b", "20261125"), exists).await), "ETAG_MISMATCH");
     let unlike = proto::Conditions { if_none_match: vec![second.etag.clone()], ..Default::default() };
@@ -117,7 +120,8 @@ async fn typed(bed: &Bed) {
 }
 
 async fn rows(bed: &Bed) -> Vec<String> {
-    let read = bed.db.read(|conn| conn.all("SELECT etag FROM typed ORDER BY id", args![], |row| row.string(0)));
+    let read =
+        bed.db.read(|conn| conn.all("SELECT etag FROM typed ORDER BY id", args![], |row| row.string(0)));
     read.await.unwrap()
 }
 
@@ -140,7 +144,8 @@ async fn others(bed: &Bed) {
     let put = bed.client().put_object(caller("manager").request(request.clone())).await;
     assert_eq!(put.unwrap_err().code(), Code::NotFound);
     // The company's collection is in every home, under its own name too.
-    let path = |owner: &str| Some(proto::CollectionPath { owner: owner.to_owned(), slug: "company".to_owned() });
+    let path =
+        |owner: &str| Some(proto::CollectionPath { owner: owner.to_owned(), slug: "company".to_owned() });
     let request = proto::PutObjectRequest { path: path("manager"), ..request };
     bed.client().put_object(caller("manager").request(request)).await.unwrap();
     let request = proto::ListCollectionsRequest { owner: "sales".to_owned() };
@@ -168,7 +173,10 @@ async fn bad(bed: &Bed) {
     assert_eq!(reason(bed.put("a.ics", vec![b'x'; 10 * 1024 * 1024 + 1]).await), "TOO_LARGE");
     assert_eq!(reason(bed.put("a/b.ics", event("a", "20261123")).await), "INVALID_FIELD");
     assert_eq!(reason(bed.put("", event("a", "20261123")).await), "INVALID_FIELD");
-    assert_eq!(reason(bed.put("a.ics", event(&"u".repeat(1_001), "20261123")).await), "VALID_OBJECT_RESOURCE");
+    assert_eq!(
+        reason(bed.put("a.ics", event(&"u".repeat(1_001), "20261123")).await),
+        "VALID_OBJECT_RESOURCE"
+    );
     assert!(bed.list(false).await.is_empty());
     // A rule without end and of each second is honest work for nobody, but it is stored and found.
     let endless = component("VEVENT", "e", "DTSTART:20261123T090000Z\r\nRRULE:FREQ=SECONDLY\r\n");
@@ -208,7 +216,8 @@ async fn collections(bed: &Bed) {
         set_dead: vec![dead("b", "2")],
         remove_dead: vec![dead("a", "")],
     };
-    let changed = bed.client().update_collection(sales().request(request.clone())).await.unwrap().into_inner();
+    let changed =
+        bed.client().update_collection(sales().request(request.clone())).await.unwrap().into_inner();
     assert_eq!((changed.display_name.as_str(), changed.color.as_str()), ("New", "#112233FF"));
     assert_eq!(changed.dead_properties, [dead("b", "2")]);
     assert!(changed.sequence > made.sequence);
@@ -216,7 +225,10 @@ async fn collections(bed: &Bed) {
     assert_eq!(reason(bed.client().update_collection(sales().request(unknown)).await), "INVALID_FIELD");
     let request = proto::DeleteCollectionRequest { path };
     bed.client().delete_collection(sales().request(request.clone())).await.unwrap();
-    assert_eq!(bed.client().delete_collection(sales().request(request)).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(
+        bed.client().delete_collection(sales().request(request)).await.unwrap_err().code(),
+        Code::NotFound
+    );
 }
 
 fn dead(name: &str, value: &str) -> proto::DeadProperty {
@@ -226,7 +238,9 @@ fn dead(name: &str, value: &str) -> proto::DeadProperty {
 async fn big(bed: &Bed) {
     let card = |number: usize| {
         let photo = "A".repeat(1_000_000);
-        format!("BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{number}\r\nFN:N {number}\r\nPHOTO:{photo}\r\nEND:VCARD\r\n")
+        format!(
+            "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{number}\r\nFN:N {number}\r\nPHOTO:{photo}\r\nEND:VCARD\r\n"
+        )
     };
     for number in 0..12 {
         bed.put(&format!("{number:02}.vcf"), card(number)).await.unwrap();

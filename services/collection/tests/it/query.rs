@@ -138,7 +138,9 @@ async fn tasks(bed: &Bed) {
         bed.put(name, component("VTODO", name, lines)).await.unwrap();
     }
     let nine = november(23) + 9 * 3_600;
-    for from in [nine - 7_200, nine - 3_600, nine - 1, nine, nine + 1, nine + 3_600, nine + 3_601, november(23)] {
+    for from in
+        [nine - 7_200, nine - 3_600, nine - 1, nine, nine + 1, nine + 3_600, nine + 3_601, november(23)]
+    {
         for length in [1, 3_600, 7_200, 90_000] {
             let found = bed.query(in_time("VTODO", Some(from), Some(from + length), "")).await.unwrap();
             let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
@@ -158,7 +160,8 @@ async fn tasks(bed: &Bed) {
 }
 
 fn property(name: &str, text: &str, match_type: proto::MatchType, negate: bool) -> proto::PropertyFilter {
-    let test = proto::TextMatch { text: text.to_owned(), match_type: match_type.into(), negate, collation: 0 };
+    let test =
+        proto::TextMatch { text: text.to_owned(), match_type: match_type.into(), negate, collation: 0 };
     proto::PropertyFilter { name: name.to_owned(), text_matches: vec![test], ..Default::default() }
 }
 
@@ -166,9 +169,23 @@ async fn properties(bed: &Bed) {
     use proto::MatchType::{Contains, Equals, StartsWith};
     let lines = |more: &str| format!("DTSTART:20261123T090000Z\r\n{more}");
     bed.put("a.ics", with_lines("a", &lines("SUMMARY:Board meeting\r\nCATEGORIES:WORK\r\n"))).await.unwrap();
-    bed.put("b.ics", with_lines("b", &lines("SUMMARY:board games\r\nATTENDEE;PARTSTAT=ACCEPTED:mailto:x@y.be\r\n"))).await.unwrap();
+    bed.put(
+        "b.ics",
+        with_lines("b", &lines("SUMMARY:board games\r\nATTENDEE;PARTSTAT=ACCEPTED:mailto:x@y.be\r\n")),
+    )
+    .await
+    .unwrap();
     bed.put("c.ics", with_lines("c", &lines("COMPLETED:20261124T000000Z\r\n"))).await.unwrap();
-    bed.put("d.ics", component("VTODO", "d", "SUMMARY:board\r\nBEGIN:VALARM\r\nACTION:AUDIO\r\nTRIGGER:-PT5M\r\nEND:VALARM\r\n")).await.unwrap();
+    bed.put(
+        "d.ics",
+        component(
+            "VTODO",
+            "d",
+            "SUMMARY:board\r\nBEGIN:VALARM\r\nACTION:AUDIO\r\nTRIGGER:-PT5M\r\nEND:VALARM\r\n",
+        ),
+    )
+    .await
+    .unwrap();
     let ask = async |name: &str, properties: Vec<proto::PropertyFilter>| {
         let filter = proto::ComponentFilter { properties, ..of(name) };
         bed.query(asking(filter)).await.unwrap()
@@ -177,9 +194,11 @@ async fn properties(bed: &Bed) {
     assert_eq!(ask("VEVENT", vec![property("SUMMARY", "board g", StartsWith, false)]).await, ["b.ics"]);
     assert_eq!(ask("VEVENT", vec![property("SUMMARY", "board", Equals, false)]).await, [""; 0]);
     assert_eq!(ask("VEVENT", vec![property("SUMMARY", "games", Contains, true)]).await, ["a.ics"]);
-    let both = vec![property("SUMMARY", "board", Contains, false), property("CATEGORIES", "work", Contains, false)];
+    let both =
+        vec![property("SUMMARY", "board", Contains, false), property("CATEGORIES", "work", Contains, false)];
     assert_eq!(ask("VEVENT", both).await, ["a.ics"]);
-    let absent = proto::PropertyFilter { name: "SUMMARY".to_owned(), is_not_defined: true, ..Default::default() };
+    let absent =
+        proto::PropertyFilter { name: "SUMMARY".to_owned(), is_not_defined: true, ..Default::default() };
     assert_eq!(ask("VEVENT", vec![absent]).await, ["c.ics"]);
     let timed = proto::PropertyFilter {
         name: "COMPLETED".to_owned(),
@@ -241,13 +260,15 @@ async fn limits(bed: &Bed) {
     assert_eq!(reason(bed.query(card).await), "VALID_FILTER");
     let zone = "BEGIN:VTIMEZONE\r\nTZID:Own\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\nTZOFFSETFROM:+0200\r\nTZOFFSETTO:+0200\r\nEND:STANDARD\r\nEND:VTIMEZONE";
     bed.put("f.ics", with_lines("f", "DTSTART:20261123T010000\r\nDURATION:PT1H\r\n")).await.unwrap();
-    let found = bed.query(in_time("VEVENT", Some(november(23) - 3_600), Some(november(23)), zone)).await.unwrap();
+    let found =
+        bed.query(in_time("VEVENT", Some(november(23) - 3_600), Some(november(23)), zone)).await.unwrap();
     assert_eq!(found, ["f.ics"]);
 }
 
 async fn cards(bed: &Bed) {
     use proto::MatchType::{Contains, EndsWith, Equals, StartsWith};
-    let card = |uid: &str, lines: &str| format!("BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{uid}\r\n{lines}END:VCARD\r\n");
+    let card =
+        |uid: &str, lines: &str| format!("BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{uid}\r\n{lines}END:VCARD\r\n");
     bed.put("a.vcf", card("a", "FN:Élodie Martin\r\nEMAIL;TYPE=WORK:Elodie@Acme.be\r\n")).await.unwrap();
     bed.put("b.vcf", card("b", "FN:Bob 100%\r\nitem1.TEL:+32 471 12\r\nNOTE:ÄRGER\r\n")).await.unwrap();
     let many: String = (0..300).map(|number| format!("EMAIL:e{number}@x.be\r\n")).collect();

@@ -29,7 +29,8 @@ async fn three(bed: &Bed) {
     bed.put("new.ics", event("new", "20261201")).await.unwrap();
     bed.delete("0500.ics").await.unwrap();
     let (changes, reached, _) = bed.sync(token, 0).await.unwrap();
-    let told: Vec<(&str, bool)> = changes.iter().map(|object| (object.name.as_str(), object.missing)).collect();
+    let told: Vec<(&str, bool)> =
+        changes.iter().map(|object| (object.name.as_str(), object.missing)).collect();
     assert_eq!(told, [("0007.ics", false), ("new.ics", false), ("0500.ics", true)]);
     assert_eq!(bed.sync(reached, 0).await.unwrap().0.len(), 0);
     assert_eq!(bed.list(false).await.len(), 1_000);
@@ -85,7 +86,12 @@ async fn truncated(bed: &Bed) {
             }
             // Changes between the parts, of what was told and of what was not.
             round += 1;
-            bed.put(&format!("{:04}.ics", round * 7 % 1_203), event(&format!("u{}", round * 7 % 1_203), &format!("2026120{}", round % 9 + 1))).await.unwrap();
+            bed.put(
+                &format!("{:04}.ics", round * 7 % 1_203),
+                event(&format!("u{}", round * 7 % 1_203), &format!("2026120{}", round % 9 + 1)),
+            )
+            .await
+            .unwrap();
             let _ = bed.delete(&format!("{:04}.ics", round * 11 % 1_203)).await;
         }
         let present: BTreeMap<String, String> =

@@ -83,10 +83,20 @@ impl Fields {
             given_name: clip(&name.given, 500),
             family_name: clip(&name.family, 500),
             // A company's card carries its own name as its organization, for programs that show only that.
-            organization: if company && organization == card.formatted_name { String::new() } else { clip(&organization, 500) },
+            organization: if company && organization == card.formatted_name {
+                String::new()
+            } else {
+                clip(&organization, 500)
+            },
             title: clip(card.title.as_deref().unwrap_or_default(), 500),
             phones: card.phones.iter().filter(|entry| !entry.number.is_empty()).take(50).map(phone).collect(),
-            emails: card.emails.iter().filter(|entry| !entry.address.is_empty()).take(50).map(email).collect(),
+            emails: card
+                .emails
+                .iter()
+                .filter(|entry| !entry.address.is_empty())
+                .take(50)
+                .map(email)
+                .collect(),
             addresses: card.addresses.iter().take(20).map(address).collect(),
             note: clip(card.note.as_deref().unwrap_or_default(), 100_000),
         }
@@ -136,14 +146,17 @@ impl Fields {
         for email in &mut self.emails {
             email.address = one_line(&email.address, 254)
                 .filter(|address| address.len() >= 3 && address.contains('@'))
-                .ok_or_else(|| Error::invalid(field("emails.address"), "use an address of 3 to 254 characters"))?;
+                .ok_or_else(|| {
+                    Error::invalid(field("emails.address"), "use an address of 3 to 254 characters")
+                })?;
             email.types = checked_types(&email.types, &field("emails.types"))?;
         }
         for address in &mut self.addresses {
             let PostalAddress { street, locality, region, postal_code, country, types } = address;
             for part in [street, locality, region, postal_code, country] {
-                *part = one_line(&part.replace(['\r', '\n'], " "), 500)
-                    .ok_or_else(|| Error::invalid(field("addresses"), "use at most 500 characters in each part"))?;
+                *part = one_line(&part.replace(['\r', '\n'], " "), 500).ok_or_else(|| {
+                    Error::invalid(field("addresses"), "use at most 500 characters in each part")
+                })?;
             }
             *types = checked_types(types, &field("addresses.types"))?;
         }
@@ -199,7 +212,8 @@ impl Fields {
             card.emails = self.emails.iter().map(card_email).collect();
         }
         if has("addresses") {
-            card.addresses = self.addresses.iter().map(|address| card_address(address, &card.addresses)).collect();
+            card.addresses =
+                self.addresses.iter().map(|address| card_address(address, &card.addresses)).collect();
         }
     }
 

@@ -1,7 +1,7 @@
 //! Telephone numbers and e-mail addresses in the one form by which partners are found.
 //! Called by domain/contact.rs and by the look-ups.
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, enums};
 
 /// Longest text, in bytes, that is looked at as a number.
 const MAX_BYTES: usize = 96;
@@ -12,8 +12,9 @@ pub fn e164(text: &str, region: &str) -> Option<String> {
     if text.is_empty() || text.len() > MAX_BYTES {
         return None;
     }
-    let region = region.to_ascii_uppercase();
-    let number = PHONE_NUMBER_UTIL.parse(text, Some(region.as_str())).ok()?;
+    // Without a known country only numbers with "+" can be read.
+    let region = enums::Region::from_code(&region.to_ascii_uppercase()).ok();
+    let number = PHONE_NUMBER_UTIL.parse(text, region).ok()?;
     number.is_possible_with_reason().ok()?;
     Some(number.format_as(PhoneNumberFormat::E164).into_owned())
 }
@@ -31,7 +32,11 @@ mod tests {
     #[test]
     fn spellings_of_one_number_are_one() {
         for text in ["0471 12 34 56", "+32 471/12.34.56", "0032471123456", "tel:+32-471-12-34-56"] {
-            assert_eq!(e164(text.trim_start_matches("tel:"), "be").as_deref(), Some("+32471123456"), "{text}");
+            assert_eq!(
+                e164(text.trim_start_matches("tel:"), "be").as_deref(),
+                Some("+32471123456"),
+                "{text}"
+            );
         }
         for text in ["", "front desk", "1", &"4".repeat(200)] {
             assert_eq!(e164(text, "BE"), None, "{text}");

@@ -76,10 +76,7 @@ impl ContactService for Contacts {
         Ok(Response::new(read.await?))
     }
 
-    async fn create_contact(
-        &self,
-        request: Request<proto::CreateContactRequest>,
-    ) -> Answer<proto::Contact> {
+    async fn create_contact(&self, request: Request<proto::CreateContactRequest>) -> Answer<proto::Contact> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let book = id::parse("addressBooks", &request.parent, "parent")?.to_owned();
@@ -100,10 +97,7 @@ impl ContactService for Contacts {
         Ok(Response::new(write.await?))
     }
 
-    async fn update_contact(
-        &self,
-        request: Request<proto::UpdateContactRequest>,
-    ) -> Answer<proto::Contact> {
+    async fn update_contact(&self, request: Request<proto::UpdateContactRequest>) -> Answer<proto::Contact> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let contact = request.contact.clone().ok_or_else(|| Error::invalid("contact", "it is missing"))?;
@@ -191,7 +185,11 @@ fn books_page(
 
 fn checked_uid(uid: &str) -> kontor_kit::Result<String> {
     let good = uid.len() <= 255 && !uid.chars().any(char::is_control) && uid.trim() == uid;
-    if good { Ok(uid.to_owned()) } else { Err(Error::invalid("contact.uid", "use at most 255 bytes in one line")) }
+    if good {
+        Ok(uid.to_owned())
+    } else {
+        Err(Error::invalid("contact.uid", "use at most 255 bytes in one line"))
+    }
 }
 
 /// The contact as it would be.

@@ -16,10 +16,14 @@ use kontor_kit::context::Context;
 use kontor_kit::db::Db;
 use kontor_kit::link::MESSAGE_LIMIT;
 use kontor_proto::directory::v1::change_service_server::ChangeServiceServer;
+use kontor_proto::directory::v1::contact_service_server::ContactServiceServer;
 use kontor_proto::directory::v1::credential_service_server::CredentialServiceServer;
+use kontor_proto::directory::v1::partner_service_server::PartnerServiceServer;
 use kontor_proto::directory::v1::team_service_server::TeamServiceServer;
 use kontor_proto::directory::v1::user_service_server::UserServiceServer;
 use tonic::service::Routes;
+
+use crate::store::card::Cards;
 
 /// All services of the directory.
 pub fn routes(context: &Context, db: &Db) -> Routes {
@@ -27,8 +31,15 @@ pub fn routes(context: &Context, db: &Db) -> Routes {
     let users = user::Users { db: db.clone(), sign_ins: sign_ins.clone() };
     let teams = team::Teams { db: db.clone(), sign_ins: sign_ins.clone() };
     let changes = change::Changes { context: context.clone(), db: db.clone() };
+    let cards = Cards::new(&context.company.region);
+    let contacts = contact::Contacts { db: db.clone(), cards: cards.clone() };
+    let timelines = timeline::Timelines { context: context.clone(), db: db.clone() };
+    let partners = partner::Partners { db: db.clone(), cards: cards.clone(), timelines };
     Routes::new(UserServiceServer::new(users).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(TeamServiceServer::new(teams).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(CredentialServiceServer::new(check::Credentials { sign_ins }))
         .add_service(ChangeServiceServer::new(changes))
+        .add_service(PartnerServiceServer::new(partners).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(ContactServiceServer::new(contacts).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(collection::service(context, db, &cards))
 }

@@ -67,10 +67,7 @@ impl PartnerService for Partners {
         Ok(Response::new(to_proto(row)))
     }
 
-    async fn create_partner(
-        &self,
-        request: Request<proto::CreatePartnerRequest>,
-    ) -> Answer<proto::Partner> {
+    async fn create_partner(&self, request: Request<proto::CreatePartnerRequest>) -> Answer<proto::Partner> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let wanted = request.partner.as_ref().ok_or_else(|| Error::invalid("partner", "it is missing"))?;
@@ -91,10 +88,7 @@ impl PartnerService for Partners {
         Ok(Response::new(write.await?))
     }
 
-    async fn update_partner(
-        &self,
-        request: Request<proto::UpdatePartnerRequest>,
-    ) -> Answer<proto::Partner> {
+    async fn update_partner(&self, request: Request<proto::UpdatePartnerRequest>) -> Answer<proto::Partner> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let new = request.partner.clone().ok_or_else(|| Error::invalid("partner", "it is missing"))?;

@@ -143,6 +143,7 @@ impl UserService for Users {
 /// ALREADY_EXISTS.
 pub fn create(tx: &mut Tx<'_>, user: &User, password: &str, caller: &Caller) -> kontor_kit::Result<()> {
     store::user::create(tx, user, password)?;
+    store::card::ensure_books(tx, &user.id)?;
     tx.publish(events::user_created(user, caller));
     Ok(())
 }

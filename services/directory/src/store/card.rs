@@ -1,7 +1,6 @@
 //! Cards and their typed rows in one transaction: the hooks of the collection engine, and the books that must exist.
 //! Called by the engine on every change of a card, by rpc for changes over gRPC, and when users are made.
 
-use bytes::Bytes;
 use kontor_collection::store::collection::{self, New};
 use kontor_collection::{COMPANY, Change, Hooks, Index, Kind, Prepared, Removal, Target, index};
 use kontor_kit::auth::{Caller, Guard};
@@ -12,6 +11,7 @@ use kontor_proto::directory::v1::{Contact, PartnerCreated, PartnerDeleted, Partn
 use kontor_vobject::card::Card;
 use kontor_vobject::{Document, Limits};
 use prost::Message;
+use prost::bytes::Bytes;
 
 use crate::domain::contact::{self, Fields};
 use crate::domain::phone;
@@ -181,7 +181,8 @@ pub fn ensure_books(tx: &mut Tx<'_>, user: &str) -> Result<()> {
 /// Those of the database.
 pub async fn ensure_company_book(db: &Db) -> Result<()> {
     db.write(|tx| {
-        collection::ensure(tx, &New::named(COMPANY, COMPANY, Kind::AddressBook, "Company contacts")).map(|_| ())
+        collection::ensure(tx, &New::named(COMPANY, COMPANY, Kind::AddressBook, "Company contacts"))
+            .map(|_| ())
     })
     .await
 }

@@ -142,7 +142,8 @@ pub fn object(conn: &mut Conn<'_>, caller: &Caller, book: &str, id: &str, name: 
         tonic::Code::NotFound => missing(),
         _ => cause,
     })?;
-    let same = if book == kontor_collection::COMPANY { collection.is_company() } else { collection.id == book };
+    let same =
+        if book == kontor_collection::COMPANY { collection.is_company() } else { collection.id == book };
     if same { Ok(object) } else { Err(missing()) }
 }
 
@@ -196,5 +197,5 @@ fn document(data: &[u8]) -> Result<Document<'_>> {
 
 fn utc(micros: i64) -> DateTime {
     let at = Timestamp::from_second(micros.div_euclid(1_000_000)).unwrap_or(Timestamp::UNIX_EPOCH);
-    at.to_zoned(TimeZone::UTC).datetime()
+    TimeZone::UTC.to_datetime(at)
 }

@@ -1,6 +1,8 @@
 //! Tests of the directory through its generated clients, on SQLite and on PostgreSQL.
 //! PostgreSQL is used when KONTOR_TEST_POSTGRES names a server.
 
+mod card;
+mod partner;
 mod place;
 mod sign_in;
 mod team;

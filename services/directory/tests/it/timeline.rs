@@ -15,7 +15,7 @@ use kontor_proto::pipeline::v1::{
     OpportunityUpdated, OpportunityWon,
 };
 use kontor_proto::telephony::v1::{CallCorrected, CallEnded, CallOutcome};
-use prost::{Message, Name};
+use prost::Name;
 use tonic::Code;
 
 use crate::place::{MONDAY, SECOND, admin, caller, failure};
@@ -55,17 +55,17 @@ impl Sources {
         }
     }
 
-    async fn call(&self, id: &str, partner: &str, payload: &(impl Message + Name + Clone + 'static)) {
+    async fn call(&self, id: &str, partner: &str, payload: &(impl Name + Clone + 'static)) {
         publish(&self.telephony, "telephony", &format!("calls/{id}"), partner, &Guard::company(), payload)
             .await;
     }
 
-    async fn meeting(&self, id: &str, partner: &str, payload: &(impl Message + Name + Clone + 'static)) {
+    async fn meeting(&self, id: &str, partner: &str, payload: &(impl Name + Clone + 'static)) {
         let subject = format!("calendars/anna/events/{id}");
         publish(&self.calendar, "calendar", &subject, partner, &Guard::company(), payload).await;
     }
 
-    async fn deal(&self, id: &str, partner: &str, payload: &(impl Message + Name + Clone + 'static)) {
+    async fn deal(&self, id: &str, partner: &str, payload: &(impl Name + Clone + 'static)) {
         let subject = format!("opportunities/{id}");
         publish(&self.pipeline, "pipeline", &subject, partner, &Guard::company(), payload).await;
     }
@@ -108,7 +108,7 @@ async fn partner(world: &World, display_name: &str) -> String {
 
 async fn publish<P>(db: &Db, source: &'static str, subject: &str, partner: &str, guard: &Guard, payload: &P)
 where
-    P: Message + Name + Clone + 'static,
+    P: Name + Clone + 'static,
 {
     let event = NewEvent::new(source, subject, guard, payload).partner(partner).actor("users/anna");
     db.write(move |tx| {
@@ -213,10 +213,11 @@ async fn h1_each_thing_has_one_entry_in_time_order(world: World) {
 /// Waits until the last event of each source has been taken in.
 async fn settle(sources: &Sources) {
     let mark = partner(&sources.world, "Mark").await;
-    sources.call("mark", &mark, &ended(CallOutcome::Busy, 0)).await;
+    let id = mark.replace("partners/", "");
+    sources.call(&id, &mark, &ended(CallOutcome::Busy, 0)).await;
     let meeting = MeetingScheduled { summary: "mark".to_owned(), start_time: at(0) };
-    sources.meeting("mark", &mark, &meeting).await;
-    sources.deal("mark", &mark, &created("mark")).await;
+    sources.meeting(&id, &mark, &meeting).await;
+    sources.deal(&id, &mark, &created("mark")).await;
     sources.wait_for(&mark, 3).await;
 }
 

@@ -206,7 +206,9 @@ impl Line {
     fn open(storage: &Storage, service: &str) -> Result<Line> {
         match storage {
             Storage::Sqlite(folder) => open_sqlite(&folder.join(format!("{service}.db"))).map(Line::Sqlite),
-            Storage::Postgres(url) => Session::open(url, service).map(|session| Line::Postgres(Box::new(session))),
+            Storage::Postgres(url) => {
+                Session::open(url, service).map(|session| Line::Postgres(Box::new(session)))
+            }
         }
     }
 

@@ -47,7 +47,7 @@ fn a_call_in_process_is_a_span_below_its_callers() {
         call(&link, WHO, &[], None).instrument(tracing::info_span!("caller")).await;
     });
     let caller = spans.iter().find(|span| span.name == "caller").expect("the caller's span");
-    let rpc = spans.iter().find(|span| span.name == &WHO[1..]).expect("the call's span");
+    let rpc = spans.iter().find(|span| span.name == WHO[1..]).expect("the call's span");
     assert_eq!(rpc.parent_span_id, caller.span_context.span_id());
     assert_eq!(rpc.span_context.trace_id(), caller.span_context.trace_id());
     for (key, value) in [
@@ -107,7 +107,7 @@ fn the_traceparent_of_a_request_is_its_parent_and_nonsense_is_none() {
             kontor_kit::trace::adopt(&span, &headers);
         }
     });
-    let span = |name: &str| spans.iter().find(|span| span.name == name.to_owned()).expect("its span");
+    let span = |name: &str| spans.iter().find(|span| span.name == name).expect("its span");
     assert_eq!(span("good").span_context.trace_id().to_string(), trace);
     assert_eq!(span("good").parent_span_id.to_string(), "b7ad6b7169203331");
     for name in ["bad", "zero", "long"] {

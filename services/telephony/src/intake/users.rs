@@ -36,9 +36,13 @@ pub struct Staff {
 #[derive(Clone)]
 pub struct Users(Arc<Inner>);
 
+/// By extension.
+type Table = Arc<HashMap<String, Staff>>;
+
 struct Inner {
     client: UserServiceClient<Link>,
-    table: RwLock<(Arc<HashMap<String, Staff>>, Option<Instant>)>,
+    /// And when it was read.
+    table: RwLock<(Table, Option<Instant>)>,
     stale: AtomicBool,
     reading: Mutex<()>,
 }
@@ -70,7 +74,7 @@ impl Users {
     }
 
     /// All users by extension; those known before when directory can't be reached.
-    pub async fn all(&self) -> Arc<HashMap<String, Staff>> {
+    pub async fn all(&self) -> Table {
         let (table, read_at) = self.table();
         let fresh = read_at.is_some_and(|at| at.elapsed() < AGE) && !self.0.stale.load(Ordering::SeqCst);
         if fresh {
@@ -86,11 +90,11 @@ impl Users {
         }
     }
 
-    fn table(&self) -> (Arc<HashMap<String, Staff>>, Option<Instant>) {
+    fn table(&self) -> (Table, Option<Instant>) {
         self.0.table.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn read(&self) -> Result<Arc<HashMap<String, Staff>>> {
+    async fn read(&self) -> Result<Table> {
         let asked = Instant::now();
         let _one = self.0.reading.lock().await;
         if let (table, Some(at)) = self.table()

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +22,7 @@ pub fn messages(version: &str, name: &str) -> Vec<String> {
 /// A running Asterisk.
 pub struct Asterisk {
     pub port: u16,
+    connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -35,16 +38,29 @@ impl Asterisk {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let ends: Vec<usize> = cuts.iter().copied().chain([messages.len()]).collect();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = connections.clone();
         let task = tokio::spawn(async move {
             let mut from = 0;
             for (number, to) in ends.iter().copied().enumerate() {
                 let (stream, _) = listener.accept().await.unwrap();
+                counted.fetch_add(1, Ordering::SeqCst);
                 let last = number + 1 == ends.len();
                 serve(stream, &messages[..from], &messages[from..to], last).await;
                 from = to;
             }
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                counted.fetch_add(1, Ordering::SeqCst);
+                serve(stream, &messages, &[], true).await;
+            }
         });
-        Asterisk { port, task }
+        Asterisk { port, connections, task }
+    }
+
+    /// Connections so far.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 }
 

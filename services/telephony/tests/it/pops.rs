@@ -90,18 +90,17 @@ async fn t5_pop_comes_from_another_process_too(world: World) {
         // a SQLite file belongs to one process
         return;
     }
-    let other = kontor_telephony::Peers { directory: world.book.link(), pipeline: world.book.link() };
-    let mut context = world.place.context.clone();
-    context.bus = kontor_kit::bus::Bus::default();
-    let unit = kontor_telephony::start(&context, other).await.unwrap();
-    let link = kontor_kit::link::Link::local(unit.routes);
-    let mut calls = kontor_proto::telephony::v1::call_service_client::CallServiceClient::new(link);
+    let mut other = world.another_process().await;
     let request = proto::WatchCallPopsRequest::default();
     let request = caller("sales", &["sales"], &[]).request(request);
-    let mut sales = calls.watch_call_pops(request).await.unwrap().into_inner();
+    let mut sales = other.calls.watch_call_pops(request).await.unwrap().into_inner();
     let begin = Instant::now();
     world.post(&event("c", "RINGING", 10)).await.unwrap();
     assert!(next(&mut sales).await.is_some());
     println!("from event to pop in another process: {:?}", begin.elapsed());
     assert!(next(&mut sales).await.is_none(), "once");
+    world.post(&event("c", "HUNGUP", 20)).await.unwrap();
+    // both processes look for calls that are due; the end is said once
+    world.settle(2).await;
+    other.stop.cancel();
 }

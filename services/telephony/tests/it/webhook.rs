@@ -139,10 +139,10 @@ async fn disable(world: &World) {
     let connector =
         proto::Connector { name: "connectors/cloud".into(), disabled: true, ..Default::default() };
     let request = proto::UpdateConnectorRequest { connector: Some(connector), ..Default::default() };
-    let refused =
-        world.connectors.clone().update_connector(caller("sales", &[], &[]).request(request.clone()));
-    assert_eq!(refusal(refused.await).0, Code::PermissionDenied);
-    world.connectors.clone().update_connector(admin().request(request)).await.unwrap();
+    let mut client = world.connectors.clone();
+    let refused = client.update_connector(caller("sales", &[], &[]).request(request.clone())).await;
+    assert_eq!(refusal(refused).0, Code::PermissionDenied);
+    client.update_connector(admin().request(request)).await.unwrap();
 }
 
 async fn t2_faults_name_the_field_and_nothing_is_stored(world: World) {

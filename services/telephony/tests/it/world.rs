@@ -28,6 +28,13 @@ pub const SECRET: &str = "0123456789abcdef0123";
 /// The caller of most events, and our direct number.
 pub const ANNA: &str = "+32475123456";
 
+/// Telephony in another process.
+pub struct Other {
+    pub stop: tokio_util::sync::CancellationToken,
+    pub calls: CallServiceClient<Link>,
+    pub connectors: ConnectorServiceClient<Link>,
+}
+
 /// Telephony in one process.
 pub struct World {
     pub place: Place,
@@ -52,8 +59,23 @@ impl World {
         world
     }
 
-    /// Another process over the same data.
-    pub async fn join(place: Place, book: Book) -> World {
+    /// Telephony over the same data as another process runs it: only the database is shared.
+    pub async fn another_process(&self) -> Other {
+        let mut context = self.place.context.clone();
+        context.bus = Default::default();
+        context.stop = Default::default();
+        context.tasks = Default::default();
+        let peers = Peers { directory: self.book.link(), pipeline: self.book.link() };
+        let unit = kontor_telephony::start(&context, peers).await.unwrap();
+        let link = Link::local(unit.routes);
+        Other {
+            stop: context.stop,
+            calls: CallServiceClient::new(link.clone()),
+            connectors: ConnectorServiceClient::new(link),
+        }
+    }
+
+    async fn join(place: Place, book: Book) -> World {
         let peers = Peers { directory: book.link(), pipeline: book.link() };
         // the clock stands still: what is due comes when a test moves it
         let config = Config { grace: Duration::from_secs(3) };
