@@ -178,11 +178,9 @@ async fn x1_each_service_in_its_own_process_does_the_same() {
     let grpc = split.grpc("sales");
     let partner = add_partner(&grpc, "Anna Peeters", "+32 471 11 22 33", "anna@example.com").await;
     let request = lead("Asks", "");
-    let made = grpc.leads().create_lead(CreateLeadRequest {
-        lead: request.lead.map(|lead| Lead { email: "ANNA@example.com".into(), ..lead }),
-        ..Default::default()
-    });
-    let made = made.await.expect("a lead").into_inner();
+    let lead = request.lead.map(|lead| Lead { email: "ANNA@example.com".into(), ..lead });
+    let request = CreateLeadRequest { lead, ..Default::default() };
+    let made = grpc.leads().create_lead(request).await.expect("a lead").into_inner();
     let convert = kontor_proto::pipeline::v1::ConvertLeadRequest { name: made.name, ..Default::default() };
     let answer = grpc.leads().convert_lead(convert).await.expect("converted over the network").into_inner();
     assert_eq!(answer.opportunity.expect("an opportunity").partner, partner.name);

@@ -40,7 +40,7 @@ macro_rules! clients {
     ($($(#[$meta:meta])* $name:ident => $path:path;)*) => {$(
         $(#[$meta])*
         pub fn $name(&self) -> $path {
-            <$path>::with_interceptor(self.channel.clone(), self.sign_in.clone())
+            <$path>::new(InterceptedService::new(self.channel.clone(), self.sign_in.clone()))
         }
     )*};
 }

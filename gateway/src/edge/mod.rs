@@ -55,10 +55,18 @@ impl Gateway {
     ///
     /// # Errors
     /// INVALID_ARGUMENT when `outside` is asked for and directory or calendar can't be reached.
-    pub fn new(context: &Context, links: Links, outside: bool, metrics: RenderMetrics) -> kontor_kit::Result<Gateway> {
+    pub fn new(
+        context: &Context,
+        links: Links,
+        outside: bool,
+        metrics: RenderMetrics,
+    ) -> kontor_kit::Result<Gateway> {
         let find = |name: &'static str| {
             links.get(name).cloned().ok_or_else(|| {
-                kontor_kit::Error::invalid("services", format!("the gateway needs {name}: run it here or give its address"))
+                kontor_kit::Error::invalid(
+                    "services",
+                    format!("the gateway needs {name}: run it here or give its address"),
+                )
             })
         };
         let outside = if outside {
@@ -88,7 +96,8 @@ impl Gateway {
         }
         metrics::counter!("kontor_http_total", "kind" => kind.name(), "status" => status.as_u16().to_string())
             .increment(1);
-        metrics::histogram!("kontor_http_seconds", "kind" => kind.name()).record(started.elapsed().as_secs_f64());
+        metrics::histogram!("kontor_http_seconds", "kind" => kind.name())
+            .record(started.elapsed().as_secs_f64());
         response
     }
 
@@ -214,8 +223,22 @@ fn note_user(caller: &Caller) {
 /// The method when it is a known one, else `_OTHER`, as OpenTelemetry wants it: outsiders must not make new names.
 fn method_name(method: &http::Method) -> &'static str {
     const KNOWN: [&str; 16] = [
-        "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "PROPPATCH", "REPORT", "MKCOL",
-        "MKCALENDAR", "COPY", "MOVE", "LOCK", "UNLOCK",
+        "GET",
+        "HEAD",
+        "POST",
+        "PUT",
+        "DELETE",
+        "OPTIONS",
+        "PATCH",
+        "PROPFIND",
+        "PROPPATCH",
+        "REPORT",
+        "MKCOL",
+        "MKCALENDAR",
+        "COPY",
+        "MOVE",
+        "LOCK",
+        "UNLOCK",
     ];
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("_OTHER")
 }

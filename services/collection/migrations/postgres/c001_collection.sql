@@ -56,9 +56,10 @@ CREATE UNIQUE INDEX object_num ON object (num);
 CREATE UNIQUE INDEX object_id ON object (id);
 CREATE UNIQUE INDEX object_uid ON object (coll, uid);
 CREATE INDEX object_seq ON object (coll, seq);
-CREATE INDEX object_range ON object (coll, last_utc, first_utc, comp, name, etag) WHERE comp <> 'VCARD';
+-- Answers an open-ended time range alone, without a look at the rows.
+CREATE INDEX object_range ON object (coll, last_utc, floating, partial, num) WHERE comp <> 'VCARD';
 -- Those whose occurrences are not all in the table below, or whose lookup values are not.
-CREATE INDEX object_partial ON object (coll) WHERE partial = 1;
+CREATE INDEX object_partial ON object (coll, last_utc) WHERE partial = 1;
 CREATE TABLE tombstone (
     coll BIGINT NOT NULL,
     name TEXT COLLATE "C" NOT NULL,

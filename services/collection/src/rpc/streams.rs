@@ -24,6 +24,8 @@ const NAMES: usize = 100_000;
 trait Reader: Send + Sized + 'static {
     type Chunk: Send + 'static;
     fn next(&mut self, conn: &mut Conn<'_>) -> Result<Option<Self::Chunk>>;
+    /// Whether surely nothing follows, so that a short answer costs one read.
+    fn is_done(&self) -> bool;
 }
 
 impl<H: Hooks> Server<H> {
@@ -112,8 +114,11 @@ impl<H: Hooks> Server<H> {
         let (reader, chunk) = first.await?;
         let (sender, receiver) = mpsc::channel(2);
         if let Some(chunk) = chunk {
+            // There is room: nothing was sent yet.
             let _ = sender.try_send(Ok(chunk));
-            self.context.spawn(pump(self.db.clone(), reader, sender));
+            if !reader.is_done() {
+                self.context.spawn(pump(self.db.clone(), reader, sender));
+            }
         }
         Ok(ReceiverStream::new(receiver))
     }
@@ -148,6 +153,10 @@ struct List {
 impl Reader for List {
     type Chunk = proto::ObjectChunk;
 
+    fn is_done(&self) -> bool {
+        self.done
+    }
+
     fn next(&mut self, conn: &mut Conn<'_>) -> Result<Option<proto::ObjectChunk>> {
         if self.done {
             return Ok(None);
@@ -176,6 +185,10 @@ struct Named {
 
 impl Reader for Named {
     type Chunk = proto::ObjectChunk;
+
+    fn is_done(&self) -> bool {
+        self.at == self.names.len()
+    }
 
     fn next(&mut self, conn: &mut Conn<'_>) -> Result<Option<proto::ObjectChunk>> {
         let rest = &self.names[self.at..];
@@ -230,6 +243,10 @@ struct Query {
 impl Reader for Query {
     type Chunk = proto::ObjectChunk;
 
+    fn is_done(&self) -> bool {
+        self.left == 0 || self.candidates.is_empty()
+    }
+
     fn next(&mut self, conn: &mut Conn<'_>) -> Result<Option<proto::ObjectChunk>> {
         // A group may have no hit, and an empty chunk tells nobody anything.
         while self.left > 0 {
@@ -263,6 +280,10 @@ struct Sync {
 
 impl Reader for Sync {
     type Chunk = proto::SyncChunk;
+
+    fn is_done(&self) -> bool {
+        self.done
+    }
 
     fn next(&mut self, conn: &mut Conn<'_>) -> Result<Option<proto::SyncChunk>> {
         if self.done {

@@ -16,6 +16,13 @@ use crate::store::object::{self, CHUNK, COLUMNS};
 #[derive(Clone, Debug, Default)]
 pub struct Candidates(std::collections::VecDeque<(i64, bool)>);
 
+impl Candidates {
+    /// Whether none is left.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 /// Finds the candidates of a question: 16 bytes of memory each.
 ///
 /// # Errors
@@ -29,8 +36,7 @@ pub fn candidates(conn: &mut Conn<'_>, collection: &Collection, question: &Quest
         (Some(range), _) => by_time(conn, coll, range, &question.zone)?,
         (None, Some(filter)) => match needles(filter) {
             Some(needles) => {
-                let mut found =
-                    all(conn, "SELECT num FROM object WHERE coll = $1 AND partial = 1", args![coll])?;
+                let mut found = all(conn, PARTIAL, args![coll, i64::MIN])?;
                 for needle in needles {
                     let sql = r"SELECT object FROM lookup WHERE coll = $1 AND kind = $2 AND value LIKE $3 ESCAPE '\'";
                     found.extend(all(conn, sql, args![coll, needle.kind, needle.pattern])?);
@@ -179,6 +185,9 @@ fn by_time(conn: &mut Conn<'_>, coll: i64, range: Range, zone: &Zone) -> Result<
     found.extend(rest);
     Ok(found)
 }
+
+/// Objects that the indexes don't tell all of. The last moment is named because the small index of these begins with it.
+const PARTIAL: &str = "SELECT num FROM object WHERE coll = $1 AND partial = 1 AND last_utc >= $2";
 
 /// One look into each class of `index::span`: short ones need only be looked for shortly before the range.
 const OVERLAPPING: &str = "\

@@ -87,7 +87,7 @@ async fn ranges(bed: &Bed) {
         bed.put(name, data.clone()).await.unwrap_or_else(|status| panic!("{name}: {status}"));
     }
     bed.put("task.ics", component("VTODO", "t", "DTSTART:20261123T090000Z\r\n")).await.unwrap();
-    let edges = [-4000, 1, 9, 20, 23, 24, 25, 26, 27, 33, 60, 500, 1500, 9000];
+    let edges = [-4000, 1, 20, 23, 24, 25, 26, 33, 500, 1500];
     let mut asked = 0;
     for zone in ["", "Asia/Tokyo", "America/New_York"] {
         for (place, from) in edges.iter().enumerate() {
@@ -102,14 +102,14 @@ async fn ranges(bed: &Bed) {
             check(bed, &events, None, Some(november(*from)), zone).await;
         }
     }
-    assert!(asked > 500);
+    assert!(asked > 350);
 }
 
 async fn check(bed: &Bed, events: &[(String, String)], from: Option<i64>, to: Option<i64>, zone: &str) {
     let found = bed.query(in_time("VEVENT", from, to, zone)).await.unwrap();
     let zone = Zone::named(zone).unwrap_or(Zone::UTC);
     let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
-    let (first, last) = (from.map_or(at(-5_000_000_000), at), to.map_or(at(20_000_000_000), at));
+    let (first, last) = (from.map_or(at(-5_000_000_000), at), to.map_or(at(6_000_000_000), at));
     let mut expected = Vec::new();
     for (name, data) in events {
         let document = Document::parse(data.as_bytes(), &Limits::default()).unwrap();

@@ -169,8 +169,14 @@ pub fn set_company(tx: &mut Tx<'_>, caller: &Caller, old: &Stored, company: &str
 /// The books of a new user: one of their own.
 ///
 /// # Errors
-/// INVALID_ARGUMENT for a name that can't be a path segment.
+/// INVALID_ARGUMENT for a name that can't be a path segment, or that owns what belongs to everyone.
 pub fn ensure_books(tx: &mut Tx<'_>, user: &str) -> Result<()> {
+    if user == COMPANY {
+        return Err(Error::invalid(
+            "user_id",
+            format!("{COMPANY:?} stands for the whole company: choose another"),
+        ));
+    }
     let new = New { is_default: true, ..New::named(user, "contacts", Kind::AddressBook, "Contacts") };
     collection::ensure(tx, &new).map(|_| ())
 }

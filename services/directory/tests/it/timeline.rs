@@ -1,6 +1,7 @@
 //! Row H1: one history per partner from the events of the other services, and its rebuild.
 //! The sources are real outboxes on the real bus; only the services around them are left out.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kontor_kit::auth::{Caller, Guard};
@@ -80,7 +81,8 @@ impl Sources {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("{count} entries were expected, these are there: {seen:?}");
+        let shown = &seen[..seen.len().min(10)];
+        panic!("{count} entries were expected, {} are there: {shown:?}", seen.len());
     }
 
     async fn rebuild(&self) -> Vec<proto::RebuildTimelinesResponse> {
@@ -241,29 +243,37 @@ async fn h1_a_rebuild_gives_the_same_and_loses_nothing_meanwhile(world: World) {
     assert_eq!(progress.last().unwrap().events_read, 600 + 2 + 3);
     assert_eq!(list(&sources.world, &admin(), &acme).await, before);
 
-    // Events that arrive while two rebuilds run one after the other are there once, and reading never sees less.
+    // Events that arrive while rebuilds run one after the other are there once, and reading never sees less.
+    let loaded = AtomicBool::new(false);
     let load = async {
         for number in 450..600 {
             sources.call(&format!("{number}"), &acme, &ended(CallOutcome::Missed, number)).await;
             sources.meeting("1", &acme, &MeetingRemoved { summary: "Start".to_owned() }).await;
+            // Deals are read first by a rebuild, so most of these come too late for its reading.
+            sources.deal(&format!("{number}"), &acme, &created("Late")).await;
         }
+        loaded.store(true, Ordering::SeqCst);
     };
     let watch = async {
-        for _ in 0..10 {
-            assert!(list(&sources.world, &admin(), &acme).await.len() >= 451);
-            tokio::time::sleep(Duration::from_millis(10)).await;
+        let mut most = 0;
+        while !loaded.load(Ordering::SeqCst) {
+            let entries = list(&sources.world, &admin(), &acme).await;
+            let seen = entries.iter().filter(|entry| entry.kind != "meeting").count();
+            assert!(seen >= most, "{most} entries were there, now {seen}");
+            most = seen;
         }
     };
     let rebuilds = async {
-        sources.rebuild().await;
-        sources.rebuild().await;
+        while !loaded.load(Ordering::SeqCst) {
+            sources.rebuild().await;
+        }
     };
     tokio::join!(load, watch, rebuilds);
-    sources.wait_for(&acme, 601).await;
+    sources.wait_for(&acme, 751).await;
     settle(&sources).await;
     let after = list(&sources.world, &admin(), &acme).await;
     let names: std::collections::BTreeSet<_> = after.iter().map(|entry| entry.name.clone()).collect();
-    assert_eq!((after.len(), names.len()), (601, 601));
+    assert_eq!((after.len(), names.len()), (751, 751));
     sources.rebuild().await;
     assert_eq!(list(&sources.world, &admin(), &acme).await, after);
 }

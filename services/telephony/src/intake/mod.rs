@@ -69,11 +69,12 @@ impl Intake {
             return Ok(BTreeMap::new());
         }
         let matches = self.look_up(connector, &calls).await?;
+        let staff = self.users.all(&calls.values().flatten().flat_map(extensions).collect()).await;
         let work = Arc::new(Work {
             connector: connector.to_owned(),
             calls,
             matches,
-            staff: self.users.all().await,
+            staff,
             grace: self.grace,
             hub: self.hub.clone(),
         });
@@ -129,15 +130,24 @@ fn is_crossed(cause: &Error) -> bool {
 }
 
 /// The numbers in E.164 that an item names.
-fn numbers(item: &Item) -> Vec<&str> {
-    let (one, other): (&Option<Party>, &Option<Party>) = match &item.fact.kind {
+fn numbers(item: &Item) -> impl Iterator<Item = &str> {
+    parties(item).into_iter().flatten().filter_map(Party::e164)
+}
+
+fn parties(item: &Item) -> [Option<&Party>; 2] {
+    let (one, other) = match &item.fact.kind {
         FactKind::Offered { from, to, .. } => (from, to),
         FactKind::LegStarted { party, dialled, .. } => (party, dialled),
         FactKind::Dialled { party, target, .. } => (party, target),
         FactKind::Originated { target, .. } | FactKind::OriginateFailed { target, .. } => (target, &None),
-        _ => return Vec::new(),
+        _ => return [None, None],
     };
-    [one, other].into_iter().flatten().filter_map(Party::e164).collect()
+    [one.as_ref(), other.as_ref()]
+}
+
+/// The extensions that an item names.
+fn extensions(item: &Item) -> impl Iterator<Item = &str> {
+    parties(item).into_iter().flatten().filter_map(Party::internal).chain(item.extension.as_deref())
 }
 
 impl Work {

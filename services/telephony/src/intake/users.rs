@@ -1,7 +1,7 @@
 //! Who has which extension: a small table, read from directory at most once a minute and after each change of a user.
 //! Called by the intake for each batch; lib.rs connects it to directory's events.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -18,6 +18,8 @@ use tokio::sync::Mutex;
 
 /// How old the table may get when no event tells of a change, which may go to another process.
 const AGE: Duration = Duration::from_secs(60);
+/// How old it may get when an extension is not in it: queues and doors have extensions too, so not at each event.
+const UNKNOWN_AGE: Duration = Duration::from_millis(500);
 /// Patience for reading it; afterwards the old one is used.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Pages of 1,000 users that are read.
@@ -74,9 +76,12 @@ impl Users {
     }
 
     /// All users by extension; those known before when directory can't be reached.
-    pub async fn all(&self) -> Table {
+    /// An extension of `asked` that nobody has may have been given a moment ago, so then the table is read again sooner.
+    pub async fn all(&self, asked: &BTreeSet<&str>) -> Table {
         let (table, read_at) = self.table();
-        let fresh = read_at.is_some_and(|at| at.elapsed() < AGE) && !self.0.stale.load(Ordering::SeqCst);
+        let age =
+            if asked.iter().all(|extension| table.contains_key(*extension)) { AGE } else { UNKNOWN_AGE };
+        let fresh = read_at.is_some_and(|at| at.elapsed() < age) && !self.0.stale.load(Ordering::SeqCst);
         if fresh {
             return table;
         }

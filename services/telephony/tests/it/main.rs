@@ -9,6 +9,7 @@ mod partners;
 mod place;
 mod pops;
 mod push;
+mod real;
 mod sessions;
 mod webhook;
 mod world;
