@@ -57,7 +57,7 @@ CREATE UNIQUE INDEX object_id ON object (id);
 CREATE UNIQUE INDEX object_uid ON object (coll, uid);
 CREATE INDEX object_seq ON object (coll, seq);
 -- Answers an open-ended time range alone, without a look at the rows.
-CREATE INDEX object_range ON object (coll, last_utc, floating, partial, num) WHERE comp <> 'VCARD';
+CREATE INDEX object_range ON object (coll, last_utc, floating, partial, comp, num) WHERE comp <> 'VCARD';
 -- Those whose occurrences are not all in the table below, or whose lookup values are not.
 CREATE INDEX object_partial ON object (coll, last_utc) WHERE partial = 1;
 CREATE TABLE tombstone (

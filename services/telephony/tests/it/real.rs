@@ -19,7 +19,9 @@ use kontor_telephony::Peers;
 use crate::place::{Place, SECOND, admin, caller};
 use crate::world::{SECRET, event, sign};
 
-crate::on_both! { Suite; t5_real_neighbours_know_the_call }
+crate::on_both! { Suite;
+    t5_real_neighbours_know_the_call,
+}
 
 struct Suite {
     place: Place,
@@ -41,7 +43,11 @@ impl Suite {
 
     async fn fill(&self) -> (directory::Partner, Opportunity) {
         let user = directory::CreateUserRequest {
-            user: Some(directory::User { extension: "101".to_owned(), ..Default::default() }),
+            user: Some(directory::User {
+                display_name: "Sales".to_owned(),
+                extension: "101".to_owned(),
+                ..Default::default()
+            }),
             user_id: "sales".to_owned(),
             ..Default::default()
         };
