@@ -13,9 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut config = tonic_prost_build::Config::new();
     config.bytes(["."]);
     config.enable_type_names();
-    tonic_prost_build::configure()
-        .build_transport(false)
-        .compile_fds_with_config(descriptors, config)?;
+    tonic_prost_build::configure().build_transport(false).compile_fds_with_config(descriptors, config)?;
     Ok(())
 }
 

@@ -18,7 +18,11 @@ use tonic_health::pb::health_client::HealthClient;
 const PASSWORD: &str = "a bench password";
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     if std::env::args().any(|argument| argument == "--echo") {
         runtime.block_on(echo_server());
     } else {
@@ -36,12 +40,14 @@ struct Figure {
 }
 
 async fn bench() {
-    let size: usize = std::env::var("KONTOR_TEST_OBJECTS").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000);
+    let size: usize =
+        std::env::var("KONTOR_TEST_OBJECTS").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000);
     let folder = tempfile::tempdir().expect("a folder");
     let floors = Floors::measure(folder.path(), size).await;
     let data = folder.path().join("kontor");
     let process = Process::start(&data, &[]).await;
-    let arguments = ["user", "add", "bench", "--password-stdin", "--data", data.to_str().expect("a plain path")];
+    let arguments =
+        ["user", "add", "bench", "--password-stdin", "--data", data.to_str().expect("a plain path")];
     let (good, _, errors) = run(&arguments, &format!("{PASSWORD}\n")).await;
     assert!(good, "{errors}");
     let http = Http::new(&process.address).sign_in("bench", PASSWORD);
@@ -52,13 +58,21 @@ async fn bench() {
     println!("\n{size} events and {size} cards; memory {:.0} MiB\n", process.memory_mib());
     println!("| operation | CPU ms | wall ms | floor | floor ms | ratio |\n|---|---|---|---|---|---|");
     for Figure { what, cpu_ms, wall_ms, floor, floor_ms } in figures {
-        println!("| {what} | {cpu_ms:.3} | {wall_ms:.3} | {floor} | {floor_ms:.3} | {:.1} |", cpu_ms / floor_ms);
+        println!(
+            "| {what} | {cpu_ms:.3} | {wall_ms:.3} | {floor} | {floor_ms:.3} | {:.1} |",
+            cpu_ms / floor_ms
+        );
     }
     assert!(process.stop().await);
 }
 
 /// Runs an operation `times` times, `at_once` of them at a time; returns CPU and wall milliseconds an operation.
-async fn measure<F: Future<Output = ()>>(process: &Process, times: usize, at_once: usize, operation: impl Fn(usize) -> F) -> (f64, f64) {
+async fn measure<F: Future<Output = ()>>(
+    process: &Process,
+    times: usize,
+    at_once: usize,
+    operation: impl Fn(usize) -> F,
+) -> (f64, f64) {
     operation(0).await;
     let (cpu, wall) = (process.cpu_seconds(), Instant::now());
     stream::iter(1..=times).map(operation).buffer_unordered(at_once).collect::<Vec<()>>().await;
@@ -110,55 +124,105 @@ async fn fill(process: &Process, http: &Http, size: usize) -> (String, String) {
     };
     let events = (0..size).map(|number| (format!("{calendar}event-{number}.ics"), event(number)));
     let cards = (0..size).map(|number| (format!("{book}card-{number}.vcf"), card(number)));
-    stream::iter(events.chain(cards)).map(|(path, body)| put(path, body)).buffer_unordered(64).collect::<Vec<()>>().await;
+    stream::iter(events.chain(cards))
+        .map(|(path, body)| put(path, body))
+        .buffer_unordered(64)
+        .collect::<Vec<()>>()
+        .await;
     println!("filled in {:.1} s, {:.1} s CPU", filled.elapsed().as_secs_f64(), process.cpu_seconds());
     (calendar.to_owned(), book.to_owned())
 }
 
 fn sync_body(token: &str) -> String {
-    format!("<D:sync-collection xmlns:D=\"DAV:\"><D:sync-token>{token}</D:sync-token><D:sync-level>1</D:sync-level><D:prop><D:getetag/></D:prop></D:sync-collection>")
+    format!(
+        "<D:sync-collection xmlns:D=\"DAV:\"><D:sync-token>{token}</D:sync-token><D:sync-level>1</D:sync-level><D:prop><D:getetag/></D:prop></D:sync-collection>"
+    )
 }
 
 fn multiget(calendar: &str, size: usize, start: usize) -> String {
-    let hrefs: String = (0..50).map(|step| format!("<D:href>{calendar}event-{}.ics</D:href>", (start * 53 + step * 7) % size)).collect();
-    format!("<C:calendar-multiget xmlns:D=\"DAV:\" xmlns:C=\"urn:ietf:params:xml:ns:caldav\"><D:prop><D:getetag/><C:calendar-data/></D:prop>{hrefs}</C:calendar-multiget>")
+    let hrefs: String = (0..50)
+        .map(|step| format!("<D:href>{calendar}event-{}.ics</D:href>", (start * 53 + step * 7) % size))
+        .collect();
+    format!(
+        "<C:calendar-multiget xmlns:D=\"DAV:\" xmlns:C=\"urn:ietf:params:xml:ns:caldav\"><D:prop><D:getetag/><C:calendar-data/></D:prop>{hrefs}</C:calendar-multiget>"
+    )
 }
 
 const WEEK: &str = "<C:calendar-query xmlns:D=\"DAV:\" xmlns:C=\"urn:ietf:params:xml:ns:caldav\"><D:prop><D:getetag/><C:calendar-data/></D:prop><C:filter><C:comp-filter name=\"VCALENDAR\">\
     <C:comp-filter name=\"VEVENT\"><C:time-range start=\"20260601T000000Z\" end=\"20260608T000000Z\"/></C:comp-filter></C:comp-filter></C:filter></C:calendar-query>";
 const POLL: &str = "<D:propfind xmlns:D=\"DAV:\" xmlns:S=\"http://calendarserver.org/ns/\"><D:prop><D:displayname/><S:getctag/><D:sync-token/></D:prop></D:propfind>";
 
-async fn dav_figures(process: &Process, http: &Http, calendar: &str, book: &str, size: usize, floors: &Floors) -> Vec<Figure> {
+async fn dav_figures(
+    process: &Process,
+    http: &Http,
+    calendar: &str,
+    book: &str,
+    size: usize,
+    floors: &Floors,
+) -> Vec<Figure> {
     let mut figures = Vec::new();
-    let mut add = |what, (cpu_ms, wall_ms), (floor, floor_ms)| figures.push(Figure { what, cpu_ms, wall_ms, floor, floor_ms });
+    let mut add = |what, (cpu_ms, wall_ms), (floor, floor_ms)| {
+        figures.push(Figure { what, cpu_ms, wall_ms, floor, floor_ms })
+    };
     for (what, path) in [("all ETags of the calendar", calendar), ("all ETags of the book", book)] {
-        let listed = measure(process, 20, 1, |_| async { assert!(http.propfind(path, "1", "<D:getetag/>").await.expect(207).body.len() > size * 50) });
+        let listed = measure(process, 20, 1, |_| async {
+            assert!(http.propfind(path, "1", "<D:getetag/>").await.expect(207).body.len() > size * 50)
+        });
         add(what, listed.await, floors.list());
     }
-    let first = measure(process, 20, 1, |_| async { assert!(http.report(calendar, "0", sync_body("")).await.expect(207).body.len() > size * 50) });
+    let first = measure(process, 20, 1, |_| async {
+        assert!(http.report(calendar, "0", sync_body("")).await.expect(207).body.len() > size * 50)
+    });
     add("first sync", first.await, floors.list());
     let body = http.report(calendar, "0", sync_body("")).await.expect(207).text();
-    let token = body.rsplit_once("sync-token>").and_then(|(before, _)| before.rsplit_once('>')).map(|(_, token)| token.trim_end_matches("</D:").to_owned()).expect("a token");
+    let token = body
+        .rsplit_once("sync-token>")
+        .and_then(|(before, _)| before.rsplit_once('>'))
+        .map(|(_, token)| token.trim_end_matches("</D:").to_owned())
+        .expect("a token");
     for number in 0..10 {
-        http.put(&format!("{calendar}event-{}.ics", number * 11), &[], event(number * 11).replace("Meeting", "Changed")).await.expect(204);
+        http.put(
+            &format!("{calendar}event-{}.ics", number * 11),
+            &[],
+            event(number * 11).replace("Meeting", "Changed"),
+        )
+        .await
+        .expect(204);
     }
     let after = measure(process, 400, 1, |_| async {
         let answer = http.report(calendar, "0", sync_body(&token)).await.expect(207).text();
         assert_eq!(answer.matches("<D:href>").count(), 10, "{answer}");
     });
     add("sync after 10 changes", after.await, floors.point());
-    let many = measure(process, 200, 1, |number| async move { assert!(http.report(calendar, "1", multiget(calendar, size, number)).await.expect(207).body.len() > 50 * 400) });
+    let many = measure(process, 200, 1, |number| async move {
+        assert!(
+            http.report(calendar, "1", multiget(calendar, size, number)).await.expect(207).body.len()
+                > 50 * 400
+        )
+    });
     add("multiget of 50", many.await, floors.fifty());
-    let week = measure(process, 50, 1, |_| async { assert!(http.report(calendar, "1", WEEK).await.expect(207).body.len() > 1_000) });
+    let week = measure(process, 50, 1, |_| async {
+        assert!(http.report(calendar, "1", WEEK).await.expect(207).body.len() > 1_000)
+    });
     add("a week's query with data", week.await, floors.fifty());
-    let poll = measure(process, 2_000, 8, |_| async { http.send("PROPFIND", "/dav/calendars/bench/", &[("depth", "1")], POLL).await.expect(207); });
+    let poll = measure(process, 2_000, 8, |_| async {
+        http.send("PROPFIND", "/dav/calendars/bench/", &[("depth", "1")], POLL).await.expect(207);
+    });
     add("home poll, 8 connections", poll.await, floors.point());
-    let get = measure(process, 4_000, 8, |number| async move { http.get(&format!("{calendar}event-{}.ics", number * 37 % size)).await.expect(200); });
+    let get = measure(process, 4_000, 8, |number| async move {
+        http.get(&format!("{calendar}event-{}.ics", number * 37 % size)).await.expect(200);
+    });
     add("GET, 8 connections", get.await, floors.point());
     for (what, at_once, times) in [("PUT, 1 connection", 1, 300), ("PUT, 8 connections", 8, 2_000)] {
         let put = measure(process, times, at_once, |number| async move {
             let number = (number * 41 + at_once) % size;
-            http.put(&format!("{calendar}event-{number}.ics"), &[], event(number).replace("Room", &format!("Place {at_once}"))).await.expect(204);
+            http.put(
+                &format!("{calendar}event-{number}.ics"),
+                &[],
+                event(number).replace("Room", &format!("Place {at_once}")),
+            )
+            .await
+            .expect(204);
         });
         add(what, put.await, floors.write());
     }
@@ -168,12 +232,17 @@ async fn dav_figures(process: &Process, http: &Http, calendar: &str, book: &str,
 async fn grpc_figures(process: &Process, grpc: &Grpc, floors: &Floors) -> Vec<Figure> {
     let book = ListContactsRequest { parent: "addressBooks/company".into(), ..Default::default() };
     let partner = kontor_proto::directory::v1::Partner { display_name: "One".into(), ..Default::default() };
-    let request = kontor_proto::directory::v1::CreatePartnerRequest { partner: Some(partner), ..Default::default() };
+    let request =
+        kontor_proto::directory::v1::CreatePartnerRequest { partner: Some(partner), ..Default::default() };
     grpc.partners().create_partner(request).await.expect("a partner");
-    let name = grpc.contacts().list_contacts(book).await.expect("contacts").into_inner().contacts[0].name.clone();
+    let name =
+        grpc.contacts().list_contacts(book).await.expect("contacts").into_inner().contacts[0].name.clone();
     let mut figures = Vec::new();
-    let mut add = |what, (cpu_ms, wall_ms), (floor, floor_ms)| figures.push(Figure { what, cpu_ms, wall_ms, floor, floor_ms });
-    for (what, at_once, times) in [("GetContact, 1 caller", 1, 1_000), ("GetContact, 16 callers", 16, 5_000)] {
+    let mut add = |what, (cpu_ms, wall_ms), (floor, floor_ms)| {
+        figures.push(Figure { what, cpu_ms, wall_ms, floor, floor_ms })
+    };
+    for (what, at_once, times) in [("GetContact, 1 caller", 1, 1_000), ("GetContact, 16 callers", 16, 5_000)]
+    {
         let get = measure(process, times, at_once, |_| async {
             grpc.contacts().get_contact(GetContactRequest { name: name.clone() }).await.expect("it");
         });
@@ -181,8 +250,12 @@ async fn grpc_figures(process: &Process, grpc: &Grpc, floors: &Floors) -> Vec<Fi
     }
     for (what, at_once, times) in [("CreateLead, 1 caller", 1, 500), ("CreateLead, 16 callers", 16, 5_000)] {
         let create = measure(process, times, at_once, |number| async move {
-            let lead = Lead { title: format!("Lead {number}"), email: "x@example.com".into(), ..Default::default() };
-            grpc.leads().create_lead(CreateLeadRequest { lead: Some(lead), ..Default::default() }).await.expect("made");
+            let lead =
+                Lead { title: format!("Lead {number}"), email: "x@example.com".into(), ..Default::default() };
+            grpc.leads()
+                .create_lead(CreateLeadRequest { lead: Some(lead), ..Default::default() })
+                .await
+                .expect("made");
         });
         add(what, create.await, floors.write());
     }
@@ -220,7 +293,11 @@ impl Floors {
         conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE object (name TEXT PRIMARY KEY, etag TEXT, data BLOB) WITHOUT ROWID; BEGIN")
             .expect("a table");
         for number in 0..size {
-            conn.execute("INSERT INTO object VALUES ($1, $2, $3)", (format!("event-{number}.ics"), format!("{number:032x}"), event(number).into_bytes())).expect("a row");
+            conn.execute(
+                "INSERT INTO object VALUES ($1, $2, $3)",
+                (format!("event-{number}.ics"), format!("{number:032x}"), event(number).into_bytes()),
+            )
+            .expect("a row");
         }
         conn.execute_batch("COMMIT").expect("committed");
         let list = cpu_ms(20, |_| {
@@ -228,18 +305,30 @@ impl Floors {
             let mut rows = statement.query(()).expect("rows");
             let mut bytes = 0;
             while let Some(row) = rows.next().expect("a row") {
-                bytes += row.get_ref(0).and_then(|name| Ok(name.as_str()?.len())).expect("a name") + row.get_ref(1).and_then(|etag| Ok(etag.as_str()?.len())).expect("an etag");
+                bytes += row.get_ref(0).and_then(|name| Ok(name.as_str()?.len())).expect("a name")
+                    + row.get_ref(1).and_then(|etag| Ok(etag.as_str()?.len())).expect("an etag");
             }
             assert!(bytes > size * 40);
         });
         let read = |number: usize| -> usize {
-            let mut statement = conn.prepare_cached("SELECT data FROM object WHERE name = $1").expect("a statement");
-            statement.query_row([format!("event-{}.ics", number % size)], |row| Ok(row.get_ref(0)?.as_bytes()?.len())).expect("a row")
+            let mut statement =
+                conn.prepare_cached("SELECT data FROM object WHERE name = $1").expect("a statement");
+            statement
+                .query_row([format!("event-{}.ics", number % size)], |row| {
+                    Ok(row.get_ref(0)?.as_bytes()?.len())
+                })
+                .expect("a row")
         };
         let point = cpu_ms(50_000, |number| assert!(read(number * 37) > 100));
-        let fifty = cpu_ms(2_000, |number| assert!((0..50).map(|step| read(number * 53 + step * 7)).sum::<usize>() > 5_000));
+        let fifty = cpu_ms(2_000, |number| {
+            assert!((0..50).map(|step| read(number * 53 + step * 7)).sum::<usize>() > 5_000)
+        });
         let write = cpu_ms(300, |number| {
-            conn.execute("UPDATE object SET etag = $1 WHERE name = $2", (format!("{number:032x}"), format!("event-{}.ics", number * 41 % size))).expect("written");
+            conn.execute(
+                "UPDATE object SET etag = $1 WHERE name = $2",
+                (format!("{number:032x}"), format!("event-{}.ics", number * 41 % size)),
+            )
+            .expect("written");
         });
         Floors { list, point, fifty, write, echo: echo_floor().await }
     }
@@ -259,7 +348,11 @@ async fn echo_server() {
     println!("{}", listener.local_addr().expect("its address"));
     let (_reporter, service) = tonic_health::server::health_reporter();
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
-    tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming).await.expect("it serves");
+    tonic::transport::Server::builder()
+        .add_service(service)
+        .serve_with_incoming(incoming)
+        .await
+        .expect("it serves");
 }
 
 async fn echo_floor() -> f64 {
@@ -273,7 +366,9 @@ async fn echo_floor() -> f64 {
         .expect("it starts");
     let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
     let address = lines.next_line().await.expect("text").expect("an address");
-    let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}")).expect("an address").connect_lazy();
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}"))
+        .expect("an address")
+        .connect_lazy();
     let id = child.id().expect("it runs");
     let call = || async {
         HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.expect("an answer");

@@ -3,9 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use kontor_proto::directory::v1::{CreateAppPasswordRequest, CreateUserRequest, DeleteAppPasswordRequest, GetUserRequest, ListPartnersRequest, User};
+use kontor_proto::directory::v1::{
+    CreateAppPasswordRequest, CreateUserRequest, DeleteAppPasswordRequest, GetUserRequest,
+    ListPartnersRequest, User,
+};
 use kontor_proto::pipeline::v1::{
-    CreateLeadRequest, GetOpportunityRequest, Lead, ListLeadsRequest, ListOpportunitiesRequest, UpdateOpportunityRequest, Opportunity,
+    CreateLeadRequest, GetOpportunityRequest, Lead, ListLeadsRequest, ListOpportunitiesRequest, Opportunity,
+    UpdateOpportunityRequest,
 };
 use kontor_proto::r#type::v1::{WatchChangesRequest, WatchChangesResponse};
 use kontor_tests::{Backend, Grpc, Http, Split, both};
@@ -21,7 +25,8 @@ async fn watch(grpc: &Grpc, resume_token: &str) -> tonic::Streaming<WatchChanges
 async fn next(stream: &mut tonic::Streaming<WatchChangesResponse>) -> (String, String) {
     loop {
         let waited = tokio::time::timeout(std::time::Duration::from_secs(10), stream.message()).await;
-        let message = waited.expect("a change within ten seconds").expect("no error").expect("the stream goes on");
+        let message =
+            waited.expect("a change within ten seconds").expect("no error").expect("the stream goes on");
         if let Some(event) = message.event {
             return (event.subject, message.resume_token);
         }
@@ -188,8 +193,17 @@ async fn x1_each_service_in_its_own_process_does_the_same() {
     http.propfind("/dav/calendars/sales/", "1", "<D:displayname/>").await.expect(207);
     http.propfind("/dav/addressbooks/sales/", "1", "<D:displayname/>").await.expect(207);
     crate::support::eventually("the timeline over the network", async || {
-        let request = kontor_proto::directory::v1::ListTimelineEntriesRequest { parent: partner.name.clone(), ..Default::default() };
-        let entries = grpc.partners().list_timeline_entries(request).await.expect("a timeline").into_inner().timeline_entries;
+        let request = kontor_proto::directory::v1::ListTimelineEntriesRequest {
+            parent: partner.name.clone(),
+            ..Default::default()
+        };
+        let entries = grpc
+            .partners()
+            .list_timeline_entries(request)
+            .await
+            .expect("a timeline")
+            .into_inner()
+            .timeline_entries;
         (!entries.is_empty()).then_some(())
     })
     .await;

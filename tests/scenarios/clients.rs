@@ -12,14 +12,22 @@ use tokio::process::{Child, Command};
 use crate::support::{add_partner, eventually};
 
 fn python() -> PathBuf {
-    let venv = std::env::var("KONTOR_TEST_VENV").expect("KONTOR_TEST_VENV names the tests' Python: run tests/run, which makes it");
+    let venv = std::env::var("KONTOR_TEST_VENV")
+        .expect("KONTOR_TEST_VENV names the tests' Python: run tests/run, which makes it");
     PathBuf::from(venv).join("bin/python")
 }
 
 fn script(name: &str, sandbox: &Sandbox) -> Command {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients").join(name);
     let mut command = Command::new(python());
-    command.arg(path).args(["--url", &format!("http://{}/", sandbox.address()), "--user", "sales", "--password", "correct horse"]);
+    command.arg(path).args([
+        "--url",
+        &format!("http://{}/", sandbox.address()),
+        "--user",
+        "sales",
+        "--password",
+        "correct horse",
+    ]);
     command.kill_on_drop(true);
     command
 }
@@ -61,7 +69,11 @@ struct Thunderbird {
 
 impl Thunderbird {
     async fn start(sandbox: &Sandbox) -> Thunderbird {
-        let mut child = script("thunderbird_session.py", sandbox).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut child = script("thunderbird_session.py", sandbox)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let first = answer(&mut lines).await;
         Thunderbird { child, lines, books: first["books"].clone() }
@@ -90,14 +102,27 @@ async fn d3_a_number_changed_in_thunderbird_is_the_partners_number_over_grpc() {
     let partner = add_partner(&grpc, "Anna Peeters", "+32 471 11 22 33", "anna@example.com").await;
     let mut thunderbird = Thunderbird::start(&sandbox).await;
     let books = thunderbird.books.as_array().expect("books").clone();
-    let company = books.iter().find(|book| book.to_string().to_lowercase().contains("company")).expect("the company book").clone();
+    let company = books
+        .iter()
+        .find(|book| book.to_string().to_lowercase().contains("company"))
+        .expect("the company book")
+        .clone();
     let book = company["id"].clone();
     let cards = thunderbird.call("cards", serde_json::json!([book])).await;
-    let card = cards.as_array().expect("cards").iter().find(|card| card.to_string().contains("Anna Peeters")).expect("her card").clone();
-    thunderbird.call("changeCard", serde_json::json!([book, card["uid"], { "phones": ["+32 471 44 55 66"] }])).await;
+    let card = cards
+        .as_array()
+        .expect("cards")
+        .iter()
+        .find(|card| card.to_string().contains("Anna Peeters"))
+        .expect("her card")
+        .clone();
+    thunderbird
+        .call("changeCard", serde_json::json!([book, card["uid"], { "phones": ["+32 471 44 55 66"] }]))
+        .await;
     let request = LookupPartnersRequest { phone_number: "+32471445566".into(), ..Default::default() };
     eventually("the partner's new number", async || {
-        let found = grpc.partners().lookup_partners(request.clone()).await.expect("an answer").into_inner().partners;
+        let found =
+            grpc.partners().lookup_partners(request.clone()).await.expect("an answer").into_inner().partners;
         found.first().map(|found| assert_eq!(found.name, partner.name))
     })
     .await;

@@ -19,16 +19,30 @@ async fn the_sample_company_is_there_at_once_and_a_second_start_keeps_it() {
         eprintln!("start {start}: ready after {:?}", started.elapsed());
         let grpc = Grpc::new(&process.address, "manager", "demo");
         let admin = Grpc::new(&process.address, "admin", "demo");
-        let partners = grpc.partners().list_partners(ListPartnersRequest { page_size: 1_000, ..Default::default() }).await;
+        let partners = grpc
+            .partners()
+            .list_partners(ListPartnersRequest { page_size: 1_000, ..Default::default() })
+            .await;
         assert_eq!(partners.expect("partners").into_inner().partners.len(), 30);
-        let deals = admin.opportunities().list_opportunities(ListOpportunitiesRequest { page_size: 1_000, ..Default::default() }).await;
+        let deals = admin
+            .opportunities()
+            .list_opportunities(ListOpportunitiesRequest { page_size: 1_000, ..Default::default() })
+            .await;
         assert_eq!(deals.expect("opportunities").into_inner().opportunities.len(), 25);
-        let calls = admin.calls().list_calls(ListCallsRequest { page_size: 1_000, ..Default::default() }).await;
+        let calls =
+            admin.calls().list_calls(ListCallsRequest { page_size: 1_000, ..Default::default() }).await;
         assert_eq!(calls.expect("calls").into_inner().calls.len(), 200);
         let now = jiff::Timestamp::now().as_second();
         let at = |days: i64| Some(prost_types::Timestamp { seconds: now + days * 86_400, nanos: 0 });
-        let request = ListOccurrencesRequest { parent: "calendars/-".into(), start_time: at(-45), end_time: at(45), page_size: 1_000, ..Default::default() };
-        let meetings = admin.events().list_occurrences(request).await.expect("meetings").into_inner().occurrences;
+        let request = ListOccurrencesRequest {
+            parent: "calendars/-".into(),
+            start_time: at(-45),
+            end_time: at(45),
+            page_size: 1_000,
+            ..Default::default()
+        };
+        let meetings =
+            admin.events().list_occurrences(request).await.expect("meetings").into_inner().occurrences;
         assert!(meetings.len() > 60, "{}", meetings.len());
         for user in ["manager", "sales", "operator", "admin"] {
             let http = Http::new(&process.address).sign_in(user, "demo");
@@ -43,7 +57,11 @@ async fn d15_accounts_and_app_passwords_are_added_while_the_server_runs() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().to_str().expect("a plain path");
     let process = Process::start(folder.path(), &[]).await;
-    let (good, _, errors) = run(&["user", "add", "anna", "--team", "sales", "--password-stdin", "--data", data], "a long password\n").await;
+    let (good, _, errors) = run(
+        &["user", "add", "anna", "--team", "sales", "--password-stdin", "--data", data],
+        "a long password\n",
+    )
+    .await;
     assert!(good, "{errors}");
     let (good, secret, errors) = run(&["token", "add", "anna", "--name", "Phone", "--data", data], "").await;
     assert!(good, "{errors}");
@@ -55,7 +73,8 @@ async fn d15_accounts_and_app_passwords_are_added_while_the_server_runs() {
         })
         .await;
     }
-    let (good, _, errors) = run(&["user", "add", "anna", "--password-stdin", "--data", data], "another password\n").await;
+    let (good, _, errors) =
+        run(&["user", "add", "anna", "--password-stdin", "--data", data], "another password\n").await;
     assert!(!good && errors.contains("already exists"), "{errors}");
     let (good, _, errors) = run(&["token", "add", "nobody", "--name", "x", "--data", data], "").await;
     assert!(!good && errors.contains("users/nobody"), "{errors}");

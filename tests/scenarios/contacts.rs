@@ -1,7 +1,9 @@
 //! Contacts: the same row in a mail client, on a phone and over gRPC.
 //! Rows D3, D11.
 
-use kontor_proto::directory::v1::{GetPartnerRequest, ListContactsRequest, LookupPartnersRequest, Partner, UpdatePartnerRequest};
+use kontor_proto::directory::v1::{
+    GetPartnerRequest, ListContactsRequest, LookupPartnersRequest, Partner, UpdatePartnerRequest,
+};
 use kontor_proto::r#type::v1::Phone;
 use kontor_tests::{Grpc, Http, both};
 use tonic::Code;
@@ -10,7 +12,10 @@ use crate::support::{add_partner, refused, texts};
 
 /// Path of the company book in the home of a user.
 async fn company_book(http: &Http, user: &str) -> String {
-    let home = http.propfind(&format!("/dav/addressbooks/{user}/"), "1", "<D:resourcetype/><D:displayname/>").await.expect(207);
+    let home = http
+        .propfind(&format!("/dav/addressbooks/{user}/"), "1", "<D:resourcetype/><D:displayname/>")
+        .await
+        .expect(207);
     let hrefs = texts(&home.text(), "href");
     hrefs.into_iter().find(|href| href.contains("company")).expect("the company book is in the home")
 }
@@ -27,7 +32,12 @@ async fn card_of(http: &Http, book: &str, name: &str) -> (String, String) {
 }
 
 async fn phones_of(grpc: &Grpc, name: &str) -> Vec<(String, String)> {
-    let partner = grpc.partners().get_partner(GetPartnerRequest { name: name.to_owned() }).await.expect("the partner").into_inner();
+    let partner = grpc
+        .partners()
+        .get_partner(GetPartnerRequest { name: name.to_owned() })
+        .await
+        .expect("the partner")
+        .into_inner();
     partner.phones.into_iter().map(|phone| (phone.number, phone.e164)).collect()
 }
 

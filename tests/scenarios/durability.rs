@@ -20,7 +20,12 @@ fn event(uid: &str) -> String {
 }
 
 /// Writes over DAV until told to stop; returns what was acknowledged: path and ETag.
-async fn put_until(http: Http, calendar: String, prefix: String, stop: Arc<AtomicBool>) -> BTreeMap<String, String> {
+async fn put_until(
+    http: Http,
+    calendar: String,
+    prefix: String,
+    stop: Arc<AtomicBool>,
+) -> BTreeMap<String, String> {
     let mut acknowledged = BTreeMap::new();
     for number in 0.. {
         if stop.load(Ordering::SeqCst) {
@@ -70,9 +75,17 @@ async fn kill_nine_fifty_times_under_a_load_of_writes_loses_nothing_acknowledged
         leads.clear();
         let stop = Arc::new(AtomicBool::new(false));
         let puts: Vec<_> = (0..WRITERS)
-            .map(|writer| tokio::spawn(put_until(http.clone(), "/dav/calendars/sales/work/".into(), format!("r{round}w{writer}"), stop.clone())))
+            .map(|writer| {
+                tokio::spawn(put_until(
+                    http.clone(),
+                    "/dav/calendars/sales/work/".into(),
+                    format!("r{round}w{writer}"),
+                    stop.clone(),
+                ))
+            })
             .collect();
-        let creates: Vec<_> = (0..2).map(|_| tokio::spawn(create_until(grpc.clone(), stop.clone()))).collect();
+        let creates: Vec<_> =
+            (0..2).map(|_| tokio::spawn(create_until(grpc.clone(), stop.clone()))).collect();
         tokio::time::sleep(Duration::from_millis(60 + 17 * (round as u64 % 10))).await;
         process.kill().await;
         stop.store(true, Ordering::SeqCst);
@@ -93,14 +106,20 @@ async fn check(http: &Http, grpc: &Grpc, known: &BTreeMap<String, String>, leads
     let listing = http.propfind("/dav/calendars/sales/work/", "1", "<D:getetag/>").await.expect(207).text();
     for (path, etag) in known {
         let etag = etag.trim_matches('"');
-        assert!(listing.contains(path.as_str()) && listing.contains(etag), "{path} was acknowledged and is lost");
+        assert!(
+            listing.contains(path.as_str()) && listing.contains(etag),
+            "{path} was acknowledged and is lost"
+        );
     }
     for (path, etag) in known.iter().take(5) {
         let read = http.get(path).await.expect(200);
         assert_eq!(read.header("etag"), etag);
     }
     for name in leads {
-        grpc.leads().get_lead(GetLeadRequest { name: name.clone() }).await.expect("an acknowledged lead is there");
+        grpc.leads()
+            .get_lead(GetLeadRequest { name: name.clone() })
+            .await
+            .expect("an acknowledged lead is there");
     }
 }
 
@@ -110,7 +129,8 @@ async fn an_orderly_stop_answers_open_requests_and_a_second_start_keeps_the_data
     let process = Process::start(folder.path(), &["--demo"]).await;
     let http = Http::new(&process.address).sign_in("sales", "demo");
     let stop = Arc::new(AtomicBool::new(false));
-    let writer = tokio::spawn(put_until(http.clone(), "/dav/calendars/sales/work/".into(), "s".into(), stop.clone()));
+    let writer =
+        tokio::spawn(put_until(http.clone(), "/dav/calendars/sales/work/".into(), "s".into(), stop.clone()));
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(process.stop().await, "it ends well");
     stop.store(true, Ordering::SeqCst);

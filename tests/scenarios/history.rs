@@ -34,16 +34,34 @@ async fn add_history(grpc: &Grpc, partner: &str, number: &str) {
     assert_eq!(call.expect("a call").into_inner().partner, partner);
 
     let at = |hour: &str| {
-        Some(EventTime { kind: Some(event_time::Kind::Local(format!("2026-12-01T{hour}:00:00"))), time_zone: "Europe/Brussels".into() })
+        Some(EventTime {
+            kind: Some(event_time::Kind::Local(format!("2026-12-01T{hour}:00:00"))),
+            time_zone: "Europe/Brussels".into(),
+        })
     };
-    let event = Event { summary: "Demo".into(), start: at("10"), end: at("11"), partners: vec![partner.into()], ..Default::default() };
-    let request = CreateEventRequest { parent: "calendars/default".into(), event: Some(event), ..Default::default() };
+    let event = Event {
+        summary: "Demo".into(),
+        start: at("10"),
+        end: at("11"),
+        partners: vec![partner.into()],
+        ..Default::default()
+    };
+    let request =
+        CreateEventRequest { parent: "calendars/default".into(), event: Some(event), ..Default::default() };
     grpc.events().create_event(request).await.expect("a meeting");
 
     let deal = add_opportunity(grpc, "Machine", partner, "users/sales").await;
-    let pipelines = grpc.pipelines().list_pipelines(ListPipelinesRequest::default()).await.expect("pipelines").into_inner();
+    let pipelines = grpc
+        .pipelines()
+        .list_pipelines(ListPipelinesRequest::default())
+        .await
+        .expect("pipelines")
+        .into_inner();
     let stage = pipelines.pipelines[0].stages[1].name.clone();
-    grpc.opportunities().move_stage(MoveStageRequest { name: deal.name, stage, ..Default::default() }).await.expect("moved");
+    grpc.opportunities()
+        .move_stage(MoveStageRequest { name: deal.name, stage, ..Default::default() })
+        .await
+        .expect("moved");
 }
 
 both! {

@@ -22,7 +22,19 @@ const SERVICES: [&str; 4] = ["directory", "pipeline", "calendar", "telephony"];
 
 /// What a room may not name: room, forbidden words.
 const ROOMS: [(&str, &[&str]); 3] = [
-    ("domain", &["tonic", "sqlx", "rusqlite", "tokio", "kontor_kit::db", "crate::store", "crate::rpc", "crate::events"]),
+    (
+        "domain",
+        &[
+            "tonic",
+            "sqlx",
+            "rusqlite",
+            "tokio",
+            "kontor_kit::db",
+            "crate::store",
+            "crate::rpc",
+            "crate::events",
+        ],
+    ),
     ("store", &["tonic", "crate::rpc", "crate::events"]),
     ("rpc", &["sqlx", "rusqlite"]),
 ];
@@ -70,7 +82,9 @@ fn every_service_has_the_same_rooms_and_keeps_to_them() {
     let mut wrong = Vec::new();
     for service in SERVICES {
         let folder = root().join("services").join(service);
-        for room in ["migrations/sqlite", "migrations/postgres", "src/lib.rs", "src/domain", "src/store", "src/rpc"] {
+        for room in
+            ["migrations/sqlite", "migrations/postgres", "src/lib.rs", "src/domain", "src/store", "src/rpc"]
+        {
             if !folder.join(room).exists() {
                 wrong.push(format!("{service} has no {room}"));
             }
@@ -91,7 +105,8 @@ fn every_service_has_the_same_rooms_and_keeps_to_them() {
 
 fn trespasses(file: &Path, forbidden: &[&str]) -> Vec<String> {
     let text = std::fs::read_to_string(file).expect("a source file");
-    let is_use = |line: &&str| line.trim_start().starts_with("use ") || line.trim_start().starts_with("pub use ");
+    let is_use =
+        |line: &&str| line.trim_start().starts_with("use ") || line.trim_start().starts_with("pub use ");
     let named = |line: &str, word: &str| {
         let path = line.trim_start().trim_start_matches("pub ").trim_start_matches("use ");
         path == word || path.strip_prefix(word).is_some_and(|rest| rest.starts_with([':', ';', ' ']))
@@ -115,7 +130,11 @@ fn unequal_migrations(folder: &Path) -> Vec<String> {
         names
     };
     let (sqlite, postgres) = (names("sqlite"), names("postgres"));
-    if sqlite == postgres && !sqlite.is_empty() { Vec::new() } else { vec![format!("{}: migrations differ", folder.display())] }
+    if sqlite == postgres && !sqlite.is_empty() {
+        Vec::new()
+    } else {
+        vec![format!("{}: migrations differ", folder.display())]
+    }
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

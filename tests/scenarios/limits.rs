@@ -129,6 +129,9 @@ trait Guess {
 impl Guess for Http {
     /// A new guess each time, so that no cache of answers is what is tested.
     async fn sign_in_guess(&self, number: u32) -> kontor_tests::Answer {
-        self.clone().sign_in("sales", &format!("guess {number}")).propfind("/dav/calendars/sales/", "0", "<D:displayname/>").await
+        self.clone()
+            .sign_in("sales", &format!("guess {number}"))
+            .propfind("/dav/calendars/sales/", "0", "<D:displayname/>")
+            .await
     }
 }

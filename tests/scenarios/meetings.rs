@@ -3,8 +3,8 @@
 
 use kontor_kit::clock;
 use kontor_proto::calendar::v1::{
-    CreateEventRequest, Event, EventTime, GetEventRequest, ListEventsRequest, ListOccurrencesRequest, UpdateEventRequest,
-    UpdateOccurrenceRequest, event_time,
+    CreateEventRequest, Event, EventTime, GetEventRequest, ListEventsRequest, ListOccurrencesRequest,
+    UpdateEventRequest, UpdateOccurrenceRequest, event_time,
 };
 use kontor_tests::{Grpc, Http, both};
 use tonic::Code;
@@ -24,7 +24,8 @@ fn date(text: &str) -> Option<EventTime> {
 }
 
 async fn add(grpc: &Grpc, event: Event) -> Event {
-    let request = CreateEventRequest { parent: "calendars/default".into(), event: Some(event), ..Default::default() };
+    let request =
+        CreateEventRequest { parent: "calendars/default".into(), event: Some(event), ..Default::default() };
     grpc.events().create_event(request).await.expect("a new event").into_inner()
 }
 

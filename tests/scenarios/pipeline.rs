@@ -3,8 +3,9 @@
 
 use kontor_proto::pipeline::v1::{
     ConvertLeadRequest, CreateLeadRequest, CreateOpportunityRequest, CreatePipelineRequest, GetLeadRequest,
-    GetOpportunityRequest, Lead, LeadState, ListOpportunitiesRequest, LoseOpportunityRequest, MoveStageRequest,
-    Opportunity, OpportunityState, Pipeline, Stage, UpdateOpportunityRequest, WinOpportunityRequest,
+    GetOpportunityRequest, Lead, LeadState, ListOpportunitiesRequest, LoseOpportunityRequest,
+    MoveStageRequest, Opportunity, OpportunityState, Pipeline, Stage, UpdateOpportunityRequest,
+    WinOpportunityRequest,
 };
 use kontor_proto::r#type::v1::WatchChangesRequest;
 use kontor_tests::{Grpc, both};
@@ -13,7 +14,13 @@ use tonic::Code;
 use crate::support::{add_opportunity, add_partner, refused};
 
 async fn add_lead(grpc: &Grpc, email: &str, phone: &str) -> Lead {
-    let lead = Lead { title: "Asks for prices".into(), contact_name: "Jo Maes".into(), email: email.into(), phone: phone.into(), ..Default::default() };
+    let lead = Lead {
+        title: "Asks for prices".into(),
+        contact_name: "Jo Maes".into(),
+        email: email.into(),
+        phone: phone.into(),
+        ..Default::default()
+    };
     let request = CreateLeadRequest { lead: Some(lead), ..Default::default() };
     grpc.leads().create_lead(request).await.expect("a new lead").into_inner()
 }
@@ -24,21 +31,27 @@ async fn changes(grpc: &Grpc) -> Vec<String> {
     let mut stream = grpc.pipeline_changes().watch_changes(request).await.expect("a stream").into_inner();
     let mut names = Vec::new();
     while let Some(message) = stream.message().await.expect("a change") {
-        let url = message.event.and_then(|event| event.payload).map(|payload| payload.type_url).unwrap_or_default();
+        let url =
+            message.event.and_then(|event| event.payload).map(|payload| payload.type_url).unwrap_or_default();
         names.push(url.rsplit('.').next().unwrap_or_default().to_owned());
     }
     names
 }
 
 async fn second_pipeline(grpc: &Grpc, lost_reason_required: bool) -> Pipeline {
-    let stage = |id: &str, probability| Stage { name: id.into(), display_name: id.to_uppercase(), probability };
+    let stage =
+        |id: &str, probability| Stage { name: id.into(), display_name: id.to_uppercase(), probability };
     let pipeline = Pipeline {
         display_name: "Service contracts".into(),
         stages: vec![stage("asked", 10), stage("offered", 60)],
         lost_reason_required,
         ..Default::default()
     };
-    let request = CreatePipelineRequest { pipeline: Some(pipeline), pipeline_id: "service".into(), ..Default::default() };
+    let request = CreatePipelineRequest {
+        pipeline: Some(pipeline),
+        pipeline_id: "service".into(),
+        ..Default::default()
+    };
     grpc.pipelines().create_pipeline(request).await.expect("a new pipeline").into_inner()
 }
 

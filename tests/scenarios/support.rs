@@ -10,8 +10,16 @@ use tonic_types::StatusExt;
 
 /// A partner with a number and an address.
 pub async fn add_partner(grpc: &Grpc, name: &str, phone: &str, email: &str) -> Partner {
-    let phones = if phone.is_empty() { vec![] } else { vec![Phone { number: phone.into(), types: vec!["cell".into()], ..Default::default() }] };
-    let emails = if email.is_empty() { vec![] } else { vec![Email { address: email.into(), types: vec!["work".into()] }] };
+    let phones = if phone.is_empty() {
+        vec![]
+    } else {
+        vec![Phone { number: phone.into(), types: vec!["cell".into()], ..Default::default() }]
+    };
+    let emails = if email.is_empty() {
+        vec![]
+    } else {
+        vec![Email { address: email.into(), types: vec!["work".into()] }]
+    };
     let partner = Partner { display_name: name.into(), phones, emails, ..Default::default() };
     let request = CreatePartnerRequest { partner: Some(partner), ..Default::default() };
     grpc.partners().create_partner(request).await.expect("a new partner").into_inner()
@@ -19,8 +27,12 @@ pub async fn add_partner(grpc: &Grpc, name: &str, phone: &str, email: &str) -> P
 
 /// An opportunity of the calling user.
 pub async fn add_opportunity(grpc: &Grpc, title: &str, partner: &str, assignee: &str) -> Opportunity {
-    let opportunity =
-        Opportunity { title: title.into(), partner: partner.into(), assignee: assignee.into(), ..Default::default() };
+    let opportunity = Opportunity {
+        title: title.into(),
+        partner: partner.into(),
+        assignee: assignee.into(),
+        ..Default::default()
+    };
     let request = CreateOpportunityRequest { opportunity: Some(opportunity), ..Default::default() };
     grpc.opportunities().create_opportunity(request).await.expect("a new opportunity").into_inner()
 }

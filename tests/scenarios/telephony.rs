@@ -6,8 +6,9 @@ use kontor_kit::clock;
 use kontor_proto::directory::v1::ListTimelineEntriesRequest;
 use kontor_proto::telephony::v1::connector::Kind;
 use kontor_proto::telephony::v1::{
-    Call, CallDirection, CallEvent, CallEventKind, CallOutcome, CallState, Connector, CreateCallRequest, CreateConnectorRequest,
-    GrpcSettings, ListCallsRequest, Party, PushCallEventsRequest, WatchCallPopsRequest, WebhookSettings,
+    Call, CallDirection, CallEvent, CallEventKind, CallOutcome, CallState, Connector, CreateCallRequest,
+    CreateConnectorRequest, GrpcSettings, ListCallsRequest, Party, PushCallEventsRequest,
+    WatchCallPopsRequest, WebhookSettings,
 };
 use kontor_tests::{Answer, Grpc, Http, Sandbox, both};
 use sha2::Sha256;
@@ -18,8 +19,10 @@ use crate::support::{add_opportunity, add_partner, eventually};
 const SECRET: &str = "a secret of sixteen or more";
 
 async fn add_connector(sandbox: &Sandbox, id: &str, kind: Kind) {
-    let connector = Connector { display_name: id.into(), kind: Some(kind), region: "BE".into(), ..Default::default() };
-    let request = CreateConnectorRequest { connector: Some(connector), connector_id: id.into(), ..Default::default() };
+    let connector =
+        Connector { display_name: id.into(), kind: Some(kind), region: "BE".into(), ..Default::default() };
+    let request =
+        CreateConnectorRequest { connector: Some(connector), connector_id: id.into(), ..Default::default() };
     sandbox.grpc("admin").connectors().create_connector(request).await.expect("a new connector");
 }
 
@@ -39,9 +42,14 @@ fn signature(secret: &str, timestamp: i64, body: &str) -> String {
 }
 
 async fn post(sandbox: &Sandbox, connector: &str, timestamp: i64, signature: &str, body: &str) -> Answer {
-    let headers =
-        [("x-kontor-timestamp", &*timestamp.to_string()), ("x-kontor-signature", signature), ("content-type", "application/json")];
-    Http::new(&sandbox.address()).send("POST", &format!("/telephony/{connector}/events"), &headers, body.to_owned()).await
+    let headers = [
+        ("x-kontor-timestamp", &*timestamp.to_string()),
+        ("x-kontor-signature", signature),
+        ("content-type", "application/json"),
+    ];
+    Http::new(&sandbox.address())
+        .send("POST", &format!("/telephony/{connector}/events"), &headers, body.to_owned())
+        .await
 }
 
 async fn post_signed(sandbox: &Sandbox, body: &str) -> Answer {
@@ -53,7 +61,10 @@ async fn post_signed(sandbox: &Sandbox, body: &str) -> Answer {
 fn events(call_id: &str, from: &str, base: i64) -> Vec<String> {
     let at = |seconds: i64| jiff::Timestamp::from_second(base + seconds).expect("an instant");
     vec![
-        format!(r#"{{"call_id":"{call_id}","kind":"RINGING","event_time":"{}","direction":"INBOUND","from":"{from}","to":"+3225550000","extension":"101"}}"#, at(0)),
+        format!(
+            r#"{{"call_id":"{call_id}","kind":"RINGING","event_time":"{}","direction":"INBOUND","from":"{from}","to":"+3225550000","extension":"101"}}"#,
+            at(0)
+        ),
         format!(r#"{{"call_id":"{call_id}","kind":"ANSWERED","event_time":"{}","extension":"101"}}"#, at(5)),
         format!(r#"{{"call_id":"{call_id}","kind":"HUNGUP","event_time":"{}"}}"#, at(35)),
     ]
@@ -65,7 +76,10 @@ async fn calls(grpc: &Grpc) -> Vec<Call> {
 
 async fn ended(grpc: &Grpc, external_id: &str) -> Call {
     eventually("the call's end", async || {
-        calls(grpc).await.into_iter().find(|call| call.external_id == external_id && call.state() == CallState::Ended)
+        calls(grpc)
+            .await
+            .into_iter()
+            .find(|call| call.external_id == external_id && call.state() == CallState::Ended)
     })
     .await
 }

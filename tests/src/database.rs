@@ -42,7 +42,10 @@ async fn create_database() -> String {
     let server = server();
     let name = format!("kontor_{}", kontor_kit::id::new().replace('-', ""));
     let mut conn = PgConnection::connect(&server).await.expect("the PostgreSQL server answers");
-    sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut conn).await.expect("a new database");
+    sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+        .execute(&mut conn)
+        .await
+        .expect("a new database");
     let base = server.rsplit_once('/').map_or(server.as_str(), |(base, _)| base);
     format!("{base}/{name}")
 }

@@ -65,7 +65,8 @@ impl Sandbox {
         if let Some(running) = self.running.take() {
             running.stop().await;
         }
-        self.running = Some(Running::start(&self.config, Clock::System, render()).await.expect("Kontor starts again"));
+        self.running =
+            Some(Running::start(&self.config, Clock::System, render()).await.expect("Kontor starts again"));
     }
 
     /// Folder of its data.
@@ -132,7 +133,8 @@ async fn add_accounts(config: &Config) {
 
 async fn make_leader(admin: &Grpc) {
     use kontor_proto::directory::v1::{Team, UpdateTeamRequest};
-    let team = Team { name: "teams/sales".into(), leaders: vec!["users/manager".into()], ..Default::default() };
+    let team =
+        Team { name: "teams/sales".into(), leaders: vec!["users/manager".into()], ..Default::default() };
     let update_mask = Some(prost_types::FieldMask { paths: vec!["leaders".into()] });
     let request = UpdateTeamRequest { team: Some(team), update_mask, ..Default::default() };
     admin.teams().update_team(request).await.expect("manager leads sales");
@@ -141,7 +143,10 @@ async fn make_leader(admin: &Grpc) {
 async fn wait_for_calendar(grpc: &Grpc, user: &str) {
     let owner = format!("users/{user}");
     for _ in 0..1_000 {
-        let calendars = grpc.calendars().list_calendars(kontor_proto::calendar::v1::ListCalendarsRequest::default()).await;
+        let calendars = grpc
+            .calendars()
+            .list_calendars(kontor_proto::calendar::v1::ListCalendarsRequest::default())
+            .await;
         let calendars = calendars.expect("calendars are listed").into_inner().calendars;
         if calendars.iter().any(|calendar| calendar.owner == owner) {
             return;
@@ -163,7 +168,8 @@ impl Split {
     pub async fn start(backend: Backend) -> Split {
         let place = Place::new(backend).await;
         let ports = free_ports(SERVICES.len());
-        let addresses: Vec<_> = SERVICES.iter().zip(&ports).map(|(name, port)| (*name, format!("127.0.0.1:{port}"))).collect();
+        let addresses: Vec<_> =
+            SERVICES.iter().zip(&ports).map(|(name, port)| (*name, format!("127.0.0.1:{port}"))).collect();
         let peers: Vec<_> = addresses
             .iter()
             .filter(|(name, _)| *name != "gateway")
@@ -172,7 +178,11 @@ impl Split {
         let mut running = Vec::new();
         let mut last = None;
         for (name, address) in addresses.iter().rev() {
-            let mut more = vec![("services", *name), ("listen", address.as_str()), ("cluster.key", "a key of one test run")];
+            let mut more = vec![
+                ("services", *name),
+                ("listen", address.as_str()),
+                ("cluster.key", "a key of one test run"),
+            ];
             more.extend(peers.iter().map(|(key, value)| (key.as_str(), value.as_str())));
             let config = settings(&place, &more);
             running.push(Running::start(&config, Clock::System, render()).await.expect("a service starts"));
@@ -207,6 +217,7 @@ impl Drop for Split {
 }
 
 fn free_ports(count: usize) -> Vec<u16> {
-    let held: Vec<_> = (0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+    let held: Vec<_> =
+        (0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
     held.iter().map(|listener| listener.local_addr().expect("its address").port()).collect()
 }

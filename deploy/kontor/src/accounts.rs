@@ -22,7 +22,8 @@ pub fn read_password(from_stdin: bool) -> Result<String> {
     if !std::io::stdin().is_terminal() {
         return Err(Error::invalid("password", "there is no terminal to ask at: use --password-stdin"));
     }
-    let ask = |prompt: &str| rpassword::prompt_password(prompt).map_err(|cause| Error::invalid("password", cause));
+    let ask =
+        |prompt: &str| rpassword::prompt_password(prompt).map_err(|cause| Error::invalid("password", cause));
     let first = ask("Password: ")?;
     if first != ask("Again: ")? {
         return Err(Error::invalid("password", "the two are not the same"));
@@ -34,7 +35,13 @@ pub fn read_password(from_stdin: bool) -> Result<String> {
 ///
 /// # Errors
 /// ALREADY_EXISTS, INVALID_ARGUMENT.
-pub async fn add_user(config: &Config, name: &str, team: Option<&str>, admin: bool, password: &str) -> Result<()> {
+pub async fn add_user(
+    config: &Config,
+    name: &str,
+    team: Option<&str>,
+    admin: bool,
+    password: &str,
+) -> Result<()> {
     let db = open(config).await?;
     kontor_directory::admin::add_user(&db, name, team, admin, password).await?;
     println!("added users/{name}");

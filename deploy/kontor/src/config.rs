@@ -53,8 +53,9 @@ impl Config {
         variables: impl Iterator<Item = (String, String)>,
         given: impl Iterator<Item = (String, String)>,
     ) -> Result<Config> {
-        let mut config =
-            Config(KEYS.iter().map(|(key, value, _)| (*key, ((*value).to_owned(), Origin::Default))).collect());
+        let mut config = Config(
+            KEYS.iter().map(|(key, value, _)| (*key, ((*value).to_owned(), Origin::Default))).collect(),
+        );
         if let Some(path) = file {
             config.read_file(path)?;
         }
@@ -117,7 +118,10 @@ impl Config {
             .map_err(|_| Error::invalid("company.time_zone", format!("{zone:?} is no IANA time zone")))?;
         let region = self.get("company.region");
         if region.len() != 2 || !region.bytes().all(|byte| byte.is_ascii_uppercase()) {
-            return Err(Error::invalid("company.region", format!("{region:?} is no ISO 3166 country like BE")));
+            return Err(Error::invalid(
+                "company.region",
+                format!("{region:?} is no ISO 3166 country like BE"),
+            ));
         }
         Ok(())
     }
@@ -198,7 +202,8 @@ fn flatten(table: toml::Table) -> Vec<(String, String)> {
     for (key, value) in table {
         match value {
             toml::Value::Table(inner) => {
-                found.extend(flatten(inner).into_iter().map(|(rest, value)| (format!("{key}.{rest}"), value)));
+                found
+                    .extend(flatten(inner).into_iter().map(|(rest, value)| (format!("{key}.{rest}"), value)));
             }
             toml::Value::String(text) => found.push((key, text)),
             toml::Value::Array(items) => {

@@ -13,7 +13,9 @@ use kontor_kit::link::Link;
 use kontor_kit::{Error, Result};
 use kontor_proto::calendar::v1::calendar_service_client::CalendarServiceClient;
 use kontor_proto::calendar::v1::event_service_client::EventServiceClient;
-use kontor_proto::calendar::v1::{Attendee, CreateEventRequest, Event, EventTime, ListCalendarsRequest, event_time};
+use kontor_proto::calendar::v1::{
+    Attendee, CreateEventRequest, Event, EventTime, ListCalendarsRequest, event_time,
+};
 use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
 use kontor_proto::directory::v1::team_service_client::TeamServiceClient;
 use kontor_proto::directory::v1::{CreatePartnerRequest, Partner, PartnerKind, Team, UpdateTeamRequest};
@@ -21,8 +23,8 @@ use kontor_proto::pipeline::v1::lead_service_client::LeadServiceClient;
 use kontor_proto::pipeline::v1::opportunity_service_client::OpportunityServiceClient;
 use kontor_proto::pipeline::v1::pipeline_service_client::PipelineServiceClient;
 use kontor_proto::pipeline::v1::{
-    CreateLeadRequest, CreateOpportunityRequest, Lead, ListPipelinesRequest, LoseOpportunityRequest, Opportunity,
-    WinOpportunityRequest,
+    CreateLeadRequest, CreateOpportunityRequest, Lead, ListPipelinesRequest, LoseOpportunityRequest,
+    Opportunity, WinOpportunityRequest,
 };
 use kontor_proto::telephony::v1::call_service_client::CallServiceClient;
 use kontor_proto::telephony::v1::{Call, CallDirection, CallOutcome, CreateCallRequest, Party};
@@ -34,7 +36,8 @@ const DAY: i64 = 86_400_000_000;
 const MINUTE: i64 = 60_000_000;
 
 /// Accounts: login name, team.
-const USERS: [(&str, &str); 4] = [("admin", ""), ("manager", "sales"), ("sales", "sales"), ("operator", "callcentre")];
+const USERS: [(&str, &str); 4] =
+    [("admin", ""), ("manager", "sales"), ("sales", "sales"), ("operator", "callcentre")];
 
 const COMPANIES: [(&str, &str); 12] = [
     ("Brouwerij De Linde", "Leuven"),
@@ -106,7 +109,8 @@ pub async fn fill(links: &Links, context: &Context) -> Result<()> {
 
 /// The accounts have a password that the interface would refuse, so they are made as the command line makes them.
 async fn add_accounts(context: &Context, directory: &Link) -> Result<bool> {
-    let db = Db::open(&context.storage, "directory", kontor_directory::MIGRATIONS, context.clock.clone()).await?;
+    let db =
+        Db::open(&context.storage, "directory", kontor_directory::MIGRATIONS, context.clock.clone()).await?;
     if kontor_directory::admin::has_users(&db).await? {
         return Ok(false);
     }
@@ -121,7 +125,11 @@ async fn add_accounts(context: &Context, directory: &Link) -> Result<bool> {
     for user in USERS {
         add(user).await?;
     }
-    let team = Team { name: "teams/sales".to_owned(), leaders: vec!["users/manager".to_owned()], ..Default::default() };
+    let team = Team {
+        name: "teams/sales".to_owned(),
+        leaders: vec!["users/manager".to_owned()],
+        ..Default::default()
+    };
     let update_mask = Some(prost_types::FieldMask { paths: vec!["leaders".to_owned()] });
     let request = UpdateTeamRequest { team: Some(team), update_mask, ..Default::default() };
     TeamServiceClient::new(directory.clone()).update_team(Caller::system().request(request)).await?;
@@ -150,7 +158,11 @@ fn company(place: usize, name: &str, town: &str) -> Partner {
     Partner {
         kind: PartnerKind::Company.into(),
         display_name: name.to_owned(),
-        phones: vec![Phone { number: format!("+32 2 555 {:02} {:02}", 10 + place, 20 + place), types: vec!["work".into()], ..Default::default() }],
+        phones: vec![Phone {
+            number: format!("+32 2 555 {:02} {:02}", 10 + place, 20 + place),
+            types: vec!["work".into()],
+            ..Default::default()
+        }],
         emails: vec![Email { address: format!("info@{domain}.example"), types: vec!["work".into()] }],
         addresses: vec![PostalAddress {
             street: format!("Stationsstraat {}", 3 + place * 7),
@@ -172,8 +184,15 @@ fn person(place: usize, given: &str, family: &str) -> Partner {
         family_name: family.to_owned(),
         organization: company.to_owned(),
         title: ["Director", "Buyer", "Head of operations"][place % 3].to_owned(),
-        phones: vec![Phone { number: format!("+32 471 {:02} 34 {:02}", 11 + place, 40 + place), types: vec!["cell".into()], ..Default::default() }],
-        emails: vec![Email { address: format!("{}.{}@{}.example", plain(given), plain(family), plain(company)), types: vec!["work".into()] }],
+        phones: vec![Phone {
+            number: format!("+32 471 {:02} 34 {:02}", 11 + place, 40 + place),
+            types: vec!["cell".into()],
+            ..Default::default()
+        }],
+        emails: vec![Email {
+            address: format!("{}.{}@{}.example", plain(given), plain(family), plain(company)),
+            types: vec!["work".into()],
+        }],
         ..Default::default()
     }
 }
@@ -192,7 +211,15 @@ fn caller(user: &str) -> Caller {
     let team = USERS.iter().find(|(name, _)| *name == user).map_or("", |(_, team)| team);
     let teams: Vec<String> = Some(team.to_owned()).filter(|team| !team.is_empty()).into_iter().collect();
     let led_teams = if user == "manager" { teams.clone() } else { Vec::new() };
-    Caller { user: user.to_owned(), display_name: user.to_owned(), teams, led_teams, admin: false, system: false, ..Caller::system() }
+    Caller {
+        user: user.to_owned(),
+        display_name: user.to_owned(),
+        teams,
+        led_teams,
+        admin: false,
+        system: false,
+        ..Caller::system()
+    }
 }
 
 /// Monday to Friday, six weeks back and seven ahead, one meeting a day for each of three people, and two series.
@@ -215,14 +242,26 @@ async fn add_meetings(link: Link, context: &Context, partners: &[Partner]) -> Re
         let user = ["manager", "sales", "operator"][usize::try_from(offset.rem_euclid(3)).unwrap_or(0)];
         let partner = &partners[usize::try_from(offset.rem_euclid(30)).unwrap_or(0) % partners.len()];
         let hour = 9 + offset.rem_euclid(7);
-        wanted.push((user, meeting(partner, &format!("{day}T{hour:02}:30:00"), &format!("{day}T{:02}:15:00", hour + 1), context)));
+        wanted.push((
+            user,
+            meeting(
+                partner,
+                &format!("{day}T{hour:02}:30:00"),
+                &format!("{day}T{:02}:15:00", hour + 1),
+                context,
+            ),
+        ));
     }
     let client = EventServiceClient::new(link);
     stream::iter(wanted)
         .map(|(user, event)| {
             let mut client = client.clone();
             async move {
-                let request = CreateEventRequest { parent: "calendars/default".to_owned(), event: Some(event), ..Default::default() };
+                let request = CreateEventRequest {
+                    parent: "calendars/default".to_owned(),
+                    event: Some(event),
+                    ..Default::default()
+                };
                 client.create_event(caller(user).request(request)).await.map(|_| ()).map_err(Error::from)
             }
         })
@@ -246,7 +285,10 @@ async fn wait_for_calendar(link: &Link, user: &str) -> Result<()> {
 }
 
 fn local(text: &str, context: &Context) -> Option<EventTime> {
-    Some(EventTime { kind: Some(event_time::Kind::Local(text.to_owned())), time_zone: context.company.time_zone.clone() })
+    Some(EventTime {
+        kind: Some(event_time::Kind::Local(text.to_owned())),
+        time_zone: context.company.time_zone.clone(),
+    })
 }
 
 fn meeting(partner: &Partner, start: &str, end: &str, context: &Context) -> Event {
@@ -256,14 +298,26 @@ fn meeting(partner: &Partner, start: &str, end: &str, context: &Context) -> Even
         location: "Main office".to_owned(),
         start: local(start, context),
         end: local(end, context),
-        attendees: vec![Attendee { email, display_name: partner.display_name.clone(), participation: "ACCEPTED".to_owned() }],
+        attendees: vec![Attendee {
+            email,
+            display_name: partner.display_name.clone(),
+            participation: "ACCEPTED".to_owned(),
+        }],
         partners: vec![partner.name.clone()],
         ..Default::default()
     }
 }
 
-fn series(summary: &str, today: jiff::civil::Date, start: &str, end: &str, rule: &str, context: &Context) -> Event {
-    let wanted = if rule.ends_with("MO") { jiff::civil::Weekday::Monday } else { jiff::civil::Weekday::Thursday };
+fn series(
+    summary: &str,
+    today: jiff::civil::Date,
+    start: &str,
+    end: &str,
+    rule: &str,
+    context: &Context,
+) -> Event {
+    let wanted =
+        if rule.ends_with("MO") { jiff::civil::Weekday::Monday } else { jiff::civil::Weekday::Thursday };
     let first = today
         .checked_sub(jiff::Span::new().days(42))
         .and_then(|day| day.nth_weekday(1, wanted))
@@ -290,24 +344,34 @@ async fn add_deals(link: Link, partners: &[Partner]) -> Result<()> {
         .map(|place| {
             let partner = &partners[(place * 7) % partners.len()];
             Opportunity {
-                title: format!("{} for {}", ["Maintenance contract", "New machine", "Spare parts", "Training"][place % 4], partner.display_name),
+                title: format!(
+                    "{} for {}",
+                    ["Maintenance contract", "New machine", "Spare parts", "Training"][place % 4],
+                    partner.display_name
+                ),
                 partner: partner.name.clone(),
                 stage: pipeline.stages[place % pipeline.stages.len()].name.clone(),
-                amount: Some(Money { currency_code: "EUR".to_owned(), amount: format!("{}.00", 1_500 + place * 850) }),
+                amount: Some(Money {
+                    currency_code: "EUR".to_owned(),
+                    amount: format!("{}.00", 1_500 + place * 850),
+                }),
                 assignee: ["users/sales", "users/manager", ""][place % 3].to_owned(),
                 team: "teams/sales".to_owned(),
                 ..Default::default()
             }
         })
         .collect();
-    let added = stream::iter(wanted.into_iter().enumerate()).map(|(place, opportunity)| add_deal(client.clone(), place, opportunity));
+    let added = stream::iter(wanted.into_iter().enumerate())
+        .map(|(place, opportunity)| add_deal(client.clone(), place, opportunity));
     added.buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
     let leads = LeadServiceClient::new(link);
     stream::iter(0..8_usize)
         .map(|place| {
             let mut leads = leads.clone();
             let lead = Lead {
-                title: ["Asks for a price list", "Met at the fair", "Wants a call back", "Web form"][place % 4].to_owned(),
+                title: ["Asks for a price list", "Met at the fair", "Wants a call back", "Web form"]
+                    [place % 4]
+                    .to_owned(),
                 contact_name: format!("Visitor {}", place + 1),
                 email: format!("visitor{}@lead.example", place + 1),
                 phone: format!("0478 12 34 {:02}", 10 + place),
@@ -325,7 +389,11 @@ async fn add_deals(link: Link, partners: &[Partner]) -> Result<()> {
         .await
 }
 
-async fn add_deal(mut client: OpportunityServiceClient<Link>, place: usize, opportunity: Opportunity) -> Result<()> {
+async fn add_deal(
+    mut client: OpportunityServiceClient<Link>,
+    place: usize,
+    opportunity: Opportunity,
+) -> Result<()> {
     let request = CreateOpportunityRequest { opportunity: Some(opportunity), ..Default::default() };
     let name = client.create_opportunity(Caller::system().request(request)).await?.into_inner().name;
     match place % 6 {
@@ -334,7 +402,8 @@ async fn add_deal(mut client: OpportunityServiceClient<Link>, place: usize, oppo
             client.win_opportunity(Caller::system().request(request)).await?;
         }
         5 => {
-            let request = LoseOpportunityRequest { name, reason: "Price too high".to_owned(), ..Default::default() };
+            let request =
+                LoseOpportunityRequest { name, reason: "Price too high".to_owned(), ..Default::default() };
             client.lose_opportunity(Caller::system().request(request)).await?;
         }
         _ => {}

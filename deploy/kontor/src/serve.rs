@@ -137,7 +137,10 @@ fn hang(links: &mut Links, unit: Unit) {
 
 fn need(links: &Links, who: &str, whom: &'static str) -> Result<Link> {
     links.get(whom).cloned().ok_or_else(|| {
-        Error::invalid("services", format!("{who} needs {whom}: run it here too, or give its address as peers.{whom}"))
+        Error::invalid(
+            "services",
+            format!("{who} needs {whom}: run it here too, or give its address as peers.{whom}"),
+        )
     })
 }
 
@@ -149,10 +152,9 @@ fn remote_links(config: &Config, context: &Context, wanted: &[&str]) -> Result<L
         if address.is_empty() {
             continue;
         }
-        let key = context
-            .cluster_key
-            .clone()
-            .ok_or_else(|| Error::invalid("cluster.key", "it is needed when services run in several processes"))?;
+        let key = context.cluster_key.clone().ok_or_else(|| {
+            Error::invalid("cluster.key", "it is needed when services run in several processes")
+        })?;
         let link = Link::remote(service, address, key, context.clock.clone())?;
         context.bus.offer_remote(service, link.clone());
         links.insert(service, link);
@@ -163,7 +165,9 @@ fn remote_links(config: &Config, context: &Context, wanted: &[&str]) -> Result<L
 fn greet(config: &Config, running: &Running) {
     let address = running.address;
     println!("Kontor is ready at http://{address}/");
-    println!("  Calendars and contacts: give your mail client or phone http://{address}/ and your name and password.");
+    println!(
+        "  Calendars and contacts: give your mail client or phone http://{address}/ and your name and password."
+    );
     println!("  gRPC:                   grpcurl -plaintext -H 'authorization: Bearer TOKEN' {address} list");
     println!("  Telephone webhooks:     POST http://{address}/telephony/CONNECTOR/events");
     println!("  Operation:              http://{address}/healthz /readyz /metrics");

@@ -14,7 +14,8 @@ use tonic::service::Routes;
 use super::Links;
 
 /// Services that are spoken between processes only.
-const INSIDE_ONLY: [&str; 2] = ["kontor.collection.v1.CollectionService", "kontor.directory.v1.CredentialService"];
+const INSIDE_ONLY: [&str; 2] =
+    ["kontor.collection.v1.CollectionService", "kontor.directory.v1.CredentialService"];
 
 /// Services that reflection shows, those that a process of the installation may run.
 const OUTSIDE: [(&str, &[&str]); 4] = [
@@ -52,7 +53,8 @@ impl Router {
         if name.starts_with("grpc.") {
             return pass(self.own.clone(), request).await;
         }
-        let service = name.strip_prefix("kontor.").and_then(|rest| rest.split('.').next()).unwrap_or_default();
+        let service =
+            name.strip_prefix("kontor.").and_then(|rest| rest.split('.').next()).unwrap_or_default();
         // Collections are kept by two services under one name, so the asking process says which it means.
         let service = match request.headers().get(SERVICE_HEADER) {
             Some(wanted) if inside => wanted.to_str().unwrap_or_default(),
@@ -62,8 +64,10 @@ impl Router {
         match self.services.get(service).filter(|_| !hidden) {
             None => refuse(Status::unimplemented(format!("there is no method {path}"))),
             Some(_) if request.extensions().get::<Caller>().is_none() => refuse(
-                Error::unauthenticated("sign in first: send `authorization: Bearer TOKEN` or `authorization: Basic ...`")
-                    .into(),
+                Error::unauthenticated(
+                    "sign in first: send `authorization: Bearer TOKEN` or `authorization: Basic ...`",
+                )
+                .into(),
             ),
             Some(link) => pass(link.clone(), request).await,
         }
@@ -94,7 +98,8 @@ fn own_routes(names: &[String]) -> Result<Routes> {
         names.iter().fold(with_health, |builder, name| builder.with_service_name(name.clone()))
     };
     let v1 = build(tonic_reflection::server::Builder::configure()).build_v1().map_err(Error::internal)?;
-    let alpha = build(tonic_reflection::server::Builder::configure()).build_v1alpha().map_err(Error::internal)?;
+    let alpha =
+        build(tonic_reflection::server::Builder::configure()).build_v1alpha().map_err(Error::internal)?;
     let (health, service) = tonic_health::server::health_reporter();
     let names = names.to_vec();
     tokio::spawn(async move {

@@ -34,11 +34,13 @@ async fn ready(gateway: &Inner) -> Response<Body> {
 /// The cheapest question that every service answers from its database: its newest change.
 async fn reads_its_database(name: &str, link: Link) -> Result<(), tonic::Status> {
     let path = format!("/kontor.{name}.v1.ChangeService/WatchChanges");
-    let path = http::uri::PathAndQuery::try_from(path).map_err(|cause| tonic::Status::internal(cause.to_string()))?;
+    let path = http::uri::PathAndQuery::try_from(path)
+        .map_err(|cause| tonic::Status::internal(cause.to_string()))?;
     let mut client = tonic::client::Grpc::new(link);
     client.ready().await.map_err(|cause| tonic::Status::unavailable(cause.to_string()))?;
     let mut request = Caller::system().request(WatchChangesRequest { until_now: true, ..Default::default() });
     request.set_timeout(std::time::Duration::from_secs(2));
-    let codec: tonic_prost::ProstCodec<_, kontor_proto::r#type::v1::WatchChangesResponse> = Default::default();
+    let codec: tonic_prost::ProstCodec<_, kontor_proto::r#type::v1::WatchChangesResponse> =
+        Default::default();
     client.server_streaming(request, path, codec).await.map(|_| ())
 }

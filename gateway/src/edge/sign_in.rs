@@ -30,7 +30,9 @@ impl SignIn {
     pub(super) async fn check(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Option<Caller>, Status> {
         let Some(header) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
         let (user, secret) = read(header).ok_or_else(|| {
-            Status::unauthenticated("the authorization header is neither `Bearer TOKEN` nor `Basic base64(user:secret)`")
+            Status::unauthenticated(
+                "the authorization header is neither `Bearer TOKEN` nor `Basic base64(user:secret)`",
+            )
         })?;
         let request = CheckCredentialRequest { user, secret, peer: peer.to_string() };
         let answer = self.0.clone().check_credential(Caller::system().request(request)).await?;

@@ -36,9 +36,11 @@ pub(super) async fn answer(link: Link, request: Request<Body>, peer: IpAddr) -> 
         }
         Err(_) => return plain(StatusCode::BAD_REQUEST, "the body ended early\n"),
     };
-    let headers = parts.headers.iter().take(HEADERS).filter_map(|(name, value)| {
-        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-    });
+    let headers = parts
+        .headers
+        .iter()
+        .take(HEADERS)
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
     let message = ReceiveWebhookRequest { connector, headers: headers.collect(), body };
     match IngestServiceClient::new(link).receive_webhook(Caller::system().request(message)).await {
         Ok(_) => plain(StatusCode::OK, "ok\n"),

@@ -55,7 +55,7 @@ impl CalendarService for Core {
         let answer = self
             .db
             .read(move |conn| {
-                let (calendar, _) = find(conn, &caller, &id)?;
+                let (calendar, _) = find_calendar(conn, &caller, &id)?;
                 Ok(message(&calendar, &caller))
             })
             .await?;
@@ -93,7 +93,7 @@ impl CalendarService for Core {
             .db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
-                    let (present, _) = find(tx, &caller, &id)?;
+                    let (present, _) = find_calendar(tx, &caller, &id)?;
                     if !given.etag.is_empty() && given.etag != resource::etag(present.seq) {
                         return Err(Error::etag_mismatch(&given.name));
                     }
@@ -113,17 +113,13 @@ impl CalendarService for Core {
         self.db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
-                    find(tx, &caller, &id)?;
+                    find_calendar(tx, &caller, &id)?;
                     collection::delete(tx, &hooks, &caller, &Target::id(&id))
                 })
             })
             .await?;
         Ok(Response::new(()))
     }
-}
-
-fn find(conn: &mut kontor_kit::db::Conn<'_>, caller: &Caller, id: &str) -> Result<(Collection, Access)> {
-    find_calendar(conn, caller, id)
 }
 
 fn message(calendar: &Collection, caller: &Caller) -> proto::Calendar {

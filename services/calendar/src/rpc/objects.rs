@@ -350,11 +350,13 @@ fn load(
     complete(conn, hooks, object, collection, access)
 }
 
-/// A calendar by its id.
+/// A calendar by its id; "default" is the caller's own.
 ///
 /// # Errors
 /// NOT_FOUND, with the name that the API uses.
 pub fn find_calendar(conn: &mut Conn<'_>, caller: &Caller, id: &str) -> Result<(Collection, Access)> {
+    let own = if id == "default" { calendars::default_of(conn, &caller.user)? } else { None };
+    let id = own.as_ref().map_or(id, |calendar| calendar.id.as_str());
     collection::find(conn, caller, &Target::id(id)).map_err(|cause| match cause.reason() {
         "NOT_FOUND" => Error::not_found(format!("calendars/{id}")),
         _ => cause,
