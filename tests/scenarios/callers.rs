@@ -14,6 +14,9 @@ use kontor_proto::pipeline::v1::{
 use kontor_proto::r#type::v1::{WatchChangesRequest, WatchChangesResponse};
 use kontor_tests::{Backend, Grpc, Http, Split, both};
 use tonic::Code;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use crate::support::{add_opportunity, add_partner, refused};
 
@@ -166,6 +169,31 @@ both! {
         assert_eq!(token.users().get_user(me).await.expect_err("revoked").code(), Code::Unauthenticated);
     }
 
+    async fn x5_reflection_lists_every_service_and_describes_it_without_signing_in(sandbox: Sandbox) {
+        let stranger = Grpc::stranger(&sandbox.address());
+        let services = match ask(&stranger, MessageRequest::ListServices(String::new())).await {
+            MessageResponse::ListServicesResponse(list) => list.service.into_iter().map(|service| service.name).collect::<BTreeSet<_>>(),
+            other => panic!("{other:?}"),
+        };
+        for wanted in [
+            "kontor.directory.v1.PartnerService",
+            "kontor.directory.v1.ContactService",
+            "kontor.pipeline.v1.OpportunityService",
+            "kontor.calendar.v1.EventService",
+            "kontor.telephony.v1.IngestService",
+            "grpc.health.v1.Health",
+        ] {
+            assert!(services.contains(wanted), "{wanted} is not in {services:?}");
+        }
+        assert!(!services.iter().any(|name| name.contains("collection") || name.contains("Credential")), "{services:?}");
+        for service in services.iter().filter(|name| name.starts_with("kontor.")) {
+            match ask(&stranger, MessageRequest::FileContainingSymbol(service.clone())).await {
+                MessageResponse::FileDescriptorResponse(files) => assert!(!files.file_descriptor_proto.is_empty()),
+                other => panic!("{service}: {other:?}"),
+            }
+        }
+    }
+
     async fn x5_health_readiness_metrics_and_reflection_answer(sandbox: Sandbox) {
         let http = Http::new(&sandbox.address());
         assert_eq!(http.get("/healthz").await.expect(200).text(), "ok\n");
@@ -175,6 +203,17 @@ both! {
         assert!(metrics.contains("kontor_rpc_total{") && metrics.contains("CreatePartner"), "{metrics}");
         http.get("/nothing-here").await.expect(404);
     }
+}
+
+async fn ask(grpc: &Grpc, question: MessageRequest) -> MessageResponse {
+    let request = ServerReflectionRequest { host: String::new(), message_request: Some(question) };
+    let answers = grpc
+        .reflection()
+        .server_reflection_info(futures_util::stream::iter([request]))
+        .await
+        .expect("a stream");
+    let answer = answers.into_inner().message().await.expect("no error").expect("an answer");
+    answer.message_response.expect("a response")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -66,6 +66,8 @@ impl Grpc {
     }
 
     clients! {
+        /// Reflection, as grpcurl asks it.
+        reflection => tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient<Signed>;
         /// Users.
         users => directory::user_service_client::UserServiceClient<Signed>;
         /// Teams.
