@@ -37,7 +37,12 @@ pub struct Running {
 /// INVALID_ARGUMENT when it can't be made.
 pub fn make_folder(config: &Config) -> Result<()> {
     if let Storage::Sqlite(folder) = config.storage() {
-        std::fs::create_dir_all(&folder)
+        // It holds password hashes and the secrets of connectors: only for whoever runs Kontor.
+        let mut maker = std::fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(&mut maker, 0o700);
+        maker
+            .recursive(true)
+            .create(&folder)
             .map_err(|cause| Error::invalid("data", format!("can't make {}: {cause}", folder.display())))?;
     }
     Ok(())

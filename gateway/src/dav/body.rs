@@ -1,19 +1,22 @@
 //! Reads request bodies, counting while they come.
 //! Called by the methods that take XML and by PUT.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 
 use super::error::Failure;
-use http::StatusCode;
+use super::limits;
 
 /// Reads the whole body of at most `limit` bytes; a body of one piece is not copied.
 ///
 /// # Errors
-/// `too_large` for more, by Content-Length already before anything is read; 415 for a Content-Encoding; 400 when it breaks off.
+/// `too_large` for more, by Content-Length already before anything is read; 415 for a Content-Encoding; 400 when it breaks off,
+/// 408 when it stops.
 pub async fn read(
     headers: &HeaderMap,
     body: Body,
@@ -31,14 +34,20 @@ pub async fn read(
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }
-    collect(body, limit, too_large).await
+    collect(body, limit, limits::BODY_PAUSE, too_large).await
 }
 
-async fn collect(mut body: Body, limit: usize, too_large: impl Fn() -> Failure) -> Result<Bytes, Failure> {
+async fn collect(
+    mut body: Body,
+    limit: usize,
+    pause: Duration,
+    too_large: impl Fn() -> Failure,
+) -> Result<Bytes, Failure> {
     let mut first: Option<Bytes> = None;
     let mut whole = BytesMut::new();
     let mut length = 0;
-    while let Some(frame) = body.frame().await {
+    let silent = |_| Failure::new(StatusCode::REQUEST_TIMEOUT, "the rest of the body did not come");
+    while let Some(frame) = tokio::time::timeout(pause, body.frame()).await.map_err(silent)? {
         let frame = frame.map_err(|_| Failure::bad_request("the body broke off"))?;
         let Ok(data) = frame.into_data() else { continue };
         length += data.len();
@@ -66,4 +75,19 @@ pub async fn xml(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes,
         Failure::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the XML body has more than {limit} bytes"))
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_stops_is_given_up() {
+        let begin = futures_util::stream::iter([Ok::<_, std::io::Error>("BEGIN:VCALENDAR")]);
+        let body = Body::from_stream(begin.chain(futures_util::stream::pending()));
+        let refused = collect(body, 1_000, Duration::from_millis(50), Failure::not_found).await;
+        assert_eq!(refused.expect_err("no body").status(), StatusCode::REQUEST_TIMEOUT);
+    }
 }

@@ -1,12 +1,16 @@
 //! Every bound of the DAV layer, in one place.
 //! Called by the parsers, the methods and the property tables.
 
+use std::time::Duration;
+
 /// Largest object that PUT takes, in bytes; also the value of `max-resource-size`.
 pub const OBJECT_BYTES: usize = 10 * 1024 * 1024;
 /// Largest XML body of a REPORT, in bytes. Outlook CalDav Synchronizer names all objects of a calendar in one multiget.
 pub const REPORT_BODY_BYTES: usize = 10 * 1024 * 1024;
 /// Largest XML body of PROPFIND, PROPPATCH, MKCOL and MKCALENDAR, in bytes.
 pub const XML_BODY_BYTES: usize = 1024 * 1024;
+/// Longest silence in the middle of a body.
+pub const BODY_PAUSE: Duration = Duration::from_secs(60);
 /// Deepest nesting of elements.
 pub const XML_DEPTH: usize = 32;
 /// Most elements in one body.

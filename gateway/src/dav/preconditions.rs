@@ -99,8 +99,9 @@ pub fn parse(header: &str) -> Result<Tags, Failure> {
                 .ok_or_else(|| Failure::bad_request("an entity tag has no closing quote"))?,
             None => strong.split_once(',').map_or((strong, ""), |(tag, _)| (tag, &strong[tag.len()..])),
         };
+        // An empty tag in quotes stays: no object has it, and to drop it would make the write an unconditional one.
         let tag = tag.trim();
-        if !tag.is_empty() {
+        if !tag.is_empty() || strong.starts_with('"') {
             list.push(tag.to_owned());
         }
         rest = after.trim_start();

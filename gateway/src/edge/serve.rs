@@ -20,6 +20,8 @@ use super::Gateway;
 
 /// Connections at once. More wait in the listener's queue.
 const CONNECTIONS: usize = 10_000;
+/// The first bytes of HTTP/2 (RFC 9113 section 3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Time for a client to send its headers.
 const HEADER_TIME: Duration = Duration::from_secs(20);
 /// Streams at once on one HTTP/2 connection.
@@ -43,11 +45,17 @@ pub async fn serve(gateway: Gateway, listener: TcpListener, stop: CancellationTo
             let gateway = gateway.clone();
             async move { Ok::<_, Infallible>(gateway.answer(request.map(Body::new), peer.ip()).await) }
         });
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
+        let (builder, watcher, stop) = (builder.clone(), graceful.watcher(), stop.clone());
         tokio::spawn(async move {
-            if let Err(cause) = connection.await {
-                tracing::debug!(peer = %peer, cause = %cause, "connection ended");
+            let speaks = tokio::select! {
+                () = stop.cancelled() => false,
+                speaks = speaks(&stream, HEADER_TIME) => speaks,
+            };
+            if speaks {
+                let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+                if let Err(cause) = watcher.watch(connection).await {
+                    tracing::debug!(peer = %peer, cause = %cause, "connection ended");
+                }
             }
             drop(permit);
         });
@@ -71,6 +79,23 @@ fn builder() -> Builder<TokioExecutor> {
     builder
 }
 
+/// Waits for the bytes that tell HTTP/1.1 from HTTP/2. The library waits for them without end, so that clients which say
+/// nothing could hold all connections.
+async fn speaks(stream: &TcpStream, limit: Duration) -> bool {
+    let mut first = [0; PREFACE.len()];
+    let told = async {
+        loop {
+            match stream.peek(&mut first).await {
+                Ok(0) | Err(_) => return false,
+                Ok(seen) if seen == PREFACE.len() || first[..seen] != PREFACE[..seen] => return true,
+                // A part of the preface is there, and `peek` does not wait for more.
+                Ok(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    tokio::time::timeout(limit, told).await.unwrap_or(false)
+}
+
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
@@ -88,5 +113,30 @@ async fn accept(
             tokio::time::sleep(Duration::from_millis(100)).await;
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    async fn after(bytes: &[u8]) -> bool {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let mut client = TcpStream::connect(address).await.expect("a connection");
+        client.write_all(bytes).await.expect("it is open");
+        let (stream, _) = listener.accept().await.expect("a connection");
+        speaks(&stream, Duration::from_millis(300)).await
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_or_half_a_preface_is_not_waited_for() {
+        assert!(!after(b"").await);
+        assert!(!after(&PREFACE[..10]).await);
+        assert!(after(PREFACE).await);
+        assert!(after(b"GET / HTTP/1.1\r\n").await);
+        assert!(after(b"PROPFIND / HTTP/1.1\r\n").await);
     }
 }

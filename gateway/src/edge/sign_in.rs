@@ -52,7 +52,7 @@ fn read(header: &HeaderValue) -> Option<(String, String)> {
     }
     let text = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
     let (user, secret) = text.split_once(':')?;
-    // Some phones write the name with blanks or capitals, or with the host behind an @.
+    // Some phones write the name with blanks around it or with a capital.
     Some((user.trim().to_lowercase(), secret.to_owned()))
 }
 

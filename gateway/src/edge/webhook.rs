@@ -2,6 +2,7 @@
 //! Called by `Gateway::answer`.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use axum::body::Body;
 use http::{Method, Request, Response, StatusCode, header};
@@ -16,6 +17,8 @@ use super::plain;
 
 /// Largest body, in bytes.
 const BODY: usize = 256 * 1024;
+/// Time for the body: nobody has signed in yet.
+const BODY_TIME: Duration = Duration::from_secs(20);
 /// Headers that are passed on: those that signatures need.
 const HEADERS: usize = 64;
 
@@ -29,7 +32,10 @@ pub(super) async fn answer(link: Link, request: Request<Body>, peer: IpAddr) -> 
         return response;
     }
     let (parts, body) = request.into_parts();
-    let body = match Limited::new(body, BODY).collect().await {
+    let Ok(body) = tokio::time::timeout(BODY_TIME, Limited::new(body, BODY).collect()).await else {
+        return plain(StatusCode::REQUEST_TIMEOUT, "the body did not come in time\n");
+    };
+    let body = match body {
         Ok(body) => body.to_bytes(),
         Err(cause) if cause.is::<http_body_util::LengthLimitError>() => {
             return plain(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 256 KiB\n");

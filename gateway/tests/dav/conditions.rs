@@ -25,6 +25,7 @@ fn lists_of_tags_are_read_strong_weak_and_bare() {
     assert_eq!(parse("abc").unwrap(), these(&["abc"]));
     assert_eq!(parse("abc, def").unwrap(), these(&["abc", "def"]));
     assert_eq!(parse("").unwrap(), these(&[]));
+    assert_eq!(parse(r#""""#).unwrap(), these(&[""]), "matches nothing, but is a condition");
     assert!(parse(r#""open"#).is_err());
     assert!(parse(&r#""a","#.repeat(1000)).is_err());
 }

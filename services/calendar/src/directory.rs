@@ -18,7 +18,7 @@ use crate::store::items::With;
 const REMEMBERED: usize = 10_000;
 /// And for how long: a change in another process is not heard here.
 const LIFE: Duration = Duration::from_secs(60);
-/// How long writes ask no more after the directory did not answer one: each would wait in vain.
+/// How long the directory is left alone after it did not answer: each who asks would wait in vain.
 const REST: Duration = Duration::from_secs(2);
 
 /// The way to the directory. Cheap to clone.
@@ -38,15 +38,15 @@ impl Directory {
         Directory(Arc::new(Inner { link, remembered: Mutex::default(), failed: Mutex::default() }))
     }
 
-    /// The partners that have one of these addresses. None when the directory could not be asked in time.
-    pub async fn find(&self, addresses: &[String], deadline: Duration) -> Option<Vec<With>> {
+    async fn find(&self, addresses: &[String], deadline: Duration) -> Option<Vec<With>> {
         let found = tokio::time::timeout(deadline, self.find_all(addresses)).await.ok().flatten();
         let failed = found.is_none().then(Instant::now);
         *self.0.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
         found
     }
 
-    /// The same for a write that somebody waits for: it does not even ask when the directory has just been silent.
+    /// The partners that have one of these addresses. None when the directory could not be asked in time; it is not even
+    /// asked when it has just been silent.
     pub async fn find_soon(&self, addresses: &[String], deadline: Duration) -> Option<Vec<With>> {
         let failed = *self.0.failed.lock().unwrap_or_else(PoisonError::into_inner);
         if failed.is_some_and(|at| at.elapsed() < REST) {

@@ -9,7 +9,7 @@ use kontor_collection::index::{Index, calendar_error};
 use kontor_collection::{Change, Collection, Hooks, Kind, Prepared, Removal};
 use kontor_kit::auth::Caller;
 use kontor_kit::clock::Clock;
-use kontor_kit::db::Tx;
+use kontor_kit::db::{Conn, Tx};
 use kontor_kit::{Error, Result};
 use kontor_vobject::Limits;
 use kontor_vobject::ical::{CalendarObject, ItemKind, Violation};
@@ -20,10 +20,10 @@ use tokio::sync::Notify;
 use crate::directory::Directory;
 use crate::domain::event::Status;
 use crate::domain::index::{Typed, settle, typed};
-use crate::domain::text;
 use crate::events::{self, Meeting};
 use crate::store::items::{self, With};
-use crate::store::{pending, people};
+use crate::store::pending;
+use crate::store::people::{self, Person};
 
 /// How long a write waits for the directory. What it does not answer by then is looked up later.
 const PATIENCE: Duration = Duration::from_millis(1_000);
@@ -55,6 +55,11 @@ pub struct Parsed {
 impl Hooks for CalendarHooks {
     type Typed = Parsed;
     const KIND: Kind = Kind::Calendar;
+
+    fn zone(&self, conn: &mut Conn<'_>, collection: &Collection) -> Result<Zone> {
+        let owner = people::get(conn, &collection.owner)?;
+        Ok(self.zone_of(collection, &owner))
+    }
 
     async fn prepare(&self, _caller: &Caller, data: Bytes) -> Result<Prepared<Parsed>> {
         let now = self.clock.now();
@@ -136,19 +141,18 @@ impl Hooks for CalendarHooks {
 }
 
 impl CalendarHooks {
-    /// The zone that floating times of a calendar are taken in.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub fn zone(&self, conn: &mut kontor_kit::db::Conn<'_>, collection: &Collection) -> Result<Zone> {
-        let owner = people::get(conn, &collection.owner)?;
-        Ok(text::zone(&collection.time_zone, &owner.time_zone, &self.company_zone))
+    /// The zone that floating times and days are taken in: the calendar's own, else its owner's, else the company's.
+    pub fn zone_of(&self, collection: &Collection, owner: &Person) -> Zone {
+        let own = kontor_collection::zone(&collection.time_zone);
+        own.or_else(|| Zone::named(&owner.time_zone))
+            .or_else(|| Zone::named(&self.company_zone))
+            .unwrap_or(Zone::UTC)
     }
 
     /// The instant of a start as it is kept.
     pub fn start(
         &self,
-        conn: &mut kontor_kit::db::Conn<'_>,
+        conn: &mut Conn<'_>,
         collection: &Collection,
         start: i64,
         floating: bool,

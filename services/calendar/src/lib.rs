@@ -38,14 +38,7 @@ pub struct Peers {
     pub directory: Link,
 }
 
-const MIGRATIONS: &[Migration] = &[
-    kontor_collection::MIGRATION,
-    Migration {
-        name: "0001_calendar",
-        sqlite: include_str!("../migrations/sqlite/0001_calendar.sql"),
-        postgres: include_str!("../migrations/postgres/0001_calendar.sql"),
-    },
-];
+const MIGRATIONS: &[Migration] = kontor_collection::migrations!["0001_calendar"];
 
 /// Starts the service: database, background work, routes.
 ///

@@ -48,7 +48,9 @@ async fn work_off_once(db: &Db, hooks: &CalendarHooks) -> Result<usize> {
     let mut done = 0;
     let mut late_partners = Vec::new();
     for partner in partners {
-        match hooks.directory.addresses(&partner).await {
+        // A directory that is silent is asked once in a round, not a hundred times, each with its own patience.
+        let answer = if late_partners.is_empty() { hooks.directory.addresses(&partner).await } else { None };
+        match answer {
             None => late_partners.push(partner),
             Some(addresses) => {
                 db.write(move |tx| pending::done_partner(tx, &partner, &addresses)).await?;
@@ -58,7 +60,7 @@ async fn work_off_once(db: &Db, hooks: &CalendarHooks) -> Result<usize> {
     }
     let mut late_objects = Vec::new();
     for waiting in objects {
-        match hooks.directory.find(&waiting.addresses, PATIENCE).await {
+        match hooks.directory.find_soon(&waiting.addresses, PATIENCE).await {
             None => late_objects.push(waiting.object),
             Some(found) => {
                 let hooks = hooks.clone();

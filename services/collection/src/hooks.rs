@@ -4,8 +4,10 @@
 use bytes::Bytes;
 use kontor_kit::Result;
 use kontor_kit::auth::Caller;
-use kontor_kit::db::Tx;
+use kontor_kit::db::{Conn, Tx};
+use kontor_vobject::zone::Zone;
 
+use crate::filter::zone;
 use crate::index::Index;
 use crate::model::{Collection, Kind, Object};
 
@@ -16,6 +18,14 @@ pub trait Hooks: Clone + Send + Sync + 'static {
 
     /// What it keeps.
     const KIND: Kind;
+
+    /// The zone in which floating times and days of a collection are taken when a query names none.
+    ///
+    /// # Errors
+    /// Those of the database.
+    fn zone(&self, _conn: &mut Conn<'_>, collection: &Collection) -> Result<Zone> {
+        Ok(zone(&collection.time_zone).unwrap_or(Zone::UTC))
+    }
 
     /// Reads and checks bytes before any transaction. This may ask other services.
     ///

@@ -12,6 +12,7 @@ pub mod rpc;
 pub mod store;
 pub mod tasks;
 
+pub use filter::zone;
 pub use hooks::{Change, Hooks, Prepared, Removal};
 pub use index::Index;
 pub use model::{Access, COMPANY, Collection, Conditions, Kind, Object, Target, access};

@@ -4,16 +4,17 @@
 use std::time::Duration;
 
 use kontor_kit::context::Context;
-use kontor_kit::db::Db;
+use kontor_kit::db::{Conn, Db};
 use kontor_kit::{Result, args};
 use kontor_vobject::ical::CalendarObject;
 use kontor_vobject::{Document, Limits};
 
 use crate::index::Index;
+use crate::model::Object;
 use crate::store::{object, occurrence, write};
 
 const DAY: i64 = 86_400 * 1_000_000;
-/// Objects taken in one transaction.
+/// Objects taken in one go.
 const BATCH: i64 = 20;
 /// A window that reaches less far than this is made anew.
 const REACH: i64 = 200 * DAY;
@@ -40,35 +41,51 @@ pub fn start(context: &Context, db: &Db) {
 /// # Errors
 /// Those of the database.
 pub async fn run(db: &Db) -> Result<()> {
+    let now = db.clock().now();
     let mut after = 0;
-    while let Some(last) = roll(db, after).await? {
+    while let Some(last) = roll(db, now, after).await? {
         after = last;
     }
     forget(db).await
 }
 
-/// Expands a few long series anew, those behind the number `after`. Returns the last one's number.
-async fn roll(db: &Db, after: i64) -> Result<Option<i64>> {
-    db.write(move |tx| {
-        let now = tx.now();
+/// Expands a few long series anew, those behind the number `after`. Returns the last one's number. Reading and unfolding
+/// is left to a reader, so that the writer is free meanwhile; what was changed in between is passed over.
+async fn roll(db: &Db, now: i64, after: i64) -> Result<Option<i64>> {
+    let read = db.read(move |conn| {
         // A series that ended has no later occurrences to be kept.
         let sql =
             "SELECT num FROM object WHERE partial = 1 AND comp <> 'VCARD' AND num > $1 AND expanded_to < $2
                    AND last_utc > expanded_to AND expanded_to > $3 ORDER BY num LIMIT $4";
-        let nums = tx.all(sql, args![after, now + REACH, i64::MIN, BATCH], |row| row.int(0))?;
+        let nums = conn.all(sql, args![after, now + REACH, i64::MIN, BATCH], |row| row.int(0))?;
+        let mut rolled = Vec::new();
         for num in &nums {
-            let data = object::data(tx, *num)?;
-            let Ok(document) = Document::parse(&data, &Limits::default()) else { continue };
-            let Ok(read) = CalendarObject::read(&document) else { continue };
-            let Ok(index) = Index::calendar(&document, &read, now) else { continue };
-            if let Some(object) = object::by_num(tx, *num)? {
-                write::update_row(tx, &object, &index)?;
-                occurrence::write(tx, &object, &index, true)?;
-            }
+            rolled.extend(unfold(conn, *num, now)?);
         }
-        Ok(nums.last().copied())
-    })
-    .await
+        Ok((nums.last().copied(), rolled))
+    });
+    let (last, rolled) = read.await?;
+    if !rolled.is_empty() {
+        db.write(move |tx| {
+            for (object, index) in &rolled {
+                if write::update_index(tx, object, index)? {
+                    occurrence::write(tx, object, index, true)?;
+                }
+            }
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(last)
+}
+
+/// An object with its index of today; none when it is gone or can't be read any more.
+fn unfold(conn: &mut Conn<'_>, num: i64, now: i64) -> Result<Option<(Object, Index)>> {
+    let Some(object) = object::by_num(conn, num)? else { return Ok(None) };
+    let data = object::data(conn, num)?;
+    let Ok(document) = Document::parse(&data, &Limits::default()) else { return Ok(None) };
+    let Ok(read) = CalendarObject::read(&document) else { return Ok(None) };
+    Ok(Index::calendar(&document, &read, now).ok().map(|index| (object, index)))
 }
 
 /// Forgets old tombstones, collection by collection.

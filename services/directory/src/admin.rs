@@ -3,7 +3,7 @@
 
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Db, Tx};
-use kontor_kit::{Error, Result, id};
+use kontor_kit::{Error, Result, id, resource};
 
 use crate::domain::credential::{AppSecret, Password};
 use crate::domain::team::Team;
@@ -106,6 +106,7 @@ fn join_team(tx: &mut Tx<'_>, team: &str, user: &str) -> Result<()> {
         };
         return store::team::create(tx, &new.checked()?).map(|_| ());
     }
+    resource::hold::<Team>(tx, team)?;
     let old = store::team::get(tx, team)?;
     let mut new = old.clone();
     new.members.insert(user.to_owned());

@@ -106,6 +106,7 @@ fn wanted(request: &WatchChangesRequest, event: &Event) -> bool {
 }
 
 fn may_see(caller: &Caller, event: &Event) -> bool {
-    let audience = event.audience.clone().unwrap_or(Audience { company: true, ..Default::default() });
-    audience.company || caller.may_read(&Guard::new(audience.owner, audience.team))
+    // Every source says who may see its events. Of one that does not, only administrators are told.
+    let Some(Audience { company, owner, team }) = event.audience.clone() else { return caller.admin };
+    company || caller.may_read(&Guard::new(owner, team))
 }

@@ -32,8 +32,9 @@ where
     if request_id.is_empty() {
         return job(tx);
     }
-    if request_id.len() > 100 {
-        return Err(Error::invalid("request_id", "use at most 100 characters, for example a UUID"));
+    if request_id.len() > 100 || request_id.chars().any(char::is_control) {
+        let message = "use at most 100 characters on one line, for example a UUID";
+        return Err(Error::invalid("request_id", message));
     }
     let digest = Sha256::digest(request.encode_to_vec()).to_vec();
     let method = Q::full_name();

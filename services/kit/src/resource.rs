@@ -63,6 +63,19 @@ pub fn get<T: Stored>(conn: &mut Conn<'_>, id: &str) -> Result<T> {
         .ok_or_else(|| Error::not_found(format!("{}/{id}", T::COLLECTION)))
 }
 
+/// Reads one and holds its row until the commit: another process that changes it waits, so that without an etag the last
+/// write wins there too. On SQLite there is one writer, so nothing needs to be held.
+///
+/// # Errors
+/// NOT_FOUND.
+pub fn hold<T: Stored>(tx: &mut Tx<'_>, id: &str) -> Result<T> {
+    if tx.is_postgres() {
+        let sql = format!("SELECT 1 FROM {} WHERE {} = $1 FOR UPDATE", T::TABLE, T::COLUMNS[0]);
+        tx.one(&sql, &[id.into()], |_| Ok(()))?;
+    }
+    get(tx, id)
+}
+
 /// Lists a page. The listing's columns are T's.
 ///
 /// # Errors

@@ -52,7 +52,9 @@ struct Named {
 impl Source for Named {
     async fn fill(&mut self, out: &mut Writer) -> Result<bool, Status> {
         loop {
-            while let Some((_, href)) = self.foreign.pop_front_if(|(before, _)| *before <= self.written) {
+            while out.len() < limits::ANSWER_CHUNK_BYTES
+                && let Some((_, href)) = self.foreign.pop_front_if(|(before, _)| *before <= self.written)
+            {
                 propstat::missing(out, &href);
             }
             if out.len() >= limits::ANSWER_CHUNK_BYTES {

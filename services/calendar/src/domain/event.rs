@@ -1,5 +1,5 @@
 //! A meeting or another event as callers of the API see it, and how their changes come into its lines.
-//! Called by rpc/events.rs; occurrence.rs uses the same fields for one instance.
+//! Called by change.rs, and by rpc/events.rs to show an event.
 
 use kontor_kit::mask::Mask;
 use kontor_kit::{Error, Result};

@@ -18,6 +18,8 @@ use kontor_vobject::{Error, Kind, Limits};
 use super::event::{Status, partners_of_object};
 use super::time::{self, MICROS};
 
+/// Bytes of a title or a place that lists show; the object itself has all of it.
+const SHOWN: usize = 1_000;
 /// Addresses of one object that are kept at most.
 const ADDRESSES: usize = 2_000;
 
@@ -48,7 +50,7 @@ pub struct Typed {
     pub stamp: i64,
 }
 
-/// What one item shows of itself.
+/// What one item shows of itself in lists, texts cut to 1,000 bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Face {
     /// SUMMARY
@@ -175,11 +177,16 @@ fn happening(object: &CalendarObject, occurrence: &Occurrence) -> Happening {
 
 fn face(item: &Item) -> Face {
     Face {
-        summary: item.summary.clone().unwrap_or_default(),
-        location: item.location.clone().unwrap_or_default(),
+        summary: shown(item.summary.as_deref()),
+        location: shown(item.location.as_deref()),
         status: Status::of(item),
         all_day: item.start.as_ref().or(item.due.as_ref()).is_some_and(DateValue::is_date),
     }
+}
+
+fn shown(text: Option<&str>) -> String {
+    let text = text.unwrap_or_default();
+    text[..text.floor_char_boundary(SHOWN)].to_owned()
 }
 
 fn is_floating(value: &DateValue, zones: &mut Zones<'_>) -> bool {

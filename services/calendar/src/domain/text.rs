@@ -1,5 +1,5 @@
 //! The text of an object: read once with its zones, written new, or changed only in the lines concerned.
-//! Called by event, task and occurrence; store/hook.rs reads stored objects through it.
+//! Called by change.rs, task.rs and the rpc files.
 
 use kontor_kit::{Error, Result};
 use kontor_vobject::content::ContentLine;
@@ -76,16 +76,6 @@ pub fn describe_zones(patch: &mut Patch<'_>, document: &Document<'_>, item: &Ite
             patch.insert_component(&root, text.as_bytes());
         }
     }
-}
-
-/// The zone that floating times and days are taken in: the calendar's VTIMEZONE or name, else the owner's, else the company's.
-pub fn zone(calendar: &str, owner: &str, company: &str) -> Zone {
-    of_calendar(calendar).or_else(|| Zone::named(owner)).or_else(|| Zone::named(company)).unwrap_or(Zone::UTC)
-}
-
-/// The zone of `calendar-timezone`: a VTIMEZONE as a client wrote it, or a name.
-fn of_calendar(text: &str) -> Option<Zone> {
-    Zone::named(tzid_of(text)?.as_str())
 }
 
 /// The name of the zone that a calendar's `time_zone` property holds.

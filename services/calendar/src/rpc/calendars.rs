@@ -93,11 +93,14 @@ impl CalendarService for Core {
             .db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
-                    let (present, _) = find_calendar(tx, &caller, &id)?;
+                    let target = Target::id(find_calendar(tx, &caller, &id)?.0.id);
+                    // Locked before the etag is compared: another process may be changing it.
+                    collection::lock(tx, &target)?;
+                    let (present, _) = collection::find(tx, &caller, &target)?;
                     if !given.etag.is_empty() && given.etag != resource::etag(present.seq) {
                         return Err(Error::etag_mismatch(&given.name));
                     }
-                    let calendar = collection::update(tx, &caller, &Target::id(&id), &update)?;
+                    let calendar = collection::update(tx, &caller, &target, &update)?;
                     Ok(message(&calendar, &caller))
                 })
             })

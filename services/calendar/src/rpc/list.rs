@@ -2,7 +2,7 @@
 //! Called by rpc/events.rs and rpc/tasks.rs.
 
 use bytes::Bytes;
-use kontor_collection::Object;
+use kontor_collection::{Hooks, Object};
 use kontor_kit::Result;
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Conn, Row};

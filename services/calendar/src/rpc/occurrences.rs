@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use kontor_collection::Collection;
+use kontor_collection::store::object;
 use kontor_kit::auth::Caller;
 use kontor_kit::clock::{from_proto, to_proto};
 use kontor_kit::db::Conn;
@@ -15,7 +16,6 @@ use kontor_vobject::zone::Zone;
 use super::Core;
 use super::objects::find_calendar;
 use crate::domain::index::{Happening, expand, settle};
-use crate::domain::text;
 use crate::hook::CalendarHooks;
 use crate::store::occurrences::{self, Found, Key, Range};
 use crate::store::{calendars, items, people};
@@ -26,9 +26,11 @@ const DAYS: i64 = 400;
 const DEFAULT_SIZE: i32 = 250;
 const MAX_SIZE: i32 = 2_500;
 const OWNERS: usize = 1_000;
-/// Events that are read from their texts for one answer, and steps of work for all of them (about a second).
+/// Events that are read from their texts for one answer, steps of work for all of them (about a tenth of a second), and
+/// instances that are held for it.
 const TEXTS: usize = 5_000;
-const STEPS: u64 = 20_000_000;
+const STEPS: u64 = 2_000_000;
+const HAPPENINGS: usize = 50_000;
 
 /// A question that was read and checked.
 struct Question {
@@ -157,7 +159,7 @@ fn homes(
     let mut homes = HashMap::with_capacity(calendars.len());
     for calendar in calendars {
         let owner = people::get(conn, &calendar.owner)?;
-        let zone = text::zone(&calendar.time_zone, &owner.time_zone, &hooks.company_zone);
+        let zone = hooks.zone_of(&calendar, &owner);
         homes.insert(calendar.num, Home { calendar, zone, color: owner.color });
     }
     Ok(homes)
@@ -165,17 +167,26 @@ fn homes(
 
 /// Occurrences of those events whose rows don't tell all.
 fn unfolded(conn: &mut Conn<'_>, homes: &HashMap<i64, Home>, range: &Range) -> Result<Vec<Found>> {
-    let texts = occurrences::texts(conn, range, TEXTS + 1)?;
-    if texts.len() > TEXTS {
+    let series = occurrences::unkept(conn, range, TEXTS + 1)?;
+    if series.len() > TEXTS {
         return Err(too_much());
     }
-    let mut budget = Budget::new(STEPS);
-    let mut found = Vec::new();
-    for text in texts {
-        let Some(home) = homes.get(&text.coll) else { continue };
-        let happenings =
-            expand(&text.data, &home.zone, range.from, range.to, &mut budget).map_err(|_| too_much())?;
-        found.extend(happenings.into_iter().map(|happening| row(text.coll, &text.id, happening)));
+    let mut steps = STEPS;
+    let mut found: Vec<Found> = Vec::new();
+    for series in series {
+        let Some(home) = homes.get(&series.coll) else { continue };
+        // One text at a time, for each may be 10 MB.
+        let data = object::data(conn, series.object)?;
+        // A step a happening at least, so that one series can't fill the memory.
+        let most = steps.min(HAPPENINGS as u64);
+        let mut budget = Budget::new(most);
+        let happenings = expand(&data, &home.zone, range.from, range.to, &mut budget);
+        let happenings = happenings.map_err(|_| too_much())?;
+        steps -= most - budget.left();
+        if found.len() + happenings.len() > HAPPENINGS {
+            return Err(too_much());
+        }
+        found.extend(happenings.into_iter().map(|happening| row(series.coll, &series.id, happening)));
     }
     Ok(found)
 }

@@ -1,6 +1,7 @@
 //! Typed rows of objects: titles, exceptions, guests, partners. Written with the object in one transaction.
 //! Called by hook.rs, tasks.rs and the rpc files.
 
+use kontor_collection::store::rows;
 use kontor_kit::db::{Conn, Tx};
 use kontor_kit::{Result, args};
 use kontor_vobject::ical::ItemKind;
@@ -96,29 +97,25 @@ pub fn write(
             typed.stamp
         ],
     )?;
-    for exception in &typed.exceptions {
+    let exceptions = typed.exceptions.iter().map(|exception| {
         let face = &exception.face;
-        tx.execute(
-            "INSERT INTO item_exception (object, start_utc, original, end_utc, summary, location, status, all_day)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-            args![
-                object,
-                exception.start,
-                exception.original,
-                exception.end,
-                clean(&face.summary),
-                clean(&face.location),
-                status_number(face.status),
-                face.all_day
-            ],
-        )?;
-    }
-    for (address, partstat) in &typed.people {
-        tx.execute(
-            "INSERT INTO attendee (object, address, partstat) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-            args![object, clean(address), clean(partstat)],
-        )?;
-    }
+        [
+            object.into(),
+            exception.start.into(),
+            exception.original.into(),
+            exception.end.into(),
+            clean(&face.summary).into(),
+            clean(&face.location).into(),
+            status_number(face.status).into(),
+            face.all_day.into(),
+        ]
+    });
+    let columns = "item_exception (object, start_utc, original, end_utc, summary, location, status, all_day)";
+    rows::insert(tx, columns, exceptions)?;
+    let people = typed.people.iter();
+    let people =
+        people.map(|(address, partstat)| [object.into(), clean(address).into(), clean(partstat).into()]);
+    rows::insert(tx, "attendee (object, address, partstat)", people)?;
     write_partners(tx, object, with)
 }
 
@@ -127,13 +124,8 @@ pub fn write(
 /// # Errors
 /// Those of the database.
 pub fn write_partners(tx: &mut Tx<'_>, object: i64, with: &[With]) -> Result<()> {
-    for (partner, address) in with {
-        tx.execute(
-            "INSERT INTO item_partner (object, partner, address) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-            args![object, partner, address],
-        )?;
-    }
-    Ok(())
+    let with = with.iter().map(|(partner, address)| [object.into(), partner.into(), address.into()]);
+    rows::insert(tx, "item_partner (object, partner, address)", with)
 }
 
 /// Removes the partners of an object.

@@ -1,9 +1,6 @@
 //! What happens in a range, over the engine's rows of occurrences; series that reach past their rows are read from their text.
 //! Called by rpc/occurrences.rs.
 
-use std::collections::HashMap;
-
-use bytes::Bytes;
 use kontor_kit::Result;
 use kontor_kit::db::{Conn, Row, Value};
 
@@ -30,15 +27,15 @@ pub struct Found {
     pub all_day: bool,
 }
 
-/// An event whose occurrences are not all among the rows, with its text.
+/// An event whose occurrences are not all among the rows.
 #[derive(Debug, Clone)]
-pub struct Text {
+pub struct Unkept {
     /// Number of the calendar.
     pub coll: i64,
     /// Id of the event.
     pub id: String,
-    /// Its bytes.
-    pub data: Bytes,
+    /// The engine's number.
+    pub object: i64,
 }
 
 /// What is asked for. Instants are microseconds UTC.
@@ -133,11 +130,11 @@ fn rows(
     Ok(found)
 }
 
-/// Events whose rows don't tell all of the range, with their texts, at most `limit`.
+/// Events whose rows don't tell all of the range, at most `limit`.
 ///
 /// # Errors
 /// Those of the database.
-pub fn texts(conn: &mut Conn<'_>, range: &Range, limit: usize) -> Result<Vec<Text>> {
+pub fn unkept(conn: &mut Conn<'_>, range: &Range, limit: usize) -> Result<Vec<Unkept>> {
     let (from, to) = (range.from.saturating_sub(WALL), range.to.saturating_add(WALL));
     let mut args: Vec<Value> = vec![from.into(), to.into(), range.from.into(), range.to.into()];
     let calendars = calendars(range, &mut args);
@@ -155,19 +152,7 @@ pub fn texts(conn: &mut Conn<'_>, range: &Range, limit: usize) -> Result<Vec<Tex
          WHERE i.coll IN ({calendars}) AND i.ranged = 1 AND i.kind = 1 AND o.first_utc < $2 AND o.last_utc > $1
          LIMIT {limit}"
     );
-    let places = conn.all(&sql, &args, |row| Ok((row.int(0)?, row.string(1)?, row.int(2)?)))?;
-    let mut bodies: HashMap<i64, Bytes> = HashMap::new();
-    for chunk in places.chunks(200) {
-        let args: Vec<Value> = chunk.iter().map(|(_, _, num)| (*num).into()).collect();
-        let marks: Vec<String> = (1..=args.len()).map(|place| format!("${place}")).collect();
-        let sql = format!("SELECT num, data FROM body WHERE num IN ({})", marks.join(", "));
-        conn.each(&sql, &args, |row| {
-            bodies.insert(row.int(0)?, Bytes::copy_from_slice(row.bytes(1)?));
-            Ok(())
-        })?;
-    }
-    let text = |(coll, id, num)| Some(Text { coll, id, data: bodies.remove(&num)? });
-    Ok(places.into_iter().filter_map(text).collect())
+    conn.all(&sql, &args, |row| Ok(Unkept { coll: row.int(0)?, id: row.string(1)?, object: row.int(2)? }))
 }
 
 fn calendars(range: &Range, args: &mut Vec<Value>) -> String {

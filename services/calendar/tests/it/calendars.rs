@@ -118,6 +118,11 @@ both!(a_calendar_is_made_changed_and_deleted_with_all_in_it, bed, {
         bed.calendars().update_calendar(caller("sales").request(update(""))).await.unwrap().into_inner();
     assert_eq!((changed.display_name.as_str(), changed.color.as_str()), ("Trips", "#AABBCC"));
 
+    let mut own = update("");
+    own.calendar.as_mut().unwrap().name = "calendars/default".to_owned();
+    let own = bed.calendars().update_calendar(caller("sales").request(own)).await.unwrap().into_inner();
+    assert_eq!((own.slug.as_str(), own.display_name.as_str()), ("work", "Trips"));
+
     let delete = proto::DeleteCalendarRequest { name: made.name.clone(), request_id: String::new() };
     bed.calendars().delete_calendar(caller("sales").request(delete)).await.unwrap();
     let get = proto::GetCalendarRequest { name: made.name.clone() };

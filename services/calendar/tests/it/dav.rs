@@ -1,8 +1,9 @@
 //! What the DAV edge does with calendars: the same rows, checked on the way in (rows D2, C2, C6, bad input).
 
+use kontor_proto::collection::v1 as store;
 use tonic::Code;
 
-use crate::support::{both, caller, refusal};
+use crate::support::{both, caller, refusal, time};
 
 fn event(uid: &str, lines: &str) -> String {
     format!(
@@ -79,4 +80,55 @@ both!(an_endless_dense_rule_is_stored_in_bounded_time, bed, {
     let found = bed.occurrences("sales", "2026-11-23T00:00:00Z", "2026-11-23T00:10:00Z", 0).await;
     assert_eq!(found.len(), 600);
     assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+});
+
+both!(a_query_without_a_zone_takes_days_in_the_zone_that_lists_take_them_in, bed, {
+    bed.put("sales", "day.ics", &event("day", "DTSTART;VALUE=DATE:20261123\nSUMMARY:fair\n")).await.unwrap();
+    let path = || Some(store::CollectionPath { owner: "sales".to_owned(), slug: "work".to_owned() });
+    let hits = async |from: &str, to: &str| {
+        let range = store::TimeRange { start_time: Some(time(from)), end_time: Some(time(to)) };
+        let events = store::ComponentFilter {
+            name: "VEVENT".to_owned(),
+            time_range: Some(range),
+            ..store::ComponentFilter::default()
+        };
+        let filter = store::ComponentFilter {
+            name: "VCALENDAR".to_owned(),
+            components: vec![events],
+            ..store::ComponentFilter::default()
+        };
+        let request =
+            store::QueryObjectsRequest { path: path(), component_filter: Some(filter), ..Default::default() };
+        let mut found =
+            bed.collections().query_objects(caller("sales").request(request)).await.unwrap().into_inner();
+        let objects = found.message().await.unwrap().map_or(0, |chunk| chunk.objects.len());
+        (objects, bed.titles("sales", from, to).await.len())
+    };
+    // The owner lives in Brussels, an hour before UTC.
+    let (before, after) = ("2026-11-22T23:00:00Z", "2026-11-23T23:00:00Z");
+    assert_eq!(hits(before, "2026-11-22T23:30:00Z").await, (1, 1));
+    assert_eq!(hits(after, "2026-11-23T23:30:00Z").await, (0, 0));
+    // The calendar's own zone counts more, also one that only its VTIMEZONE describes.
+    let zone = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VTIMEZONE\r\nTZID:Ours\r\nBEGIN:STANDARD\r\n\
+                DTSTART:19700101T000000\r\nTZOFFSETFROM:+0500\r\nTZOFFSETTO:+0500\r\nEND:STANDARD\r\n\
+                END:VTIMEZONE\r\nEND:VCALENDAR\r\n";
+    let update = store::UpdateCollectionRequest {
+        path: path(),
+        collection: Some(store::Collection { time_zone: zone.to_owned(), ..Default::default() }),
+        fields: vec!["time_zone".to_owned()],
+        ..Default::default()
+    };
+    bed.collections().update_collection(caller("sales").request(update)).await.unwrap();
+    assert_eq!(hits("2026-11-22T19:00:00Z", "2026-11-22T19:30:00Z").await, (1, 1));
+    assert_eq!(hits("2026-11-23T19:00:00Z", "2026-11-23T19:30:00Z").await, (0, 0));
+});
+
+both!(a_title_without_end_is_cut_in_lists_only, bed, {
+    let title = "é".repeat(100_000);
+    bed.put("sales", "a.ics", &event("a", &format!("DTSTART:20261123T090000Z\nSUMMARY:{title}\n")))
+        .await
+        .unwrap();
+    let found = bed.occurrences("sales", "2026-11-23T00:00:00Z", "2026-11-24T00:00:00Z", 0).await;
+    assert_eq!(found[0].summary, "é".repeat(500));
+    assert_eq!(bed.event("sales", &found[0].event).await.summary, title);
 });

@@ -12,7 +12,7 @@ use kontor_vobject::recur::Budget;
 use kontor_vobject::zone::{Zone, Zones};
 use kontor_vobject::{Document, Limits};
 
-use crate::model::{Collection, Kind};
+use crate::model::Kind;
 
 pub(crate) use card::needles;
 
@@ -114,16 +114,16 @@ impl Question {
         }
     }
 
-    /// The question for one collection, whose zone holds when the query names none.
+    /// The question with the zone that it names, else with the collection's.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT with reason VALID_FILTER for a time zone that can't be read.
-    pub fn in_collection(mut self, collection: &Collection) -> Result<Question> {
-        if !self.asked_zone.trim().is_empty() {
-            self.zone = zone(&self.asked_zone).ok_or_else(|| invalid("the time zone can't be read"))?;
-        } else if collection.kind == Kind::Calendar {
-            self.zone = zone(&collection.time_zone).unwrap_or(Zone::UTC);
-        }
+    /// INVALID_ARGUMENT with reason VALID_FILTER for a time zone that can't be read; those of `collections`.
+    pub fn in_zone(mut self, collections: impl FnOnce() -> Result<Zone>) -> Result<Question> {
+        self.zone = if self.asked_zone.trim().is_empty() {
+            collections()?
+        } else {
+            zone(&self.asked_zone).ok_or_else(|| invalid("the time zone can't be read"))?
+        };
         Ok(self)
     }
 
@@ -192,7 +192,7 @@ impl Question {
 }
 
 /// A zone from an IANA name or from the text of a VTIMEZONE, bare or in its VCALENDAR. None for every other text.
-pub(crate) fn zone(text: &str) -> Option<Zone> {
+pub fn zone(text: &str) -> Option<Zone> {
     let text = text.trim();
     if !text.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("BEGIN:")) {
         return Zone::named(text);

@@ -67,8 +67,9 @@ impl<H: Hooks> Server<H> {
         let question = Question::of(&request, H::KIND)?;
         let left = if request.limit > 0 { request.limit } else { i64::MAX };
         let with_data = request.with_data;
+        let hooks = self.hooks.clone();
         self.stream(caller, target, move |conn, collection| {
-            let question = question.in_collection(&collection)?;
+            let question = question.in_zone(|| hooks.zone(conn, &collection))?;
             let candidates = query::candidates(conn, &collection, &question)?;
             Ok(Query { collection, question, candidates, left, with_data })
         })
@@ -161,8 +162,9 @@ impl Reader for List {
         if self.done {
             return Ok(None);
         }
-        let mut found = object::list(conn, self.coll, &self.after, object::CHUNK)?;
-        self.done = (found.len() as i64) < object::CHUNK;
+        let wanted = object::chunk(self.with_data);
+        let mut found = object::list(conn, self.coll, &self.after, wanted)?;
+        self.done = (found.len() as i64) < wanted;
         if self.with_data {
             let fit = object::cut(found.iter().map(Some));
             self.done &= fit == found.len();
@@ -192,7 +194,7 @@ impl Reader for Named {
 
     fn next(&mut self, conn: &mut Conn<'_>) -> Result<Option<proto::ObjectChunk>> {
         let rest = &self.names[self.at..];
-        let names = &rest[..rest.len().min(object::CHUNK as usize)];
+        let names = &rest[..rest.len().min(object::chunk(self.with_data) as usize)];
         if names.is_empty() {
             return Ok(None);
         }
@@ -290,7 +292,7 @@ impl Reader for Sync {
             return Ok(None);
         }
         // One more than is told, so that the last chunk knows it.
-        let wanted = self.left.min(object::CHUNK);
+        let wanted = self.left.min(object::chunk(self.with_data));
         let mut steps =
             sync::changes(conn, self.collection.num, self.at, self.until, self.first, wanted + 1)?;
         let mut told = steps.len().min(wanted as usize);

@@ -4,6 +4,7 @@
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Conn, Row, Tx};
 use kontor_kit::{Error, Result, args, error, id};
+use tonic::Code;
 
 use crate::hooks::{Hooks, Removal};
 use crate::model::{Access, COMPANY, Collection, Kind, Target, access};
@@ -14,6 +15,8 @@ const COLUMNS: &str = "num, id, owner, slug, kind, display_name, description, co
 
 /// Longest list of collections in one home.
 const HOME_LIMIT: i64 = 1_000;
+/// Collections that one owner may make.
+const OWNER_LIMIT: i64 = 500;
 
 /// A collection to be made.
 #[derive(Clone, Debug)]
@@ -129,13 +132,20 @@ pub fn home(conn: &mut Conn<'_>, caller: &Caller, owner: &str) -> Result<Vec<(Co
 /// Makes a collection.
 ///
 /// # Errors
-/// ALREADY_EXISTS when the path is taken, PERMISSION_DENIED in another one's home, INVALID_ARGUMENT.
+/// ALREADY_EXISTS when the path is taken, PERMISSION_DENIED in another one's home, INVALID_ARGUMENT; RESOURCE_EXHAUSTED
+/// with reason TOO_MANY_COLLECTIONS.
 pub fn create(tx: &mut Tx<'_>, caller: &Caller, new: &New) -> Result<Collection> {
     if !caller.admin && caller.user != new.owner {
         return Err(Error::denied(format!("only {} may make collections in that home", new.owner)));
     }
     if new.slug == COMPANY && new.owner != COMPANY {
         return Err(Error::already_exists(format!("collection {}/{}", new.owner, new.slug)));
+    }
+    let sql = "SELECT COUNT(*) FROM collection WHERE owner = $1";
+    let count = tx.one(sql, args![&new.owner], |row| row.int(0))?.unwrap_or(0);
+    if count >= OWNER_LIMIT {
+        let message = format!("{} has {count} collections, and more are not kept", new.owner);
+        return Err(Error::new(Code::ResourceExhausted, "TOO_MANY_COLLECTIONS", message));
     }
     insert(tx, new)
 }
@@ -233,8 +243,6 @@ pub fn delete<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, caller: &Caller, target: &Ta
     if collection.is_company() {
         return Err(Error::precondition("COMPANY_COLLECTION", "the company's collection can't be deleted"));
     }
-    // The lock keeps writers of other processes away until this transaction ends.
-    tx.execute("UPDATE collection SET seq = seq + 1 WHERE num = $1", args![collection.num])?;
     let mut after = String::new();
     loop {
         let chunk = object::list(tx, collection.num, &after, object::CHUNK)?;
@@ -280,10 +288,13 @@ pub fn update_dead(
     tx.one(&sql, args![collection.num], read)?.ok_or_else(|| Error::not_found(target))
 }
 
+/// The caller's own collection, locked before it is read: what is written back must not undo another process's change.
 fn owned(tx: &mut Tx<'_>, caller: &Caller, target: &Target) -> Result<Collection> {
-    match find(tx, caller, target)? {
-        (collection, Access::Owner) => Ok(collection),
-        _ => Err(Error::denied(format!("{target} belongs to someone else"))),
+    let collection = raise(tx, target, 0)?.ok_or_else(|| Error::not_found(target))?;
+    match access(caller, &collection) {
+        Some(Access::Owner) => Ok(collection),
+        Some(_) => Err(Error::denied(format!("{target} belongs to someone else"))),
+        None => Err(Error::not_found(target)),
     }
 }
 
@@ -292,25 +303,27 @@ fn owned(tx: &mut Tx<'_>, caller: &Caller, target: &Target) -> Result<Collection
 /// # Errors
 /// NOT_FOUND.
 pub fn lock(tx: &mut Tx<'_>, target: &Target) -> Result<()> {
-    let collection = by_target(tx, target)?.ok_or_else(|| Error::not_found(target))?;
-    tx.execute("UPDATE collection SET seq = seq WHERE num = $1", args![collection.num])?;
-    Ok(())
+    raise(tx, target, 0)?.map(|_| ()).ok_or_else(|| Error::not_found(target))
 }
 
 /// Raises the change number and returns the row as it is then. On PostgreSQL this locks the row, so that all writers of one
 /// collection come one after the other.
 pub(super) fn bump(tx: &mut Tx<'_>, target: &Target) -> Result<Option<Collection>> {
+    raise(tx, target, 1)
+}
+
+fn raise(tx: &mut Tx<'_>, target: &Target, by: i64) -> Result<Option<Collection>> {
     match target {
         Target::Id(id) => {
-            let sql = format!("UPDATE collection SET seq = seq + 1 WHERE id = $1 RETURNING {COLUMNS}");
-            tx.one(&sql, args![id], read)
+            let sql = format!("UPDATE collection SET seq = seq + $2 WHERE id = $1 RETURNING {COLUMNS}");
+            tx.one(&sql, args![id, by], read)
         }
         Target::Path { owner, slug } => {
             let owner = home_owner(owner, slug);
             let sql = format!(
-                "UPDATE collection SET seq = seq + 1 WHERE owner = $1 AND slug = $2 RETURNING {COLUMNS}"
+                "UPDATE collection SET seq = seq + $3 WHERE owner = $1 AND slug = $2 RETURNING {COLUMNS}"
             );
-            tx.one(&sql, args![owner, slug], read)
+            tx.one(&sql, args![owner, slug, by], read)
         }
     }
 }

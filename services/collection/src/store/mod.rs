@@ -6,5 +6,6 @@ pub mod dead;
 pub mod object;
 pub mod occurrence;
 pub mod query;
+pub mod rows;
 pub mod sync;
 pub mod write;

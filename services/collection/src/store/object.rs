@@ -13,8 +13,10 @@ use crate::store::collection;
 
 /// Objects in one chunk at most.
 pub const CHUNK: i64 = 500;
-/// Bytes of bodies in one chunk, the last object not counted.
-pub const CHUNK_BYTES: i64 = 2 * 1024 * 1024;
+/// The same for objects with their bodies.
+pub const CHUNK_WITH_DATA: i64 = 128;
+/// Bytes of bodies in one chunk, the last object not counted. Small, for a slow reader holds a few chunks for long.
+pub const CHUNK_BYTES: i64 = 128 * 1024;
 
 pub(super) const COLUMNS: &str = "o.num, o.coll, o.id, o.name, o.uid, o.etag, o.schedule_tag, o.comp, o.seq, o.size, o.create_time, o.update_time";
 
@@ -119,6 +121,11 @@ pub fn load<'o>(conn: &mut Conn<'_>, objects: impl Iterator<Item = &'o mut Objec
     if waiting.is_empty() { Ok(()) } else { Err(Error::internal("an object has no body")) }
 }
 
+/// Objects in one chunk at most, with or without bodies.
+pub fn chunk(with_data: bool) -> i64 {
+    if with_data { CHUNK_WITH_DATA } else { CHUNK }
+}
+
 /// How many of the objects fit into one chunk with their bodies; one at least.
 pub fn cut<'o>(sizes: impl Iterator<Item = Option<&'o Object>>) -> usize {
     let (mut bytes, mut count) = (0, 0);
@@ -134,7 +141,7 @@ pub fn cut<'o>(sizes: impl Iterator<Item = Option<&'o Object>>) -> usize {
 
 /// Placeholders for a list of `length`, from `$first` on. Few different lengths, so that few statements are prepared.
 pub(super) fn places(length: usize, first: usize) -> (String, usize) {
-    let count = [1, 8, 64, 512].into_iter().find(|size| *size >= length).unwrap_or(length);
+    let count = [1, 8, 64, 128, 512].into_iter().find(|size| *size >= length).unwrap_or(length);
     let names: Vec<String> = (first..first + count).map(|number| format!("${number}")).collect();
     (names.join(", "), count)
 }

@@ -10,7 +10,10 @@ use kontor_vobject::zone::Zone;
 use crate::filter::{Question, Range, needles};
 use crate::index::{REACH, wall};
 use crate::model::{Collection, Object};
-use crate::store::object::{self, CHUNK, COLUMNS};
+use crate::store::object::{self, COLUMNS};
+
+/// Bytes of bodies that are looked into in one go when none of them is handed on.
+const LOOK_BYTES: i64 = 2 * 1024 * 1024;
 
 /// Numbers of objects that may match, in the order of their making; true for those whose times must be looked at.
 #[derive(Clone, Debug, Default)]
@@ -68,13 +71,14 @@ pub fn next(
     if queue.is_empty() {
         return Ok(None);
     }
-    let group: Vec<(i64, bool)> = queue.iter().copied().take(CHUNK as usize).collect();
+    let group: Vec<(i64, bool)> = queue.iter().copied().take(object::chunk(with_data) as usize).collect();
+    let most = if with_data { object::CHUNK_BYTES } else { LOOK_BYTES };
     let mut found = by_nums(conn, collection.num, &group)?;
     let needs_body = |unsure: bool| with_data || question.residual || unsure;
     let mut bytes = 0;
     let mut hits: Vec<(Object, bool)> = Vec::with_capacity(group.len());
     for (num, unsure) in &group {
-        if bytes >= object::CHUNK_BYTES {
+        if bytes >= most {
             break;
         }
         queue.pop_front();

@@ -269,7 +269,7 @@ fn replace<T>(
 }
 
 /// Writes all columns of an object that may change.
-pub(crate) fn update_row(tx: &mut Tx<'_>, object: &Object, index: &Index) -> Result<()> {
+fn update_row(tx: &mut Tx<'_>, object: &Object, index: &Index) -> Result<()> {
     let changed = tx.execute(
         "UPDATE object SET uid = $3, etag = $4, schedule_tag = $5, comp = $6, seq = $7, size = $8, update_time = $9,
          first_utc = $10, last_utc = $11, floating = $12, partial = $13, expanded_from = $14, expanded_to = $15
@@ -293,6 +293,26 @@ pub(crate) fn update_row(tx: &mut Tx<'_>, object: &Object, index: &Index) -> Res
         ],
     )?;
     if changed == 1 { Ok(()) } else { Err(Error::internal("an object vanished while it was written")) }
+}
+
+/// Writes what the index says of an object's times, unless the object was changed since `object` was read; then false.
+pub(crate) fn update_index(tx: &mut Tx<'_>, object: &Object, index: &Index) -> Result<bool> {
+    let changed = tx.execute(
+        "UPDATE object SET first_utc = $4, last_utc = $5, floating = $6, partial = $7, expanded_from = $8, expanded_to = $9
+         WHERE coll = $1 AND name = $2 AND seq = $3",
+        args![
+            object.coll,
+            &object.name,
+            object.seq,
+            index.first,
+            index.last,
+            index.floating,
+            index.partial,
+            index.expanded_from,
+            index.expanded_to
+        ],
+    )?;
+    Ok(changed == 1)
 }
 
 /// Gives up the older half of too many tombstones; syncs from before them must start anew.

@@ -165,6 +165,11 @@ impl Bed {
         }
     }
 
+    /// The same data, as another process has it open.
+    pub async fn second_db(&self) -> Db {
+        self.context.open_db("engine", MIGRATIONS).await.unwrap()
+    }
+
     pub fn client(&self) -> Client {
         self.client.clone()
     }

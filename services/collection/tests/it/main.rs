@@ -2,6 +2,7 @@
 //! Run by `cargo nextest run -p kontor-collection`.
 
 mod bed;
+mod collections;
 mod model;
 mod put;
 mod query;

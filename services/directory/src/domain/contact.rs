@@ -106,7 +106,15 @@ impl Fields {
     ///
     /// # Errors
     /// INVALID_ARGUMENT naming the field below `resource` ("partner").
-    pub fn checked(mut self, resource: &str) -> Result<Fields> {
+    pub fn checked(self, resource: &str) -> Result<Fields> {
+        self.tidied(resource)?.named(resource)
+    }
+
+    /// Checks fields that came from outside and tidies them.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT naming the field below `resource` ("partner").
+    pub fn tidied(mut self, resource: &str) -> Result<Fields> {
         let field = |name: &str| format!("{resource}.{name}");
         for (name, text) in [
             ("display_name", &mut self.display_name),
@@ -123,11 +131,20 @@ impl Fields {
             return Err(Error::invalid(field("note"), "use at most 100,000 characters"));
         }
         self.check_lists(&field)?;
+        Ok(self)
+    }
+
+    /// The same with a name to show, made from the other fields when there is none.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT naming the field below `resource` ("partner").
+    pub fn named(mut self, resource: &str) -> Result<Fields> {
         if self.display_name.is_empty() {
             self.display_name = self.name_to_show();
         }
         if self.display_name.is_empty() {
-            return Err(Error::invalid(field("display_name"), "give it a name of 1 to 500 characters"));
+            let message = "give it a name of 1 to 500 characters";
+            return Err(Error::invalid(format!("{resource}.display_name"), message));
         }
         Ok(self)
     }

@@ -63,13 +63,13 @@ impl User {
     }
 }
 
-/// Checks a login name. "me" and "none" mean something else in names and filters.
+/// Checks a login name. "me" and "none" mean something else in names and filters, and "company" owns what belongs to everyone.
 ///
 /// # Errors
 /// INVALID_ARGUMENT naming user_id.
 pub fn check_user_id(user_id: &str) -> Result<()> {
     id::check_chosen(user_id, "user_id")?;
-    if matches!(user_id, "me" | "none") {
+    if matches!(user_id, "me" | "none" | "company") {
         return Err(Error::invalid(
             "user_id",
             format!("{user_id:?} has a meaning of its own: choose another"),
@@ -179,6 +179,8 @@ mod tests {
         assert!(wrong(|details| details.time_zone = "Mars/Base".to_owned()).starts_with("user.time_zone"));
         assert!(wrong(|details| details.display_name = "a\nb".to_owned()).starts_with("user.display_name"));
         assert!(wrong(|details| details.extension = "1 2".to_owned()).starts_with("user.extension"));
-        assert!(User::new("me", details(), 0).unwrap_err().message().starts_with("user_id"));
+        for user_id in ["me", "none", "company"] {
+            assert!(User::new(user_id, details(), 0).unwrap_err().message().starts_with("user_id"));
+        }
     }
 }

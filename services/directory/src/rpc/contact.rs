@@ -2,7 +2,7 @@
 //! Called by the gateway and by other programs; what both resources share is used by partner.rs.
 
 use kontor_collection::store::collection;
-use kontor_collection::{Access, COMPANY, Collection, Target};
+use kontor_collection::{Access, COMPANY, Collection, Target, access};
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Conn, Db};
 use kontor_kit::mask::Mask;
@@ -38,7 +38,7 @@ impl ContactService for Contacts {
         }
         let owner = if caller.user.is_empty() { COMPANY.to_owned() } else { caller.user.clone() };
         let books = self.db.read(move |conn| collection::home(conn, &caller, &owner)).await?;
-        Ok(Response::new(books_page(books, &request)))
+        Ok(Response::new(books_page(books, &request)?))
     }
 
     async fn list_contacts(
@@ -85,7 +85,7 @@ impl ContactService for Contacts {
         let cards = self.cards.clone();
         if request.validate_only {
             let answer = draft(&cards, &fields, self.db.clock().now())?;
-            self.db.read(move |conn| find_book(conn, &caller, &book).map(|_| ())).await?;
+            self.db.read(move |conn| check_new(conn, &caller, &book, &fields.uid)).await?;
             return Ok(Response::new(answer));
         }
         let write = self.db.write(move |tx| {
@@ -109,7 +109,7 @@ impl ContactService for Contacts {
             replay::once(tx, &caller, &request.request_id, &request, |tx| {
                 let object = store::contact::object(tx, &caller, &book, &id, &contact.name)?;
                 let present = store::contact::stored(tx, &object.id)?;
-                let new = merged(&present.fields, &wanted, &mask).checked("contact")?;
+                let new = taken(&present.fields, &wanted, &mask, "contact")?;
                 let wanted = Wanted {
                     name: &contact.name,
                     book: &book_target(&book),
@@ -161,11 +161,23 @@ fn find_book(conn: &mut Conn<'_>, caller: &Caller, book: &str) -> kontor_kit::Re
     collection::find(conn, caller, &book_target(book)).map(|(found, _)| found).map_err(missing)
 }
 
+/// What only the database knows of a new contact: the book is there and open for writing, and the UID is free.
+fn check_new(conn: &mut Conn<'_>, caller: &Caller, book: &str, uid: &str) -> kontor_kit::Result<()> {
+    let found = find_book(conn, caller, book)?;
+    if access(caller, &found) < Some(Access::Write) {
+        return Err(Error::denied(format!("addressBooks/{book} is only open for reading")));
+    }
+    match store::contact::has_uid(conn, found.num, uid)? {
+        true => Err(Error::already_exists(format!("contact.uid: a contact with the UID {uid:?}"))),
+        false => Ok(()),
+    }
+}
+
 /// A home has few books, so a page is cut out of them all; the token is the last book's name.
 fn books_page(
     books: Vec<(Collection, Access)>,
     request: &proto::ListAddressBooksRequest,
-) -> proto::ListAddressBooksResponse {
+) -> kontor_kit::Result<proto::ListAddressBooksResponse> {
     let size = if request.page_size == 0 { 50 } else { usize::try_from(request.page_size).unwrap_or(50) };
     let mut all = books.into_iter().map(|(book, access)| proto::AddressBook {
         name: format!("addressBooks/{}", book_id(&book)),
@@ -174,13 +186,13 @@ fn books_page(
         company: book.is_company(),
         writable: access >= Access::Write,
     });
-    if !request.page_token.is_empty() {
-        all.find(|book| book.name == request.page_token);
+    if !request.page_token.is_empty() && !all.any(|book| book.name == request.page_token) {
+        return Err(Error::invalid("page_token", "it is not a token of this list: begin again without one"));
     }
     let address_books: Vec<proto::AddressBook> = all.by_ref().take(size).collect();
     let last = address_books.last().map(|book| book.name.clone());
     let next_page_token = if all.next().is_some() { last.unwrap_or_default() } else { String::new() };
-    proto::ListAddressBooksResponse { address_books, next_page_token }
+    Ok(proto::ListAddressBooksResponse { address_books, next_page_token })
 }
 
 fn checked_uid(uid: &str) -> kontor_kit::Result<String> {
@@ -243,8 +255,24 @@ pub(super) fn set(fields: &Fields) -> Vec<&'static str> {
     FIELDS.into_iter().zip(filled).filter(|(_, filled)| *filled).map(|(name, _)| name).collect()
 }
 
-/// The present fields with those of the mask taken over.
-pub(super) fn merged(present: &Fields, wanted: &Fields, mask: &Mask) -> Fields {
+/// The present fields with those of the mask taken over. Only these are checked: what another program wrote into the card
+/// is no fault of this caller.
+///
+/// # Errors
+/// INVALID_ARGUMENT naming the field below `resource`.
+pub(super) fn taken(
+    present: &Fields,
+    wanted: &Fields,
+    mask: &Mask,
+    resource: &str,
+) -> kontor_kit::Result<Fields> {
+    let tidy = merged(&Fields::default(), wanted, mask).tidied(resource)?;
+    let new = merged(present, &tidy, mask);
+    if mask.has("display_name") { new.named(resource) } else { Ok(new) }
+}
+
+/// The present fields with those of the mask put in their place.
+fn merged(present: &Fields, wanted: &Fields, mask: &Mask) -> Fields {
     let mut new = present.clone();
     for field in mask.fields() {
         match field.as_str() {
@@ -282,5 +310,28 @@ fn to_proto(row: Stored, book: &str) -> proto::Contact {
         etag: row.etag,
         vcard: Default::default(),
         update_time: Some(clock::to_proto(row.update_time)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kontor_proto::r#type::v1::{Email, Phone};
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_taken_over_is_checked() {
+        // As other programs write it into cards.
+        let odd = Email { address: "no address".to_owned(), types: vec!["X_ODD".to_owned()] };
+        let present = Fields { emails: vec![odd.clone()], ..Fields::default() };
+        let mask = |paths: &[&str]| Mask::read(None, &FIELDS, paths).unwrap();
+        let wanted = Fields { note: "new".to_owned(), ..Fields::default() };
+        let new = taken(&present, &wanted, &mask(&["note"]), "contact").unwrap();
+        assert_eq!((new.note.as_str(), new.emails.as_slice()), ("new", [odd].as_slice()));
+        let wanted = Fields { phones: vec![Phone::default()], ..Fields::default() };
+        let refused = taken(&present, &wanted, &mask(&["phones"]), "contact").unwrap_err();
+        assert!(refused.message().starts_with("contact.phones.number"), "{refused}");
+        let named = taken(&present, &wanted, &mask(&["display_name"]), "contact").unwrap();
+        assert_eq!(named.display_name, "no address");
     }
 }

@@ -10,7 +10,7 @@ use kontor_proto::directory::v1 as proto;
 use kontor_proto::directory::v1::partner_service_server::PartnerService;
 use tonic::{Request, Response, Status};
 
-use super::contact::{merged, set};
+use super::contact::{set, taken};
 use super::timeline::{RebuildStream, Timelines};
 use crate::domain::contact::{Fields, Kind};
 use crate::domain::{partner, phone};
@@ -102,7 +102,7 @@ impl PartnerService for Partners {
                 let company = mask.has("company").then(|| new.company.clone());
                 check_company(tx, company.as_deref().unwrap_or_default(), &id)?;
                 let object = store::contact::object(tx, &caller, kontor_collection::COMPANY, &id, &new.name)?;
-                let fields = merged(&present.fields, &wanted, &mask).checked("partner")?;
+                let fields = taken(&present.fields, &wanted, &mask, "partner")?;
                 let wanted = Wanted {
                     name: &new.name,
                     book: &company_book(),

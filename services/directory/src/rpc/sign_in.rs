@@ -79,7 +79,9 @@ impl SignIns {
     pub async fn check(&self, mut attempt: Attempt) -> Result<CheckCredentialResponse> {
         // Telephones like to write the first letter large.
         attempt.user = attempt.user.trim().to_ascii_lowercase();
-        if attempt.user.len() > 64 || attempt.secret.is_empty() || attempt.secret.len() > LONGEST {
+        // PostgreSQL takes no NUL in a text, and no login name has one.
+        let no_user = attempt.user.len() > 64 || attempt.user.contains('\0');
+        if no_user || attempt.secret.is_empty() || attempt.secret.len() > LONGEST {
             self.check_limit(&attempt)?;
             return Err(self.wrong(&attempt));
         }

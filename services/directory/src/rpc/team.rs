@@ -115,6 +115,7 @@ impl TeamService for Teams {
         self.db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
+                    resource::hold::<Team>(tx, &team)?;
                     let team = store::team::get(tx, &team)?;
                     resource::check_etag(&team, &request.etag)?;
                     let concerned = store::team::delete(tx, &team)?;
@@ -152,6 +153,7 @@ fn update(
     new: &proto::Team,
     mask: &Mask,
 ) -> kontor_kit::Result<(Team, Vec<String>)> {
+    resource::hold::<Team>(tx, team)?;
     let old = store::team::get(tx, team)?;
     resource::check_etag(&old, &new.etag)?;
     let mut wanted = old.clone();

@@ -155,6 +155,7 @@ fn update(
     mask: &Mask,
     caller: &Caller,
 ) -> kontor_kit::Result<proto::User> {
+    resource::hold::<User>(tx, user)?;
     let mut profile = store::user::get(tx, user)?;
     resource::check_etag(&profile.user, &new.etag)?;
     let wanted = merged(&profile.user.details, new, mask).checked(user)?;

@@ -147,6 +147,15 @@ pub fn object(conn: &mut Conn<'_>, caller: &Caller, book: &str, id: &str, name: 
     if same { Ok(object) } else { Err(missing()) }
 }
 
+/// Whether a card of this book has the UID.
+///
+/// # Errors
+/// Those of the database.
+pub fn has_uid(conn: &mut Conn<'_>, book: i64, uid: &str) -> Result<bool> {
+    let sql = "SELECT 1 FROM object WHERE coll = $1 AND uid = $2";
+    Ok(!uid.is_empty() && conn.one(sql, args![book, uid], |_| Ok(()))?.is_some())
+}
+
 /// The typed row that every card has.
 ///
 /// # Errors

@@ -205,8 +205,10 @@ pub fn update(tx: &mut Tx<'_>, user: &mut User) -> Result<()> {
 /// # Errors
 /// FAILED_PRECONDITION.
 pub fn check_admin_left(tx: &mut Tx<'_>) -> Result<()> {
-    let sql = "SELECT 1 FROM account WHERE admin = 1 AND disabled = 0 LIMIT 1";
-    match tx.one(sql, &[], |_| Ok(()))? {
+    // Two administrators that step down at once, in two processes, must see each other.
+    let lock = if tx.is_postgres() { " FOR UPDATE" } else { "" };
+    let sql = format!("SELECT id FROM account WHERE admin = 1 AND disabled = 0 ORDER BY id{lock}");
+    match tx.one(&sql, &[], |row| row.string(0))? {
         Some(_) => Ok(()),
         None => {
             Err(Error::precondition("LAST_ADMIN", "this is the last administrator: make another one first"))

@@ -47,6 +47,8 @@ async fn another_request_with_the_same_id_is_refused(place: Place) {
     send(&db, &anna, "r1", "x", false).await.expect("made");
     let cause = send(&db, &anna, "r1", "other", false).await.expect_err("refused");
     assert_eq!(cause.code(), Code::InvalidArgument);
+    let cause = send(&db, &anna, "r\0", "x", false).await.expect_err("refused");
+    assert!(cause.message().starts_with("request_id"), "{cause}");
     let cause = send(&db, &anna, &"r".repeat(101), "x", false).await.expect_err("refused");
     assert_eq!(cause.code(), Code::InvalidArgument);
 }

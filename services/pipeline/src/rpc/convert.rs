@@ -125,7 +125,7 @@ fn convert(
 ) -> Result<proto::ConvertLeadResponse> {
     let mut lead = store::lead::get_for_change(tx, caller, lead)?;
     if lead.details.state == State::Converted {
-        return converted(tx, lead);
+        return converted(tx, caller, lead);
     }
     check_convertible(&lead, &request.etag)?;
     if with.partner.is_empty() {
@@ -155,11 +155,13 @@ fn convert(
 }
 
 /// The answer for a lead that was converted before.
-fn converted(tx: &mut Tx<'_>, lead: Lead) -> Result<proto::ConvertLeadResponse> {
+fn converted(tx: &mut Tx<'_>, caller: &Caller, lead: Lead) -> Result<proto::ConvertLeadResponse> {
     let Some(deal) = store::opportunity::find_of_lead(tx, &lead.name())? else {
         let message = format!("{} was converted, and its opportunity was deleted since", lead.name());
         return Err(Error::precondition("OPPORTUNITY_DELETED", message));
     };
+    // It may have gone to another team since.
+    caller.must_read(&deal.guard(), &deal.name())?;
     let stage = store::pipeline::stage(tx, &deal.stage)?;
     Ok(proto::ConvertLeadResponse {
         opportunity: Some(opportunity::to_proto(deal, stage.probability)),
@@ -175,7 +177,7 @@ fn new_opportunity(
     with: &With,
     amount: Option<Money>,
 ) -> Result<Opportunity> {
-    let pipeline = store::pipeline::named_or_default(tx, "pipeline", &request.pipeline)?;
+    let pipeline = store::pipeline::named_or_default_for_use(tx, "pipeline", &request.pipeline)?;
     let now = tx.now();
     Ok(Opportunity {
         id: id::new(),

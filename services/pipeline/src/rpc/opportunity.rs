@@ -16,7 +16,7 @@ use super::deal_fields::{FIELDS, changed, details, fields_set, merged};
 use super::peers::Directory;
 use crate::domain::money::Money;
 use crate::domain::opportunity::{Details, Opportunity, Outcome};
-use crate::domain::pipeline::Stage;
+use crate::domain::pipeline::{Pipeline, Stage};
 use crate::{events, store};
 
 /// The service.
@@ -26,6 +26,9 @@ pub struct Opportunities {
 }
 
 type Answer<T> = Result<Response<T>, Status>;
+
+/// Field of a new opportunity that names its pipeline, for errors.
+const PIPELINE: &str = "opportunity.pipeline";
 
 #[tonic::async_trait]
 impl OpportunityService for Opportunities {
@@ -77,7 +80,8 @@ impl OpportunityService for Opportunities {
         if request.validate_only {
             let (new, now) = (new.clone(), self.db.clock().now());
             let check = move |conn: &mut Conn<'_>| {
-                let (deal, stage) = draft(conn, &new, details, now)?;
+                let pipeline = store::pipeline::named_or_default(conn, PIPELINE, &new.pipeline)?;
+                let (deal, stage) = draft(&pipeline, &new, details, now)?;
                 Ok(to_proto(deal, stage.probability))
             };
             return Ok(Response::new(self.db.read(check).await?));
@@ -88,7 +92,8 @@ impl OpportunityService for Opportunities {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     let new = request.opportunity.clone().unwrap_or_default();
                     let now = tx.now();
-                    let (deal, stage) = draft(tx, &new, details.clone(), now)?;
+                    let pipeline = store::pipeline::named_or_default_for_use(tx, PIPELINE, &new.pipeline)?;
+                    let (deal, stage) = draft(&pipeline, &new, details.clone(), now)?;
                     resource::insert(tx, &deal)?;
                     let title = deal.details.title.clone();
                     let created = proto::OpportunityCreated { title, stage: stage.display_name };
@@ -222,12 +227,11 @@ impl Opportunities {
 
 /// A new opportunity in the stage asked for, else in the first one.
 fn draft(
-    conn: &mut Conn<'_>,
+    pipeline: &Pipeline,
     new: &proto::Opportunity,
     details: Details,
     now: i64,
 ) -> kontor_kit::Result<(Opportunity, Stage)> {
-    let pipeline = store::pipeline::named_or_default(conn, "opportunity.pipeline", &new.pipeline)?;
     let stage = match new.stage.as_str() {
         "" => pipeline.first_stage()?,
         stage => pipeline.stage("opportunity.stage", stage)?,
@@ -279,7 +283,7 @@ fn move_stage(
     mut deal: Opportunity,
     stage: &str,
 ) -> kontor_kit::Result<proto::Opportunity> {
-    let pipeline = store::pipeline::get(tx, id::parse("pipelines", &deal.pipeline, "pipeline")?)?;
+    let pipeline = store::pipeline::get_for_use(tx, id::parse("pipelines", &deal.pipeline, "pipeline")?)?;
     let from = store::pipeline::stage(tx, &deal.stage)?;
     let to = pipeline.stage("stage", stage)?;
     if deal.move_to(to, tx.now())? {

@@ -111,6 +111,7 @@ impl PipelineService for Pipelines {
         self.db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
+                    resource::hold::<Pipeline>(tx, &pipeline)?;
                     let pipeline = store::pipeline::get(tx, &pipeline)?;
                     resource::check_etag(&pipeline, &request.etag)?;
                     store::pipeline::delete(tx, &pipeline)
@@ -134,6 +135,7 @@ fn update(
     new: &proto::Pipeline,
     mask: &Mask,
 ) -> kontor_kit::Result<proto::Pipeline> {
+    resource::hold::<Pipeline>(tx, pipeline)?;
     let old = store::pipeline::get(tx, pipeline)?;
     resource::check_etag(&old, &new.etag)?;
     let mut wanted = old.clone();

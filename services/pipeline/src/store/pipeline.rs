@@ -118,6 +118,30 @@ pub fn named_or_default(conn: &mut Conn<'_>, field: &str, name: &str) -> Result<
     get(conn, &found)
 }
 
+/// One pipeline with its stages for an opportunity that goes into one of them. Until the commit nobody in another process
+/// can take its stages away: on SQLite there is one writer.
+///
+/// # Errors
+/// NOT_FOUND.
+pub fn get_for_use(tx: &mut Tx<'_>, id: &str) -> Result<Pipeline> {
+    if tx.is_postgres() {
+        tx.one("SELECT 1 FROM pipeline WHERE id = $1 FOR SHARE", args![id], |_| Ok(()))?;
+    }
+    get(tx, id)
+}
+
+/// Like `named_or_default`, held like `get_for_use`.
+///
+/// # Errors
+/// INVALID_ARGUMENT naming `field` when there is none of this name.
+pub fn named_or_default_for_use(tx: &mut Tx<'_>, field: &str, name: &str) -> Result<Pipeline> {
+    let found = named_or_default(tx, field, name)?;
+    get_for_use(tx, &found.id).map_err(|cause| match cause.code() {
+        tonic::Code::NotFound => Error::invalid(field, format!("{} does not exist", found.name())),
+        _ => cause,
+    })
+}
+
 /// Whether a pipeline exists.
 ///
 /// # Errors

@@ -74,8 +74,9 @@ impl Connector {
     /// # Errors
     /// INVALID_ARGUMENT naming the field.
     pub fn check(&self) -> Result<()> {
-        if self.display_name.chars().count() > 200 {
-            return Err(Error::invalid("connector.display_name", "use at most 200 characters"));
+        if self.display_name.chars().count() > 200 || self.display_name.chars().any(char::is_control) {
+            let message = "use at most 200 characters on one line";
+            return Err(Error::invalid("connector.display_name", message));
         }
         if !self.region.is_empty() {
             Region::parse(&self.region).map_err(|cause| Error::invalid("connector.region", cause))?;
@@ -109,7 +110,8 @@ impl Kind {
     fn check(&self) -> Result<()> {
         match self {
             Kind::Webhook { secret } => {
-                if secret.chars().count() < SECRET_CHARACTERS || secret.len() > 1_000 {
+                let short = secret.chars().count() < SECRET_CHARACTERS;
+                if short || secret.len() > 1_000 || secret.chars().any(char::is_control) {
                     let message =
                         format!("use {SECRET_CHARACTERS} to 1,000 characters, or none to have one made");
                     return Err(Error::invalid("connector.webhook.secret", message));

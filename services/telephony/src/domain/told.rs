@@ -77,8 +77,8 @@ impl Told {
                 return Err(wrong(field, "a number has at most 96 bytes and no control characters"));
             }
         }
-        if self.from_name.chars().count() > 200 {
-            return Err(wrong("from_name", "use at most 200 characters"));
+        if self.from_name.chars().count() > 200 || self.from_name.chars().any(char::is_control) {
+            return Err(wrong("from_name", "use at most 200 characters without control characters"));
         }
         if self.extension.len() > 32 || self.extension.chars().any(char::is_control) {
             return Err(wrong("extension", "an extension has at most 32 bytes"));
@@ -120,5 +120,39 @@ impl Told {
             extension: extension.clone(),
         });
         items.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::number::Region;
+
+    #[test]
+    fn no_text_brings_a_control_character_in() {
+        let rules = NumberRules {
+            region: Region::parse("BE").expect("a country"),
+            outside_prefix: String::new(),
+            internal_digits: 4,
+        };
+        let told =
+            || Told { call_id: "1".into(), kind: Some(Kind::Transferred), time: Some(1), ..Told::default() };
+        let told = || Told { transfer_to: "102".into(), ..told() };
+        assert!(told().items("a", &rules, 2, "").is_ok());
+        type Change = fn(&mut Told);
+        let changes: [(&str, Change); 6] = [
+            ("call_id", |it| it.call_id.push('\0')),
+            ("from", |it| it.from.push('\0')),
+            ("to", |it| it.to.push('\0')),
+            ("from_name", |it| it.from_name.push('\0')),
+            ("extension", |it| it.extension.push('\0')),
+            ("transfer_to", |it| it.transfer_to.push('\0')),
+        ];
+        for (field, change) in changes {
+            let mut wrong = told();
+            change(&mut wrong);
+            let refused = wrong.items("a", &rules, 2, "events[3].").expect_err(field);
+            assert!(refused.message().starts_with(&format!("events[3].{field}")), "{refused}");
+        }
     }
 }

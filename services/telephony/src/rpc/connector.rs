@@ -95,7 +95,8 @@ impl ConnectorService for Connectors {
             let id = connector.id.clone();
             let taken = self.intake.db.read(move |conn| match resource::get::<Connector>(conn, &id) {
                 Ok(connector) => Err(Error::already_exists(connector.name())),
-                Err(_) => Ok(()),
+                Err(cause) if cause.code() == tonic::Code::NotFound => Ok(()),
+                Err(cause) => Err(cause),
             });
             taken.await?;
             return Ok(Response::new(to_proto(&connector, &Live::default(), now)));
@@ -133,13 +134,14 @@ impl ConnectorService for Connectors {
         let given = request.connector.clone().ok_or_else(|| Error::invalid("connector", "it is missing"))?;
         let id = id::parse("connectors", &given.name, "connector.name")?.to_owned();
         let mask = Mask::read(request.update_mask.as_ref(), &FIELDS, &fields_set(&given))?;
+        check_settings(request.update_mask.as_ref(), &given)?;
         let now = self.intake.db.clock().now();
         let answer = self
             .intake
             .db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
-                    let mut connector = resource::get::<Connector>(tx, &id)?;
+                    let mut connector = resource::hold::<Connector>(tx, &id)?;
                     resource::check_etag(&connector, &given.etag)?;
                     apply(&mask, &given, &mut connector)?;
                     connector.check()?;
@@ -169,7 +171,7 @@ impl ConnectorService for Connectors {
 }
 
 fn delete(tx: &mut Tx<'_>, id: &str, etag: &str) -> Result<()> {
-    let connector = resource::get::<Connector>(tx, id)?;
+    let connector = resource::hold::<Connector>(tx, id)?;
     resource::check_etag(&connector, etag)?;
     resource::delete(tx, &connector)?;
     store::state::delete(tx, id)
@@ -243,6 +245,19 @@ fn fields_set(given: &proto::Connector) -> Vec<&'static str> {
         (kind, !kind.is_empty()),
     ];
     set.into_iter().filter(|(_, set)| *set).map(|(field, _)| field).collect()
+}
+
+/// Settings that the mask names must be there: nothing would be taken over, and nobody would know.
+fn check_settings(mask: Option<&prost_types::FieldMask>, given: &proto::Connector) -> Result<()> {
+    let mut paths = mask.into_iter().flat_map(|mask| &mask.paths);
+    let kinds = ["webhook", "grpc", "asterisk"];
+    let named = paths.find_map(|path| path.split('.').next().filter(|kind| kinds.contains(kind)));
+    match (named, &given.kind) {
+        (Some(kind), None) => {
+            Err(Error::invalid(format!("connector.{kind}"), "update_mask names it, but it is missing"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn apply(mask: &Mask, given: &proto::Connector, to: &mut Connector) -> Result<()> {

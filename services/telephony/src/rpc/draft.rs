@@ -16,6 +16,9 @@ pub const NOTE: usize = 100_000;
 /// How far ahead of our clock a call may begin, in microseconds: a day.
 const AHEAD_MICROS: i64 = 24 * 3_600 * 1_000_000;
 
+/// Longest call, in microseconds: a longer one is a typing mistake.
+const WEEK_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
+
 /// Makes the entry of a call that `caller` logs at `now`. Partner and opportunity are not looked at yet.
 ///
 /// # Errors
@@ -48,8 +51,8 @@ pub fn read(given: &proto::Call, caller: &Caller, region: &str, now: i64) -> Res
 /// # Errors
 /// INVALID_ARGUMENT naming it.
 pub fn check_note(note: &str) -> Result<()> {
-    if note.chars().count() > NOTE {
-        return Err(Error::invalid("call.note", format!("use at most {NOTE} characters")));
+    if note.chars().count() > NOTE || note.contains('\0') {
+        return Err(Error::invalid("call.note", format!("use at most {NOTE} characters, without NUL")));
     }
     Ok(())
 }
@@ -70,8 +73,9 @@ fn end(given: Option<&proto::Party>, field: &str, outside: bool, region: &str) -
         let message = format!("a number has at most {MAX_RAW_BYTES} bytes and no control characters");
         return Err(Error::invalid(format!("{field}.number"), message));
     }
-    if given.display_name.chars().count() > 200 {
-        return Err(Error::invalid(format!("{field}.display_name"), "use at most 200 characters"));
+    if given.display_name.chars().count() > 200 || given.display_name.chars().any(char::is_control) {
+        let message = "use at most 200 characters on one line";
+        return Err(Error::invalid(format!("{field}.display_name"), message));
     }
     let mut end = End { number: raw.to_owned(), e164: String::new(), name: given.display_name };
     if outside {
@@ -105,6 +109,9 @@ fn times(given: &proto::Call, call: &mut Entry, now: i64) -> Result<()> {
     if end < answer.unwrap_or(start) {
         return Err(Error::invalid("call.end_time", "it is before the call was answered or began"));
     }
+    if end.saturating_sub(start) > WEEK_MICROS {
+        return Err(Error::invalid("call.end_time", "it is more than a week after start_time"));
+    }
     call.start = start;
     call.answer = answer;
     call.end = Some(end);
@@ -116,8 +123,7 @@ fn times(given: &proto::Call, call: &mut Entry, now: i64) -> Result<()> {
 fn micros(duration: Option<&prost_types::Duration>, field: &str) -> Result<Option<i64>> {
     let Some(duration) = duration else { return Ok(None) };
     let micros = duration.seconds.saturating_mul(1_000_000).saturating_add(i64::from(duration.nanos) / 1_000);
-    // a week: longer calls are a typing mistake
-    if !(0..=7 * 24 * 3_600 * 1_000_000).contains(&micros) {
+    if !(0..=WEEK_MICROS).contains(&micros) {
         return Err(Error::invalid(field, "it is negative or longer than a week"));
     }
     Ok(Some(micros))

@@ -20,6 +20,9 @@ use tonic::service::Routes;
 use crate::connectors::keeper::Keeper;
 use crate::intake::Intake;
 
+/// Largest message of a telephone system: a webhook's body of 256 KiB with its headers. A stream's events wait by the hundred.
+const INGEST_LIMIT: usize = 512 * 1024;
+
 /// All services of this unit.
 pub fn routes(context: &Context, intake: &Intake, keeper: &Keeper) -> Routes {
     let connectors = connector::Connectors { intake: intake.clone(), keeper: keeper.clone() };
@@ -28,6 +31,6 @@ pub fn routes(context: &Context, intake: &Intake, keeper: &Keeper) -> Routes {
     let changes = change::Changes { context: context.clone(), db: intake.db.clone() };
     Routes::new(ConnectorServiceServer::new(connectors).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(CallServiceServer::new(calls).max_decoding_message_size(MESSAGE_LIMIT))
-        .add_service(IngestServiceServer::new(ingest).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(IngestServiceServer::new(ingest).max_decoding_message_size(INGEST_LIMIT))
         .add_service(ChangeServiceServer::new(changes).max_decoding_message_size(MESSAGE_LIMIT))
 }

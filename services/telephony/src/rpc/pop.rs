@@ -43,7 +43,7 @@ impl Pops {
     /// # Errors
     /// INVALID_ARGUMENT naming it, PERMISSION_DENIED when it is not the caller's to watch.
     pub(super) async fn watch(&self, caller: Caller, user: &str) -> Result<Stream> {
-        let user = if user.is_empty() { caller.name() } else { user.to_owned() };
+        let user = if matches!(user, "" | "users/me") { caller.name() } else { user.to_owned() };
         id::parse("users", &user, "user")?;
         self.must_watch(&caller, &user).await?;
         let rings = self.intake.hub.watch();

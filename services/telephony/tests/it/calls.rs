@@ -57,7 +57,12 @@ async fn x3_faults_of_a_call_by_hand_name_the_field(world: World) {
         (proto::Call { callee: number("hello"), ..draft() }, "call.callee.number: \"hello\""),
         (proto::Call { outcome: 77, ..draft() }, "call.outcome: "),
         (proto::Call { end_time: Some(clock::to_proto(0)), ..draft() }, "call.end_time: "),
+        (
+            proto::Call { end_time: Some(clock::to_proto(MONDAY + 86_400 * 8 * SECOND)), ..draft() },
+            "call.end_time: ",
+        ),
         (proto::Call { note: "x".repeat(100_001), ..draft() }, "call.note: "),
+        (proto::Call { note: "x\0".to_owned(), ..draft() }, "call.note: "),
         (proto::Call { partner: "partners/none".to_owned(), ..draft() }, "call.partner: partners/none"),
         (proto::Call { partner: "calls/7".to_owned(), ..draft() }, "call.partner: "),
         (proto::Call { opportunity: "opportunities/no".to_owned(), ..draft() }, "call.opportunity: "),

@@ -11,6 +11,7 @@ crate::on_both! { World;
     t2_secrets_are_shown_once_or_never,
     t2_settings_are_the_admins,
     x3_connectors_obey_etag_mask_and_repeat,
+    x3_without_an_etag_changes_at_once_all_hold,
 }
 
 async fn t2_secrets_are_shown_once_or_never(world: World) {
@@ -96,6 +97,14 @@ async fn x3_connectors_obey_etag_mask_and_repeat(world: World) {
         ..Default::default()
     };
     assert_eq!(refusal(client.update_connector(admin().request(other_kind)).await).0, Code::InvalidArgument);
+    let without = proto::UpdateConnectorRequest {
+        connector: Some(proto::Connector { name: "connectors/cloud".to_owned(), ..Default::default() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["webhook.secret".to_owned()] }),
+        ..Default::default()
+    };
+    let (code, words) = refusal(client.update_connector(admin().request(without)).await);
+    assert_eq!(code, Code::InvalidArgument);
+    assert!(words.starts_with("connector.webhook: "), "{words}");
     let create = proto::CreateConnectorRequest {
         connector: Some(proto::Connector {
             kind: Some(Kind::Webhook(proto::WebhookSettings::default())),
@@ -114,4 +123,30 @@ async fn x3_connectors_obey_etag_mask_and_repeat(world: World) {
     assert_eq!((secret(&first).len(), secret(&again).len()), (64, 0), "the secret is shown once");
     let taken = proto::CreateConnectorRequest { request_id: String::new(), ..create };
     assert_eq!(refusal(client.create_connector(admin().request(taken)).await).0, Code::AlreadyExists);
+}
+
+async fn x3_without_an_etag_changes_at_once_all_hold(world: World) {
+    let mut processes = vec![world.connectors.clone()];
+    let mut stop = None;
+    if matches!(world.place.context.storage, kontor_kit::db::Storage::Postgres(_)) {
+        let other = world.another_process().await;
+        processes.push(other.connectors);
+        stop = Some(other.stop);
+    }
+    let mut changes = tokio::task::JoinSet::new();
+    for number in 0..40 {
+        let mut client = processes[number % processes.len()].clone();
+        let connector = proto::Connector {
+            name: "connectors/cloud".to_owned(),
+            display_name: format!("Cloud {number}"),
+            ..Default::default()
+        };
+        let update = proto::UpdateConnectorRequest { connector: Some(connector), ..Default::default() };
+        changes.spawn(async move { client.update_connector(admin().request(update)).await });
+    }
+    for changed in changes.join_all().await {
+        changed.unwrap();
+    }
+    assert_eq!(world.connector("cloud").await.etag, "v41");
+    stop.inspect(|stop| stop.cancel());
 }

@@ -41,7 +41,7 @@ fn fill(world: &World) {
 async fn t5_pop_comes_once_with_all_that_is_known(world: World) {
     fill(&world);
     let mut sales = watch(&world, &caller("sales", &["sales"], &[]), "").await.unwrap();
-    let mut operator = watch(&world, &caller("operator", &["sales"], &[]), "users/operator").await.unwrap();
+    let mut operator = watch(&world, &caller("operator", &["sales"], &[]), "users/me").await.unwrap();
     world.post(&event("c", "RINGING", 10)).await.unwrap();
     world.post(&event("c", "RINGING", 10)).await.unwrap();
     let pop = next(&mut sales).await.expect("it rings");

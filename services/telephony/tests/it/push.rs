@@ -78,12 +78,16 @@ async fn t2_faults_and_strangers_are_answered_in_the_stream(world: World) {
         connector: "connectors/cloud".to_owned(),
         ..push(3, CallEventKind::Ringing, 10)
     };
-    let events = vec![nameless, unknown, webhook, push(4, CallEventKind::Ringing, 10)];
+    // PostgreSQL would refuse the whole batch for it
+    let mut odd = push(6, CallEventKind::Ringing, 10);
+    odd.event.as_mut().unwrap().from_name = "Ann\0a".to_owned();
+    let events = vec![nameless, unknown, webhook, push(4, CallEventKind::Ringing, 10), odd];
     let answers = send(&world, &pbx, events).await;
     assert!(answers[0].error.starts_with("call_id: "), "{answers:#?}");
     assert!(answers[1].error.contains("connectors/none"));
     assert!(answers[2].error.contains("takes no gRPC stream"));
     assert_eq!((answers[3].error.as_str(), answers[3].call.is_empty()), ("", false));
+    assert!(answers[4].error.starts_with("from_name: "));
     let stranger = send(&world, &caller("sales", &[], &[]), vec![push(5, CallEventKind::Hungup, 20)]).await;
     assert!(stranger[0].error.contains("only an administrator"));
     assert!(world.only_call().await.end_time.is_none());
