@@ -98,6 +98,20 @@ both! {
         eventually("the new entry", async || (timeline(&grpc, &partner.name).await.len() == 5).then_some(())).await;
     }
 
+    async fn h1_a_private_meeting_stands_there_without_its_title(sandbox: Sandbox) {
+        let grpc = sandbox.grpc("sales");
+        let partner = add_partner(&grpc, "Céline Dubois", "", "celine@example.com").await;
+        let event = format!(
+            "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//t//EN\r\nBEGIN:VEVENT\r\nUID:private\r\nDTSTAMP:20261101T080000Z\r\nDTSTART:20261123T090000Z\r\n\
+             SUMMARY:Her illness\r\nCLASS:PRIVATE\r\nX-KONTOR-PARTNER:{}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",
+            partner.name
+        );
+        sandbox.http("sales").put("/dav/calendars/sales/work/private.ics", &[], event).await.expect(201);
+        let entries = eventually("the entry", async || Some(timeline(&sandbox.grpc("neighbour"), &partner.name).await).filter(|found| !found.is_empty())).await;
+        assert_eq!(entries[0].kind, "meeting");
+        assert!(!entries[0].summary.contains("illness"), "{entries:?}");
+    }
+
     async fn h1_a_timeline_shows_a_neighbour_nothing_of_another_teams_deals(sandbox: Sandbox) {
         let grpc = sandbox.grpc("sales");
         let partner = add_partner(&grpc, "Bram Claes", "+32 471 22 33 44", "").await;

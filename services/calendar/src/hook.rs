@@ -118,7 +118,7 @@ impl Hooks for CalendarHooks {
             collection: change.collection,
             object: &object.id,
             actor: change.caller.name(),
-            summary: &typed.face.summary,
+            summary: typed.face.told(),
             start: self.start(tx, change.collection, typed.start, typed.floating)?,
         };
         events::publish(tx, &meeting, &before.partners, &after, before.stamp != typed.stamp);
@@ -132,7 +132,7 @@ impl Hooks for CalendarHooks {
             collection: removal.collection,
             object: &removal.object.id,
             actor: removal.caller.name(),
-            summary: &before.summary,
+            summary: &before.told,
             start: 0,
         };
         events::publish(tx, &meeting, &before.partners, &[], false);

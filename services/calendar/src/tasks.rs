@@ -94,7 +94,7 @@ fn settle(tx: &mut Tx<'_>, hooks: &CalendarHooks, waiting: &Waiting, found: &[Wi
         collection: &collection,
         object: &place.id,
         actor: Caller::system().name(),
-        summary: &before.summary,
+        summary: &before.told,
         start: hooks.start(tx, &collection, place.start, place.floating)?,
     };
     events::publish(tx, &meeting, &before.partners, &after, false);

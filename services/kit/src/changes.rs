@@ -67,6 +67,13 @@ async fn pump(
 ) -> Result<()> {
     let mut published = db.published();
     let mut last_sent = tokio::time::Instant::now();
+    if request.resume_token.is_empty() && !request.until_now {
+        // Where the stream begins, so that a caller who loses it before the first event can resume too.
+        let begin = WatchChangesResponse { event: None, resume_token: at.to_string() };
+        if sender.send(Ok(begin)).await.is_err() {
+            return Ok(());
+        }
+    }
     loop {
         published.mark_unchanged();
         let events = db.read(move |conn| outbox::after(conn, at, BATCH)).await?;

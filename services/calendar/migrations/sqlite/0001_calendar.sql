@@ -7,6 +7,7 @@ CREATE TABLE item (
     coll BIGINT NOT NULL,
     kind BIGINT NOT NULL,
     summary TEXT NOT NULL,
+    told TEXT NOT NULL, -- the title that partners' timelines get: of a private meeting it says no more than that
     location TEXT NOT NULL,
     status BIGINT NOT NULL,
     all_day BIGINT NOT NULL,

@@ -61,6 +61,15 @@ pub struct Face {
     pub status: Status,
     /// Whether it is made of days.
     pub all_day: bool,
+    /// CLASS is PRIVATE or CONFIDENTIAL: nobody but its readers may learn more than that there is a meeting.
+    pub private: bool,
+}
+
+impl Face {
+    /// The title for a partner's timeline, which the whole company reads.
+    pub fn told(&self) -> &str {
+        if self.private { "private meeting" } else { &self.summary }
+    }
 }
 
 /// One instance with an item of its own, or one that begins when such a one does.
@@ -181,6 +190,7 @@ fn face(item: &Item) -> Face {
         location: shown(item.location.as_deref()),
         status: Status::of(item),
         all_day: item.start.as_ref().or(item.due.as_ref()).is_some_and(DateValue::is_date),
+        private: matches!(item.class.as_deref(), Some("PRIVATE" | "CONFIDENTIAL")),
     }
 }
 

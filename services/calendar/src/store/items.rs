@@ -21,8 +21,8 @@ pub struct Before {
     pub with: Vec<With>,
     /// See `Typed::stamp`.
     pub stamp: i64,
-    /// SUMMARY
-    pub summary: String,
+    /// The title that timelines were told: see `Face::told`.
+    pub told: String,
 }
 
 /// STATUS as the number that is kept: that of EventStatus in calendar.proto.
@@ -50,17 +50,17 @@ pub fn kind_number(kind: ItemKind) -> i64 {
 /// Those of the database.
 pub fn before(conn: &mut Conn<'_>, object: i64) -> Result<Before> {
     let row =
-        conn.one("SELECT stamp, summary, kind, status FROM item WHERE object = $1", args![object], |row| {
+        conn.one("SELECT stamp, told, kind, status FROM item WHERE object = $1", args![object], |row| {
             Ok((row.int(0)?, row.string(1)?, row.int(2)? == 1 && row.int(3)? != 3))
         })?;
-    let Some((stamp, summary, takes_place)) = row else { return Ok(Before::default()) };
+    let Some((stamp, told, takes_place)) = row else { return Ok(Before::default()) };
     let with = conn.all(
         "SELECT partner, address FROM item_partner WHERE object = $1 ORDER BY partner, address",
         args![object],
         |row| Ok((row.string(0)?, row.string(1)?)),
     )?;
     let partners = if takes_place { names(&with) } else { Vec::new() };
-    Ok(Before { partners, with, stamp, summary })
+    Ok(Before { partners, with, stamp, told })
 }
 
 /// Writes all rows of an object anew.
@@ -80,8 +80,8 @@ pub fn write(
     }
     let face = &typed.face;
     tx.execute(
-        "INSERT INTO item (object, coll, kind, summary, location, status, all_day, start_utc, floating, recurring, ranged, stamp)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        "INSERT INTO item (object, coll, kind, summary, location, status, all_day, start_utc, floating, recurring, ranged, stamp, told)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         args![
             object,
             coll,
@@ -94,7 +94,8 @@ pub fn write(
             typed.floating,
             typed.recurring,
             typed.ranged,
-            typed.stamp
+            typed.stamp,
+            clean(face.told())
         ],
     )?;
     let exceptions = typed.exceptions.iter().map(|exception| {
