@@ -84,7 +84,7 @@ fn event(number: usize) -> String {
     let day = 1 + number % 28;
     let month = 1 + (number / 28) % 12;
     let year = 2025 + (number / 336) % 3;
-    let rule = if number % 20 == 0 { "RRULE:FREQ=WEEKLY;COUNT=30\r\n" } else { "" };
+    let rule = if number.is_multiple_of(20) { "RRULE:FREQ=WEEKLY;COUNT=30\r\n" } else { "" };
     format!(
         "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//bench//EN\r\nBEGIN:VEVENT\r\nUID:event-{number}\r\nDTSTAMP:20261101T080000Z\r\n\
          DTSTART;TZID=Europe/Brussels:{year}{month:02}{day:02}T{hour:02}0000\r\nDURATION:PT1H\r\n{rule}SUMMARY:Meeting number {number}\r\n\

@@ -164,9 +164,23 @@ both! {
         let other = Http::new(&sandbox.address()).sign_in("manager", &made.secret);
         other.propfind("/dav/calendars/manager/", "0", "<D:displayname/>").await.expect(401);
 
-        grpc.users().delete_app_password(DeleteAppPasswordRequest { name: record.name }).await.expect("revoked");
+        // A stream that is open ends too.
+        let mut stream = token.pipeline_changes().watch_changes(WatchChangesRequest::default()).await.expect("a stream").into_inner();
+        let revoke = DeleteAppPasswordRequest { name: record.name, request_id: "revoke".into() };
+        grpc.users().delete_app_password(revoke.clone()).await.expect("revoked");
+        grpc.users().delete_app_password(revoke).await.expect("the same answer");
         device.propfind("/dav/calendars/sales/", "0", "<D:displayname/>").await.expect(401);
         assert_eq!(token.users().get_user(me).await.expect_err("revoked").code(), Code::Unauthenticated);
+        let ended = async {
+            loop {
+                match stream.message().await {
+                    Ok(message) => assert!(message.is_some(), "it must end with an error"),
+                    Err(status) => break status,
+                }
+            }
+        };
+        let status = tokio::time::timeout(std::time::Duration::from_secs(15), ended).await.expect("it ends in time");
+        assert_eq!(status.code(), Code::Unauthenticated);
     }
 
     async fn x5_reflection_lists_every_service_and_describes_it_without_signing_in(sandbox: Sandbox) {

@@ -178,6 +178,11 @@ fn greet(config: &Config, running: &Running) {
     println!("  Operation:              http://{address}/healthz /readyz /metrics");
     if config.demo() {
         println!("  Sign in as manager, sales, operator or admin, with the password demo.");
+        if !address.ip().is_loopback() {
+            eprintln!(
+                "kontor: warning: everyone who reaches {address} can sign in with these; use --demo for trying only"
+            );
+        }
     } else {
         println!("  Add an account: kontor user add NAME --data {}", config.get("data"));
     }

@@ -2,6 +2,7 @@
 //! Called by the accept loop in `serve.rs`.
 
 mod grpc;
+mod lease;
 mod operation;
 mod serve;
 mod sign_in;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use kontor_kit::auth::{CALLER_HEADER, Caller};
 use kontor_kit::context::Context;
 use kontor_kit::link::Link;
@@ -120,20 +121,35 @@ impl Gateway {
     }
 
     async fn grpc(&self, mut request: Request<Body>, signed: Option<Caller>, peer: IpAddr) -> Response<Body> {
-        let inside = signed.is_some();
-        let caller = match (signed, &self.0.outside) {
-            (Some(caller), _) => Some(caller),
-            (None, Some(outside)) => match outside.sign_in.check(request.headers(), peer).await {
-                Ok(caller) => caller,
-                Err(status) => return grpc::refuse(status),
-            },
-            (None, None) => None,
+        let outside = match (signed, &self.0.outside) {
+            (Some(caller), _) => {
+                request.extensions_mut().insert(caller);
+                return self.0.grpc.answer(request, true).await;
+            }
+            (None, Some(outside)) => outside,
+            (None, None) => return self.0.grpc.answer(request, false).await,
         };
-        if let Some(caller) = caller {
-            note_user(&caller);
-            request.extensions_mut().insert(caller);
+        match outside.sign_in.check(request.headers(), peer).await {
+            Ok(Some(caller)) => {
+                note_user(&caller);
+                request.extensions_mut().insert(caller);
+            }
+            Ok(None) => return self.0.grpc.answer(request, false).await,
+            Err(status) => return grpc::refuse(status),
         }
-        self.0.grpc.answer(request, inside).await
+        let sign_in = sign_in::only(request.headers());
+        let response = self.0.grpc.answer(request, false).await;
+        let gateway = self.clone();
+        response
+            .map(|body| lease::lease(body, move || gateway.clone().still_signed_in(sign_in.clone(), peer)))
+    }
+
+    /// Whether a sign-in that was good still is.
+    async fn still_signed_in(self, headers: HeaderMap, peer: IpAddr) -> Result<(), tonic::Status> {
+        match &self.0.outside {
+            Some(outside) => outside.sign_in.check(&headers, peer).await.map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     async fn webhook(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {

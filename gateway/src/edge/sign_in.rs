@@ -40,6 +40,12 @@ impl SignIn {
     }
 }
 
+/// The header that signs in, alone: for a later check of the same sign-in.
+pub(super) fn only(headers: &HeaderMap) -> HeaderMap {
+    let value = headers.get(header::AUTHORIZATION).cloned();
+    value.map(|value| (header::AUTHORIZATION, value)).into_iter().collect()
+}
+
 fn read(header: &HeaderValue) -> Option<(String, String)> {
     let text = header.to_str().ok().filter(|text| text.len() <= LENGTH)?;
     let (scheme, rest) = text.split_once(' ')?;

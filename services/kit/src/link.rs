@@ -46,6 +46,9 @@ impl Link {
             .connect_timeout(std::time::Duration::from_secs(5))
             .http2_keep_alive_interval(std::time::Duration::from_secs(20))
             .keep_alive_while_idle(true)
+            // One slow reader of a long answer must not stop the others on the same connection.
+            .initial_stream_window_size(256 * 1024)
+            .initial_connection_window_size(64 * 1024 * 1024)
             .connect_lazy();
         let service = channel.map_request(move |mut request: Request<Body>| {
             request.headers_mut().remove(CALLER_HEADER);

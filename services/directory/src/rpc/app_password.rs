@@ -92,8 +92,10 @@ impl Users {
         let sign_ins = self.sign_ins.clone();
         self.db
             .write(move |tx| {
-                sign_ins.end_on_commit(tx, &user);
-                store::credential::remove_app_password(tx, &user, &app_password)
+                replay::once(tx, &caller, &request.request_id, &request, |tx| {
+                    sign_ins.end_on_commit(tx, &user);
+                    store::credential::remove_app_password(tx, &user, &app_password)
+                })
             })
             .await
     }

@@ -41,7 +41,7 @@ async fn d15_app_password_works_alone_and_is_revoked_at_once(world: World) {
     world.add_user("ben", PASSWORD).await;
     assert_eq!(failure(world.check("ben", &phone.secret, HOME).await).0, Code::Unauthenticated);
 
-    let revoke = proto::DeleteAppPasswordRequest { name: name.clone() };
+    let revoke = proto::DeleteAppPasswordRequest { name: name.clone(), ..Default::default() };
     let ben = caller("ben", &[], &[]);
     let mut users = world.users.clone();
     assert_eq!(

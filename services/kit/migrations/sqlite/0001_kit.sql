@@ -1,5 +1,4 @@
 CREATE TABLE kit_outbox (sequence INTEGER PRIMARY KEY, event_id TEXT NOT NULL, partner TEXT NOT NULL, kind TEXT NOT NULL, time BIGINT NOT NULL, event BLOB NOT NULL);
-CREATE INDEX kit_outbox_partner ON kit_outbox (partner, sequence);
 CREATE TABLE kit_outbox_head (id BIGINT PRIMARY KEY, sequence BIGINT NOT NULL);
 INSERT INTO kit_outbox_head (id, sequence) VALUES (1, 0);
 CREATE TABLE kit_request (caller TEXT NOT NULL, method TEXT NOT NULL, request_id TEXT NOT NULL, digest BLOB NOT NULL, answer BLOB NOT NULL, time BIGINT NOT NULL, PRIMARY KEY (caller, method, request_id)) WITHOUT ROWID;

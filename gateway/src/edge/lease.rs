@@ -1,0 +1,74 @@
+//! An answer lasts as long as its sign-in: a stream ends when the app password is revoked or the user disabled.
+//! Put around gRPC answers by `Gateway::grpc`.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Frame, SizeHint};
+use tonic::{Code, Status};
+
+/// How often the sign-in of an open stream is checked again. The answer comes from directory's cache.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// The body of an answer with the end of its sign-in.
+struct Leased {
+    body: Body,
+    ended: Pin<Box<dyn Future<Output = Status> + Send>>,
+    over: bool,
+}
+
+/// Ends `body` with UNAUTHENTICATED once `check` says so. An answer that is complete within five seconds is not checked.
+pub(super) fn lease<C, F>(body: Body, check: C) -> Body
+where
+    C: Fn() -> F + Send + 'static,
+    F: Future<Output = Result<(), Status>> + Send,
+{
+    let ended = Box::pin(async move {
+        loop {
+            tokio::time::sleep(AGAIN).await;
+            match check().await {
+                Err(status) if status.code() == Code::Unauthenticated => return status,
+                // A directory that is away for a moment ends nothing.
+                _ => {}
+            }
+        }
+    });
+    Body::new(Leased { body, ended, over: false })
+}
+
+impl http_body::Body for Leased {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            return Poll::Ready(frame);
+        }
+        let status = std::task::ready!(self.ended.as_mut().poll(context));
+        self.over = true;
+        let mut trailers = HeaderMap::new();
+        match status.add_header(&mut trailers) {
+            Ok(()) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+            Err(cause) => Poll::Ready(Some(Err(axum::Error::new(cause)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.over || self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
