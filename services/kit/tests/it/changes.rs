@@ -75,9 +75,15 @@ async fn a_waiting_stream_hears_of_a_new_change(place: Place) {
     let (context, db) = (place.context(), place.open().await);
     db.write(|tx| note(tx, "before", 1)).await.expect("written");
     let mut stream = watch(&context, &db, Caller::system(), "", false).await;
+    let begin = next(&mut stream).await.expect("it says where it begins");
+    assert_eq!(begin.event, None);
     db.write(|tx| note(tx, "after", 1)).await.expect("written");
     let answer = next(&mut stream).await.expect("the stream goes on");
     assert_eq!(answer.event.expect("an event").subject, "after", "without a token it begins now");
+    // A caller who lost the stream before its first event resumes from that token.
+    let mut again = watch(&context, &db, Caller::system(), &begin.resume_token, false).await;
+    let answer = next(&mut again).await.expect("the stream goes on");
+    assert_eq!(answer.event.expect("an event").subject, "after");
 }
 
 async fn a_change_of_another_process_is_heard(place: Place) {
@@ -144,6 +150,7 @@ async fn a_token_older_than_what_is_kept_is_out_of_range(place: Place) {
 async fn a_stop_ends_the_stream(place: Place) {
     let (context, db) = (place.context(), place.open().await);
     let mut stream = watch(&context, &db, Caller::system(), "", false).await;
+    assert_eq!(next(&mut stream).await.expect("it says where it begins").event, None);
     context.stop.cancel();
     assert_eq!(next(&mut stream).await, None);
     context.tasks.close();
