@@ -231,7 +231,7 @@ async fn ask(grpc: &Grpc, question: MessageRequest) -> MessageResponse {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn x1_each_service_in_its_own_process_does_the_same() {
+async fn x1_services_that_meet_only_over_the_network_do_the_same() {
     let split = Split::start(Backend::Postgres).await;
     let grpc = split.grpc("sales");
     let partner = add_partner(&grpc, "Anna Peeters", "+32 471 11 22 33", "anna@example.com").await;

@@ -91,7 +91,7 @@ both! {
         still_serves(&sandbox).await;
     }
 
-    async fn wrong_passwords_are_limited_for_user_and_address_and_the_right_one_works_again(sandbox: Sandbox) {
+    async fn wrong_passwords_are_limited_for_user_and_address_and_no_other_user_is_shut_out(sandbox: Sandbox) {
         let wrong = Http::new(&sandbox.address()).sign_in("sales", "guess");
         let mut limited = 0;
         for number in 0..40 {

@@ -156,7 +156,8 @@ async fn wait_for_calendar(grpc: &Grpc, user: &str) {
     panic!("the calendar of {user} did not appear");
 }
 
-/// A Kontor whose services each run on their own port, as in many processes; they share nothing but the database server.
+/// A Kontor whose services each run on their own port and meet only over the network, with signed callers. They are started in the one process
+/// of the test, each with its own context, pools and bus, so this does not show what only separate processes would.
 pub struct Split {
     running: Vec<Running>,
     address: String,

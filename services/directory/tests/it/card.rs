@@ -16,8 +16,8 @@ use crate::world::World;
 
 crate::on_both! { World;
     new_users_have_a_book_of_their_own_and_the_companys,
-    d15_a_contact_made_over_grpc_is_a_card_and_a_partner,
-    d15_a_number_changed_over_dav_is_the_partners_at_once,
+    d3_a_contact_made_over_grpc_is_a_card_and_a_partner,
+    d3_a_number_changed_over_dav_is_the_partners_at_once,
     unknown_properties_survive_a_change_over_grpc_byte_for_byte,
     cards_of_ones_own_are_no_partners,
     bad_cards_are_refused_with_their_reason,
@@ -121,7 +121,7 @@ async fn new_users_have_a_book_of_their_own_and_the_companys(world: World) {
     assert_eq!(failure(foreign).0, Code::NotFound);
 }
 
-async fn d15_a_contact_made_over_grpc_is_a_card_and_a_partner(world: World) {
+async fn d3_a_contact_made_over_grpc_is_a_card_and_a_partner(world: World) {
     let contact = proto::Contact {
         given_name: "Ann".to_owned(),
         family_name: "Müller".to_owned(),
@@ -163,7 +163,7 @@ async fn d15_a_contact_made_over_grpc_is_a_card_and_a_partner(world: World) {
     assert_eq!(proto::Contact { vcard: Default::default(), ..read }, made);
 }
 
-async fn d15_a_number_changed_over_dav_is_the_partners_at_once(world: World) {
+async fn d3_a_number_changed_over_dav_is_the_partners_at_once(world: World) {
     let before = card("u1", "FN:Ann\r\nTEL;TYPE=cell:+32 471 12 34 56\r\nEMAIL:Ann@Acme.be\r\n");
     put(&world, company(), "ann.vcf", &before).await.unwrap();
     let partner = all_partners(&world).await.remove(0);
