@@ -1,5 +1,5 @@
 //! What other services rely on: change streams, request ids, pages, sign-in, health, reflection, metrics.
-//! Rows X1, X2, X3, X4, X5.
+//! Rows X2, X3, X4, X5.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use kontor_proto::pipeline::v1::{
     UpdateOpportunityRequest,
 };
 use kontor_proto::r#type::v1::{WatchChangesRequest, WatchChangesResponse};
-use kontor_tests::{Backend, Grpc, Http, Split, both};
+use kontor_tests::{Grpc, Http, both};
 use tonic::Code;
 use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
@@ -228,36 +228,4 @@ async fn ask(grpc: &Grpc, question: MessageRequest) -> MessageResponse {
         .expect("a stream");
     let answer = answers.into_inner().message().await.expect("no error").expect("an answer");
     answer.message_response.expect("a response")
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn x1_services_that_meet_only_over_the_network_do_the_same() {
-    let split = Split::start(Backend::Postgres).await;
-    let grpc = split.grpc("sales");
-    let partner = add_partner(&grpc, "Anna Peeters", "+32 471 11 22 33", "anna@example.com").await;
-    let request = lead("Asks", "");
-    let lead = request.lead.map(|lead| Lead { email: "ANNA@example.com".into(), ..lead });
-    let request = CreateLeadRequest { lead, ..Default::default() };
-    let made = grpc.leads().create_lead(request).await.expect("a lead").into_inner();
-    let convert = kontor_proto::pipeline::v1::ConvertLeadRequest { name: made.name, ..Default::default() };
-    let answer = grpc.leads().convert_lead(convert).await.expect("converted over the network").into_inner();
-    assert_eq!(answer.opportunity.expect("an opportunity").partner, partner.name);
-    let http = split.http("sales");
-    http.propfind("/dav/calendars/sales/", "1", "<D:displayname/>").await.expect(207);
-    http.propfind("/dav/addressbooks/sales/", "1", "<D:displayname/>").await.expect(207);
-    crate::support::eventually("the timeline over the network", async || {
-        let request = kontor_proto::directory::v1::ListTimelineEntriesRequest {
-            parent: partner.name.clone(),
-            ..Default::default()
-        };
-        let entries = grpc
-            .partners()
-            .list_timeline_entries(request)
-            .await
-            .expect("a timeline")
-            .into_inner()
-            .timeline_entries;
-        (!entries.is_empty()).then_some(())
-    })
-    .await;
 }

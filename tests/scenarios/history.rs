@@ -11,18 +11,21 @@ use tonic::Code;
 
 use crate::support::{add_opportunity, add_partner, eventually, refused};
 
-async fn timeline(grpc: &Grpc, partner: &str) -> Vec<TimelineEntry> {
+/// What the partner's timeline shows this user, newest first.
+pub async fn timeline(grpc: &Grpc, partner: &str) -> Vec<TimelineEntry> {
     let request = ListTimelineEntriesRequest { parent: partner.to_owned(), ..Default::default() };
     grpc.partners().list_timeline_entries(request).await.expect("a timeline").into_inner().timeline_entries
 }
 
-fn kinds(entries: &[TimelineEntry]) -> Vec<&str> {
+/// The kinds of these entries, in alphabetical order.
+pub fn kinds(entries: &[TimelineEntry]) -> Vec<&str> {
     let mut kinds: Vec<_> = entries.iter().map(|entry| entry.kind.as_str()).collect();
     kinds.sort_unstable();
     kinds
 }
 
-async fn add_history(grpc: &Grpc, partner: &str, number: &str) {
+/// One call by number, one meeting, one opportunity and its move to another stage.
+pub async fn add_history(grpc: &Grpc, partner: &str, number: &str) {
     let call = Call {
         direction: CallDirection::Inbound.into(),
         outcome: CallOutcome::Missed.into(),

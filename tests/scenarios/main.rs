@@ -11,6 +11,7 @@ mod house;
 mod limits;
 mod meetings;
 mod pipeline;
+mod processes;
 mod support;
 mod sync;
 mod telephony;

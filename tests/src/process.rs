@@ -25,13 +25,19 @@ pub fn program() -> PathBuf {
 }
 
 impl Process {
-    /// Starts one on a free port and waits until it says that it is ready.
+    /// Starts one with all services on a free port and waits until it says that it is ready.
     pub async fn start(data: &Path, more: &[&str]) -> Process {
+        let data = data.display().to_string();
+        let arguments = [&["--listen", "127.0.0.1:0", "--data", &data], more].concat();
+        Process::start_as(&arguments, &[]).await
+    }
+
+    /// Starts one with these arguments of `serve` and variables and waits until it says that it is ready.
+    pub async fn start_as(arguments: &[&str], variables: &[(String, String)]) -> Process {
         let mut child = Command::new(program())
             .arg("serve")
-            .args(["--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .args(more)
+            .args(arguments)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .kill_on_drop(true)

@@ -1,6 +1,7 @@
 //! Starts Kontor for a scenario and gives the ways in: gRPC and HTTP, as any user.
 //! Called through `both!` or directly.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use kontor::config::{Config, SERVICES};
@@ -9,7 +10,7 @@ use kontor_gateway_metrics::render;
 use kontor_kit::clock::Clock;
 
 use crate::database::{Backend, Place};
-use crate::{Grpc, Http};
+use crate::{Grpc, Http, Process};
 
 mod kontor_gateway_metrics {
     //! One recorder for the whole test process.
@@ -156,41 +157,24 @@ async fn wait_for_calendar(grpc: &Grpc, user: &str) {
     panic!("the calendar of {user} did not appear");
 }
 
-/// A Kontor whose services each run on their own port and meet only over the network, with signed callers. They are started in the one process
-/// of the test, each with its own context, pools and bus, so this does not show what only separate processes would.
+/// A Kontor whose services each run in a process of their own, with their own data folder, and meet only over the network with signed callers.
 pub struct Split {
-    running: Vec<Running>,
-    address: String,
-    _place: Place,
+    processes: BTreeMap<&'static str, Process>,
+    ports: BTreeMap<&'static str, u16>,
+    place: Place,
 }
 
 impl Split {
     /// Starts directory, calendar, pipeline, telephony and the gateway, each for itself.
     pub async fn start(backend: Backend) -> Split {
         let place = Place::new(backend).await;
-        let ports = free_ports(SERVICES.len());
-        let addresses: Vec<_> =
-            SERVICES.iter().zip(&ports).map(|(name, port)| (*name, format!("127.0.0.1:{port}"))).collect();
-        let peers: Vec<_> = addresses
-            .iter()
-            .filter(|(name, _)| *name != "gateway")
-            .map(|(name, address)| (format!("peers.{name}"), format!("http://{address}")))
-            .collect();
-        let mut running = Vec::new();
-        let mut last = None;
-        for (name, address) in addresses.iter().rev() {
-            let mut more = vec![
-                ("services", *name),
-                ("listen", address.as_str()),
-                ("cluster.key", "a key of one test run"),
-            ];
-            more.extend(peers.iter().map(|(key, value)| (key.as_str(), value.as_str())));
-            let config = settings(&place, &more);
-            running.push(Running::start(&config, Clock::System, render()).await.expect("a service starts"));
-            last = Some(config);
+        let ports = SERVICES.into_iter().zip(free_ports(SERVICES.len())).collect();
+        let mut split = Split { processes: BTreeMap::new(), ports, place };
+        // The order does not matter to them: a service that needs one that is not up yet waits for it.
+        for service in SERVICES {
+            split.start_one(service).await;
         }
-        add_accounts(&last.expect("some service was started")).await;
-        let split = Split { running, address: addresses[0].1.clone(), _place: place };
+        add_accounts(&settings(&split.place, &[("data", &split.data("directory"))])).await;
         make_leader(&split.grpc("admin")).await;
         for (user, _, _) in ACCOUNTS {
             wait_for_calendar(&split.grpc(user), user).await;
@@ -198,22 +182,40 @@ impl Split {
         split
     }
 
+    /// Starts one service that does not run, with the data that it had.
+    pub async fn start_one(&mut self, service: &'static str) {
+        let data = self.data(service);
+        let listen = self.at(service);
+        let mut variables = vec![("KONTOR_CLUSTER_KEY".to_owned(), "a key of one test run".to_owned())];
+        variables.extend(self.place.url.clone().map(|url| ("KONTOR_DATABASE_URL".to_owned(), url)));
+        variables.extend(SERVICES.into_iter().filter(|peer| *peer != "gateway").map(|peer| {
+            (format!("KONTOR_PEERS_{}", peer.to_uppercase()), format!("http://{}", self.at(peer)))
+        }));
+        let arguments = ["--services", service, "--listen", &listen, "--data", &data];
+        self.processes.insert(service, Process::start_as(&arguments, &variables).await);
+    }
+
+    /// Kills one service without warning.
+    pub async fn kill(&mut self, service: &str) {
+        self.processes.remove(service).expect("it runs").kill().await;
+    }
+
     /// gRPC as a user, at the gateway.
     pub fn grpc(&self, user: &str) -> Grpc {
-        Grpc::new(&self.address, user, PASSWORD)
+        Grpc::new(&self.at("gateway"), user, PASSWORD)
     }
 
     /// HTTP as a user, at the gateway.
     pub fn http(&self, user: &str) -> Http {
-        Http::new(&self.address).sign_in(user, PASSWORD)
+        Http::new(&self.at("gateway")).sign_in(user, PASSWORD)
     }
-}
 
-impl Drop for Split {
-    fn drop(&mut self) {
-        for running in &self.running {
-            running.context.stop.cancel();
-        }
+    fn at(&self, service: &str) -> String {
+        format!("127.0.0.1:{}", self.ports[service])
+    }
+
+    fn data(&self, service: &str) -> String {
+        self.place.folder.path().join(service).display().to_string()
     }
 }
 

@@ -77,10 +77,7 @@ impl Router {
 async fn pass(link: Link, request: Request<Body>) -> Response<Body> {
     match forward(link, request).await {
         Ok(response) => response.map(Body::new),
-        Err(cause) => {
-            tracing::warn!(cause = %cause, "a service can't be reached");
-            refuse(Status::unavailable("the service can't be reached: try again"))
-        }
+        Err(cause) => refuse(Error::internal(cause).into()),
     }
 }
 

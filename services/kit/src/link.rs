@@ -50,6 +50,7 @@ impl Link {
             .initial_stream_window_size(256 * 1024)
             .initial_connection_window_size(64 * 1024 * 1024)
             .connect_lazy();
+        let service_name = service;
         let service = channel.map_request(move |mut request: Request<Body>| {
             request.headers_mut().remove(CALLER_HEADER);
             request.headers_mut().insert(SERVICE_HEADER, HeaderValue::from_static(service));
@@ -62,23 +63,26 @@ impl Link {
             }
             request
         });
-        let service =
-            service.map_result(|answer| answer.map_err(BoxError::from).or_else(deadline_is_an_answer));
+        let service = service
+            .map_result(move |answer| answer.or_else(|cause| Ok(failure_is_an_answer(service_name, &cause))));
         Ok(Link(BoxCloneSyncService::new(service)))
     }
 }
 
-/// The channel ends a call at its deadline with an error of its own. In process it is a status, so it is one here too.
-fn deadline_is_an_answer(cause: BoxError) -> std::result::Result<Response<Body>, BoxError> {
-    let mut link: Option<&(dyn std::error::Error + 'static)> = Some(cause.as_ref());
+/// What the channel itself says becomes the status that the same failure has in process: a deadline that passed, or a service that is not there.
+fn failure_is_an_answer(service: &str, cause: &(dyn std::error::Error + 'static)) -> Response<Body> {
+    let mut link = Some(cause);
     while let Some(error) = link {
         if error.is::<tonic::TimeoutExpired>() {
             let status = tonic::Status::deadline_exceeded("the deadline passed before the answer was ready");
-            return Ok(status.into_http());
+            return status.into_http();
         }
         link = error.source();
     }
-    Err(cause)
+    tracing::debug!(service, cause = ?cause, "a service can't be reached");
+    let message =
+        format!("{service} can't be reached: try again; with the same request_id nothing is done twice");
+    tonic::Status::from(Error::unavailable(message).with("service", service)).into_http()
 }
 
 impl Service<Request<Body>> for Link {
