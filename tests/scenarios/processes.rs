@@ -104,11 +104,11 @@ async fn one_is_killed(split: &mut Split) {
     let refused = add_lead(&grpc, "lost@example.com").await.expect_err("there is no pipeline");
     assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
     assert!(refused.message().contains("pipeline"), "{refused:?}");
-    let request = GetPartnerRequest { name: partner.name.clone(), ..Default::default() };
+    let request = GetPartnerRequest { name: partner.name.clone() };
     grpc.partners().get_partner(request).await.expect("directory goes on");
     split.http("sales").propfind("/dav/calendars/sales/", "1", "<D:getetag/>").await.expect(207);
     split.start_one("pipeline").await;
-    let request = GetLeadRequest { name: kept.name.clone(), ..Default::default() };
+    let request = GetLeadRequest { name: kept.name.clone() };
     let found = eventually("pipeline is back", async || {
         grpc.leads().get_lead(request.clone()).await.ok().map(tonic::Response::into_inner)
     })
