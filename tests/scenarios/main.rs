@@ -12,6 +12,7 @@ mod limits;
 mod meetings;
 mod pipeline;
 mod processes;
+mod replays;
 mod support;
 mod sync;
 mod telephony;

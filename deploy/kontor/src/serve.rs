@@ -137,7 +137,7 @@ async fn start_services(config: &Config, context: &Context) -> Result<Links> {
 }
 
 fn hang(links: &mut Links, unit: Unit) {
-    links.insert(unit.name, Link::local(unit.routes));
+    links.insert(unit.name, unit.link());
 }
 
 fn need(links: &Links, who: &str, whom: &'static str) -> Result<Link> {

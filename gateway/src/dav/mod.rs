@@ -11,12 +11,16 @@ pub mod preconditions;
 pub mod properties;
 mod reports;
 mod stream;
+mod tags;
 pub mod xml;
+
+use std::sync::Arc;
 
 use axum::body::Body;
 use http::{HeaderMap, Method, Response, StatusCode};
 use kontor_kit::auth::Caller;
 use kontor_kit::link::Link;
+use kontor_kit::near::Collections;
 use kontor_proto::collection::v1::collection_service_client::CollectionServiceClient;
 use kontor_proto::collection::v1::{Collection, CollectionPath, GetCollectionRequest};
 use kontor_proto::directory::v1::user_service_client::UserServiceClient;
@@ -24,25 +28,37 @@ use kontor_proto::directory::v1::user_service_client::UserServiceClient;
 pub use error::Failure;
 use path::{Kind, Location, Lost, Place};
 
+/// The way to a service of collections: the methods of every day directly where that can be, the others over the link.
+#[derive(Clone)]
+struct Way {
+    near: Arc<dyn Collections>,
+    client: CollectionServiceClient<Link>,
+}
+
+impl Way {
+    fn new(link: Link) -> Way {
+        let near = link.collections();
+        let client = CollectionServiceClient::new(link)
+            .max_decoding_message_size(limits::MESSAGE_BYTES)
+            .max_encoding_message_size(limits::MESSAGE_BYTES);
+        Way { near, client }
+    }
+}
+
 /// The DAV tree over the services behind it.
 #[derive(Clone)]
 pub struct Dav {
-    calendars: CollectionServiceClient<Link>,
-    books: CollectionServiceClient<Link>,
+    calendars: Way,
+    books: Way,
     users: UserServiceClient<Link>,
 }
 
 impl Dav {
     /// The tree over the calendar service (calendars) and the directory service (address books and users).
     pub fn new(calendar: Link, directory: Link) -> Self {
-        let collections = |link| {
-            CollectionServiceClient::new(link)
-                .max_decoding_message_size(limits::MESSAGE_BYTES)
-                .max_encoding_message_size(limits::MESSAGE_BYTES)
-        };
         Dav {
-            calendars: collections(calendar),
-            books: collections(directory.clone()),
+            calendars: Way::new(calendar),
+            books: Way::new(directory.clone()),
             users: UserServiceClient::new(directory),
         }
     }
@@ -83,11 +99,20 @@ impl Dav {
         methods::dispatch(&call, &parts.method, body).await.unwrap_or_else(Failure::into_response)
     }
 
-    /// The service that keeps this kind of collections.
+    /// The service that keeps this kind of collections: the methods that clients use all day.
+    fn near(&self, kind: Kind) -> &dyn Collections {
+        &*self.way(kind).near
+    }
+
+    /// The same service with all its methods.
     fn collections(&self, kind: Kind) -> CollectionServiceClient<Link> {
+        self.way(kind).client.clone()
+    }
+
+    fn way(&self, kind: Kind) -> &Way {
         match kind {
-            Kind::Calendar => self.calendars.clone(),
-            Kind::Book => self.books.clone(),
+            Kind::Calendar => &self.calendars,
+            Kind::Book => &self.books,
         }
     }
 }
@@ -119,12 +144,8 @@ impl Call<'_> {
     /// Reads a collection with its properties.
     async fn collection(&self, location: &Location) -> Result<Collection, Failure> {
         let request = self.request(GetCollectionRequest { path: Some(contract_path(location)) });
-        let mut client = self.dav.collections(location.kind);
-        client
-            .get_collection(request)
-            .await
-            .map(tonic::Response::into_inner)
-            .map_err(|status| Failure::of_status(&status, location.kind, &location.href()))
+        let answer = self.dav.near(location.kind).get_collection(request).await;
+        answer.map_err(|status| Failure::of_status(&status, location.kind, &location.href()))
     }
 
     /// Makes the failure for a service's answer about this place.

@@ -227,6 +227,10 @@ pub fn encode(segment: &str) -> Cow<'_, str> {
 
 /// Percent-encodes one segment on to the end of a buffer.
 pub fn encode_onto(segment: &str, out: &mut super::xml::Writer) {
+    // Most names are plain.
+    if segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')) {
+        return out.ready(segment.as_bytes());
+    }
     for piece in utf8_percent_encode(segment, SEGMENT) {
         // None of the characters that stay or come in needs escaping in XML.
         out.ready(piece.as_bytes());

@@ -3,10 +3,12 @@
 
 use axum::body::Body;
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
+use kontor_kit::near::Chunks;
 use kontor_proto::collection::v1::{Object, ObjectChunk};
-use tonic::{Status, Streaming};
+use tonic::Status;
 
 use super::error::Failure;
 use super::headers::Preferences;
@@ -82,7 +84,7 @@ pub fn respond(body: Body, preferences: Preferences) -> Response<Body> {
 
 /// Objects as the service sends them, each written by the template.
 pub struct Listing {
-    stream: Streaming<ObjectChunk>,
+    stream: Chunks<ObjectChunk>,
     chunk: std::vec::IntoIter<Object>,
     template: Template,
     /// Objects that may still be written, when there is a limit; then the href for the 507.
@@ -91,12 +93,12 @@ pub struct Listing {
 
 impl Listing {
     /// All of a stream.
-    pub fn new(stream: Streaming<ObjectChunk>, template: Template) -> Self {
+    pub fn new(stream: Chunks<ObjectChunk>, template: Template) -> Self {
         Listing { stream, chunk: Vec::new().into_iter(), template, limit: None }
     }
 
     /// At most so many; one more in the stream makes a 507 for this href.
-    pub fn limited(stream: Streaming<ObjectChunk>, template: Template, limit: i64, href: String) -> Self {
+    pub fn limited(stream: Chunks<ObjectChunk>, template: Template, limit: i64, href: String) -> Self {
         let limit = (limit > 0).then_some((limit, href));
         Listing { limit, ..Listing::new(stream, template) }
     }
@@ -106,7 +108,7 @@ impl Listing {
             if let Some(object) = self.chunk.next() {
                 return Ok(Some(object));
             }
-            match self.stream.message().await? {
+            match self.stream.next().await.transpose()? {
                 Some(chunk) => self.chunk = chunk.objects.into_iter(),
                 None => return Ok(None),
             }

@@ -11,13 +11,14 @@ mod webhook;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use http::{HeaderMap, Request, Response, StatusCode};
 use kontor_kit::auth::{CALLER_HEADER, Caller};
 use kontor_kit::context::Context;
 use kontor_kit::link::Link;
+use kontor_kit::meter::{Meter, Meters};
 use kontor_kit::trace;
 use tracing::{Instrument, Span};
 
@@ -72,7 +73,7 @@ impl Gateway {
         };
         let outside = if outside {
             Some(Outside {
-                sign_in: SignIn::new(find("directory")?),
+                sign_in: SignIn::new(&find("directory")?),
                 dav: Dav::new(find("calendar")?, find("directory")?),
                 telephony: links.get("telephony").cloned(),
             })
@@ -95,10 +96,7 @@ impl Gateway {
         if status.is_server_error() {
             span.record("otel.status_code", "ERROR");
         }
-        metrics::counter!("kontor_http_total", "kind" => kind.name(), "status" => status.as_u16().to_string())
-            .increment(1);
-        metrics::histogram!("kontor_http_seconds", "kind" => kind.name())
-            .record(started.elapsed().as_secs_f64());
+        count(kind, status, started.elapsed());
         response
     }
 
@@ -176,6 +174,15 @@ impl Gateway {
             Err(status) => sign_in::refuse(&status),
         }
     }
+}
+
+fn count(kind: Kind, status: StatusCode, took: Duration) {
+    static REQUESTS: Meters<(&str, u16)> = Meters::new();
+    let (kind, status) = (kind.name(), status.as_u16());
+    REQUESTS.count((kind, status), took, || Meter {
+        total: metrics::counter!("kontor_http_total", "kind" => kind, "status" => status.to_string()),
+        seconds: metrics::histogram!("kontor_http_seconds", "kind" => kind),
+    });
 }
 
 #[derive(Clone, Copy)]

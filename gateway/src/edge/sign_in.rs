@@ -2,6 +2,7 @@
 //! Called for gRPC and for DAV.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::body::Body;
 use base64::Engine;
@@ -9,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use kontor_kit::auth::Caller;
 use kontor_kit::link::Link;
-use kontor_proto::directory::v1::credential_service_client::CredentialServiceClient;
+use kontor_kit::near::Credentials;
 use kontor_proto::directory::v1::{CheckCredentialRequest, User};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -19,11 +20,11 @@ use super::plain;
 /// Longest header that is looked at, in bytes.
 const LENGTH: usize = 2_000;
 
-pub(super) struct SignIn(CredentialServiceClient<Link>);
+pub(super) struct SignIn(Arc<dyn Credentials>);
 
 impl SignIn {
-    pub(super) fn new(directory: Link) -> Self {
-        SignIn(CredentialServiceClient::new(directory))
+    pub(super) fn new(directory: &Link) -> Self {
+        SignIn(directory.credentials())
     }
 
     /// Who asks; none without a header. UNAUTHENTICATED or RESOURCE_EXHAUSTED when the secret is wrong.
@@ -35,8 +36,8 @@ impl SignIn {
             )
         })?;
         let request = CheckCredentialRequest { user, secret, peer: peer.to_string() };
-        let answer = self.0.clone().check_credential(Caller::system().request(request)).await?;
-        Ok(answer.into_inner().user.map(caller_of))
+        let answer = self.0.check_credential(Caller::system().request(request)).await?;
+        Ok(answer.user.map(caller_of))
     }
 }
 

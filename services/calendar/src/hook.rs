@@ -103,7 +103,7 @@ impl Hooks for CalendarHooks {
                     .cloned(),
             ),
         }
-        items::write(tx, object.num, change.collection.num, typed, &with, change.old.is_some())?;
+        items::write(tx, object.num, change.collection.num, typed, &with, change.old.map(|_| &before))?;
         if found.is_none() {
             pending::add_object(tx, object.num)?;
             let wake = self.wake.clone();

@@ -15,6 +15,7 @@ use kontor_kit::Result;
 use kontor_kit::context::Context;
 use kontor_kit::db::Migration;
 use kontor_kit::link::{Link, MESSAGE_LIMIT};
+use kontor_kit::near::Near;
 use kontor_kit::unit::Unit;
 use kontor_proto::calendar::v1::calendar_service_server::CalendarServiceServer;
 use kontor_proto::calendar::v1::change_service_server::ChangeServiceServer;
@@ -60,11 +61,11 @@ pub async fn start(context: &Context, peers: Peers, _config: Config) -> Result<U
     let events = EventServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
     let tasks = TaskServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
     let changes = ChangeServiceServer::new(core).max_decoding_message_size(MESSAGE_LIMIT);
-    let collections = kontor_collection::rpc::Server::new(context, &db, hooks).into_service();
+    let collections = kontor_collection::rpc::Server::new(context, &db, hooks);
     let routes = Routes::new(calendars)
         .add_service(events)
         .add_service(tasks)
         .add_service(changes)
-        .add_service(collections);
-    Ok(Unit::new("calendar", context, routes))
+        .add_service(collections.clone().into_service());
+    Ok(Unit::new("calendar", context, routes).offer(Near::default().collections(collections)))
 }

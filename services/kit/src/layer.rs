@@ -19,10 +19,11 @@ use tracing::{Instrument, Span};
 use crate::auth::{CALLER_HEADER, ClusterKey};
 use crate::clock::Clock;
 use crate::context::Context;
+use crate::meter::{Meter, Meters};
 use crate::trace;
 
 /// Deadline of a call that names none. Streams are not ended by it, only the wait for their first answer.
-const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
 /// Longest deadline that a caller gets, whatever it asks for.
 const LONGEST_DEADLINE: Duration = Duration::from_secs(3_600);
 
@@ -109,14 +110,12 @@ fn record(service: &'static str, method: Method, response: &Response, took: Dura
     if is_our_fault(code) {
         span.record("otel.status_code", "ERROR");
     }
-    let labels = [
-        ("service", service.to_owned()),
-        ("method", method.path.to_owned()),
-        ("code", (code as i32).to_string()),
-    ];
-    metrics::counter!("kontor_rpc_total", &labels).increment(1);
-    metrics::histogram!("kontor_rpc_seconds", "service" => service, "method" => method.path)
-        .record(took.as_secs_f64());
+    static CALLS: Meters<(&str, &str, i32)> = Meters::new();
+    let code = code as i32;
+    CALLS.count((service, method.path, code), took, || Meter {
+        total: metrics::counter!("kontor_rpc_total", "service" => service, "method" => method.path, "code" => code.to_string()),
+        seconds: metrics::histogram!("kontor_rpc_seconds", "service" => service, "method" => method.path),
+    });
 }
 
 /// The status of an answer that is over; a stream that has begun counts as fine.

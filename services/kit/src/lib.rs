@@ -13,10 +13,13 @@ pub mod id;
 pub mod layer;
 pub mod link;
 pub mod mask;
+pub mod meter;
+pub mod near;
 pub mod outbox;
 pub mod page;
 pub mod replay;
 pub mod resource;
+pub mod tags;
 pub mod trace;
 pub mod unit;
 

@@ -14,6 +14,7 @@ use tower::{BoxError, Service, ServiceExt};
 
 use crate::auth::{CALLER_HEADER, Caller, ClusterKey};
 use crate::clock::Clock;
+use crate::near::Near;
 use crate::{Error, Result, trace};
 
 /// Largest message between services: an object of 10 MB with room to spare.
@@ -24,15 +25,27 @@ pub const SERVICE_HEADER: &str = "x-kontor-service";
 
 /// Clonable way to a service.
 #[derive(Clone)]
-pub struct Link(BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>);
+pub struct Link {
+    channel: BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>,
+    near: Near,
+}
 
 impl Link {
     /// To routes in this process: no socket, no copy. The caller travels as an extension of the request.
     pub fn local(routes: Routes) -> Link {
+        Link::near_by(routes, Near::default())
+    }
+
+    /// To routes in this process, some of which may be called without them.
+    pub(crate) fn near_by(routes: Routes, near: Near) -> Link {
         let service = tower::ServiceBuilder::new()
             .map_err(|never: Infallible| -> BoxError { match never {} })
             .service(routes);
-        Link(BoxCloneSyncService::new(service))
+        Link { channel: BoxCloneSyncService::new(service), near }
+    }
+
+    pub(crate) fn near(&self) -> &Near {
+        &self.near
     }
 
     /// To a service in another process. Connects when first used, and again after a loss.
@@ -65,7 +78,7 @@ impl Link {
         });
         let service = service
             .map_result(move |answer| answer.or_else(|cause| Ok(failure_is_an_answer(service_name, &cause))));
-        Ok(Link(BoxCloneSyncService::new(service)))
+        Ok(Link { channel: BoxCloneSyncService::new(service), near: Near::default() })
     }
 }
 
@@ -92,11 +105,11 @@ impl Service<Request<Body>> for Link {
         <BoxCloneSyncService<Request<Body>, Response<Body>, BoxError> as Service<Request<Body>>>::Future;
 
     fn poll_ready(&mut self, context: &mut TaskContext<'_>) -> Poll<std::result::Result<(), BoxError>> {
-        self.0.poll_ready(context)
+        self.channel.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        self.0.call(request)
+        self.channel.call(request)
     }
 }
 

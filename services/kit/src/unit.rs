@@ -5,6 +5,8 @@ use tonic::service::Routes;
 
 use crate::context::Context;
 use crate::layer::ServiceLayer;
+use crate::link::Link;
+use crate::near::Near;
 
 /// A started service.
 pub struct Unit {
@@ -12,12 +14,25 @@ pub struct Unit {
     pub name: &'static str,
     /// Its gRPC routes, inside the layer of deadline, caller, trace and metrics.
     pub routes: Routes,
+    near: Near,
 }
 
 impl Unit {
     /// Wraps the routes in the layer, so that a call in process and one from outside behave alike.
     pub fn new(name: &'static str, context: &Context, routes: Routes) -> Unit {
         let router = routes.into_axum_router().layer(ServiceLayer::new(name, context));
-        Unit { name, routes: Routes::from(router).prepare() }
+        Unit { name, routes: Routes::from(router).prepare(), near: Near::default() }
+    }
+
+    /// Offers some of its methods to be called directly from this process.
+    #[must_use]
+    pub fn offer(mut self, near: Near) -> Unit {
+        self.near = near;
+        self
+    }
+
+    /// The way to it for the rest of this process.
+    pub fn link(self) -> Link {
+        Link::near_by(self.routes, self.near)
     }
 }

@@ -19,7 +19,7 @@ pub async fn run(call: &Call<'_>) -> Result<Response<Body>, Failure> {
                 name: name.clone(),
                 conditions: Some(preconditions::conditions(call.headers)?),
             };
-            let answer = call.dav.collections(location.kind).delete_object(call.request(message)).await;
+            let answer = call.dav.near(location.kind).delete_object(call.request(message)).await;
             answer.map_err(|status| refused(call, &status, &location.href()))?;
         }
         Place::Collection(location) => {

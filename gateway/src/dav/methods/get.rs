@@ -2,6 +2,7 @@
 //! Called by the table of methods.
 
 use axum::body::Body;
+use futures_util::StreamExt;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED};
 use http::{HeaderValue, Response, StatusCode};
 use kontor_proto::collection::v1::{GetObjectsRequest, Object};
@@ -49,9 +50,9 @@ async fn get_object(call: &Call<'_>, location: &Location, name: &str) -> Result<
         names: vec![name.to_owned()],
         with_data: true,
     };
-    let answer = call.dav.collections(location.kind).get_objects(call.request(message)).await;
-    let mut chunks = answer.map_err(|status| call.failure(&status))?.into_inner();
-    let chunk = chunks.message().await.map_err(|status| call.failure(&status))?;
+    let answer = call.dav.near(location.kind).get_objects(call.request(message)).await;
+    let mut chunks = answer.map_err(|status| call.failure(&status))?;
+    let chunk = chunks.next().await.transpose().map_err(|status| call.failure(&status))?;
     let object = chunk.and_then(|chunk| chunk.objects.into_iter().next()).filter(|object| !object.missing);
     let object = object.ok_or_else(Failure::not_found)?;
     if preconditions::refused(&conditions, &object.etag, &object.schedule_tag) {

@@ -2,6 +2,7 @@
 //! Called by the table of methods.
 
 use axum::body::Body;
+use futures_util::StreamExt;
 use http::Response;
 use kontor_proto::collection::v1::{
     Access, Collection, GetObjectsRequest, ListCollectionsRequest, ListObjectsRequest,
@@ -16,6 +17,7 @@ use crate::dav::properties::object::{Setting, Template};
 use crate::dav::properties::propstat::{self, Ask};
 use crate::dav::properties::{Live, Property, Use, Wanted, collection, common, home, on, principal};
 use crate::dav::stream::{self, Listing};
+use crate::dav::tags::Tags;
 use crate::dav::xml::{Writer, request};
 use crate::dav::{Call, body, contract_path, limits};
 
@@ -177,9 +179,14 @@ impl Find<'_> {
         }
         let template = self.template(location, it.access());
         let message = ListObjectsRequest { path: Some(contract_path(location)), with_data: false };
-        let mut client = self.call.dav.collections(location.kind);
-        let objects = client.list_objects(self.call.request(message)).await;
-        let objects = objects.map_err(|status| self.call.failure(&status))?.into_inner();
+        if template.needs_tags_only() {
+            let tags = self.call.dav.near(location.kind).list_tags(self.call.request(message)).await;
+            let source =
+                Tags::new(tags.map_err(|status| self.call.failure(&status))?, template, location.href());
+            return stream::answer(out, source, self.preferences, |status| self.call.failure(status)).await;
+        }
+        let objects = self.call.dav.near(location.kind).list_objects(self.call.request(message)).await;
+        let objects = objects.map_err(|status| self.call.failure(&status))?;
         let source = Listing::new(objects, template);
         stream::answer(out, source, self.preferences, |status| self.call.failure(status)).await
     }
@@ -195,10 +202,9 @@ impl Find<'_> {
             names: vec![name.to_owned()],
             with_data: false,
         };
-        let mut client = self.call.dav.collections(location.kind);
-        let answer = client.get_objects(self.call.request(message)).await;
-        let mut chunks = answer.map_err(|status| self.call.failure(&status))?.into_inner();
-        let chunk = chunks.message().await.map_err(|status| self.call.failure(&status))?;
+        let answer = self.call.dav.near(location.kind).get_objects(self.call.request(message)).await;
+        let mut chunks = answer.map_err(|status| self.call.failure(&status))?;
+        let chunk = chunks.next().await.transpose().map_err(|status| self.call.failure(&status))?;
         let object = chunk.and_then(|chunk| chunk.objects.into_iter().next());
         let Some(object) = object.filter(|object| !object.missing) else {
             return Err(Failure::not_found());
@@ -229,8 +235,8 @@ impl Find<'_> {
 
     async fn list(&self, kind: Kind, user: &str) -> Result<Vec<Collection>, Failure> {
         let request = self.call.request(ListCollectionsRequest { owner: user.to_owned() });
-        let answer = self.call.dav.collections(kind).list_collections(request).await;
-        Ok(answer.map_err(|status| self.call.failure(&status))?.into_inner().collections)
+        let answer = self.call.dav.near(kind).list_collections(request).await;
+        Ok(answer.map_err(|status| self.call.failure(&status))?.collections)
     }
 
     fn needs_home_tag(&self) -> bool {

@@ -30,8 +30,8 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
         data,
         conditions: Some(conditions),
     };
-    let answer = call.dav.collections(location.kind).put_object(call.request(message)).await;
-    let answer = answer.map_err(|status| refused(call, &status))?.into_inner();
+    let answer = call.dav.near(location.kind).put_object(call.request(message)).await;
+    let answer = answer.map_err(|status| refused(call, &status))?;
     let mut response = empty(if answer.created { StatusCode::CREATED } else { StatusCode::NO_CONTENT });
     let headers = response.headers_mut();
     if answer.created {

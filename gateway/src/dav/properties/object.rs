@@ -10,6 +10,9 @@ use crate::dav::reports::partial;
 use crate::dav::xml::Writer;
 use crate::dav::xml::report::Subset;
 
+/// The end of the response of an object that is gone.
+const GONE: &str = "</D:href><D:status>HTTP/1.1 404 Not Found</D:status></D:response>\n";
+
 /// What differs from one object to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hole {
@@ -68,12 +71,34 @@ impl Template {
         self.with_data
     }
 
+    /// Whether names and ETags are enough.
+    pub fn needs_tags_only(&self) -> bool {
+        self.untagged.is_none() && self.plain.holes.iter().all(|(_, hole)| *hole == Hole::Etag)
+    }
+
+    /// Writes the response of an object of which only the name and the ETag are known, and needed; without an ETag it is gone.
+    pub fn write_tag(&self, name: &str, etag: &str, out: &mut Writer) {
+        out.ready(&self.begin);
+        path::encode_onto(name, out);
+        if etag.is_empty() {
+            out.raw(GONE);
+            return;
+        }
+        let mut done = 0;
+        for (at, _) in &self.plain.holes {
+            out.ready(&self.plain.xml[done..*at]);
+            done = *at;
+            quoted(etag, out);
+        }
+        out.ready(&self.plain.xml[done..]);
+    }
+
     /// Writes the response of an object; of one that is gone, a 404.
     pub fn write(&self, object: &Object, out: &mut Writer) {
         out.ready(&self.begin);
         path::encode_onto(&object.name, out);
         if object.missing {
-            out.raw("</D:href><D:status>HTTP/1.1 404 Not Found</D:status></D:response>\n");
+            out.raw(GONE);
             return;
         }
         let shape = match &self.untagged {

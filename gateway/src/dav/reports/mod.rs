@@ -52,9 +52,8 @@ impl Run<'_> {
         let template = self.template().await?;
         message.with_data = template.with_data();
         message.limit = if limit > 0 { limit + 1 } else { 0 };
-        let mut client = self.call.dav.collections(self.location.kind);
-        let objects = client.query_objects(self.call.request(message)).await;
-        let objects = objects.map_err(|status| self.call.failure(&status))?.into_inner();
+        let objects = self.call.dav.near(self.location.kind).query_objects(self.call.request(message)).await;
+        let objects = objects.map_err(|status| self.call.failure(&status))?;
         let source = Listing::limited(objects, template, limit, self.location.href());
         stream::answer(stream::begin(), source, self.preferences, |status| self.call.failure(status)).await
     }

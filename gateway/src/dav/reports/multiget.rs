@@ -4,9 +4,11 @@
 use std::collections::VecDeque;
 
 use axum::body::Body;
+use futures_util::StreamExt;
 use http::Response;
+use kontor_kit::near::Chunks;
 use kontor_proto::collection::v1::{GetObjectsRequest, Object, ObjectChunk};
-use tonic::{Status, Streaming};
+use tonic::Status;
 
 use super::Run;
 use crate::dav::error::Failure;
@@ -31,16 +33,15 @@ pub async fn run(mut run: Run<'_>, hrefs: Vec<String>) -> Result<Response<Body>,
     let asked = names.len();
     let message =
         GetObjectsRequest { path: Some(contract_path(run.location)), names, with_data: template.with_data() };
-    let mut client = run.call.dav.collections(run.location.kind);
-    let answer = client.get_objects(run.call.request(message)).await;
-    let stream = answer.map_err(|status| run.call.failure(&status))?.into_inner();
+    let answer = run.call.dav.near(run.location.kind).get_objects(run.call.request(message)).await;
+    let stream = answer.map_err(|status| run.call.failure(&status))?;
     let source = Named { stream, chunk: Vec::new().into_iter(), template, foreign, written: 0, asked };
     stream::answer(stream::begin(), source, run.preferences, |status| run.call.failure(status)).await
 }
 
 /// The objects as they come, with the foreign hrefs put in where they stood.
 struct Named {
-    stream: Streaming<ObjectChunk>,
+    stream: Chunks<ObjectChunk>,
     chunk: std::vec::IntoIter<Object>,
     template: Template,
     /// How many objects come before, and the href as the client wrote it.
@@ -65,7 +66,7 @@ impl Source for Named {
                 self.written += 1;
                 continue;
             }
-            match self.stream.message().await? {
+            match self.stream.next().await.transpose()? {
                 Some(chunk) => self.chunk = chunk.objects.into_iter(),
                 None if self.written < self.asked => {
                     return Err(Status::internal("the objects broke off before the last one asked for"));

@@ -2,15 +2,18 @@
 //! Called by REPORT on a calendar or an address book.
 
 use axum::body::Body;
+use futures_util::StreamExt;
 use http::Response;
+use kontor_kit::near::Chunks;
 use kontor_proto::collection::v1::{Object, SyncChunk, SyncObjectsRequest};
-use tonic::{Status, Streaming};
+use tonic::Status;
 
 use super::Run;
 use crate::dav::error::{Condition, Failure};
 use crate::dav::properties::collection::{parse_sync_token, sync_token};
 use crate::dav::properties::object::Template;
 use crate::dav::stream::{self, Source};
+use crate::dav::tags::Tags;
 use crate::dav::xml::Writer;
 use crate::dav::{contract_path, limits};
 
@@ -39,16 +42,32 @@ pub async fn run(
         limit,
         with_data: template.with_data(),
     };
-    let answer = run.call.dav.collections(run.location.kind).sync_objects(run.call.request(message)).await;
-    let stream = answer.map_err(|status| run.call.failure(&status))?.into_inner();
+    let (near, request) = (run.call.dav.near(run.location.kind), run.call.request(message));
+    if template.needs_tags_only() {
+        let tags = near.sync_tags(request).await.map_err(|status| run.call.failure(&status))?;
+        let source = Tags::new(tags, template, run.location.href());
+        return stream::answer(stream::begin(), source, run.preferences, |status| run.call.failure(status))
+            .await;
+    }
+    let stream = near.sync_objects(request).await.map_err(|status| run.call.failure(&status))?;
     let source =
         Changes { stream, chunk: Vec::new().into_iter(), last: None, template, href: run.location.href() };
     stream::answer(stream::begin(), source, run.preferences, |status| run.call.failure(status)).await
 }
 
+/// The end of a sync: a 507 for this href when it was cut off, and the token to go on from.
+pub fn end(out: &mut Writer, cut_off: Option<&String>, collection_id: &str, sequence: i64) {
+    if let Some(href) = cut_off {
+        stream::over_limit(out, href);
+    }
+    out.raw("<D:sync-token>");
+    sync_token(collection_id, sequence, out);
+    out.raw("</D:sync-token>\n");
+}
+
 /// The changes as they come; the token stands behind the last.
 struct Changes {
-    stream: Streaming<SyncChunk>,
+    stream: Chunks<SyncChunk>,
     chunk: std::vec::IntoIter<Object>,
     last: Option<SyncChunk>,
     template: Template,
@@ -65,15 +84,10 @@ impl Source for Changes {
                 }
             }
             if let Some(last) = self.last.take() {
-                if last.truncated {
-                    stream::over_limit(out, &self.href);
-                }
-                out.raw("<D:sync-token>");
-                sync_token(&last.collection_id, last.sequence, out);
-                out.raw("</D:sync-token>\n");
+                end(out, last.truncated.then_some(&self.href), &last.collection_id, last.sequence);
                 return Ok(false);
             }
-            let Some(mut chunk) = self.stream.message().await? else {
+            let Some(mut chunk) = self.stream.next().await.transpose()? else {
                 // Without its last chunk there is no token, and an answer without a token is none.
                 return Err(Status::internal("the changes broke off before their last chunk"));
             };

@@ -23,6 +23,8 @@ pub struct Before {
     pub stamp: i64,
     /// The title that timelines were told: see `Face::told`.
     pub told: String,
+    /// Whether it has a row, and that one alone: no exceptions, guests, partners, and nothing that waits.
+    pub plain: bool,
 }
 
 /// STATUS as the number that is kept: that of EventStatus in calendar.proto.
@@ -49,19 +51,29 @@ pub fn kind_number(kind: ItemKind) -> i64 {
 /// # Errors
 /// Those of the database.
 pub fn before(conn: &mut Conn<'_>, object: i64) -> Result<Before> {
-    let row =
-        conn.one("SELECT stamp, told, kind, status FROM item WHERE object = $1", args![object], |row| {
-            Ok((row.int(0)?, row.string(1)?, row.int(2)? == 1 && row.int(3)? != 3))
-        })?;
-    let Some((stamp, told, takes_place)) = row else { return Ok(Before::default()) };
+    let row = conn.one(BEFORE, args![object], |row| {
+        let takes_place = row.int(2)? == 1 && row.int(3)? != 3;
+        let before =
+            Before { stamp: row.int(0)?, told: row.string(1)?, plain: row.bool(4)?, ..Before::default() };
+        Ok((before, takes_place))
+    })?;
+    let Some((before, takes_place)) = row else { return Ok(Before::default()) };
+    if before.plain {
+        return Ok(before);
+    }
     let with = conn.all(
         "SELECT partner, address FROM item_partner WHERE object = $1 ORDER BY partner, address",
         args![object],
         |row| Ok((row.string(0)?, row.string(1)?)),
     )?;
     let partners = if takes_place { names(&with) } else { Vec::new() };
-    Ok(Before { partners, with, stamp, told })
+    Ok(Before { partners, with, ..before })
 }
+
+const BEFORE: &str = "SELECT stamp, told, kind, status,
+    CASE WHEN EXISTS (SELECT 1 FROM item_partner WHERE object = $1) OR EXISTS (SELECT 1 FROM attendee WHERE object = $1)
+    OR EXISTS (SELECT 1 FROM item_exception WHERE object = $1) OR EXISTS (SELECT 1 FROM pending_object WHERE object = $1)
+    THEN 0 ELSE 1 END FROM item WHERE object = $1";
 
 /// Writes all rows of an object anew.
 ///
@@ -73,15 +85,19 @@ pub fn write(
     coll: i64,
     typed: &Typed,
     with: &[With],
-    existed: bool,
+    old: Option<&Before>,
 ) -> Result<()> {
-    if existed {
+    // Most objects have one row, before and after: one statement then does for all.
+    let plain = old.is_none_or(|before| before.plain);
+    if !plain {
         remove(tx, object)?;
     }
     let face = &typed.face;
     tx.execute(
         "INSERT INTO item (object, coll, kind, summary, location, status, all_day, start_utc, floating, recurring, ranged, stamp, told)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+         ON CONFLICT (object) DO UPDATE SET kind = $3, summary = $4, location = $5, status = $6, all_day = $7, start_utc = $8,
+         floating = $9, recurring = $10, ranged = $11, stamp = $12, told = $13",
         args![
             object,
             coll,

@@ -5,6 +5,7 @@ mod convert;
 mod objects;
 mod properties;
 mod streams;
+mod tags;
 
 use kontor_kit::auth::Caller;
 use kontor_kit::context::Context;
@@ -48,6 +49,8 @@ impl<H: Hooks> CollectionService for Server<H> {
     type GetObjectsStream = Stream<proto::ObjectChunk>;
     type QueryObjectsStream = Stream<proto::ObjectChunk>;
     type SyncObjectsStream = Stream<proto::SyncChunk>;
+    type ListTagsStream = Stream<proto::TagChunk>;
+    type SyncTagsStream = Stream<proto::TagChunk>;
 
     async fn list_collections(
         &self,
@@ -120,6 +123,16 @@ impl<H: Hooks> CollectionService for Server<H> {
     ) -> Answer<Self::SyncObjectsStream> {
         let caller = Caller::of(&request)?;
         Ok(Response::new(self.sync(caller, request.into_inner()).await?))
+    }
+
+    async fn list_tags(&self, request: Request<proto::ListObjectsRequest>) -> Answer<Self::ListTagsStream> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.tags(caller, request.into_inner()).await?))
+    }
+
+    async fn sync_tags(&self, request: Request<proto::SyncObjectsRequest>) -> Answer<Self::SyncTagsStream> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.sync_of_tags(caller, request.into_inner()).await?))
     }
 
     async fn put_object(

@@ -21,7 +21,7 @@ use crate::store::{collection, object};
 const NAMES: usize = 100_000;
 
 /// A long answer: each call reads the next chunk, none when all is told. It moves between the database's threads and the stream.
-trait Reader: Send + Sized + 'static {
+pub(super) trait Reader: Send + Sized + 'static {
     type Chunk: Send + 'static;
     fn next(&mut self, conn: &mut Conn<'_>) -> Result<Option<Self::Chunk>>;
     /// Whether surely nothing follows, so that a short answer costs one read.
@@ -100,7 +100,7 @@ impl<H: Hooks> Server<H> {
     }
 
     /// Finds the collection, begins the answer and reads its first chunk in one read; short answers end there.
-    async fn stream<R: Reader>(
+    pub(super) async fn stream<R: Reader>(
         &self,
         caller: Caller,
         target: Target,
@@ -198,8 +198,11 @@ impl Reader for Named {
         if names.is_empty() {
             return Ok(None);
         }
-        let mut found = object::all_named(conn, self.coll, names)?;
-        if self.with_data {
+        let mut found = match names {
+            [name] if self.with_data => vec![object::whole(conn, self.coll, name)?],
+            names => object::all_named(conn, self.coll, names)?,
+        };
+        if self.with_data && names.len() > 1 {
             found.truncate(object::cut(found.iter().map(Option::as_ref)));
             load_once(conn, &mut found)?;
         }

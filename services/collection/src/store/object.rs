@@ -39,6 +39,19 @@ pub fn named(conn: &mut Conn<'_>, coll: i64, name: &str) -> Result<Option<Object
     conn.one(&sql, args![coll, name], read)
 }
 
+/// One object by its name, with its body.
+///
+/// # Errors
+/// Those of the database.
+pub fn whole(conn: &mut Conn<'_>, coll: i64, name: &str) -> Result<Option<Object>> {
+    let sql = format!(
+        "SELECT {COLUMNS}, b.data FROM object o JOIN body b ON b.num = o.num WHERE o.coll = $1 AND o.name = $2"
+    );
+    conn.one(&sql, args![coll, name], |row| {
+        Ok(Object { data: Bytes::copy_from_slice(row.bytes(12)?), ..read(row)? })
+    })
+}
+
 /// One object by its number, without its body.
 pub(crate) fn by_num(conn: &mut Conn<'_>, num: i64) -> Result<Option<Object>> {
     conn.one(&format!("SELECT {COLUMNS} FROM object o WHERE o.num = $1"), args![num], read)

@@ -4,13 +4,16 @@
 use kontor_kit::db::Tx;
 use kontor_kit::{Result, args};
 
-use crate::index::Index;
+use crate::index::{Index, Span};
 use crate::model::Object;
 use crate::store::rows;
 
 /// Writes the rows of an object; those of its old state go first.
 pub(crate) fn write(tx: &mut Tx<'_>, object: &Object, index: &Index, existed: bool) -> Result<()> {
     if existed {
+        if stands(tx, object, index)? {
+            return Ok(());
+        }
         clear(tx, object.num)?;
     }
     let spans = index.spans.iter().map(|span| {
@@ -22,6 +25,30 @@ pub(crate) fn write(tx: &mut Tx<'_>, object: &Object, index: &Index, existed: bo
         .iter()
         .map(|lookup| [object.coll.into(), lookup.kind.into(), (&lookup.value).into(), object.num.into()]);
     rows::insert(tx, "lookup (coll, kind, value, object)", lookups)
+}
+
+/// Whether the rows of an object are there already: most changes leave its times, or its names and numbers, as they were.
+fn stands(tx: &mut Tx<'_>, object: &Object, index: &Index) -> Result<bool> {
+    if object.component == "VCARD" {
+        let sql = "SELECT kind, value FROM lookup WHERE object = $1";
+        let mut kept = tx.all(sql, args![object.num], |row| Ok((row.int(0)?, row.string(1)?)))?;
+        let mut new: Vec<_> = index.lookups.iter().map(|it| (it.kind, it.value.clone())).collect();
+        kept.sort_unstable();
+        new.sort_unstable();
+        new.dedup();
+        return Ok(kept == new && index.spans.is_empty());
+    }
+    let sql = "SELECT class, start_utc, end_utc FROM occurrence WHERE object = $1";
+    let mut kept = tx.all(sql, args![object.num], |row| {
+        Ok(Span { class: row.int(0)?, start: row.int(1)?, end: row.int(2)? })
+    })?;
+    kept.sort_unstable();
+    // A key that comes twice is kept once: such an object is written anew.
+    Ok(index.lookups.is_empty() && index.spans.len() == kept.len() && {
+        let mut new = index.spans.clone();
+        new.sort_unstable();
+        new == kept
+    })
 }
 
 /// Removes all rows of an object.

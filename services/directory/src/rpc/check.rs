@@ -9,6 +9,7 @@ use tonic::{Request, Response, Status};
 use super::sign_in::{Attempt, SignIns};
 
 /// The service.
+#[derive(Clone)]
 pub struct Credentials {
     pub(super) sign_ins: SignIns,
 }

@@ -4,12 +4,11 @@
 use kontor_collection::rpc::Server;
 use kontor_kit::context::Context;
 use kontor_kit::db::Db;
-use kontor_proto::collection::v1::collection_service_server::CollectionServiceServer;
 
 use crate::store::card::Cards;
 
 /// The service, and its background work.
-pub fn service(context: &Context, db: &Db, cards: &Cards) -> CollectionServiceServer<Server<Cards>> {
+pub fn service(context: &Context, db: &Db, cards: &Cards) -> Server<Cards> {
     kontor_collection::tasks::start(context, db);
-    Server::new(context, db, cards.clone()).into_service()
+    Server::new(context, db, cards.clone())
 }

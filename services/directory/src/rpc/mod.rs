@@ -15,6 +15,8 @@ pub mod user;
 use kontor_kit::context::Context;
 use kontor_kit::db::Db;
 use kontor_kit::link::MESSAGE_LIMIT;
+use kontor_kit::near::Near;
+use kontor_kit::unit::Unit;
 use kontor_proto::directory::v1::change_service_server::ChangeServiceServer;
 use kontor_proto::directory::v1::contact_service_server::ContactServiceServer;
 use kontor_proto::directory::v1::credential_service_server::CredentialServiceServer;
@@ -25,8 +27,8 @@ use tonic::service::Routes;
 
 use crate::store::card::Cards;
 
-/// All services of the directory.
-pub fn routes(context: &Context, db: &Db) -> Routes {
+/// All services of the directory; the edge calls two of them directly.
+pub fn unit(context: &Context, db: &Db) -> Unit {
     let sign_ins = sign_in::SignIns::new(context, db);
     let users = user::Users { db: db.clone(), sign_ins: sign_ins.clone() };
     let teams = team::Teams { db: db.clone(), sign_ins: sign_ins.clone() };
@@ -35,11 +37,15 @@ pub fn routes(context: &Context, db: &Db) -> Routes {
     let contacts = contact::Contacts { db: db.clone(), cards: cards.clone() };
     let timelines = timeline::Timelines { context: context.clone(), db: db.clone() };
     let partners = partner::Partners { db: db.clone(), cards: cards.clone(), timelines };
-    Routes::new(UserServiceServer::new(users).max_decoding_message_size(MESSAGE_LIMIT))
+    let credentials = check::Credentials { sign_ins };
+    let collections = collection::service(context, db, &cards);
+    let routes = Routes::new(UserServiceServer::new(users).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(TeamServiceServer::new(teams).max_decoding_message_size(MESSAGE_LIMIT))
-        .add_service(CredentialServiceServer::new(check::Credentials { sign_ins }))
+        .add_service(CredentialServiceServer::new(credentials.clone()))
         .add_service(ChangeServiceServer::new(changes))
         .add_service(PartnerServiceServer::new(partners).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(ContactServiceServer::new(contacts).max_decoding_message_size(MESSAGE_LIMIT))
-        .add_service(collection::service(context, db, &cards))
+        .add_service(collections.clone().into_service());
+    Unit::new("directory", context, routes)
+        .offer(Near::default().collections(collections).credentials(credentials))
 }

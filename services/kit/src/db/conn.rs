@@ -111,6 +111,17 @@ impl Conn<'_> {
         if broken { Err(Error::internal("a write went on after a statement had failed")) } else { Ok(()) }
     }
 
+    /// Runs one statement without arguments that comes again and again: BEGIN, COMMIT, SAVEPOINT.
+    pub(super) fn control(&mut self, sql: &str) -> Result<()> {
+        match &mut self.0 {
+            Backend::Sqlite(conn) => {
+                conn.prepare_cached(sql)?.raw_execute()?;
+                Ok(())
+            }
+            Backend::Postgres(session) => session.script(sql),
+        }
+    }
+
     /// Runs several statements without arguments: migrations.
     pub(super) fn script(&mut self, sql: &str) -> Result<()> {
         match &mut self.0 {

@@ -37,8 +37,8 @@ pub enum Storage {
 
 /// Jobs that may wait for the writer or for a reader. More are refused with UNAVAILABLE.
 const QUEUE: usize = 8_192;
-/// Reader threads of one service.
-const READERS: usize = 4;
+/// Reader threads of one service. More than cores bring nothing while the data is in memory, and each has a cache of its own.
+const READERS: usize = 3;
 
 /// Handle to a service's database. Cheap to clone.
 #[derive(Clone)]

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
+use rusqlite::config::DbConfig;
 use tokio::sync::{oneshot, watch};
 
 use super::conn::Backend;
@@ -174,7 +175,7 @@ fn attempt_jobs(line: &mut Line, group: &mut [Box<dyn WriteJob>], clock: &Clock)
     for job in group {
         let mut conn = line.conn();
         if !alone {
-            conn.script("SAVEPOINT job")?;
+            conn.control("SAVEPOINT job")?;
         }
         let mut tx = Tx::new(conn, clock.now());
         match job.run(&mut tx) {
@@ -183,7 +184,7 @@ fn attempt_jobs(line: &mut Line, group: &mut [Box<dyn WriteJob>], clock: &Clock)
                 events.extend(new_events);
                 hooks.extend(new_hooks);
                 if !alone {
-                    conn.script("RELEASE job")?;
+                    conn.control("RELEASE job")?;
                 }
             }
             // A deadlock has already ended the whole transaction: let it be tried again.
@@ -236,18 +237,18 @@ impl Line {
 
     fn begin(&mut self, sql: &str) -> Result<()> {
         self.ready()?;
-        match self.conn().script(sql) {
+        match self.conn().control(sql) {
             // The server has closed the idle connection. Nothing is begun yet, so connect anew and begin again.
             Err(_) if self.is_lost() => {
                 self.ready()?;
-                self.conn().script(sql)
+                self.conn().control(sql)
             }
             outcome => outcome,
         }
     }
 
     fn commit(&mut self) -> Result<()> {
-        let outcome = self.conn().script("COMMIT");
+        let outcome = self.conn().control("COMMIT");
         match outcome {
             // It may be on disk all the same: to run it again could write it twice.
             Err(_) if self.is_lost() => Err(Error::new(
@@ -279,7 +280,7 @@ impl Line {
         }
         let mut conn = self.conn();
         job(Ok(&mut conn));
-        if let Err(cause) = conn.script("COMMIT") {
+        if let Err(cause) = conn.control("COMMIT") {
             tracing::debug!(cause = %cause, "read transaction did not end cleanly");
             let _ = conn.script("ROLLBACK");
         }
@@ -298,10 +299,12 @@ fn open_sqlite(path: &Path) -> Result<rusqlite::Connection> {
         .map_err(|cause| Error::unavailable(format!("can't open {}: {cause}", path.display())))?;
     conn.set_prepared_statement_cache_capacity(500);
     conn.busy_timeout(Duration::from_secs(20))?;
+    // A plan must not hang on what is bound: with partial indexes SQLite would else prepare such statements anew at every run.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     unicode_lower(&conn)?;
     conn.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-         PRAGMA cache_size = -8000; PRAGMA mmap_size = 268435456; PRAGMA temp_store = MEMORY;",
+         PRAGMA cache_size = -4000; PRAGMA temp_store = MEMORY;",
     )?;
     Ok(conn)
 }

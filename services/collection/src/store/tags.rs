@@ -1,0 +1,78 @@
+//! Names and ETags alone, written into a run of bytes while the rows are read.
+//! Called by `rpc`.
+
+use kontor_kit::db::Conn;
+use kontor_kit::{Result, args, tags};
+
+/// Objects in one chunk at most.
+pub const CHUNK: i64 = 1_000;
+
+/// A part of a listing.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// Names and ETags, see `kit::tags`.
+    pub run: Vec<u8>,
+    /// How many.
+    pub count: i64,
+    /// The last one's name.
+    pub last_name: String,
+    /// The last one's change number; 0 in a listing by name.
+    pub last_seq: i64,
+    /// Whether more follow.
+    pub more: bool,
+}
+
+impl Part {
+    fn new(limit: i64) -> Part {
+        const USUAL_LENGTH: usize = 80;
+        Part {
+            run: Vec::with_capacity(usize::try_from(limit).unwrap_or(0) * USUAL_LENGTH),
+            ..Part::default()
+        }
+    }
+}
+
+/// The objects behind a name, in the order of names.
+///
+/// # Errors
+/// Those of the database.
+pub fn list(conn: &mut Conn<'_>, coll: i64, after: &str, limit: i64) -> Result<Part> {
+    let mut part = Part::new(limit);
+    let sql = "SELECT name, etag FROM object WHERE coll = $1 AND name > $2 ORDER BY name LIMIT $3";
+    conn.each(sql, args![coll, after, limit + 1], |row| {
+        if part.count == limit {
+            part.more = true;
+            return Ok(());
+        }
+        let name = row.text(0)?;
+        tags::push(&mut part.run, name, row.text(1)?);
+        part.count += 1;
+        if part.count == limit {
+            name.clone_into(&mut part.last_name);
+        }
+        Ok(())
+    })?;
+    Ok(part)
+}
+
+/// Changes behind `after` up to `until`, in their order, with those that are gone.
+///
+/// # Errors
+/// Those of the database.
+pub fn changes(conn: &mut Conn<'_>, coll: i64, after: i64, until: i64, limit: i64) -> Result<Part> {
+    let mut part = Part::new(limit.min(64));
+    let sql = "SELECT name, etag, seq FROM object WHERE coll = $1 AND seq > $2 AND seq <= $3
+         UNION ALL SELECT name, '', seq FROM tombstone WHERE coll = $1 AND seq > $2 AND seq <= $3
+         ORDER BY 3 LIMIT $4";
+    conn.each(sql, args![coll, after, until, limit + 1], |row| {
+        if part.count == limit {
+            part.more = true;
+            return Ok(());
+        }
+        tags::push(&mut part.run, row.text(0)?, row.text(1)?);
+        part.count += 1;
+        part.last_seq = row.int(2)?;
+        Ok(())
+    })?;
+    Ok(part)
+}
