@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kontor_collection::index::{Index, calendar_error};
-use kontor_collection::{Change, Collection, Hooks, Kind, Prepared, Removal};
+use kontor_collection::{Admission, Admitted, Change, Collection, Hooks, Kind, Prepared, Removal};
 use kontor_kit::auth::Caller;
 use kontor_kit::clock::Clock;
 use kontor_kit::db::{Conn, Tx};
@@ -21,6 +21,7 @@ use crate::directory::Directory;
 use crate::domain::event::Status;
 use crate::domain::index::{Typed, settle, typed};
 use crate::events::{self, Meeting};
+use crate::schedule;
 use crate::store::items::{self, With};
 use crate::store::pending;
 use crate::store::people::{self, Person};
@@ -41,6 +42,8 @@ pub struct CalendarHooks {
     pub company_zone: Arc<str>,
     /// Wakes the task that works off what waits.
     pub wake: Arc<Notify>,
+    /// The server itself writes because of somebody's change: no rule of scheduling looks at it.
+    pub quiet: bool,
 }
 
 /// What is kept of an object beside the engine's rows.
@@ -83,8 +86,26 @@ impl Hooks for CalendarHooks {
         })
     }
 
+    fn admit(
+        &self,
+        tx: &mut Tx<'_>,
+        admission: &Admission<'_, Parsed>,
+    ) -> Result<Option<Admitted<Parsed>>> {
+        if self.quiet {
+            return Ok(None);
+        }
+        if admission.collection.kind.is_of_server() {
+            return Err(Error::denied("only the server puts objects into a scheduling inbox or outbox"));
+        }
+        schedule::admit(tx, self, admission)
+    }
+
     fn stored(&self, tx: &mut Tx<'_>, change: &Change<'_, Parsed>) -> Result<()> {
         let object = change.object;
+        if change.collection.kind.is_of_server() {
+            // A message is no meeting.
+            return Ok(());
+        }
         let before = match change.old {
             Some(old) => items::before(tx, old.num)?,
             None => items::Before::default(),
@@ -126,6 +147,7 @@ impl Hooks for CalendarHooks {
     }
 
     fn removed(&self, tx: &mut Tx<'_>, removal: &Removal<'_>) -> Result<()> {
+        schedule::removed(tx, self, removal)?;
         let before = items::before(tx, removal.object.num)?;
         items::remove(tx, removal.object.num)?;
         let meeting = Meeting {
@@ -162,7 +184,7 @@ impl CalendarHooks {
 }
 
 /// Reads and checks an object (RFC 4791 section 5.3.2.1).
-fn read(data: &[u8], now: i64) -> Result<(Index, Typed)> {
+pub fn read(data: &[u8], now: i64) -> Result<(Index, Typed)> {
     let refused = |violation: Violation| calendar_error(&violation);
     let document =
         Document::parse(data, &Limits::default()).map_err(|cause| refused(Violation::from(cause)))?;

@@ -6,6 +6,7 @@ pub mod domain;
 mod events;
 mod hook;
 mod rpc;
+mod schedule;
 mod store;
 mod tasks;
 
@@ -38,7 +39,7 @@ pub struct Peers {
     pub directory: Link,
 }
 
-const MIGRATIONS: &[Migration] = kontor_collection::migrations!["0001_calendar"];
+const MIGRATIONS: &[Migration] = kontor_collection::migrations!["0001_calendar", "0003_scheduling"];
 
 /// Starts the service: database, background work, routes.
 ///
@@ -51,6 +52,7 @@ pub async fn start(context: &Context, peers: Peers, _config: Config) -> Result<U
         directory: Directory::new(peers.directory),
         company_zone: Arc::from(context.company.time_zone.as_str()),
         wake: Arc::new(Notify::new()),
+        quiet: false,
     };
     events::listen(context, &db, hooks.directory.clone(), hooks.wake.clone());
     kontor_collection::tasks::start(context, &db);

@@ -38,13 +38,27 @@ pub trait Hooks: Clone + Send + Sync + 'static {
         data: Bytes,
     ) -> impl Future<Output = Result<Prepared<Self::Typed>>> + Send;
 
+    /// Looks at a write whose conditions hold, before it is stored and in its transaction. The service may refuse it, write
+    /// elsewhere because of it, or have other bytes stored. None leaves it as it is.
+    ///
+    /// # Errors
+    /// Any error takes the write back.
+    fn admit(
+        &self,
+        _tx: &mut Tx<'_>,
+        _admission: &Admission<'_, Self::Typed>,
+    ) -> Result<Option<Admitted<Self::Typed>>> {
+        Ok(None)
+    }
+
     /// Keeps the typed row of a new or changed object and publishes its event, in the transaction of the write.
     ///
     /// # Errors
     /// Any error takes the write back.
     fn stored(&self, tx: &mut Tx<'_>, change: &Change<'_, Self::Typed>) -> Result<()>;
 
-    /// Removes the typed row of a deleted object and publishes its event. Called for each object of a deleted collection too.
+    /// Removes the typed row of an object that is about to be deleted, and publishes its event. Its body is still there. Called
+    /// for each object of a deleted collection too.
     ///
     /// # Errors
     /// Any error takes the deletion back.
@@ -64,6 +78,31 @@ pub struct Prepared<T> {
     pub index: Index,
     /// What the service reads out of the bytes.
     pub typed: T,
+}
+
+/// A write before it is stored.
+pub struct Admission<'a, T> {
+    /// Who does it.
+    pub caller: &'a Caller,
+    /// Where; its `seq` is that of this change.
+    pub collection: &'a Collection,
+    /// Last segment of its path.
+    pub name: &'a str,
+    /// The object as it stands, without `data`; none when it is new.
+    pub old: Option<&'a Object>,
+    /// The bytes that came.
+    pub data: &'a [u8],
+    /// What `prepare` made.
+    pub prepared: &'a Prepared<T>,
+}
+
+/// What is stored in the place of what came.
+#[derive(Clone, Debug)]
+pub struct Admitted<T> {
+    /// Other bytes; none stores those that came.
+    pub data: Option<Bytes>,
+    /// What was read out of the bytes that are stored.
+    pub prepared: Prepared<T>,
 }
 
 /// A new or changed object, for the typed row.
@@ -90,4 +129,6 @@ pub struct Removal<'a> {
     pub collection: &'a Collection,
     /// The object as it stood, without `data`.
     pub object: &'a Object,
+    /// Nobody is told: the attendee sends no reply (RFC 6638 section 8.1, `Schedule-Reply: F`).
+    pub silent: bool,
 }

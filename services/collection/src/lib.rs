@@ -13,7 +13,7 @@ pub mod store;
 pub mod tasks;
 
 pub use filter::zone;
-pub use hooks::{Change, Hooks, Prepared, Removal};
+pub use hooks::{Admission, Admitted, Change, Hooks, Prepared, Removal};
 pub use index::Index;
 pub use model::{Access, COMPANY, Collection, Conditions, Kind, Object, Target, access};
 pub use store::write;

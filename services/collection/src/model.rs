@@ -14,6 +14,36 @@ pub enum Kind {
     Calendar,
     /// vCards.
     AddressBook,
+    /// Scheduling messages that came for its owner (RFC 6638 section 2.2). Only the server puts objects into it.
+    Inbox,
+    /// Where a client posts scheduling messages (RFC 6638 section 2.1). It never holds an object.
+    Outbox,
+}
+
+impl Kind {
+    /// The number that is kept.
+    pub(crate) fn number(self) -> i64 {
+        match self {
+            Kind::Calendar => 1,
+            Kind::AddressBook => 2,
+            Kind::Inbox => 3,
+            Kind::Outbox => 4,
+        }
+    }
+
+    pub(crate) fn of_number(number: i64) -> Kind {
+        match number {
+            1 => Kind::Calendar,
+            3 => Kind::Inbox,
+            4 => Kind::Outbox,
+            _ => Kind::AddressBook,
+        }
+    }
+
+    /// Whether the server keeps it for itself: clients neither make nor delete it, nor put objects into it.
+    pub fn is_of_server(self) -> bool {
+        matches!(self, Kind::Inbox | Kind::Outbox)
+    }
 }
 
 /// A calendar or an address book.

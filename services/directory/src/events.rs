@@ -41,6 +41,7 @@ pub fn user_created(user: &User, caller: &Caller) -> NewEvent {
         display_name: details.display_name.clone(),
         color: details.color.clone(),
         time_zone: details.time_zone.clone(),
+        email: details.email.clone(),
     };
     NewEvent::new("directory", format!("users/{}", user.id), &Guard::company(), &created).actor(caller.name())
 }
@@ -54,6 +55,7 @@ pub fn user_updated(user: &User, caller: &Caller) -> NewEvent {
         color: details.color.clone(),
         time_zone: details.time_zone.clone(),
         disabled: details.disabled,
+        email: details.email.clone(),
     };
     NewEvent::new("directory", format!("users/{}", user.id), &Guard::company(), &updated).actor(caller.name())
 }

@@ -16,6 +16,7 @@ use kontor_vobject::zone::{Zone, Zones};
 use kontor_vobject::{Error, Kind, Limits};
 
 use super::event::{Status, partners_of_object};
+use super::scheduling;
 use super::time::{self, MICROS};
 
 /// Bytes of a title or a place that lists show; the object itself has all of it.
@@ -46,6 +47,8 @@ pub struct Typed {
     pub people: Vec<(String, String)>,
     /// Partners given in the object.
     pub partners: Vec<String>,
+    /// Whether there is somebody to tell of it: it has an organizer and guests (RFC 6638 section 3.1).
+    pub schedules: bool,
     /// Stands for all that makes a meeting another one: times, place, title, status, instances.
     pub stamp: i64,
 }
@@ -121,6 +124,7 @@ pub fn typed(document: &Document<'_>, object: &CalendarObject) -> Result<Typed, 
         ranged,
         people: people(object),
         partners: partners_of_object(document, object),
+        schedules: scheduling::may_schedule(object),
         stamp: stamp(object),
     })
 }

@@ -6,6 +6,7 @@ pub mod color;
 pub mod event;
 pub mod index;
 pub mod meeting;
+pub mod scheduling;
 mod series;
 pub mod task;
 pub mod text;

@@ -313,8 +313,8 @@ fn named(cause: Error, name: &str) -> Error {
 }
 
 fn stored(tx: &mut Tx<'_>, hooks: &CalendarHooks, outcome: write::Outcome, data: &[u8]) -> Result<Loaded> {
-    let write::Outcome { mut object, collection, .. } = outcome;
-    object.data = bytes::Bytes::copy_from_slice(data);
+    let write::Outcome { mut object, collection, altered, .. } = outcome;
+    object.data = altered.unwrap_or_else(|| bytes::Bytes::copy_from_slice(data));
     complete(tx, hooks, object, collection, Access::Write)
 }
 

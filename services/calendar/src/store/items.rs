@@ -164,6 +164,15 @@ pub fn partners(conn: &mut Conn<'_>, object: i64) -> Result<Vec<String>> {
     conn.all(sql, args![object], |row| row.string(0))
 }
 
+/// Partners that an object has by one address.
+///
+/// # Errors
+/// Those of the database.
+pub fn partners_of_address(conn: &mut Conn<'_>, object: i64, address: &str) -> Result<Vec<String>> {
+    let sql = "SELECT partner FROM item_partner WHERE object = $1 AND address = $2 ORDER BY partner";
+    conn.all(sql, args![object, address], |row| row.string(0))
+}
+
 /// Partners that an object has only by addresses.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ mod dav;
 mod events;
 mod occurrences;
 mod partners;
+mod scheduling;
 mod series;
 mod support;
 mod tasks;

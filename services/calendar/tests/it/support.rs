@@ -129,6 +129,7 @@ impl Bed {
                 display_name: login.to_owned(),
                 color: color.to_owned(),
                 time_zone: time_zone.to_owned(),
+                email: format!("{login}@kontor.test"),
             },
         )
         .await;

@@ -22,6 +22,8 @@ pub(super) fn collection(collection: Collection, access: Access, dead: Vec<Prope
     let kind = match collection.kind {
         Kind::Calendar => proto::CollectionKind::Calendar,
         Kind::AddressBook => proto::CollectionKind::AddressBook,
+        Kind::Inbox => proto::CollectionKind::ScheduleInbox,
+        Kind::Outbox => proto::CollectionKind::ScheduleOutbox,
     };
     let access = match access {
         Access::Read => proto::Access::Read,

@@ -25,7 +25,8 @@ impl<H: Hooks> Server<H> {
             .write(move |tx| write::put(tx, &hooks, &caller, &target, &name, &data, &conditions, &prepared))
             .await?;
         Ok(proto::PutObjectResponse {
-            etag: outcome.object.etag,
+            // Without an ETag the client reads again what it did not write.
+            etag: if outcome.altered.is_some() { String::new() } else { outcome.object.etag },
             created: outcome.created,
             schedule_tag: outcome.object.schedule_tag,
         })
@@ -34,9 +35,11 @@ impl<H: Hooks> Server<H> {
     pub(super) async fn remove(&self, caller: Caller, request: proto::DeleteObjectRequest) -> Result<()> {
         let target = convert::target(request.path)?;
         let conditions = convert::conditions(request.conditions);
-        let (name, hooks) = (request.name, self.hooks.clone());
+        let (name, silent, hooks) = (request.name, request.silent, self.hooks.clone());
         self.db
-            .write(move |tx| write::delete(tx, &hooks, &caller, &target, &name, &conditions).map(|_| ()))
+            .write(move |tx| {
+                write::delete_as(tx, &hooks, &caller, &target, &name, &conditions, silent).map(|_| ())
+            })
             .await
     }
 }

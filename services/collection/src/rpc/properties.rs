@@ -52,7 +52,7 @@ impl<H: Hooks> Server<H> {
         let asked = request.collection.ok_or_else(|| Error::invalid("collection", "it is missing"))?;
         let kind = match H::KIND {
             crate::Kind::Calendar => proto::CollectionKind::Calendar,
-            crate::Kind::AddressBook => proto::CollectionKind::AddressBook,
+            _ => proto::CollectionKind::AddressBook,
         };
         if asked.kind != i32::from(kind) && asked.kind != 0 {
             return Err(Error::invalid("collection.kind", "this service keeps collections of another kind"));

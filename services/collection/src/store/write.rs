@@ -9,7 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 use tonic::Code;
 
-use crate::hooks::{Change, Hooks, Prepared, Removal};
+use crate::hooks::{Admission, Change, Hooks, Prepared, Removal};
 use crate::index::Index;
 use crate::model::{Access, Collection, Conditions, Object, Target, access};
 use crate::store::collection::{bump, check_segment};
@@ -29,6 +29,8 @@ pub struct Outcome {
     pub collection: Collection,
     /// Whether it is new.
     pub created: bool,
+    /// The bytes that were stored, when they are not those that came.
+    pub altered: Option<Bytes>,
 }
 
 /// The strong ETag of a body: 32 hexadecimal digits of its SHA-256.
@@ -80,6 +82,13 @@ pub fn put<H: Hooks>(
     if let Some(old) = old.as_ref().filter(|old| old.uid != prepared.uid) {
         return Err(uid_conflict(&old.uid, name));
     }
+    let admission = Admission { caller, collection: &collection, name, old: old.as_ref(), data, prepared };
+    let admitted = hooks.admit(tx, &admission)?;
+    let (altered, prepared) = match &admitted {
+        Some(admitted) => (admitted.data.clone(), &admitted.prepared),
+        None => (None, prepared),
+    };
+    let data = altered.as_deref().unwrap_or(data);
     let object = match &old {
         Some(old) => replace(tx, old, &collection, data, prepared)?,
         None => insert(tx, name, &mut collection, data, prepared)?,
@@ -89,7 +98,7 @@ pub fn put<H: Hooks>(
         tx,
         &Change { caller, collection: &collection, object: &object, old: old.as_ref(), data, prepared },
     )?;
-    Ok(Outcome { object, collection, created: old.is_none() })
+    Ok(Outcome { object, collection, created: old.is_none(), altered })
 }
 
 /// Deletes the object of that name, if the conditions hold at this moment, and leaves a tombstone. Returns it as it stood.
@@ -104,11 +113,28 @@ pub fn delete<H: Hooks>(
     name: &str,
     conditions: &Conditions,
 ) -> Result<Object> {
+    delete_as(tx, hooks, caller, target, name, conditions, false)
+}
+
+/// As `delete`; `silent` sends nobody a scheduling message.
+///
+/// # Errors
+/// Those of `delete`.
+pub fn delete_as<H: Hooks>(
+    tx: &mut Tx<'_>,
+    hooks: &H,
+    caller: &Caller,
+    target: &Target,
+    name: &str,
+    conditions: &Conditions,
+    silent: bool,
+) -> Result<Object> {
     let collection = writable(tx, caller, target)?;
     let object = object::named(tx, collection.num, name)?.ok_or_else(|| Error::not_found(name))?;
     if !conditions.hold(Some(&object)) {
         return Err(Error::etag_mismatch(name));
     }
+    hooks.removed(tx, &Removal { caller, collection: &collection, object: &object, silent })?;
     let now = tx.now();
     tx.execute("DELETE FROM body WHERE num = $1", args![object.num])?;
     tx.execute("DELETE FROM object WHERE coll = $1 AND name = $2", args![collection.num, name])?;
@@ -121,7 +147,6 @@ pub fn delete<H: Hooks>(
         "UPDATE collection SET object_count = object_count - 1 WHERE num = $1",
         args![collection.num],
     )?;
-    hooks.removed(tx, &Removal { caller, collection: &collection, object: &object })?;
     if collection.seq % 1_000 == 0 {
         prune(tx, &collection)?;
     }
