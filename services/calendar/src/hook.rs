@@ -138,6 +138,14 @@ impl Hooks for CalendarHooks {
         events::publish(tx, &meeting, &before.partners, &[], false);
         Ok(())
     }
+
+    /// The calendar is part of an event's name and says who may see it, so for partners a meeting ends there and begins here.
+    fn moved(&self, tx: &mut Tx<'_>, from: &Collection, change: &Change<'_, Parsed>) -> Result<()> {
+        if let Some(object) = change.old {
+            self.removed(tx, &Removal { caller: change.caller, collection: from, object })?;
+        }
+        self.stored(tx, &Change { old: None, ..*change })
+    }
 }
 
 impl CalendarHooks {

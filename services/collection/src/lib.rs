@@ -16,6 +16,7 @@ pub use filter::zone;
 pub use hooks::{Change, Hooks, Prepared, Removal};
 pub use index::Index;
 pub use model::{Access, COMPANY, Collection, Conditions, Kind, Object, Target, access};
+pub use store::transfer;
 pub use store::write;
 
 #[doc(no_inline)]

@@ -32,7 +32,7 @@ pub fn well_known() -> Response<Body> {
 /// The methods of a place.
 pub fn allow(place: &Place) -> &'static str {
     match place {
-        Place::Object(..) => "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH",
+        Place::Object(..) => "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, COPY, MOVE",
         Place::Collection(location) if location.kind == Kind::Calendar => {
             "OPTIONS, GET, HEAD, DELETE, PROPFIND, PROPPATCH, REPORT, MKCOL, MKCALENDAR"
         }

@@ -306,6 +306,11 @@ pub fn lock(tx: &mut Tx<'_>, target: &Target) -> Result<()> {
     raise(tx, target, 0)?.map(|_| ()).ok_or_else(|| Error::not_found(target))
 }
 
+/// The row, locked until this transaction ends; none when there is no such collection.
+pub(super) fn locked(tx: &mut Tx<'_>, target: &Target) -> Result<Option<Collection>> {
+    raise(tx, target, 0)
+}
+
 /// Raises the change number and returns the row as it is then. On PostgreSQL this locks the row, so that all writers of one
 /// collection come one after the other.
 pub(super) fn bump(tx: &mut Tx<'_>, target: &Target) -> Result<Option<Collection>> {
