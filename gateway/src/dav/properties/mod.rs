@@ -1,12 +1,14 @@
 //! The table of live properties: which there are, on which kinds of resources, and what may be done with them.
 //! Called by the XML bodies (names to properties) and by PROPFIND, PROPPATCH and the reports.
 
+pub mod acl;
 pub mod collection;
 pub mod common;
 pub mod home;
 pub mod object;
 pub mod principal;
 pub mod propstat;
+pub(super) mod record;
 pub mod settable;
 
 use super::xml::{Name, Space};
@@ -15,7 +17,7 @@ use super::xml::{Name, Space};
 pub mod on {
     /// `/dav/` and the folders above homes and principals.
     pub const FOLDER: u8 = 1;
-    /// A user.
+    /// A user or a team.
     pub const PRINCIPAL: u8 = 2;
     /// A user's calendars or address books.
     pub const HOME: u8 = 4;
@@ -85,13 +87,19 @@ live! {
     GetLastModified Dav "getlastmodified" on::OBJECT, Shown;
     CurrentUserPrincipal Dav "current-user-principal" on::ALL, Protected;
     CurrentUserPrivilegeSet Dav "current-user-privilege-set" on::ALL, Protected;
-    Owner Dav "owner" on::HOME | on::COLLECTION | on::OBJECT, Protected;
+    Owner Dav "owner" on::ALL, Protected;
+    Acl Dav "acl" on::ALL, Protected;
+    SupportedPrivilegeSet Dav "supported-privilege-set" on::ALL, Protected;
+    AclRestrictions Dav "acl-restrictions" on::ALL, Protected;
+    InheritedAclSet Dav "inherited-acl-set" on::ALL, Protected;
     PrincipalCollectionSet Dav "principal-collection-set" on::ALL, Protected;
     PrincipalUrl Dav "principal-URL" on::PRINCIPAL, Protected;
     AlternateUriSet Dav "alternate-URI-set" on::PRINCIPAL, Protected;
     GroupMembership Dav "group-membership" on::PRINCIPAL, Protected;
+    GroupMemberSet Dav "group-member-set" on::PRINCIPAL, Protected;
     SupportedReportSet Dav "supported-report-set" on::ALL, Protected;
     SyncToken Dav "sync-token" on::COLLECTION, Protected;
+    AddMember Dav "add-member" on::COLLECTION, Protected;
     CalendarHomeSet CalDav "calendar-home-set" on::PRINCIPAL, Protected;
     CalendarUserAddressSet CalDav "calendar-user-address-set" on::PRINCIPAL, Protected;
     CalendarUserType CalDav "calendar-user-type" on::PRINCIPAL, Protected;
@@ -111,6 +119,7 @@ live! {
     BookCollations CardDav "supported-collation-set" on::BOOK, Protected;
     AddressData CardDav "address-data" on::CARD, Data;
     CollectionTag CalendarServer "getctag" on::HOME | on::COLLECTION, Protected;
+    EmailAddressSet CalendarServer "email-address-set" on::PRINCIPAL, Protected;
     CalendarColor Apple "calendar-color" on::CALENDAR, Settable;
     CalendarOrder Apple "calendar-order" on::CALENDAR, Settable;
 }
