@@ -4,6 +4,7 @@
 mod body;
 mod error;
 mod headers;
+pub mod if_header;
 pub mod limits;
 mod methods;
 pub mod path;
@@ -19,6 +20,7 @@ use kontor_kit::auth::Caller;
 use kontor_kit::link::Link;
 use kontor_proto::collection::v1::collection_service_client::CollectionServiceClient;
 use kontor_proto::collection::v1::{Collection, CollectionPath, GetCollectionRequest};
+use kontor_proto::directory::v1::team_service_client::TeamServiceClient;
 use kontor_proto::directory::v1::user_service_client::UserServiceClient;
 
 pub use error::Failure;
@@ -30,6 +32,7 @@ pub struct Dav {
     calendars: CollectionServiceClient<Link>,
     books: CollectionServiceClient<Link>,
     users: UserServiceClient<Link>,
+    teams: TeamServiceClient<Link>,
 }
 
 impl Dav {
@@ -43,7 +46,8 @@ impl Dav {
         Dav {
             calendars: collections(calendar),
             books: collections(directory.clone()),
-            users: UserServiceClient::new(directory),
+            users: UserServiceClient::new(directory.clone()),
+            teams: TeamServiceClient::new(directory),
         }
     }
 

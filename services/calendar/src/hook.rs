@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kontor_collection::index::{Index, calendar_error};
-use kontor_collection::{Admission, Admitted, Change, Collection, Hooks, Kind, Prepared, Removal};
+use kontor_collection::{Admission, Admitted, Change, Collection, Hooks, Kind, Object, Prepared, Removal, Tell};
 use kontor_kit::auth::Caller;
 use kontor_kit::clock::Clock;
 use kontor_kit::db::{Conn, Tx};
@@ -159,6 +159,21 @@ impl Hooks for CalendarHooks {
         };
         events::publish(tx, &meeting, &before.partners, &[], false);
         Ok(())
+    }
+
+    fn may_move(&self, _: &mut Conn<'_>, from: &Collection, to: &Collection, _: &Object) -> Result<()> {
+        if from.kind.is_of_server() || to.kind.is_of_server() {
+            return Err(Error::denied("scheduling messages stay where they are"));
+        }
+        Ok(())
+    }
+
+    /// The calendar is part of an event's name and says who may see it, so for partners a meeting ends there and begins here.
+    fn moved(&self, tx: &mut Tx<'_>, from: &Collection, change: &Change<'_, Parsed>) -> Result<()> {
+        if let Some(object) = change.old {
+            self.removed(tx, &Removal { caller: change.caller, collection: from, object, tell: Tell::Nobody })?;
+        }
+        self.stored(tx, &Change { old: None, ..*change })
     }
 }
 

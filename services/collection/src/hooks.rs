@@ -63,6 +63,33 @@ pub trait Hooks: Clone + Send + Sync + 'static {
     /// # Errors
     /// Any error takes the deletion back.
     fn removed(&self, tx: &mut Tx<'_>, removal: &Removal<'_>) -> Result<()>;
+
+    /// Says whether an object may go from one collection to another. Asked in the transaction of the move, before anything changes.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION with the service's reason, when it may not.
+    fn may_move(
+        &self,
+        _conn: &mut Conn<'_>,
+        _from: &Collection,
+        _to: &Collection,
+        _object: &Object,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    /// Follows an object that went from `from` to another collection, with the same id, number and bytes; `change.old` is the
+    /// object as it stood there. A new name inside a collection is not told. Unless a service knows better, the object is
+    /// removed there and stored here.
+    ///
+    /// # Errors
+    /// Any error takes the move back.
+    fn moved(&self, tx: &mut Tx<'_>, from: &Collection, change: &Change<'_, Self::Typed>) -> Result<()> {
+        if let Some(object) = change.old {
+            self.removed(tx, &Removal { caller: change.caller, collection: from, object, tell: Tell::Nobody })?;
+        }
+        self.stored(tx, &Change { old: None, ..*change })
+    }
 }
 
 /// Bytes that were read and checked, ready to be stored.
@@ -129,6 +156,17 @@ pub struct Removal<'a> {
     pub collection: &'a Collection,
     /// The object as it stood, without `data`.
     pub object: &'a Object,
-    /// Nobody is told: the attendee sends no reply (RFC 6638 section 8.1, `Schedule-Reply: F`).
-    pub silent: bool,
+    /// Who is told by scheduling messages.
+    pub tell: Tell,
+}
+
+/// Who is told that an object goes (RFC 6638).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tell {
+    /// All whom it concerns.
+    Everyone,
+    /// An organizer's guests; a guest sends no reply (section 8.1, `Schedule-Reply: F`).
+    Guests,
+    /// Nobody: it only goes to another place.
+    Nobody,
 }

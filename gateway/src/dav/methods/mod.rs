@@ -9,6 +9,7 @@ mod propfind;
 mod proppatch;
 mod put;
 mod report;
+mod transfer;
 
 use axum::body::Body;
 use http::{Method, Response};
@@ -25,6 +26,8 @@ pub async fn dispatch(call: &Call<'_>, method: &Method, body: Body) -> Result<Re
         "HEAD" => get::run(call, true).await,
         "PUT" => put::run(call, body).await,
         "DELETE" => delete::run(call).await,
+        "COPY" => transfer::run(call, true).await,
+        "MOVE" => transfer::run(call, false).await,
         "PROPPATCH" => proppatch::run(call, body).await,
         "MKCOL" => make_collection::run(call, body, false).await,
         "MKCALENDAR" => make_collection::run(call, body, true).await,

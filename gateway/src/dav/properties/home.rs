@@ -3,7 +3,7 @@
 
 use kontor_proto::collection::v1::Collection;
 
-use super::{Live, common};
+use super::{Live, acl, common};
 use crate::dav::path::{self, Kind};
 use crate::dav::xml::Writer;
 
@@ -26,6 +26,7 @@ pub fn write(live: Live, home: &Home<'_>, caller: &str, out: &mut Writer) -> boo
             Kind::Book => "Address books",
         }),
         Live::Owner => out.href(&path::principal(home.user)),
+        Live::Acl => acl::home(home.user, out),
         Live::CollectionTag => match home.collections {
             Some(collections) => out.text(&tag(collections)),
             None => return false,
@@ -37,7 +38,7 @@ pub fn write(live: Live, home: &Home<'_>, caller: &str, out: &mut Writer) -> boo
                 common::privileges(&["write-content", "bind", "unbind"], out);
             }
         }
-        Live::SupportedReportSet => common::reports(&[], out),
+        Live::SupportedReportSet => common::reports(&["D:principal-match"], out),
         _ => return common::write(live, caller, out),
     }
     true

@@ -4,7 +4,7 @@
 use kontor_proto::collection::v1::{Access, Object};
 
 use super::propstat::{self, Ask};
-use super::{Live, common, on};
+use super::{Live, acl, common, on};
 use crate::dav::path::{self, Kind, Location};
 use crate::dav::reports::partial;
 use crate::dav::xml::Writer;
@@ -131,9 +131,25 @@ fn fixed(live: Live, setting: &Setting<'_>, out: &mut Writer) -> bool {
         Live::GetContentType => out.raw(content_type(setting.location.kind)),
         // Empty when no user owns it (RFC 3744 section 5.1).
         Live::Owner => setting.location.owner_href().iter().for_each(|href| out.href(href)),
+        Live::Acl => acl::object(setting.location, out),
+        Live::InheritedAclSet => out.href(&setting.location.href()),
         Live::CurrentUserPrivilegeSet => common::object_privileges(setting.access, out),
         Live::SupportedReportSet => common::reports(&[], out),
         _ => return common::write(live, setting.caller, out),
+    }
+    true
+}
+
+/// Writes a property of one object, for answers that are not listings.
+pub fn write(live: Live, setting: &Setting<'_>, object: &Object, out: &mut Writer) -> bool {
+    match live {
+        Live::GetEtag => quoted(&object.etag, out),
+        Live::ScheduleTag if object.schedule_tag.is_empty() => return false,
+        Live::ScheduleTag => quoted(&object.schedule_tag, out),
+        Live::GetContentLength => out.number(object.size),
+        Live::GetLastModified => out.text(&http_date(object)),
+        Live::CalendarData | Live::AddressData => return false,
+        _ => return fixed(live, setting, out),
     }
     true
 }
@@ -155,7 +171,8 @@ pub fn http_date(object: &Object) -> String {
         .unwrap_or_else(|_| "Thu, 01 Jan 1970 00:00:00 GMT".to_owned())
 }
 
-fn kind_bit(kind: Kind) -> u8 {
+/// Which kind of resource an object is, for the table.
+pub fn kind_bit(kind: Kind) -> u8 {
     match kind {
         Kind::Calendar => on::EVENT,
         Kind::Book => on::CARD,

@@ -3,8 +3,10 @@
 
 pub mod addressbook_query;
 pub mod calendar_query;
+pub mod expand_property;
 pub mod multiget;
 pub mod partial;
+pub mod principals;
 pub mod sync_collection;
 
 use axum::body::Body;
@@ -12,7 +14,7 @@ use http::Response;
 use kontor_proto::collection::v1::{Access, QueryObjectsRequest};
 
 use super::Call;
-use super::error::Failure;
+use super::error::{Condition, Failure};
 use super::headers::Preferences;
 use super::path::Location;
 use super::properties::Live;
@@ -20,6 +22,11 @@ use super::properties::object::{Setting, Template};
 use super::properties::propstat::Ask;
 use super::stream::{self, Listing};
 use super::xml::report::Subset;
+
+/// The answer to a report that a resource does not offer.
+pub fn unsupported() -> Failure {
+    Failure::forbidden(Condition::SupportedReport, "this resource does not answer this report")
+}
 
 /// A report on its way.
 pub struct Run<'a> {

@@ -5,10 +5,11 @@ use kontor_proto::collection::v1 as rpc;
 
 use super::filter;
 use super::reader::{Element, Error, Reader, clip, malformed};
+use super::principals::{self, Expand, Search};
 use super::request::WantedReader;
 use super::{Name, Space};
 use crate::dav::limits;
-use crate::dav::properties::Wanted;
+use crate::dav::properties::{Property, Wanted};
 
 /// A report that a client asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +54,16 @@ pub enum Kind {
         /// At most so many changes; 0 means all.
         limit: i64,
     },
+    /// DAV:expand-property (RFC 3253 section 3.8).
+    ExpandProperty(Vec<Expand>),
+    /// DAV:principal-property-search (RFC 3744 section 9.4).
+    PrincipalPropertySearch(Search),
+    /// DAV:principal-search-property-set (section 9.5).
+    PrincipalSearchPropertySet,
+    /// DAV:principal-match (section 9.3): `None` is `self`.
+    PrincipalMatch(Option<Property>),
+    /// DAV:acl-principal-prop-set (section 9.2).
+    AclPrincipalPropSet,
     /// Any other.
     Other(Name),
 }
@@ -95,6 +106,15 @@ pub fn report(body: &[u8]) -> Result<Report, Error> {
         (Space::CardDav, "addressbook-query") => book_query(&mut reader)?,
         (Space::CardDav, "addressbook-multiget") => multiget(&mut reader, Kind::BookMultiget)?,
         (Space::Dav, "sync-collection") => sync_collection(&mut reader)?,
+        (Space::Dav, "expand-property") => principals::expand_property(&mut reader)?,
+        (Space::Dav, "principal-property-search") => principals::property_search(&mut reader, &root)?,
+        (Space::Dav, "principal-match") => principals::principal_match(&mut reader)?,
+        (Space::Dav, "acl-principal-prop-set") => principals::acl_principals(&mut reader)?,
+        (Space::Dav, "principal-search-property-set") => {
+            reader.skip()?;
+            let wanted = Wanted::These(Vec::new());
+            Report { kind: Kind::PrincipalSearchPropertySet, wanted, data: None }
+        }
         _ => {
             let name = root.name();
             reader.skip()?;

@@ -6,8 +6,9 @@ mod reply;
 mod send;
 
 use bytes::Bytes;
+use kontor_collection::store::collection::by_target;
 use kontor_collection::store::object;
-use kontor_collection::{Admission, Admitted, Collection, Prepared, Removal};
+use kontor_collection::{Admission, Admitted, Collection, Prepared, Removal, Target, Tell};
 use kontor_kit::db::Tx;
 use kontor_kit::{Error, Result, id};
 use tonic::Code;
@@ -102,9 +103,11 @@ fn check(
         if admission.old.is_none() {
             let others = object::by_uid(tx, &admission.collection.owner, &admission.prepared.uid)?;
             let mut others = others.into_iter().filter(|(other, _)| !other.schedule_tag.is_empty());
-            if let Some((other, _)) = others.next() {
-                return Err(refused("UNIQUE_SCHEDULING_OBJECT", "this meeting stands in another calendar already")
-                    .with("name", other.name));
+            if let Some((other, calendar)) = others.next() {
+                let calendar = by_target(tx, &Target::id(calendar))?;
+                let slug = calendar.map(|calendar| calendar.slug).unwrap_or_default();
+                let refusal = refused("UNIQUE_SCHEDULING_OBJECT", "this meeting stands in another calendar already");
+                return Err(refusal.with("name", other.name).with("slug", slug));
             }
         }
     }
@@ -226,7 +229,7 @@ fn admitted(
 /// Those of the database.
 pub fn removed(tx: &mut Tx<'_>, hooks: &CalendarHooks, removal: &Removal<'_>) -> Result<()> {
     let collection = removal.collection;
-    if removal.object.schedule_tag.is_empty() || collection.is_company() {
+    if removal.object.schedule_tag.is_empty() || collection.is_company() || removal.tell == Tell::Nobody {
         return Ok(());
     }
     let present = object::data(tx, removal.object.num)?;
@@ -237,7 +240,7 @@ pub fn removed(tx: &mut Tx<'_>, hooks: &CalendarHooks, removal: &Removal<'_>) ->
         Role::Organizer => {
             sender.send(tx, Some(&before), None, "")?;
         }
-        Role::Attendee if !removal.silent && !answer::is_left_to_client(&before) => {
+        Role::Attendee if removal.tell == Tell::Everyone && !answer::is_left_to_client(&before) => {
             let answers = answer::refusal(&before, &sender.own);
             if !answers.is_empty() {
                 let organizer = organizer_of(&before.object).to_owned();

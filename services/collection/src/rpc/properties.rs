@@ -8,7 +8,7 @@ use kontor_proto::collection::v1 as proto;
 
 use super::{Server, convert};
 use crate::hooks::Hooks;
-use crate::model::{Access, Collection};
+use crate::model::{Access, Collection, Kind};
 use crate::store::collection::{self, New, Update};
 use crate::store::dead;
 
@@ -26,7 +26,18 @@ impl<H: Hooks> Server<H> {
         }
         let collections = self.db.read(move |conn| {
             let found = collection::home(conn, &caller, &request.owner)?;
-            found.into_iter().map(|(collection, access)| with_dead(conn, collection, access)).collect()
+            let calendar = default_calendar(&found);
+            found
+                .into_iter()
+                .map(|(collection, access)| {
+                    let is_inbox = collection.kind == Kind::Inbox;
+                    let mut shown = with_dead(conn, collection, access)?;
+                    if is_inbox {
+                        shown.default_calendar.clone_from(&calendar);
+                    }
+                    Ok(shown)
+                })
+                .collect()
         });
         Ok(proto::ListCollectionsResponse { collections: collections.await? })
     }
@@ -39,7 +50,12 @@ impl<H: Hooks> Server<H> {
         let target = convert::target(request.path)?;
         let read = self.db.read(move |conn| {
             let (collection, access) = collection::find(conn, &caller, &target)?;
-            with_dead(conn, collection, access)
+            let calendar = match collection.kind {
+                Kind::Inbox => default_calendar(&collection::home(conn, &caller, &collection.owner)?),
+                _ => String::new(),
+            };
+            let shown = with_dead(conn, collection, access)?;
+            Ok(proto::Collection { default_calendar: calendar, ..shown })
         });
         read.await
     }
@@ -107,6 +123,13 @@ impl<H: Hooks> Server<H> {
         let hooks = self.hooks.clone();
         self.db.write(move |tx| collection::delete(tx, &hooks, &caller, &target)).await
     }
+}
+
+/// Slug of the calendar of a home that new invitations come to; empty without one.
+fn default_calendar(home: &[(Collection, Access)]) -> String {
+    let mut own = home.iter().map(|(it, _)| it).filter(|it| it.kind == Kind::Calendar && !it.is_company());
+    let first = own.clone().next();
+    own.find(|it| it.is_default).or(first).map(|it| it.slug.clone()).unwrap_or_default()
 }
 
 fn with_dead(conn: &mut Conn<'_>, collection: Collection, access: Access) -> Result<proto::Collection> {

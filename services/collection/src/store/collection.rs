@@ -6,7 +6,7 @@ use kontor_kit::db::{Conn, Row, Tx};
 use kontor_kit::{Error, Result, args, error, id};
 use tonic::Code;
 
-use crate::hooks::{Hooks, Removal};
+use crate::hooks::{Hooks, Removal, Tell};
 use crate::model::{Access, COMPANY, Collection, Kind, Target, access};
 use crate::store::{dead, object};
 
@@ -250,7 +250,7 @@ pub fn delete<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, caller: &Caller, target: &Ta
     loop {
         let chunk = object::list(tx, collection.num, &after, object::CHUNK)?;
         for object in &chunk {
-            hooks.removed(tx, &Removal { caller, collection: &collection, object, silent: false })?;
+            hooks.removed(tx, &Removal { caller, collection: &collection, object, tell: Tell::Everyone })?;
         }
         match chunk.last() {
             Some(last) => after.clone_from(&last.name),
@@ -307,6 +307,11 @@ fn owned(tx: &mut Tx<'_>, caller: &Caller, target: &Target) -> Result<Collection
 /// NOT_FOUND.
 pub fn lock(tx: &mut Tx<'_>, target: &Target) -> Result<()> {
     raise(tx, target, 0)?.map(|_| ()).ok_or_else(|| Error::not_found(target))
+}
+
+/// The row, locked until this transaction ends; none when there is no such collection.
+pub(super) fn locked(tx: &mut Tx<'_>, target: &Target) -> Result<Option<Collection>> {
+    raise(tx, target, 0)
 }
 
 /// Raises the change number and returns the row as it is then. On PostgreSQL this locks the row, so that all writers of one

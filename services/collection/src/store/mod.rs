@@ -8,4 +8,5 @@ pub mod occurrence;
 pub mod query;
 pub mod rows;
 pub mod sync;
+pub mod transfer;
 pub mod write;

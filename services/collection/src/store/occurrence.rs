@@ -24,6 +24,13 @@ pub(crate) fn write(tx: &mut Tx<'_>, object: &Object, index: &Index, existed: bo
     rows::insert(tx, "lookup (coll, kind, value, object)", lookups)
 }
 
+/// Takes all rows of an object along into another collection. They do not depend on the collection otherwise.
+pub(super) fn carry(tx: &mut Tx<'_>, object: i64, coll: i64) -> Result<()> {
+    tx.execute("UPDATE occurrence SET coll = $2 WHERE object = $1", args![object, coll])?;
+    tx.execute("UPDATE lookup SET coll = $2 WHERE object = $1", args![object, coll])?;
+    Ok(())
+}
+
 /// Removes all rows of an object.
 pub(super) fn clear(tx: &mut Tx<'_>, object: i64) -> Result<()> {
     tx.execute("DELETE FROM occurrence WHERE object = $1", args![object])?;

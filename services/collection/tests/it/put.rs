@@ -56,6 +56,7 @@ async fn conditions(bed: &Bed) {
         path: work(),
         name: "a.ics".to_owned(),
         conditions: Some(matching(&first.etag)),
+        silent: false,
     };
     let refused = bed.client().delete_object(sales().request(request)).await;
     assert_eq!(refused.as_ref().unwrap_err().code(), Code::Aborted);
