@@ -12,6 +12,7 @@ mod limits;
 mod meetings;
 mod pipeline;
 mod processes;
+mod scheduling;
 mod support;
 mod sync;
 mod telephony;

@@ -8,6 +8,7 @@ mod events;
 mod list;
 mod objects;
 mod occurrences;
+mod respond;
 mod tasks;
 
 use std::sync::{Arc, Mutex, PoisonError};

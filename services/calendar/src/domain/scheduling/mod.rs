@@ -8,6 +8,7 @@ pub mod compare;
 pub mod copy;
 pub mod message;
 pub mod organizer;
+pub mod respond;
 
 use kontor_vobject::content::ContentLine;
 use kontor_vobject::ical::{CalendarObject, Item};
