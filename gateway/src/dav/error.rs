@@ -155,6 +155,7 @@ impl Failure {
             "VALID_FILTER" => return forbidden(Condition::ValidFilter(kind)),
             "SUPPORTED_COLLATION" => return forbidden(Condition::SupportedCollation(kind)),
             "SUPPORTED_DATA" => return forbidden(Condition::SupportedData(kind)),
+            "TOO_MANY_INSTANCES" => return forbidden(Condition::NumberOfMatchesWithinLimits),
             "TOO_LARGE" => return Failure::too_large(kind),
             "COMPANY_COLLECTION" => return Failure::need_privilege(href, "unbind"),
             "UID_CONFLICT" => {

@@ -17,6 +17,7 @@ use axum::body::Body;
 use http::{HeaderMap, Method, Response, StatusCode};
 use kontor_kit::auth::Caller;
 use kontor_kit::link::Link;
+use kontor_proto::calendar::v1::free_busy_service_client::FreeBusyServiceClient;
 use kontor_proto::collection::v1::collection_service_client::CollectionServiceClient;
 use kontor_proto::collection::v1::{Collection, CollectionPath, GetCollectionRequest};
 use kontor_proto::directory::v1::user_service_client::UserServiceClient;
@@ -30,6 +31,7 @@ pub struct Dav {
     calendars: CollectionServiceClient<Link>,
     books: CollectionServiceClient<Link>,
     users: UserServiceClient<Link>,
+    free_busy: FreeBusyServiceClient<Link>,
 }
 
 impl Dav {
@@ -41,6 +43,8 @@ impl Dav {
                 .max_encoding_message_size(limits::MESSAGE_BYTES)
         };
         Dav {
+            free_busy: FreeBusyServiceClient::new(calendar.clone())
+                .max_decoding_message_size(limits::MESSAGE_BYTES),
             calendars: collections(calendar),
             books: collections(directory.clone()),
             users: UserServiceClient::new(directory),
@@ -118,7 +122,8 @@ impl Call<'_> {
 
     /// Reads a collection with its properties.
     async fn collection(&self, location: &Location) -> Result<Collection, Failure> {
-        let request = self.request(GetCollectionRequest { path: Some(contract_path(location)) });
+        let request =
+            self.request(GetCollectionRequest { path: Some(contract_path(location)), with_zone: false });
         let mut client = self.dav.collections(location.kind);
         client
             .get_collection(request)

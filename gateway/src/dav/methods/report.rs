@@ -14,14 +14,25 @@ use crate::dav::{Call, body, limits};
 
 /// Answers REPORT. Depth is not looked at: each report has one sense on a collection, and clients send 0 and 1 alike.
 pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure> {
+    if let Place::Home(Kind::Calendar, _) = call.place {
+        return on_home(call, body).await;
+    }
     let Place::Collection(location) = call.place else { return Err(unsupported()) };
     let preferences = headers::preferences(call.headers);
     let body = body::xml(call.headers, body, limits::REPORT_BODY_BYTES).await?;
     let parsed = report::report(&body).map_err(|error| Failure::of_xml(&error, location.kind))?;
     check_data(parsed.data.as_ref(), location.kind)?;
     let ask = Ask { wanted: parsed.wanted, minimal: preferences.minimal };
-    let subset = parsed.data.and_then(|data| data.subset);
-    let run = Run { call, location, ask, subset, preferences };
+    let data = parsed.data.unwrap_or_default();
+    let run = Run {
+        call,
+        location,
+        ask,
+        subset: data.subset,
+        forms: data.forms,
+        time_zone: String::new(),
+        preferences,
+    };
     match (parsed.kind, location.kind) {
         (Asked::CalendarQuery { filter, time_zone, limit }, Kind::Calendar) => {
             reports::calendar_query::run(run, filter, time_zone, limit).await
@@ -32,9 +43,20 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
         (Asked::CalendarMultiget(hrefs), Kind::Calendar) | (Asked::BookMultiget(hrefs), Kind::Book) => {
             reports::multiget::run(run, hrefs).await
         }
+        (Asked::FreeBusyQuery(span), Kind::Calendar) => reports::free_busy_query::run(call, span).await,
         (Asked::SyncCollection { token, infinite, limit }, _) => {
             reports::sync_collection::run(run, &token, infinite, limit).await
         }
+        _ => Err(unsupported()),
+    }
+}
+
+/// A home of calendars answers free-busy-query alone.
+async fn on_home(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure> {
+    let body = body::xml(call.headers, body, limits::REPORT_BODY_BYTES).await?;
+    let parsed = report::report(&body).map_err(|error| Failure::of_xml(&error, Kind::Calendar))?;
+    match parsed.kind {
+        Asked::FreeBusyQuery(span) => reports::free_busy_query::run(call, span).await,
         _ => Err(unsupported()),
     }
 }
@@ -43,8 +65,8 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
 fn check_data(data: Option<&DataRequest>, kind: Kind) -> Result<(), Failure> {
     let Some(data) = data else { return Ok(()) };
     let condition = Condition::SupportedData(kind);
-    if let Some(transform) = data.transform {
-        return Err(Failure::forbidden(condition, format!("{transform} is not offered yet")));
+    if kind == Kind::Book && !data.forms.is_plain() {
+        return Err(Failure::forbidden(condition, "cards have no instances"));
     }
     let usual = match kind {
         Kind::Calendar => "text/calendar",

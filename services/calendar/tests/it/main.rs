@@ -5,6 +5,7 @@ mod calendars;
 mod changes;
 mod dav;
 mod events;
+mod free_busy;
 mod occurrences;
 mod partners;
 mod series;

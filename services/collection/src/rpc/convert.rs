@@ -46,6 +46,7 @@ pub(super) fn collection(collection: Collection, access: Access, dead: Vec<Prope
         object_count: collection.object_count,
         transparent: collection.transparent,
         is_default: collection.is_default,
+        zone: String::new(),
     }
 }
 

@@ -37,9 +37,11 @@ impl<H: Hooks> Server<H> {
         request: proto::GetCollectionRequest,
     ) -> Result<proto::Collection> {
         let target = convert::target(request.path)?;
+        let hooks = self.hooks.clone();
         let read = self.db.read(move |conn| {
             let (collection, access) = collection::find(conn, &caller, &target)?;
-            with_dead(conn, collection, access)
+            let zone = if request.with_zone { zone_text(conn, &hooks, &collection)? } else { String::new() };
+            Ok(proto::Collection { zone, ..with_dead(conn, collection, access)? })
         });
         read.await
     }
@@ -142,4 +144,13 @@ fn wanted(fields: &[String], values: proto::Collection) -> Result<Update> {
         }
     }
     Ok(update)
+}
+
+/// The zone of floating times as a text that another process reads as the same zone.
+fn zone_text<H: Hooks>(conn: &mut Conn<'_>, hooks: &H, collection: &Collection) -> Result<String> {
+    let zone = hooks.zone(conn, collection)?;
+    Ok(match zone.iana_name() {
+        Some(name) => name.to_owned(),
+        None => collection.time_zone.clone(),
+    })
 }
