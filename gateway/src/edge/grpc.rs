@@ -29,6 +29,7 @@ const OUTSIDE: [(&str, &[&str]); 4] = [
             "TaskService",
             "FreeBusyService",
             "AvailabilityService",
+            "SeriesService",
             "ChangeService",
         ],
     ),

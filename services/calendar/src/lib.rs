@@ -23,6 +23,7 @@ use kontor_proto::calendar::v1::calendar_service_server::CalendarServiceServer;
 use kontor_proto::calendar::v1::change_service_server::ChangeServiceServer;
 use kontor_proto::calendar::v1::event_service_server::EventServiceServer;
 use kontor_proto::calendar::v1::free_busy_service_server::FreeBusyServiceServer;
+use kontor_proto::calendar::v1::series_service_server::SeriesServiceServer;
 use kontor_proto::calendar::v1::task_service_server::TaskServiceServer;
 use tokio::sync::Notify;
 use tonic::service::Routes;
@@ -67,6 +68,7 @@ pub async fn start(context: &Context, peers: Peers, _config: Config) -> Result<U
     let tasks = TaskServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
     let free_busy = FreeBusyServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
     let availability = AvailabilityServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
+    let series = SeriesServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
     let changes = ChangeServiceServer::new(core).max_decoding_message_size(MESSAGE_LIMIT);
     let collections = kontor_collection::rpc::Server::new(context, &db, hooks).into_service();
     let routes = Routes::new(calendars)
@@ -75,6 +77,7 @@ pub async fn start(context: &Context, peers: Peers, _config: Config) -> Result<U
         .add_service(changes)
         .add_service(free_busy)
         .add_service(availability)
+        .add_service(series)
         .add_service(collections);
     Ok(Unit::new("calendar", context, routes))
 }

@@ -9,6 +9,7 @@ pub mod event;
 pub mod index;
 pub mod meeting;
 mod series;
+pub mod split;
 pub mod task;
 pub mod text;
 pub mod time;

@@ -125,7 +125,7 @@ impl EventService for Core {
 }
 
 /// The message without the object's bytes.
-fn brief(loaded: &Loaded) -> Result<proto::Event> {
+pub(super) fn brief(loaded: &Loaded) -> Result<proto::Event> {
     let (document, object) = text::stored(&loaded.object.data)?;
     let mut zones = Zones::of(&document, loaded.zone.clone());
     let event = Event::read(&document, object.first(), &mut zones);

@@ -10,6 +10,7 @@ mod free_busy;
 mod list;
 mod objects;
 mod occurrences;
+mod series;
 mod tasks;
 
 use std::sync::{Arc, Mutex, PoisonError};

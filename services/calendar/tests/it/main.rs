@@ -9,5 +9,6 @@ mod free_busy;
 mod occurrences;
 mod partners;
 mod series;
+mod split;
 mod support;
 mod tasks;
