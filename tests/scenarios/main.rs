@@ -6,6 +6,8 @@ mod clients;
 mod command_line;
 mod contacts;
 mod durability;
+mod expand;
+mod free_busy;
 mod history;
 mod house;
 mod limits;

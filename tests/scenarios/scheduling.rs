@@ -176,6 +176,33 @@ both! {
         assert!(refused.text().contains("unique-scheduling-object-resource"), "{}", refused.text());
     }
 
+    async fn d9_the_outbox_says_when_people_are_busy(sandbox: Sandbox) {
+        with_addresses(&sandbox).await;
+        let (sales, manager) = (sandbox.http("sales"), sandbox.http("manager"));
+        sales.put("/dav/calendars/sales/work/busy.ics", &[], meeting("busy", "manager", "")).await.expect(201);
+        let question = |organizer: &str, method: &str| format!(
+            "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//EN\r\nMETHOD:{method}\r\nBEGIN:VFREEBUSY\r\nUID:q\r\nDTSTAMP:20261101T080000Z\r\n\
+             DTSTART:20261130T000000Z\r\nDTEND:20261201T000000Z\r\nORGANIZER:mailto:{organizer}@kontor.test\r\n\
+             ATTENDEE:mailto:sales@kontor.test\r\nATTENDEE:mailto:neighbour@kontor.test\r\nATTENDEE:mailto:nobody@example.com\r\n\
+             END:VFREEBUSY\r\nEND:VCALENDAR\r\n"
+        );
+        let outbox = "/dav/calendars/manager/outbox/";
+        let kind = [("content-type", "text/calendar")];
+        let answer = manager.send("POST", outbox, &kind, question("manager", "REQUEST")).await.expect(200).text();
+        let parts: Vec<&str> = answer.split("<C:response>").skip(1).collect();
+        assert_eq!(parts.len(), 3, "{answer}");
+        assert!(parts[0].contains("mailto:sales@kontor.test") && parts[0].contains("2.0;Success"), "{answer}");
+        assert!(parts[0].contains("FREEBUSY;FBTYPE=BUSY:20261130T090000Z/20261130T100000Z"), "{answer}");
+        assert!(parts[1].contains("METHOD:REPLY") && !parts[1].contains("FBTYPE"), "{answer}");
+        assert!(parts[2].contains("3.7;") && !parts[2].contains("calendar-data"), "{answer}");
+        assert!(!answer.contains("SUMMARY"), "nobody learns what it is: {answer}");
+        let refused = manager.send("POST", outbox, &kind, question("sales", "REQUEST")).await.expect(403);
+        assert!(refused.text().contains("<C:valid-organizer/>"), "{}", refused.text());
+        let refused = manager.send("POST", outbox, &kind, question("manager", "PUBLISH")).await.expect(403);
+        assert!(refused.text().contains("<C:valid-scheduling-message/>"), "{}", refused.text());
+        sales.send("POST", outbox, &kind, question("manager", "REQUEST")).await.expect(404);
+    }
+
     async fn c7_over_the_api_guests_are_invited_and_answer(sandbox: Sandbox) {
         with_addresses(&sandbox).await;
         let (sales, manager) = (sandbox.grpc("sales"), sandbox.grpc("manager"));

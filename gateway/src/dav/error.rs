@@ -169,6 +169,7 @@ impl Failure {
             "VALID_FILTER" => return forbidden(Condition::ValidFilter(kind)),
             "SUPPORTED_COLLATION" => return forbidden(Condition::SupportedCollation(kind)),
             "SUPPORTED_DATA" => return forbidden(Condition::SupportedData(kind)),
+            "TOO_MANY_INSTANCES" => return forbidden(Condition::NumberOfMatchesWithinLimits),
             "TOO_LARGE" => return Failure::too_large(kind),
             "SAME_ORGANIZER" => return forbidden(Condition::SameOrganizer),
             "ALLOWED_ORGANIZER_CHANGE" => return forbidden(Condition::AllowedOrganizerChange),

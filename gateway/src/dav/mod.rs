@@ -18,6 +18,7 @@ use axum::body::Body;
 use http::{HeaderMap, Method, Response, StatusCode};
 use kontor_kit::auth::Caller;
 use kontor_kit::link::Link;
+use kontor_proto::calendar::v1::free_busy_service_client::FreeBusyServiceClient;
 use kontor_proto::collection::v1::collection_service_client::CollectionServiceClient;
 use kontor_proto::collection::v1::{Collection, CollectionPath, GetCollectionRequest};
 use kontor_proto::directory::v1::team_service_client::TeamServiceClient;
@@ -33,6 +34,7 @@ pub struct Dav {
     books: CollectionServiceClient<Link>,
     users: UserServiceClient<Link>,
     teams: TeamServiceClient<Link>,
+    free_busy: FreeBusyServiceClient<Link>,
 }
 
 impl Dav {
@@ -44,6 +46,8 @@ impl Dav {
                 .max_encoding_message_size(limits::MESSAGE_BYTES)
         };
         Dav {
+            free_busy: FreeBusyServiceClient::new(calendar.clone())
+                .max_decoding_message_size(limits::MESSAGE_BYTES),
             calendars: collections(calendar),
             books: collections(directory.clone()),
             users: UserServiceClient::new(directory.clone()),
@@ -122,7 +126,8 @@ impl Call<'_> {
 
     /// Reads a collection with its properties.
     async fn collection(&self, location: &Location) -> Result<Collection, Failure> {
-        let request = self.request(GetCollectionRequest { path: Some(contract_path(location)) });
+        let request =
+            self.request(GetCollectionRequest { path: Some(contract_path(location)), with_zone: false });
         let mut client = self.dav.collections(location.kind);
         client
             .get_collection(request)

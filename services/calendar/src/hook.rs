@@ -180,10 +180,12 @@ impl Hooks for CalendarHooks {
 impl CalendarHooks {
     /// The zone that floating times and days are taken in: the calendar's own, else its owner's, else the company's.
     pub fn zone_of(&self, collection: &Collection, owner: &Person) -> Zone {
-        let own = kontor_collection::zone(&collection.time_zone);
-        own.or_else(|| Zone::named(&owner.time_zone))
-            .or_else(|| Zone::named(&self.company_zone))
-            .unwrap_or(Zone::UTC)
+        kontor_collection::zone(&collection.time_zone).unwrap_or_else(|| self.zone_of_person(owner))
+    }
+
+    /// The zone of a user: the user's own, else the company's.
+    pub fn zone_of_person(&self, person: &Person) -> Zone {
+        Zone::named(&person.time_zone).or_else(|| Zone::named(&self.company_zone)).unwrap_or(Zone::UTC)
     }
 
     /// The instant of a start as it is kept.

@@ -5,6 +5,7 @@ mod delete;
 mod get;
 mod make_collection;
 pub mod options;
+mod outbox;
 mod propfind;
 mod proppatch;
 mod put;
@@ -25,6 +26,7 @@ pub async fn dispatch(call: &Call<'_>, method: &Method, body: Body) -> Result<Re
         "GET" => get::run(call, false).await,
         "HEAD" => get::run(call, true).await,
         "PUT" => put::run(call, body).await,
+        "POST" if outbox::takes(call.place) => outbox::run(call, body).await,
         "DELETE" => delete::run(call).await,
         "COPY" => transfer::run(call, true).await,
         "MOVE" => transfer::run(call, false).await,

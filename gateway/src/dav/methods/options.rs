@@ -34,6 +34,7 @@ pub fn well_known() -> Response<Body> {
 pub fn allow(place: &Place) -> &'static str {
     match place {
         Place::Object(..) => "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, COPY, MOVE",
+        place if super::outbox::takes(place) => "OPTIONS, GET, HEAD, POST, PROPFIND, PROPPATCH, REPORT",
         Place::Collection(location) if location.kind == Kind::Calendar => {
             "OPTIONS, GET, HEAD, DELETE, PROPFIND, PROPPATCH, REPORT, MKCOL, MKCALENDAR"
         }

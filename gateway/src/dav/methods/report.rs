@@ -24,8 +24,16 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
         return anywhere(call, parsed, preferences).await;
     }
     let ask = Ask { wanted: parsed.wanted, minimal: preferences.minimal };
-    let subset = parsed.data.and_then(|data| data.subset);
-    let run = Run { call, location, ask, subset, preferences };
+    let data = parsed.data.unwrap_or_default();
+    let run = Run {
+        call,
+        location,
+        ask,
+        subset: data.subset,
+        forms: data.forms,
+        time_zone: String::new(),
+        preferences,
+    };
     match (parsed.kind, location.kind) {
         (Asked::CalendarQuery { filter, time_zone, limit }, Kind::Calendar) => {
             reports::calendar_query::run(run, filter, time_zone, limit).await
@@ -36,6 +44,7 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
         (Asked::CalendarMultiget(hrefs), Kind::Calendar) | (Asked::BookMultiget(hrefs), Kind::Book) => {
             reports::multiget::run(run, hrefs).await
         }
+        (Asked::FreeBusyQuery(span), Kind::Calendar) => reports::free_busy_query::run(call, span).await,
         (Asked::SyncCollection { token, infinite, limit }, _) => {
             reports::sync_collection::run(run, &token, infinite, limit).await
         }
@@ -62,6 +71,9 @@ async fn anywhere(
     preferences: Preferences,
 ) -> Result<Response<Body>, Failure> {
     let ask = Ask { wanted: parsed.wanted, minimal: preferences.minimal };
+    if let (Asked::FreeBusyQuery(span), Place::Home(Kind::Calendar, _)) = (&parsed.kind, call.place) {
+        return reports::free_busy_query::run(call, span.clone()).await;
+    }
     match &parsed.kind {
         Asked::ExpandProperty(properties) => reports::expand_property::run(call, properties, preferences).await,
         Asked::PrincipalPropertySearch(search) => {
@@ -80,8 +92,8 @@ async fn anywhere(
 fn check_data(data: Option<&DataRequest>, kind: Kind) -> Result<(), Failure> {
     let Some(data) = data else { return Ok(()) };
     let condition = Condition::SupportedData(kind);
-    if let Some(transform) = data.transform {
-        return Err(Failure::forbidden(condition, format!("{transform} is not offered yet")));
+    if kind == Kind::Book && !data.forms.is_plain() {
+        return Err(Failure::forbidden(condition, "cards have no instances"));
     }
     let usual = match kind {
         Kind::Calendar => "text/calendar",

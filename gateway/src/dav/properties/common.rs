@@ -87,7 +87,10 @@ pub fn reports(names: &[&'static str], out: &mut Writer) {
 /// The reports of a collection.
 pub fn collection_reports(kind: Kind, out: &mut Writer) {
     match kind {
-        Kind::Calendar => reports(&["C:calendar-query", "C:calendar-multiget", "D:sync-collection"], out),
+        Kind::Calendar => reports(
+            &["C:calendar-query", "C:calendar-multiget", "C:free-busy-query", "D:sync-collection"],
+            out,
+        ),
         Kind::Book => reports(&["CR:addressbook-query", "CR:addressbook-multiget", "D:sync-collection"], out),
     }
 }

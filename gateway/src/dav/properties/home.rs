@@ -33,10 +33,17 @@ pub fn write(live: Live, home: &Home<'_>, caller: &str, out: &mut Writer) -> boo
         },
         Live::CurrentUserPrivilegeSet => {
             common::privileges(&["read", "read-current-user-privilege-set"], out);
+            if home.kind == Kind::Calendar {
+                // Whoever is signed in may ask when somebody is busy.
+                out.raw("<D:privilege><C:read-free-busy/></D:privilege>");
+            }
             if home.user == caller {
                 // DAVx5 offers to make a calendar only where it may bind.
                 common::privileges(&["write-content", "bind", "unbind"], out);
             }
+        }
+        Live::SupportedReportSet if home.kind == Kind::Calendar => {
+            common::reports(&["C:free-busy-query", "D:principal-match"], out)
         }
         Live::SupportedReportSet => common::reports(&["D:principal-match"], out),
         _ => return common::write(live, caller, out),

@@ -2,11 +2,14 @@
 //! Called by PROPFIND and by the reports; this is the hot path of every listing.
 
 use kontor_proto::collection::v1::{Access, Object};
+use tonic::Status;
 
 use super::propstat::{self, Ask};
 use super::{Live, acl, common, on};
 use crate::dav::path::{self, Kind, Location};
 use crate::dav::reports::partial;
+use crate::dav::reports::shape::Shaper;
+use crate::dav::stream;
 use crate::dav::xml::Writer;
 use crate::dav::xml::report::Subset;
 
@@ -36,7 +39,9 @@ pub struct Template {
     /// For objects without a schedule-tag, when that was asked for.
     untagged: Option<Shape>,
     subset: Option<Subset>,
+    shaper: Option<Shaper>,
     with_data: bool,
+    written: bool,
 }
 
 /// What a template is made from.
@@ -60,7 +65,21 @@ impl Template {
         let untagged = ask.wanted.names(Live::ScheduleTag).then(|| shape(ask, &setting, false));
         let plain = shape(ask, &setting, true);
         let with_data = plain.holes.iter().any(|(_, hole)| *hole == Hole::Data);
-        Template { begin: begin.into_bytes().to_vec(), plain, untagged, subset: setting.subset, with_data }
+        Template {
+            begin: begin.into_bytes().to_vec(),
+            plain,
+            untagged,
+            subset: setting.subset,
+            shaper: None,
+            with_data,
+            written: false,
+        }
+    }
+
+    /// The same for data in another form.
+    #[must_use]
+    pub fn shaped(self, shaper: Shaper) -> Self {
+        Template { shaper: Some(shaper), ..self }
     }
 
     /// Whether bodies are needed.
@@ -68,7 +87,33 @@ impl Template {
         self.with_data
     }
 
-    /// Writes the response of an object; of one that is gone, a 404.
+    /// Writes the response of an object in the form that was asked for; of one that is gone, a 404.
+    ///
+    /// # Errors
+    /// When the answer becomes more than one may be; see `cut`.
+    pub fn render(&mut self, mut object: Object, out: &mut Writer) -> Result<(), Status> {
+        if let Some(shaper) = self.shaper.as_mut().filter(|_| !object.missing) {
+            object.data = shaper.shape(&object.data)?;
+        }
+        self.written = true;
+        self.write(&object, out);
+        Ok(())
+    }
+
+    /// Ends an answer that became too much: the whole of it is refused when nothing was written yet, else it says that it was
+    /// cut off.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn cut(&self, href: &str, refusal: Status, out: &mut Writer) -> Result<bool, Status> {
+        if !self.written {
+            return Err(refusal);
+        }
+        stream::over_limit(out, href);
+        Ok(false)
+    }
+
+    /// Writes the response of an object as it is stored; of one that is gone, a 404.
     pub fn write(&self, object: &Object, out: &mut Writer) {
         out.ready(&self.begin);
         path::encode_onto(&object.name, out);

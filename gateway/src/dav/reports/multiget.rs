@@ -34,7 +34,8 @@ pub async fn run(mut run: Run<'_>, hrefs: Vec<String>) -> Result<Response<Body>,
     let mut client = run.call.dav.collections(run.location.kind);
     let answer = client.get_objects(run.call.request(message)).await;
     let stream = answer.map_err(|status| run.call.failure(&status))?.into_inner();
-    let source = Named { stream, chunk: Vec::new().into_iter(), template, foreign, written: 0, asked };
+    let href = run.location.href();
+    let source = Named { stream, chunk: Vec::new().into_iter(), template, foreign, written: 0, asked, href };
     stream::answer(stream::begin(), source, run.preferences, |status| run.call.failure(status)).await
 }
 
@@ -47,6 +48,8 @@ struct Named {
     foreign: VecDeque<(usize, String)>,
     written: usize,
     asked: usize,
+    /// Of the collection, for the 507.
+    href: String,
 }
 
 impl Source for Named {
@@ -61,7 +64,9 @@ impl Source for Named {
                 return Ok(true);
             }
             if let Some(object) = self.chunk.next() {
-                self.template.write(&object, out);
+                if let Err(refusal) = self.template.render(object, out) {
+                    return self.template.cut(&self.href, refusal, out);
+                }
                 self.written += 1;
                 continue;
             }

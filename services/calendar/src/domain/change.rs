@@ -138,11 +138,11 @@ pub fn instance_text(
     write_override(document, described, &placed, false, now).map(Some)
 }
 
-fn no_master() -> Error {
+pub(super) fn no_master() -> Error {
     Error::precondition("NO_MASTER", "only single instances of this series are known: change them one by one")
 }
 
-fn shown(micros: i64) -> String {
+pub(super) fn shown(micros: i64) -> String {
     Timestamp::from_microsecond(micros).map_or_else(|_| micros.to_string(), |at| at.to_string())
 }
 
@@ -154,7 +154,12 @@ fn instance_wall(instance: &Occurrence) -> jiff::civil::DateTime {
 const REACH_DAYS: i64 = 62;
 
 /// The instance that the series has at `original` (seconds UTC).
-fn find(document: &Document<'_>, object: &CalendarObject, zone: &Zone, original: i64) -> Option<Occurrence> {
+pub(super) fn find(
+    document: &Document<'_>,
+    object: &CalendarObject,
+    zone: &Zone,
+    original: i64,
+) -> Option<Occurrence> {
     let series = Series::of(document, zone.clone()).ok()?;
     if !series.is_recurring() {
         return None;

@@ -87,6 +87,17 @@ pub fn for_component(conn: &mut Conn<'_>, login: &str, component: &str) -> Resul
     Ok(all.into_iter().find(takes))
 }
 
+/// A user's own calendars that count for free/busy.
+///
+/// # Errors
+/// Those of the database.
+pub fn counting(conn: &mut Conn<'_>, login: &str) -> Result<Vec<Collection>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM collection WHERE kind = 1 AND owner = $1 AND transparent = 0 ORDER BY num LIMIT {SEEN}"
+    );
+    conn.all(&sql, args![login], |row| read(row, 0))
+}
+
 /// Gives the calendars that had the user's old colour the new one.
 ///
 /// # Errors

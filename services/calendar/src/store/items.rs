@@ -6,6 +6,7 @@ use kontor_kit::db::{Conn, Tx};
 use kontor_kit::{Result, args};
 use kontor_vobject::ical::ItemKind;
 
+use crate::domain::busy::Busy;
 use crate::domain::event::Status;
 use crate::domain::index::Typed;
 
@@ -44,6 +45,11 @@ pub fn kind_number(kind: ItemKind) -> i64 {
     }
 }
 
+/// What an event makes of its time, as the number that is kept.
+fn busy_number(busy: Option<Busy>) -> i64 {
+    busy.map_or(0, |busy| busy as i64)
+}
+
 /// What is kept of an object.
 ///
 /// # Errors
@@ -80,8 +86,8 @@ pub fn write(
     }
     let face = &typed.face;
     tx.execute(
-        "INSERT INTO item (object, coll, kind, summary, location, status, all_day, start_utc, floating, recurring, ranged, stamp, told)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        "INSERT INTO item (object, coll, kind, summary, location, status, all_day, start_utc, floating, recurring, ranged, stamp, told, busy, apart)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         args![
             object,
             coll,
@@ -95,7 +101,9 @@ pub fn write(
             typed.recurring,
             typed.ranged,
             typed.stamp,
-            clean(face.told())
+            clean(face.told()),
+            busy_number(typed.busy),
+            typed.apart
         ],
     )?;
     let exceptions = typed.exceptions.iter().map(|exception| {
@@ -109,9 +117,11 @@ pub fn write(
             clean(&face.location).into(),
             status_number(face.status).into(),
             face.all_day.into(),
+            busy_number(exception.busy).into(),
         ]
     });
-    let columns = "item_exception (object, start_utc, original, end_utc, summary, location, status, all_day)";
+    let columns =
+        "item_exception (object, start_utc, original, end_utc, summary, location, status, all_day, busy)";
     rows::insert(tx, columns, exceptions)?;
     let people = typed.people.iter();
     let people =

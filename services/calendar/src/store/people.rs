@@ -83,6 +83,14 @@ pub fn users<'a>(
     Ok(found)
 }
 
+/// Whether anything was heard of such a user.
+///
+/// # Errors
+/// Those of the database.
+pub fn is_known(conn: &mut Conn<'_>, login: &str) -> Result<bool> {
+    Ok(conn.one("SELECT 1 FROM person WHERE login = $1", args![login], |_| Ok(()))?.is_some())
+}
+
 /// The user; with a colour made from the login name when none was chosen, or nothing was heard of the user yet.
 ///
 /// # Errors

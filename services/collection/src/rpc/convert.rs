@@ -49,6 +49,7 @@ pub(super) fn collection(collection: Collection, access: Access, dead: Vec<Prope
         transparent: collection.transparent,
         is_default: collection.is_default,
         default_calendar: String::new(),
+        zone: String::new(),
     }
 }
 

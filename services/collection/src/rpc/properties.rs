@@ -48,14 +48,16 @@ impl<H: Hooks> Server<H> {
         request: proto::GetCollectionRequest,
     ) -> Result<proto::Collection> {
         let target = convert::target(request.path)?;
+        let hooks = self.hooks.clone();
         let read = self.db.read(move |conn| {
             let (collection, access) = collection::find(conn, &caller, &target)?;
             let calendar = match collection.kind {
                 Kind::Inbox => default_calendar(&collection::home(conn, &caller, &collection.owner)?),
                 _ => String::new(),
             };
+            let zone = if request.with_zone { zone_text(conn, &hooks, &collection)? } else { String::new() };
             let shown = with_dead(conn, collection, access)?;
-            Ok(proto::Collection { default_calendar: calendar, ..shown })
+            Ok(proto::Collection { default_calendar: calendar, zone, ..shown })
         });
         read.await
     }
@@ -165,4 +167,13 @@ fn wanted(fields: &[String], values: proto::Collection) -> Result<Update> {
         }
     }
     Ok(update)
+}
+
+/// The zone of floating times as a text that another process reads as the same zone.
+fn zone_text<H: Hooks>(conn: &mut Conn<'_>, hooks: &H, collection: &Collection) -> Result<String> {
+    let zone = hooks.zone(conn, collection)?;
+    Ok(match zone.iana_name() {
+        Some(name) => name.to_owned(),
+        None => collection.time_zone.clone(),
+    })
 }

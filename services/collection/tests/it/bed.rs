@@ -203,7 +203,7 @@ impl Bed {
     }
 
     pub async fn collection(&self) -> proto::Collection {
-        let request = proto::GetCollectionRequest { path: work() };
+        let request = proto::GetCollectionRequest { path: work(), with_zone: false };
         self.client().get_collection(sales().request(request)).await.unwrap().into_inner()
     }
 
