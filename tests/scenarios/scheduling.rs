@@ -28,7 +28,8 @@ async fn with_addresses(sandbox: &Sandbox) {
     }
     let (sales, neighbour) = (sandbox.http("sales"), sandbox.http("neighbour"));
     eventually("the calendar knows the addresses", async || {
-        let put = sales.put("/dav/calendars/sales/work/probe.ics", &[], meeting("probe", "neighbour", "")).await;
+        let put =
+            sales.put("/dav/calendars/sales/work/probe.ics", &[], meeting("probe", "neighbour", "")).await;
         assert!(put.status.is_success(), "{}", put.text());
         sales.send("DELETE", "/dav/calendars/sales/work/probe.ics", &[], "").await.expect(204);
         let found = hrefs(&neighbour, "/dav/calendars/neighbour/work/").await;

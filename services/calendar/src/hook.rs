@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kontor_collection::index::{Index, calendar_error};
-use kontor_collection::{Admission, Admitted, Change, Collection, Hooks, Kind, Object, Prepared, Removal, Tell};
+use kontor_collection::{
+    Admission, Admitted, Change, Collection, Hooks, Kind, Object, Prepared, Removal, Tell,
+};
 use kontor_kit::auth::Caller;
 use kontor_kit::clock::Clock;
 use kontor_kit::db::{Conn, Tx};
@@ -86,11 +88,7 @@ impl Hooks for CalendarHooks {
         })
     }
 
-    fn admit(
-        &self,
-        tx: &mut Tx<'_>,
-        admission: &Admission<'_, Parsed>,
-    ) -> Result<Option<Admitted<Parsed>>> {
+    fn admit(&self, tx: &mut Tx<'_>, admission: &Admission<'_, Parsed>) -> Result<Option<Admitted<Parsed>>> {
         if self.quiet {
             return Ok(None);
         }
@@ -171,7 +169,10 @@ impl Hooks for CalendarHooks {
     /// The calendar is part of an event's name and says who may see it, so for partners a meeting ends there and begins here.
     fn moved(&self, tx: &mut Tx<'_>, from: &Collection, change: &Change<'_, Parsed>) -> Result<()> {
         if let Some(object) = change.old {
-            self.removed(tx, &Removal { caller: change.caller, collection: from, object, tell: Tell::Nobody })?;
+            self.removed(
+                tx,
+                &Removal { caller: change.caller, collection: from, object, tell: Tell::Nobody },
+            )?;
         }
         self.stored(tx, &Change { old: None, ..*change })
     }

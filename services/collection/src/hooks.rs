@@ -86,7 +86,10 @@ pub trait Hooks: Clone + Send + Sync + 'static {
     /// Any error takes the move back.
     fn moved(&self, tx: &mut Tx<'_>, from: &Collection, change: &Change<'_, Self::Typed>) -> Result<()> {
         if let Some(object) = change.old {
-            self.removed(tx, &Removal { caller: change.caller, collection: from, object, tell: Tell::Nobody })?;
+            self.removed(
+                tx,
+                &Removal { caller: change.caller, collection: from, object, tell: Tell::Nobody },
+            )?;
         }
         self.stored(tx, &Change { old: None, ..*change })
     }

@@ -37,7 +37,9 @@ pub async fn run(call: &Call<'_>) -> Result<Response<Body>, Failure> {
 
 /// Schedule-Reply: F (RFC 6638 section 8.1).
 fn wants_no_reply(headers: &http::HeaderMap) -> bool {
-    headers.get("schedule-reply").is_some_and(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"f"))
+    headers
+        .get("schedule-reply")
+        .is_some_and(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"f"))
 }
 
 /// Deleting needs `unbind` on the parent (RFC 3744 section 3.10).

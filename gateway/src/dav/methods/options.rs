@@ -10,7 +10,8 @@ use crate::dav::{empty, path};
 
 /// What the server can do. Locks (class 2) belong to documents. Thunderbird leaves invitations to the server only where it
 /// finds `calendar-auto-schedule`.
-const DAV: &str = "1, 3, access-control, calendar-access, calendar-auto-schedule, addressbook, extended-mkcol";
+const DAV: &str =
+    "1, 3, access-control, calendar-access, calendar-auto-schedule, addressbook, extended-mkcol";
 
 /// Answers OPTIONS on any path; one that leads nowhere gets the list of a folder.
 pub fn answer(path: &str) -> Response<Body> {

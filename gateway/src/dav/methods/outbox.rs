@@ -6,6 +6,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 use kontor_proto::calendar::v1 as rpc;
 use kontor_proto::collection::v1::Access;
+use kontor_vobject::Limits;
 use kontor_vobject::content::ContentLine;
 use kontor_vobject::free_busy;
 use kontor_vobject::ical::{CalendarObject, Item, ItemKind};
@@ -13,7 +14,6 @@ use kontor_vobject::recur::day;
 use kontor_vobject::tree::Document;
 use kontor_vobject::value::DateValue;
 use kontor_vobject::zone::{Zone, Zones};
-use kontor_vobject::Limits;
 
 use crate::dav::error::{Condition, Failure};
 use crate::dav::path::{Kind, Location, Place};

@@ -8,8 +8,8 @@ pub mod home;
 pub mod object;
 pub mod principal;
 pub mod propstat;
-mod scheduling;
 pub(super) mod record;
+mod scheduling;
 pub mod settable;
 
 use super::xml::{Name, Space};

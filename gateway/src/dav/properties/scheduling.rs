@@ -45,7 +45,8 @@ pub fn write(live: Live, it: &Collection, out: &mut Writer) -> Option<bool> {
 const DELIVER: [&str; 4] =
     ["schedule-deliver", "schedule-deliver-invite", "schedule-deliver-reply", "schedule-query-freebusy"];
 /// The owner sends (RFC 6638 section 6.2).
-const SEND: [&str; 4] = ["schedule-send", "schedule-send-invite", "schedule-send-reply", "schedule-send-freebusy"];
+const SEND: [&str; 4] =
+    ["schedule-send", "schedule-send-invite", "schedule-send-reply", "schedule-send-freebusy"];
 
 /// Href of a user's inbox.
 pub fn inbox(user: &str) -> String {

@@ -40,9 +40,8 @@ impl Core {
         let loaded = self.load(&caller, EVENTS, &request.name, "name").await?;
         let own = Addresses::of(&loaded.collection.owner, &self.address(&loaded).await?);
         let now = self.hooks.clock.now();
-        let change = |before: &Loaded| {
-            respond(&before.object.data, &before.name(EVENTS), &own, &response, now)
-        };
+        let change =
+            |before: &Loaded| respond(&before.object.data, &before.name(EVENTS), &own, &response, now);
         let (request_id, name, etag) =
             (request.request_id.clone(), request.name.clone(), request.etag.clone());
         self.update(caller, request, &request_id, EVENTS, (&name, "name"), &etag, change, brief).await

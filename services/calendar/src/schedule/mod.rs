@@ -106,7 +106,8 @@ fn check(
             if let Some((other, calendar)) = others.next() {
                 let calendar = by_target(tx, &Target::id(calendar))?;
                 let slug = calendar.map(|calendar| calendar.slug).unwrap_or_default();
-                let refusal = refused("UNIQUE_SCHEDULING_OBJECT", "this meeting stands in another calendar already");
+                let refusal =
+                    refused("UNIQUE_SCHEDULING_OBJECT", "this meeting stands in another calendar already");
                 return Err(refusal.with("name", other.name).with("slug", slug));
             }
         }

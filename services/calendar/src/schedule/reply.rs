@@ -1,8 +1,8 @@
 //! Answers of a guest come to the organizer's object (RFC 6638 section 4.2), and from there to the other guests.
 //! Called by schedule/mod.rs when a guest changes or deletes the own copy.
 
-use kontor_collection::store::collection;
 use kontor_collection::Target;
+use kontor_collection::store::collection;
 use kontor_kit::Result;
 use kontor_kit::db::Tx;
 

@@ -146,7 +146,10 @@ impl Messages<'_> {
             (None, None) => None,
             (Some(before), None) => {
                 let known = is_cancelled(&Read::of(&before)?);
-                (!known).then(|| cancelled(&before, self.now)).transpose()?.map(|bytes| message(bytes, "CANCEL", false))
+                (!known)
+                    .then(|| cancelled(&before, self.now))
+                    .transpose()?
+                    .map(|bytes| message(bytes, "CANCEL", false))
             }
             (None, Some(after)) => Some(message(after.clone(), method(&after)?, false)),
             (Some(before), Some(after)) => match difference(&before, &after)? {

@@ -7,7 +7,8 @@ use tonic::{Code, Status};
 
 use crate::support::{Bed, both, caller, refusal};
 
-const SALES: &str = "ORGANIZER:mailto:sales@kontor.test\nATTENDEE;PARTSTAT=ACCEPTED:mailto:sales@kontor.test\n";
+const SALES: &str =
+    "ORGANIZER:mailto:sales@kontor.test\nATTENDEE;PARTSTAT=ACCEPTED:mailto:sales@kontor.test\n";
 const MANAGER: &str = "ATTENDEE;PARTSTAT=NEEDS-ACTION;RSVP=TRUE:mailto:manager@kontor.test\n";
 
 fn object(components: &[String]) -> String {
@@ -52,7 +53,8 @@ impl Found {
 async fn all(bed: &Bed, login: &str, slug: &str) -> Vec<Found> {
     let path = store::CollectionPath { owner: login.to_owned(), slug: slug.to_owned() };
     let request = store::ListObjectsRequest { path: Some(path), with_data: true };
-    let mut stream = bed.collections().list_objects(caller(login).request(request)).await.unwrap().into_inner();
+    let mut stream =
+        bed.collections().list_objects(caller(login).request(request)).await.unwrap().into_inner();
     let mut found = Vec::new();
     while let Some(chunk) = stream.message().await.unwrap() {
         found.extend(chunk.objects.into_iter().map(|object| Found {
@@ -110,7 +112,11 @@ both!(c7_inviting_a_colleague_puts_it_in_the_colleagues_calendar, bed, {
     assert_eq!(own.tag, put.schedule_tag);
     let theirs = copy(&bed, "manager").await;
     assert!(theirs.has("SUMMARY:Plan") && theirs.line("manager@").contains("PARTSTAT=NEEDS-ACTION"));
-    assert!(!theirs.has("SCHEDULE-STATUS") && !theirs.has("VALARM") && !theirs.has("METHOD"), "{}", theirs.text);
+    assert!(
+        !theirs.has("SCHEDULE-STATUS") && !theirs.has("VALARM") && !theirs.has("METHOD"),
+        "{}",
+        theirs.text
+    );
     assert_eq!(inbox(&bed, "manager").await, ["REQUEST"]);
     assert!(inbox(&bed, "sales").await.is_empty());
     // The message in the inbox is no meeting of its own.
@@ -138,7 +144,10 @@ both!(c7_an_answer_reaches_the_organizer_and_the_other_guests, bed, {
     assert_eq!(inbox(&bed, "third").await, ["REQUEST"], "nobody is disturbed by the answer of another");
     let answered = published::<proto::MeetingAnswered>(&bed).await;
     assert_eq!(answered.len(), 1);
-    assert_eq!((answered[0].attendee.as_str(), answered[0].participation.as_str()), ("manager@kontor.test", "ACCEPTED"));
+    assert_eq!(
+        (answered[0].attendee.as_str(), answered[0].participation.as_str()),
+        ("manager@kontor.test", "ACCEPTED")
+    );
     // A program that has not seen the answer writes the meeting anew: the answer stays.
     let late = before.text.replace("SUMMARY:Plan", "SUMMARY:Plan B");
     bed.put("sales", "m.ics", &late).await.unwrap();
@@ -193,9 +202,12 @@ both!(d9_a_guest_may_not_change_the_meeting, bed, {
         let refused = refusal(bed.put("manager", &theirs.name, &text).await);
         assert_eq!(refused, (Code::FailedPrecondition, "ALLOWED_ATTENDEE_CHANGE".to_owned()), "{new}");
     }
-    let two = object(&[weekly(&format!("{SALES}{MANAGER}")), component(&format!(
-        "RECURRENCE-ID:20261207T090000Z\nDTSTART:20261207T090000Z\nDTEND:20261207T100000Z\nORGANIZER:mailto:x@y.z\n{MANAGER}"
-    ))]);
+    let two = object(&[
+        weekly(&format!("{SALES}{MANAGER}")),
+        component(&format!(
+            "RECURRENCE-ID:20261207T090000Z\nDTSTART:20261207T090000Z\nDTEND:20261207T100000Z\nORGANIZER:mailto:x@y.z\n{MANAGER}"
+        )),
+    ]);
     let refused = refusal(bed.put("sales", "two.ics", &two.replace("UID:m", "UID:two")).await);
     assert_eq!(refused, (Code::FailedPrecondition, "SAME_ORGANIZER".to_owned()));
     let handed = copy(&bed, "sales").await.text.replace("ORGANIZER:mailto:sales", "ORGANIZER:mailto:manager");
@@ -279,14 +291,25 @@ both!(c7_one_instance_of_a_series_is_answered_moved_and_cancelled_apart, bed, {
     assert!(theirs.has("DTSTART:20261215T140000Z") && theirs.has("PARTSTAT=DECLINED"), "{}", theirs.text);
     // And takes the last one out.
     let own = copy(&bed, "sales").await;
-    let text = own.text.replacen("RRULE:FREQ=WEEKLY;COUNT=4\n", "RRULE:FREQ=WEEKLY;COUNT=4\nEXDATE:20261221T090000Z\n", 1);
+    let text = own.text.replacen(
+        "RRULE:FREQ=WEEKLY;COUNT=4\n",
+        "RRULE:FREQ=WEEKLY;COUNT=4\nEXDATE:20261221T090000Z\n",
+        1,
+    );
     bed.put("sales", "m.ics", &text).await.unwrap();
     let theirs = copy(&bed, "manager").await;
     assert!(theirs.has("EXDATE:20261221T090000Z") && theirs.has("PARTSTAT=DECLINED"), "{}", theirs.text);
     let shown = bed.titles("manager", "2026-11-30T00:00:00Z", "2026-12-31T00:00:00Z").await;
-    assert_eq!(shown, ["Plan 2026-11-30T09:00:00Z", "Plan 2026-12-07T09:00:00Z", "Plan 2026-12-15T14:00:00Z"]);
+    assert_eq!(
+        shown,
+        ["Plan 2026-11-30T09:00:00Z", "Plan 2026-12-07T09:00:00Z", "Plan 2026-12-15T14:00:00Z"]
+    );
     // The guest takes one out: that is declined too.
-    let text = theirs.text.replacen("EXDATE:20261221T090000Z", "EXDATE:20261221T090000Z\nEXDATE:20261130T090000Z", 1);
+    let text = theirs.text.replacen(
+        "EXDATE:20261221T090000Z",
+        "EXDATE:20261221T090000Z\nEXDATE:20261130T090000Z",
+        1,
+    );
     bed.put("manager", &theirs.name, &text).await.unwrap();
     let own = copy(&bed, "sales").await;
     assert_eq!(own.text.matches("PARTSTAT=DECLINED").count(), 2, "{}", own.text);
@@ -314,16 +337,22 @@ both!(c7_a_guest_of_one_instance_sees_only_that, bed, {
 
 both!(d9_people_outside_get_a_message_for_the_mail_service, bed, {
     let outside = "ATTENDEE:mailto:Ann@example.com\nATTENDEE;SCHEDULE-AGENT=CLIENT:mailto:bob@example.com\n";
-    let nobody = "ATTENDEE:/dav/principals/users/nobody/\nATTENDEE;SCHEDULE-AGENT=NONE:mailto:manager@kontor.test\n";
+    let nobody =
+        "ATTENDEE:/dav/principals/users/nobody/\nATTENDEE;SCHEDULE-AGENT=NONE:mailto:manager@kontor.test\n";
     bed.put("sales", "m.ics", &meeting(&format!("{SALES}{outside}{nobody}"))).await.unwrap();
     let own = copy(&bed, "sales").await;
     assert!(own.line("Ann@").contains("SCHEDULE-STATUS=1.0"));
     assert!(own.line("nobody").contains("SCHEDULE-STATUS=3.7"));
-    assert!(!own.line("bob@").contains("SCHEDULE-STATUS") && !own.line("manager@").contains("SCHEDULE-STATUS"));
+    assert!(
+        !own.line("bob@").contains("SCHEDULE-STATUS") && !own.line("manager@").contains("SCHEDULE-STATUS")
+    );
     assert!(all(&bed, "manager", "work").await.is_empty());
     let messages = published::<proto::SchedulingMessage>(&bed).await;
     assert_eq!(messages.len(), 1);
-    assert_eq!((messages[0].method.as_str(), messages[0].recipients.as_slice()), ("REQUEST", &["ann@example.com".to_owned()][..]));
+    assert_eq!(
+        (messages[0].method.as_str(), messages[0].recipients.as_slice()),
+        ("REQUEST", &["ann@example.com".to_owned()][..])
+    );
     assert_eq!(messages[0].sender, "sales@kontor.test");
     let text = String::from_utf8(messages[0].icalendar.to_vec()).unwrap();
     assert!(text.contains("METHOD:REQUEST") && !text.contains("SCHEDULE-"), "{text}");
@@ -359,7 +388,9 @@ both!(d9_nobody_writes_into_a_meeting_of_somebody_else, bed, {
     assert!(copy(&bed, "third").await.line("manager@").contains("SCHEDULE-STATUS=3.8"));
     assert!(copy(&bed, "manager").await.has("SUMMARY:Plan"));
     // Somebody who is not invited answers.
-    let text = meeting(&format!("{SALES}{MANAGER}")).replace("manager@", "third@").replace("NEEDS-ACTION", "ACCEPTED");
+    let text = meeting(&format!("{SALES}{MANAGER}"))
+        .replace("manager@", "third@")
+        .replace("NEEDS-ACTION", "ACCEPTED");
     delete(&bed, "third", "t.ics", false).await;
     bed.put("third", "u.ics", &text).await.unwrap();
     assert!(copy(&bed, "third").await.line("ORGANIZER").contains("SCHEDULE-STATUS=3.8"));
@@ -372,7 +403,9 @@ both!(d9_nobody_writes_into_a_meeting_of_somebody_else, bed, {
     };
     bed.publish("users/third", &thief).await;
     bed.user("fourth", "", "").await;
-    bed.put("sales", "n.ics", &meeting(&format!("{SALES}{MANAGER}")).replace("UID:m", "UID:n")).await.unwrap();
+    bed.put("sales", "n.ics", &meeting(&format!("{SALES}{MANAGER}")).replace("UID:m", "UID:n"))
+        .await
+        .unwrap();
     assert_eq!(all(&bed, "manager", "work").await.len(), 2);
     assert_eq!(all(&bed, "third", "work").await.len(), 1);
 });
@@ -405,7 +438,11 @@ both!(c7_a_part_is_handed_over_to_a_delegate, bed, {
     bed.put("manager", &theirs.name, &theirs.text.replace(&line, delegated)).await.unwrap();
     let own = copy(&bed, "sales").await;
     assert!(own.line(":mailto:manager@").contains("PARTSTAT=DELEGATED"), "{}", own.text);
-    assert!(own.line(":mailto:manager@").contains("DELEGATED-TO=\"mailto:third@kontor.test\""), "{}", own.text);
+    assert!(
+        own.line(":mailto:manager@").contains("DELEGATED-TO=\"mailto:third@kontor.test\""),
+        "{}",
+        own.text
+    );
     assert!(own.line(":mailto:third@").contains("DELEGATED-FROM"), "{}", own.text);
     assert!(copy(&bed, "third").await.has("SUMMARY:Plan"));
     assert_eq!(inbox(&bed, "third").await, ["REQUEST"]);

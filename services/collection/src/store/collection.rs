@@ -244,7 +244,10 @@ pub fn delete<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, caller: &Caller, target: &Ta
         return Err(Error::precondition("COMPANY_COLLECTION", "the company's collection can't be deleted"));
     }
     if collection.kind.is_of_server() {
-        return Err(Error::precondition("SERVER_COLLECTION", "a scheduling inbox or outbox can't be deleted"));
+        return Err(Error::precondition(
+            "SERVER_COLLECTION",
+            "a scheduling inbox or outbox can't be deleted",
+        ));
     }
     let mut after = String::new();
     loop {

@@ -141,11 +141,7 @@ fn before<'a>(collection: &'a Collection, object: Option<&'a Object>) -> Present
 }
 
 /// Removes an object with all that belongs to it; the change number was raised already.
-pub(super) fn take_away<H: Hooks>(
-    tx: &mut Tx<'_>,
-    hooks: &H,
-    removal: &Removal<'_>,
-) -> Result<()> {
+pub(super) fn take_away<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, removal: &Removal<'_>) -> Result<()> {
     hooks.removed(tx, removal)?;
     let Removal { collection, object, .. } = removal;
     tx.execute("DELETE FROM body WHERE num = $1", args![object.num])?;

@@ -198,7 +198,12 @@ impl Bed {
     }
 
     pub async fn delete(&self, name: &str) -> std::result::Result<(), Status> {
-        let request = proto::DeleteObjectRequest { path: work(), name: name.to_owned(), conditions: None, silent: false };
+        let request = proto::DeleteObjectRequest {
+            path: work(),
+            name: name.to_owned(),
+            conditions: None,
+            silent: false,
+        };
         self.client().delete_object(sales().request(request)).await.map(|_| ())
     }
 

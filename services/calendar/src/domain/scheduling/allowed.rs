@@ -98,7 +98,8 @@ fn check_guests(
     for (address, property) in guests(&after.component(new), new) {
         left.remove(&address);
         let is_delegate = || {
-            delegates && property.param_values("DELEGATED-FROM").any(|from| own.has(&super::answer::bare(&from)))
+            delegates
+                && property.param_values("DELEGATED-FROM").any(|from| own.has(&super::answer::bare(&from)))
         };
         if !old.contains(&address) && !is_delegate() {
             return Err("ATTENDEE");

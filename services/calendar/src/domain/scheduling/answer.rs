@@ -150,9 +150,9 @@ fn of_item(
 
 /// A line as it is, to be written elsewhere.
 fn rewritten(property: &kontor_vobject::tree::Property<'_>) -> ContentLine {
-    let params = property.params().filter(|(name, _)| {
-        !super::PRIVATE.iter().any(|private| name.eq_ignore_ascii_case(private))
-    });
+    let params = property
+        .params()
+        .filter(|(name, _)| !super::PRIVATE.iter().any(|private| name.eq_ignore_ascii_case(private)));
     params.fold(ContentLine::new(property.name(), property.value()), |line, (name, value)| {
         line.param(name, value)
     })
@@ -234,7 +234,9 @@ pub fn apply(bytes: &[u8], own: &Addresses, answers: &[Answer], now: i64) -> Res
     let mut patch = Patch::new(&read.document);
     let mut taken = Vec::new();
     for answer in answers {
-        let Some((_, item)) = items.iter().find(|(instance, _)| *instance == answer.instance) else { continue };
+        let Some((_, item)) = items.iter().find(|(instance, _)| *instance == answer.instance) else {
+            continue;
+        };
         if answer.sequence < item.sequence {
             continue;
         }
@@ -284,9 +286,7 @@ fn add_instances(bytes: &[u8], own: &Addresses, answers: &[Answer], now: i64) ->
         if items.iter().any(|(instance, _)| *instance == Some(original)) {
             continue;
         }
-        if let Some(text) =
-            change::instance_text(&read.document, &read.object, &Zone::UTC, original, now)?
-        {
+        if let Some(text) = change::instance_text(&read.document, &read.object, &Zone::UTC, original, now)? {
             patch.insert_component(&read.document.root(), &text);
         }
     }

@@ -98,7 +98,8 @@ pub fn has_moved(
 type Point = Option<(i64, bool)>;
 
 fn span(item: &Item, zones: &mut Zones<'_>) -> (Point, Point, Point) {
-    let mut point = |value: Option<&DateValue>| value.map(|value| (time::seconds(value, zones), value.is_date()));
+    let mut point =
+        |value: Option<&DateValue>| value.map(|value| (time::seconds(value, zones), value.is_date()));
     let (start, due) = (point(item.start.as_ref()), point(item.due.as_ref()));
     let end = end_of(item, zones);
     let end = end.map(|end| (time::seconds(&end, zones), end.is_date()));

@@ -87,9 +87,9 @@ fn is_of_program(property: &Property<'_>) -> bool {
 }
 
 fn as_written(property: &Property<'_>) -> ContentLine {
-    property
-        .params()
-        .fold(ContentLine::new(property.name(), property.value()), |line, (name, value)| line.param(name, value))
+    property.params().fold(ContentLine::new(property.name(), property.value()), |line, (name, value)| {
+        line.param(name, value)
+    })
 }
 
 /// A guest's changed text with the answers of the others as they stand: the guest's program may not have seen the newest ones.
@@ -98,7 +98,9 @@ pub fn with_others(before: &Read<'_>, after: &Read<'_>, own: &Addresses) -> Vec<
     let mut patch = Patch::new(&after.document);
     for (instance, item) in after.by_instance() {
         let same = old.iter().find(|(other, _)| *other == instance);
-        let Some((_, known)) = same.or_else(|| old.iter().find(|(other, _)| other.is_none())) else { continue };
+        let Some((_, known)) = same.or_else(|| old.iter().find(|(other, _)| other.is_none())) else {
+            continue;
+        };
         for (address, line) in guests(&after.component(item), item) {
             if own.has(&address) {
                 continue;

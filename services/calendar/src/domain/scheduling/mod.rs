@@ -189,7 +189,8 @@ fn set_params(patch: &mut Patch<'_>, property: &Property<'_>, set: &[(&str, &str
 
 /// Whether a line has this SCHEDULE-STATUS already, so that it need not be written anew.
 fn is_marked(property: &Property<'_>, status: &str) -> bool {
-    property.param("SCHEDULE-STATUS").as_deref() == Some(status) && property.param("SCHEDULE-FORCE-SEND").is_none()
+    property.param("SCHEDULE-STATUS").as_deref() == Some(status)
+        && property.param("SCHEDULE-FORCE-SEND").is_none()
 }
 
 /// The value as an instant in UTC where it is one, so that a message needs no VTIMEZONE for it.

@@ -140,7 +140,11 @@ pub fn mark(bytes: &[u8], statuses: &BTreeMap<String, &'static str>) -> Result<V
 }
 
 /// Answers of guests that differ between two texts: address, PARTSTAT, and the instance in seconds UTC.
-pub fn new_answers(before: &Read<'_>, after: &Read<'_>, own: &Addresses) -> Vec<(String, String, Option<i64>)> {
+pub fn new_answers(
+    before: &Read<'_>,
+    after: &Read<'_>,
+    own: &Addresses,
+) -> Vec<(String, String, Option<i64>)> {
     let old = before.by_instance();
     let mut found = Vec::new();
     for (instance, item) in after.by_instance() {
