@@ -90,6 +90,12 @@ impl Grpc {
         calendars => calendar::calendar_service_client::CalendarServiceClient<Signed>;
         /// Events.
         events => calendar::event_service_client::EventServiceClient<Signed>;
+        /// Series cut in two.
+        series => calendar::series_service_client::SeriesServiceClient<Signed>;
+        /// Free and busy times.
+        free_busy => calendar::free_busy_service_client::FreeBusyServiceClient<Signed>;
+        /// Working hours and absences.
+        availability => calendar::availability_service_client::AvailabilityServiceClient<Signed>;
         /// Tasks.
         tasks => calendar::task_service_client::TaskServiceClient<Signed>;
         /// Connectors.

@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use kontor_gateway::dav::path::Place;
-use kontor_gateway::dav::preconditions;
+use kontor_gateway::dav::{if_header, preconditions};
 use kontor_gateway::dav::xml::request::Value;
 use kontor_gateway::dav::xml::{Writer, report, request};
 
@@ -46,6 +46,11 @@ pub fn headers(bytes: &[u8]) {
         if let Ok(value) = HeaderValue::from_bytes(line) {
             map.append(HeaderName::from_static(name), value);
         }
+    }
+    if let Some(Ok(header)) = map.get("if").map(HeaderValue::to_str)
+        && let Ok(lists) = if_header::parse(header)
+    {
+        assert!(lists.iter().all(|list| !list.tests.is_empty()));
     }
     if let Ok(conditions) = preconditions::conditions(&map) {
         let none_in_quotes = |tag: &String| !tag.is_empty() && !tag.starts_with('"');

@@ -53,6 +53,20 @@ pub enum Condition {
     SupportedData(Kind),
     /// supported-calendar-component.
     SupportedComponent,
+    /// RFC 6638 section 3.2.4.1: href of the object that the meeting has already.
+    UniqueSchedulingObject(Option<String>),
+    /// RFC 6638 section 3.2.4.2.
+    SameOrganizer,
+    /// RFC 6638 section 3.2.4.3.
+    AllowedOrganizerChange,
+    /// RFC 6638 section 3.2.4.4.
+    AllowedAttendeeChange,
+    /// RFC 4791 section 5.2.9.
+    MaxAttendees,
+    /// RFC 6638 section 5.1: what was posted is no message that is taken.
+    ValidSchedulingMessage,
+    /// RFC 6638 section 5.1: the organizer of the message is not the owner of the outbox.
+    ValidOrganizer,
     /// max-resource-size.
     MaxResourceSize(Kind),
     /// calendar-collection-location-ok, addressbook-collection-location-ok.
@@ -155,8 +169,18 @@ impl Failure {
             "VALID_FILTER" => return forbidden(Condition::ValidFilter(kind)),
             "SUPPORTED_COLLATION" => return forbidden(Condition::SupportedCollation(kind)),
             "SUPPORTED_DATA" => return forbidden(Condition::SupportedData(kind)),
+            "TOO_MANY_INSTANCES" => return forbidden(Condition::NumberOfMatchesWithinLimits),
             "TOO_LARGE" => return Failure::too_large(kind),
-            "COMPANY_COLLECTION" => return Failure::need_privilege(href, "unbind"),
+            "SAME_ORGANIZER" => return forbidden(Condition::SameOrganizer),
+            "ALLOWED_ORGANIZER_CHANGE" => return forbidden(Condition::AllowedOrganizerChange),
+            "ALLOWED_ATTENDEE_CHANGE" => return forbidden(Condition::AllowedAttendeeChange),
+            "MAX_ATTENDEES" => return forbidden(Condition::MaxAttendees),
+            "UNIQUE_SCHEDULING_OBJECT" => {
+                let other = metadata.get("slug").zip(metadata.get("name"));
+                let other = other.map(|(slug, name)| sibling_href(href, slug, name));
+                return forbidden(Condition::UniqueSchedulingObject(other));
+            }
+            "COMPANY_COLLECTION" | "SERVER_COLLECTION" => return Failure::need_privilege(href, "unbind"),
             "UID_CONFLICT" => {
                 let other = conflict_href(&metadata, href);
                 let condition = Condition::NoUidConflict(kind, other);
@@ -235,6 +259,14 @@ fn conflict_href(metadata: &HashMap<String, String>, asked: &str) -> Option<Stri
     by_name.or_else(|| metadata.get("href").filter(|href| href.starts_with('/')).cloned())
 }
 
+/// An object in another collection of the home that was asked for.
+fn sibling_href(asked: &str, slug: &str, name: &str) -> String {
+    let mut ends = asked.match_indices('/').map(|(at, _)| at + 1);
+    // "/dav/calendars/{home}/"
+    let home = ends.nth(3).map_or(asked, |end| &asked[..end]);
+    format!("{home}{}/{}", path::encode(slug), path::encode(name))
+}
+
 fn body(condition: &Condition, message: &str) -> bytes::Bytes {
     let mut out = Writer::document("D:error");
     condition.write(&mut out);
@@ -260,6 +292,12 @@ impl Condition {
             Condition::ValidResourcetype => "<D:valid-resourcetype/>",
             Condition::NumberOfMatchesWithinLimits => "<D:number-of-matches-within-limits/>",
             Condition::SupportedComponent => "<C:supported-calendar-component/>",
+            Condition::SameOrganizer => "<C:same-organizer-in-all-components/>",
+            Condition::AllowedOrganizerChange => "<C:allowed-organizer-scheduling-object-change/>",
+            Condition::AllowedAttendeeChange => "<C:allowed-attendee-scheduling-object-change/>",
+            Condition::MaxAttendees => "<C:max-attendees-per-instance/>",
+            Condition::ValidSchedulingMessage => "<C:valid-scheduling-message/>",
+            Condition::ValidOrganizer => "<C:valid-organizer/>",
             Condition::ValidData(kind) => {
                 by_kind(*kind, "<C:valid-calendar-data/>", "<CR:valid-address-data/>")
             }
@@ -285,9 +323,16 @@ impl Condition {
                 by_kind(*kind, "<C:supported-collation/>", "<CR:supported-collation/>")
             }
             Condition::NeedPrivileges(href, privilege) => return need_privileges(href, privilege, out),
+            Condition::UniqueSchedulingObject(href) => return unique_object(href.as_deref(), out),
             Condition::NoUidConflict(kind, href) => return no_uid_conflict(*kind, href.as_deref(), out),
         });
     }
+}
+
+fn unique_object(href: Option<&str>, out: &mut Writer) {
+    out.raw("<C:unique-scheduling-object-resource>");
+    href.iter().for_each(|href| out.href(href));
+    out.raw("</C:unique-scheduling-object-resource>");
 }
 
 fn need_privileges(href: &str, privilege: &'static str, out: &mut Writer) {

@@ -41,6 +41,18 @@ pub const FILTER_DEPTH: usize = 4;
 pub const FILTER_TEXT_BYTES: usize = 1000;
 /// Most entity tags in one condition header.
 pub const ENTITY_TAGS: usize = 100;
+/// Deepest nesting of properties in expand-property.
+pub const EXPAND_DEPTH: usize = 4;
+/// Most resources that one expand-property looks into.
+pub const EXPAND_RESOURCES: usize = 200;
+/// Most users and teams that one search looks at.
+pub const PRINCIPALS_LOOKED_AT: usize = 20_000;
+/// Most users and teams in the answer of a search.
+pub const PRINCIPALS_FOUND: usize = 500;
+/// Most property-search elements of one search.
+pub const PRINCIPAL_SEARCHES: usize = 20;
+/// Most other resources that an `If` header may speak of.
+pub const IF_LOOKUPS: usize = 10;
 /// An answer is handed on in pieces of about so many bytes.
 pub const ANSWER_CHUNK_BYTES: usize = 64 * 1024;
 /// Longest path segment after decoding, in bytes.

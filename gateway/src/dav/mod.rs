@@ -4,6 +4,7 @@
 mod body;
 mod error;
 mod headers;
+pub mod if_header;
 pub mod limits;
 mod methods;
 pub mod path;
@@ -21,8 +22,10 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use kontor_kit::auth::Caller;
 use kontor_kit::link::Link;
 use kontor_kit::near::Collections;
+use kontor_proto::calendar::v1::free_busy_service_client::FreeBusyServiceClient;
 use kontor_proto::collection::v1::collection_service_client::CollectionServiceClient;
 use kontor_proto::collection::v1::{Collection, CollectionPath, GetCollectionRequest};
+use kontor_proto::directory::v1::team_service_client::TeamServiceClient;
 use kontor_proto::directory::v1::user_service_client::UserServiceClient;
 
 pub use error::Failure;
@@ -51,15 +54,20 @@ pub struct Dav {
     calendars: Way,
     books: Way,
     users: UserServiceClient<Link>,
+    teams: TeamServiceClient<Link>,
+    free_busy: FreeBusyServiceClient<Link>,
 }
 
 impl Dav {
     /// The tree over the calendar service (calendars) and the directory service (address books and users).
     pub fn new(calendar: Link, directory: Link) -> Self {
         Dav {
+            free_busy: FreeBusyServiceClient::new(calendar.clone())
+                .max_decoding_message_size(limits::MESSAGE_BYTES),
             calendars: Way::new(calendar),
             books: Way::new(directory.clone()),
-            users: UserServiceClient::new(directory),
+            users: UserServiceClient::new(directory.clone()),
+            teams: TeamServiceClient::new(directory),
         }
     }
 
@@ -143,7 +151,7 @@ impl Call<'_> {
 
     /// Reads a collection with its properties.
     async fn collection(&self, location: &Location) -> Result<Collection, Failure> {
-        let request = self.request(GetCollectionRequest { path: Some(contract_path(location)) });
+        let request = self.request(GetCollectionRequest { path: Some(contract_path(location)), with_zone: false });
         let answer = self.dav.near(location.kind).get_collection(request).await;
         answer.map_err(|status| Failure::of_status(&status, location.kind, &location.href()))
     }

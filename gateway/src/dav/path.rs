@@ -20,8 +20,15 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Where the tree begins.
 pub const ROOT: &str = "/dav/";
+/// Users and teams.
+pub const PRINCIPALS: &str = "/dav/principals/";
 /// Where the users are.
 pub const USERS: &str = "/dav/principals/users/";
+/// Where the teams are.
+pub const TEAMS: &str = "/dav/principals/teams/";
+
+/// What stands behind a collection's path in the address for new members (RFC 5995).
+pub const ADD_MEMBER: &str = "?add-member";
 
 /// Calendars or address books.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +60,10 @@ pub enum Place {
     Users,
     /// `/dav/principals/users/{user}/`
     Principal(String),
+    /// `/dav/principals/teams/`
+    Teams,
+    /// `/dav/principals/teams/{team}/`
+    Team(String),
     /// `/dav/calendars/` or `/dav/addressbooks/`
     Homes(Kind),
     /// One user's home.
@@ -171,6 +182,8 @@ impl Place {
                     (None, ..) => Ok(Place::Principals),
                     (Some("users"), None, _) => Ok(Place::Users),
                     (Some("users"), Some(user), None) => Ok(Place::Principal(user)),
+                    (Some("teams"), None, _) => Ok(Place::Teams),
+                    (Some("teams"), Some(team), None) => Ok(Place::Team(team)),
                     _ => Err(Lost::Nowhere),
                 };
             }
@@ -190,9 +203,11 @@ impl Place {
     pub fn href(&self) -> String {
         match self {
             Place::Root => ROOT.to_owned(),
-            Place::Principals => "/dav/principals/".to_owned(),
+            Place::Principals => PRINCIPALS.to_owned(),
             Place::Users => USERS.to_owned(),
             Place::Principal(user) => principal(user),
+            Place::Teams => TEAMS.to_owned(),
+            Place::Team(team) => self::team(team),
             Place::Homes(kind) => kind.homes().to_owned(),
             Place::Home(kind, user) => home(*kind, user),
             Place::Collection(location) => location.href(),
@@ -213,6 +228,11 @@ impl Place {
 /// Href of a user.
 pub fn principal(user: &str) -> String {
     format!("{USERS}{}/", encode(user))
+}
+
+/// Href of a team.
+pub fn team(team: &str) -> String {
+    format!("{TEAMS}{}/", encode(team))
 }
 
 /// Href of a user's calendars or address books.

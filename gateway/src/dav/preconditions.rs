@@ -1,9 +1,9 @@
-//! The condition headers: If-Match, If-None-Match, If-Schedule-Tag-Match and what of `If` has a plain meaning.
-//! Called by GET, PUT and DELETE. Writes are checked by the service inside its transaction, reads here.
+//! The condition headers: If-Match, If-None-Match and If-Schedule-Tag-Match. `If` is read next door, in `if_header.rs`.
+//! Called by `if_header` and GET. Writes are checked by the service inside its transaction, reads here.
 
 use http::HeaderMap;
 use http::header::{IF_MATCH, IF_NONE_MATCH};
-use kontor_proto::collection::v1::Conditions;
+use kontor_proto::collection::v1::{Conditions, StateList};
 
 use super::error::Failure;
 use super::limits;
@@ -20,7 +20,7 @@ pub enum Tags {
 /// Reads the conditions of a request.
 ///
 /// # Errors
-/// 400 for a header that is not text or has too many tags; 412 for an `If` header whose lock tokens can't be held here.
+/// 400 for a header that is not text or has too many tags.
 pub fn conditions(headers: &HeaderMap) -> Result<Conditions, Failure> {
     let mut conditions = Conditions::default();
     match tags(headers, IF_MATCH.as_str())? {
@@ -36,12 +36,6 @@ pub fn conditions(headers: &HeaderMap) -> Result<Conditions, Failure> {
     if let Some(Tags::These(list)) = tags(headers, "if-schedule-tag-match")? {
         conditions.if_schedule_tag = list.into_iter().next().unwrap_or_default();
     }
-    if let Some(header) = text(headers, "if")? {
-        let tag = only_tag(&header).ok_or_else(|| {
-            Failure::precondition_failed("the If header names a lock or a state that does not exist here")
-        })?;
-        conditions.if_match = vec![tag];
-    }
     Ok(conditions)
 }
 
@@ -54,6 +48,12 @@ pub fn not_modified(conditions: &Conditions, etag: &str) -> bool {
 pub fn refused(conditions: &Conditions, etag: &str, schedule_tag: &str) -> bool {
     (!conditions.if_match.is_empty() && !conditions.if_match.iter().any(|tag| tag == etag))
         || (!conditions.if_schedule_tag.is_empty() && conditions.if_schedule_tag != schedule_tag)
+        || (!conditions.if_lists.is_empty() && !conditions.if_lists.iter().any(|list| list_holds(list, etag)))
+}
+
+/// A read knows the object alone: what a list says of its collection was looked up before.
+fn list_holds(list: &StateList, etag: &str) -> bool {
+    list.tests.iter().all(|test| (test.collection_id.is_empty() && test.etag == etag) != test.negate)
 }
 
 fn tags(headers: &HeaderMap, name: &str) -> Result<Option<Tags>, Failure> {
@@ -61,7 +61,10 @@ fn tags(headers: &HeaderMap, name: &str) -> Result<Option<Tags>, Failure> {
 }
 
 /// All lines of a header as one list.
-fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, Failure> {
+///
+/// # Errors
+/// 400 for bytes that are not UTF-8.
+pub fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, Failure> {
     let mut whole: Option<String> = None;
     for line in headers.get_all(name) {
         let line = std::str::from_utf8(line.as_bytes())
@@ -108,20 +111,4 @@ pub fn parse(header: &str) -> Result<Tags, Failure> {
         rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
     }
     Ok(Tags::These(list))
-}
-
-/// The tag of an `If` header of the form `(["tag"])` or `</path> (["tag"])`, the only one that asks for no lock.
-fn only_tag(header: &str) -> Option<String> {
-    let mut rest = header.trim();
-    if let Some(tagged) = rest.strip_prefix('<') {
-        rest = tagged.split_once('>')?.1.trim_start();
-    }
-    let inner = rest.strip_prefix('(')?.strip_suffix(')')?.trim();
-    let tag = inner.strip_prefix('[')?.strip_suffix(']')?.trim();
-    match parse(tag).ok()? {
-        Tags::These(list) if list.len() == 1 && !tag.contains(['(', ')', '[', ']']) => {
-            list.into_iter().next()
-        }
-        _ => None,
-    }
 }

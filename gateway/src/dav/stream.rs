@@ -87,20 +87,22 @@ pub struct Listing {
     stream: Chunks<ObjectChunk>,
     chunk: std::vec::IntoIter<Object>,
     template: Template,
-    /// Objects that may still be written, when there is a limit; then the href for the 507.
-    limit: Option<(i64, String)>,
+    /// Objects that may still be written, when there is a limit.
+    limit: Option<i64>,
+    /// Href for the 507.
+    href: String,
 }
 
 impl Listing {
     /// All of a stream.
     pub fn new(stream: Chunks<ObjectChunk>, template: Template) -> Self {
-        Listing { stream, chunk: Vec::new().into_iter(), template, limit: None }
+        Listing { stream, chunk: Vec::new().into_iter(), template, limit: None, href: String::new() }
     }
 
     /// At most so many; one more in the stream makes a 507 for this href.
     pub fn limited(stream: Chunks<ObjectChunk>, template: Template, limit: i64, href: String) -> Self {
-        let limit = (limit > 0).then_some((limit, href));
-        Listing { limit, ..Listing::new(stream, template) }
+        let limit = (limit > 0).then_some(limit);
+        Listing { limit, href, ..Listing::new(stream, template) }
     }
 
     async fn next(&mut self) -> Result<Option<Object>, Status> {
@@ -119,14 +121,16 @@ impl Listing {
 impl Source for Listing {
     async fn fill(&mut self, out: &mut Writer) -> Result<bool, Status> {
         while let Some(object) = self.next().await? {
-            if let Some((left, href)) = self.limit.as_mut() {
+            if let Some(left) = self.limit.as_mut() {
                 if *left == 0 {
-                    over_limit(out, href);
+                    over_limit(out, &self.href);
                     return Ok(false);
                 }
                 *left -= 1;
             }
-            self.template.write(&object, out);
+            if let Err(refusal) = self.template.render(object, out) {
+                return self.template.cut(&self.href, refusal, out);
+            }
             if out.len() >= limits::ANSWER_CHUNK_BYTES {
                 return Ok(true);
             }

@@ -21,7 +21,18 @@ const INSIDE_ONLY: [&str; 2] =
 const OUTSIDE: [(&str, &[&str]); 4] = [
     ("directory", &["UserService", "TeamService", "PartnerService", "ContactService", "ChangeService"]),
     ("pipeline", &["LeadService", "OpportunityService", "PipelineService", "ChangeService"]),
-    ("calendar", &["CalendarService", "EventService", "TaskService", "ChangeService"]),
+    (
+        "calendar",
+        &[
+            "CalendarService",
+            "EventService",
+            "TaskService",
+            "FreeBusyService",
+            "AvailabilityService",
+            "SeriesService",
+            "ChangeService",
+        ],
+    ),
     ("telephony", &["ConnectorService", "CallService", "IngestService", "ChangeService"]),
 ];
 

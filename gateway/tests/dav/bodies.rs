@@ -4,6 +4,7 @@ use kontor_gateway::dav::properties::{Live, Property, Wanted};
 use kontor_gateway::dav::xml::report::{self, Kind};
 use kontor_gateway::dav::xml::request::{self, Value};
 use kontor_gateway::dav::xml::{Name, Space};
+use kontor_vobject::expand::Span;
 
 #[test]
 fn an_empty_propfind_asks_for_everything() {
@@ -104,7 +105,7 @@ fn multiget_keeps_every_href_in_its_order() {
     let parsed = report::report(body).unwrap();
     let Kind::CalendarMultiget(hrefs) = parsed.kind else { panic!() };
     assert_eq!(hrefs, ["/dav/b%20c.ics", "https://host/dav/a&b.ics", ""]);
-    assert!(parsed.data.is_some_and(|data| data.subset.is_none() && data.transform.is_none()));
+    assert!(parsed.data.is_some_and(|data| data.subset.is_none() && data.forms.is_plain()));
 }
 
 #[test]
@@ -130,7 +131,7 @@ fn sync_collection_reads_token_level_and_limit() {
 }
 
 #[test]
-fn calendar_data_reads_parts_and_names_what_it_cannot_do() {
+fn calendar_data_reads_parts_and_forms() {
     let body = |data: &str| {
         format!(
             r#"<C:calendar-multiget xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:D="DAV:"><D:prop>
@@ -149,7 +150,17 @@ fn calendar_data_reads_parts_and_names_what_it_cannot_do() {
     let expand = body(
         r#"<C:calendar-data><C:expand start="20260101T000000Z" end="20260201T000000Z"/></C:calendar-data>"#,
     );
-    assert_eq!(report::report(expand.as_bytes()).unwrap().data.unwrap().transform, Some("expand"));
+    let forms = report::report(expand.as_bytes()).unwrap().data.unwrap().forms;
+    assert_eq!(forms.expand, Some(Span { from: 1_767_225_600, to: 1_769_904_000 }));
+    for bad in [
+        r#"<C:expand start="20260101T000000Z"/>"#,
+        r#"<C:expand start="20260101T000000Z" end="20260101T000000Z"/>"#,
+        r#"<C:expand start="20260101T000000" end="20260201T000000"/>"#,
+        r#"<C:expand start="20260101T000000Z" end="20260201T000000Z"/><C:limit-recurrence-set start="20260101T000000Z" end="20260201T000000Z"/>"#,
+    ] {
+        let text = body(&format!("<C:calendar-data>{bad}</C:calendar-data>"));
+        assert!(report::report(text.as_bytes()).is_err(), "{bad}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Condition headers as clients send them.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use kontor_gateway::dav::if_header::{self, List, State, Test};
 use kontor_gateway::dav::preconditions::{self, Tags, conditions, not_modified, parse, refused};
 
 fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
@@ -46,11 +47,35 @@ fn every_condition_reaches_the_service() {
 }
 
 #[test]
-fn an_if_header_counts_when_it_names_one_tag_and_fails_when_it_names_a_lock() {
-    assert_eq!(conditions(&headers(&[("if", r#"(["a"])"#)])).unwrap().if_match, ["a"]);
-    assert_eq!(conditions(&headers(&[("if", r#"</dav/x> (["a"])"#)])).unwrap().if_match, ["a"]);
-    for lock in ["(<urn:uuid:1>)", r#"(<urn:uuid:1> ["a"])"#, r#"(["a"]) (["b"])"#, "nonsense"] {
-        assert_eq!(conditions(&headers(&[("if", lock)])).unwrap_err().status(), 412, "{lock}");
+fn an_if_header_is_read_list_by_list() {
+    let etag = |negate, tag: &str| Test { negate, state: State::Etag(tag.to_owned()) };
+    let token = |negate, token: &str| Test { negate, state: State::Token(token.to_owned()) };
+    let list = |tag: Option<&str>, tests: &[Test]| List { tag: tag.map(str::to_owned), tests: tests.to_vec() };
+    for (header, lists) in [
+        (r#"(["a"])"#, vec![list(None, &[etag(false, "a")])]),
+        (r#"( [W/"a]"] )"#, vec![list(None, &[etag(false, "a]")])]),
+        (
+            r#"(<urn:uuid:1> ["a"]) (Not <DAV:no-lock>)"#,
+            vec![
+                list(None, &[token(false, "urn:uuid:1"), etag(false, "a")]),
+                list(None, &[token(true, "DAV:no-lock")]),
+            ],
+        ),
+        (
+            r#"</dav/x> (["a"] not["b"])(["c"]) <http://h/y> (<z>)"#,
+            vec![
+                list(Some("/dav/x"), &[etag(false, "a"), etag(true, "b")]),
+                list(Some("/dav/x"), &[etag(false, "c")]),
+                list(Some("http://h/y"), &[token(false, "z")]),
+            ],
+        ),
+        (r#"([bare])"#, vec![list(None, &[etag(false, "bare")])]),
+    ] {
+        assert_eq!(if_header::parse(header).unwrap(), lists, "{header}");
+    }
+    let many = format!("({})", r#"["a"]"#.repeat(101));
+    for bad in ["", "nonsense", "()", "(<a", r#"(["a]"#, "<x>", r#"(["a"]"#, "([a)", "(Not)", many.as_str()] {
+        assert_eq!(if_header::parse(bad).unwrap_err().status(), 400, "{bad}");
     }
 }
 

@@ -13,6 +13,8 @@ fn every_place_has_its_path() {
         ("/dav/principals/", Place::Principals),
         ("/dav/principals/users/", Place::Users),
         ("/dav/principals/users/sales/", Place::Principal("sales".to_owned())),
+        ("/dav/principals/teams/", Place::Teams),
+        ("/dav/principals/teams/sales/", Place::Team("sales".to_owned())),
         ("/dav/calendars/", Place::Homes(Kind::Calendar)),
         ("/dav/addressbooks/", Place::Homes(Kind::Book)),
         ("/dav/addressbooks/sales/", Place::Home(Kind::Book, "sales".to_owned())),

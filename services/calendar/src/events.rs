@@ -11,14 +11,16 @@ use kontor_kit::clock::to_proto;
 use kontor_kit::context::Context;
 use kontor_kit::db::{Db, Tx};
 use kontor_kit::outbox::{self, NewEvent};
-use kontor_proto::calendar::v1::{MeetingChanged, MeetingRemoved, MeetingScheduled};
+use kontor_proto::calendar::v1::{
+    MeetingAnswered, MeetingChanged, MeetingRemoved, MeetingScheduled, SchedulingMessage,
+};
 use kontor_proto::directory::v1::{PartnerCreated, PartnerDeleted, PartnerUpdated, UserCreated, UserUpdated};
 use kontor_proto::r#type::v1::Event;
 use tokio::sync::Notify;
 
 use crate::directory::Directory;
 use crate::domain::meeting::{Effect, effects};
-use crate::store::{calendars, pending, people};
+use crate::store::{calendars, items, pending, people};
 
 /// Slug of the calendar that every user gets.
 pub const DEFAULT_SLUG: &str = "work";
@@ -61,6 +63,75 @@ pub fn publish(tx: &mut Tx<'_>, meeting: &Meeting<'_>, before: &[String], after:
     }
 }
 
+/// Who answered a meeting.
+pub struct Answered<'a> {
+    /// Number of the organizer's object.
+    pub num: i64,
+    /// Address of the guest.
+    pub attendee: &'a str,
+    /// PARTSTAT in capitals.
+    pub participation: &'a str,
+    /// Seconds UTC of the instance; none for all of it.
+    pub instance: Option<i64>,
+    /// Written text; may be empty.
+    pub comment: &'a str,
+}
+
+/// Tells that a guest answered: once for each partner who has the guest's address, and once when none has.
+///
+/// # Errors
+/// Those of the database.
+pub fn publish_answer(tx: &mut Tx<'_>, meeting: &Meeting<'_>, answered: &Answered<'_>) -> Result<()> {
+    let payload = MeetingAnswered {
+        summary: meeting.summary.to_owned(),
+        attendee: answered.attendee.to_owned(),
+        participation: answered.participation.to_owned(),
+        original_start_time: answered.instance.map(|at| to_proto(at.saturating_mul(1_000_000))),
+        comment: answered.comment.to_owned(),
+    };
+    let subject = format!("calendars/{}/events/{}", meeting.collection.id, meeting.object);
+    let guard = guard(meeting.collection);
+    let event = || NewEvent::new("calendar", &subject, &guard, &payload).actor(meeting.actor.clone());
+    let partners = items::partners_of_address(tx, answered.num, answered.attendee)?;
+    if partners.is_empty() {
+        tx.publish(event());
+    }
+    partners.into_iter().for_each(|partner| tx.publish(event().partner(partner)));
+    Ok(())
+}
+
+/// A message to people outside, for the service that sends mail.
+pub struct Outgoing<'a> {
+    /// Where the object stands.
+    pub collection: &'a Collection,
+    /// Who did it.
+    pub actor: String,
+    /// METHOD.
+    pub method: &'a str,
+    /// UID of the meeting.
+    pub uid: &'a str,
+    /// Address of the user.
+    pub sender: &'a str,
+    /// Addresses, as `Person::address` has them.
+    pub recipients: Vec<String>,
+    /// The message, with its METHOD.
+    pub icalendar: Vec<u8>,
+}
+
+/// Puts a message to people outside into the outbox of events.
+pub fn publish_message(tx: &mut Tx<'_>, outgoing: Outgoing<'_>) {
+    let payload = SchedulingMessage {
+        method: outgoing.method.to_owned(),
+        uid: outgoing.uid.to_owned(),
+        sender: outgoing.sender.to_owned(),
+        recipients: outgoing.recipients,
+        icalendar: outgoing.icalendar.into(),
+    };
+    let subject = format!("calendars/{}", outgoing.collection.id);
+    let event = NewEvent::new("calendar", subject, &guard(outgoing.collection), &payload);
+    tx.publish(event.actor(outgoing.actor));
+}
+
 /// Who may see what happens in a calendar.
 pub fn guard(collection: &Collection) -> Guard {
     if collection.is_company() {
@@ -81,6 +152,22 @@ pub fn default_calendar(owner: &str, color: &str) -> New {
     }
 }
 
+/// Slugs of the collections for scheduling messages.
+pub const INBOX_SLUG: &str = "inbox";
+const OUTBOX_SLUG: &str = "outbox";
+
+/// Behind all calendars, for some programs take the first collection that they see.
+const LAST: i64 = 1 << 31;
+
+/// Where messages come for a user.
+pub fn inbox(owner: &str) -> New {
+    New { order: LAST, ..New::named(owner, INBOX_SLUG, Kind::Inbox, "Invitations") }
+}
+
+fn outbox(owner: &str) -> New {
+    New { order: LAST + 1, ..New::named(owner, OUTBOX_SLUG, Kind::Outbox, "Outgoing invitations") }
+}
+
 /// Follows the directory from its first event on: users get their calendar, colours and zones are kept, and meetings find
 /// the partners whose addresses changed.
 pub fn listen(context: &Context, db: &Db, directory: Directory, wake: Arc<Notify>) {
@@ -88,10 +175,14 @@ pub fn listen(context: &Context, db: &Db, directory: Directory, wake: Arc<Notify
         if let Some(user) = outbox::payload::<UserCreated>(event) {
             people::keep(tx, &user.user, &user.color, &user.time_zone)?;
             let color = people::get(tx, &user.user)?.color;
+            people::keep_address(tx, &user.user, &user.email)?;
             collection::ensure(tx, &default_calendar(&user.user, &color))?;
+            collection::ensure(tx, &inbox(&user.user))?;
+            collection::ensure(tx, &outbox(&user.user))?;
         } else if let Some(user) = outbox::payload::<UserUpdated>(event) {
             let before = people::get(tx, &user.user)?.color;
             people::keep(tx, &user.user, &user.color, &user.time_zone)?;
+            people::keep_address(tx, &user.user, &user.email)?;
             let after = people::get(tx, &user.user)?.color;
             calendars::recolor(tx, &user.user, &before, &after)?;
         } else if concerns_addresses(event) {

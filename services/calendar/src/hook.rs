@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kontor_collection::index::{Index, calendar_error};
-use kontor_collection::{Change, Collection, Hooks, Kind, Prepared, Removal};
+use kontor_collection::{
+    Admission, Admitted, Change, Collection, Hooks, Kind, Object, Prepared, Removal, Tell,
+};
 use kontor_kit::auth::Caller;
 use kontor_kit::clock::Clock;
 use kontor_kit::db::{Conn, Tx};
@@ -21,6 +23,7 @@ use crate::directory::Directory;
 use crate::domain::event::Status;
 use crate::domain::index::{Typed, settle, typed};
 use crate::events::{self, Meeting};
+use crate::schedule;
 use crate::store::items::{self, With};
 use crate::store::pending;
 use crate::store::people::{self, Person};
@@ -41,6 +44,8 @@ pub struct CalendarHooks {
     pub company_zone: Arc<str>,
     /// Wakes the task that works off what waits.
     pub wake: Arc<Notify>,
+    /// The server itself writes because of somebody's change: no rule of scheduling looks at it.
+    pub quiet: bool,
 }
 
 /// What is kept of an object beside the engine's rows.
@@ -83,8 +88,22 @@ impl Hooks for CalendarHooks {
         })
     }
 
+    fn admit(&self, tx: &mut Tx<'_>, admission: &Admission<'_, Parsed>) -> Result<Option<Admitted<Parsed>>> {
+        if self.quiet {
+            return Ok(None);
+        }
+        if admission.collection.kind.is_of_server() {
+            return Err(Error::denied("only the server puts objects into a scheduling inbox or outbox"));
+        }
+        schedule::admit(tx, self, admission)
+    }
+
     fn stored(&self, tx: &mut Tx<'_>, change: &Change<'_, Parsed>) -> Result<()> {
         let object = change.object;
+        if change.collection.kind.is_of_server() {
+            // A message is no meeting.
+            return Ok(());
+        }
         let before = match change.old {
             Some(old) => items::before(tx, old.num)?,
             None => items::Before::default(),
@@ -126,6 +145,7 @@ impl Hooks for CalendarHooks {
     }
 
     fn removed(&self, tx: &mut Tx<'_>, removal: &Removal<'_>) -> Result<()> {
+        schedule::removed(tx, self, removal)?;
         let before = items::before(tx, removal.object.num)?;
         items::remove(tx, removal.object.num)?;
         let meeting = Meeting {
@@ -138,15 +158,35 @@ impl Hooks for CalendarHooks {
         events::publish(tx, &meeting, &before.partners, &[], false);
         Ok(())
     }
+
+    fn may_move(&self, _: &mut Conn<'_>, from: &Collection, to: &Collection, _: &Object) -> Result<()> {
+        if from.kind.is_of_server() || to.kind.is_of_server() {
+            return Err(Error::denied("scheduling messages stay where they are"));
+        }
+        Ok(())
+    }
+
+    /// The calendar is part of an event's name and says who may see it, so for partners a meeting ends there and begins here.
+    fn moved(&self, tx: &mut Tx<'_>, from: &Collection, change: &Change<'_, Parsed>) -> Result<()> {
+        if let Some(object) = change.old {
+            self.removed(
+                tx,
+                &Removal { caller: change.caller, collection: from, object, tell: Tell::Nobody },
+            )?;
+        }
+        self.stored(tx, &Change { old: None, ..*change })
+    }
 }
 
 impl CalendarHooks {
     /// The zone that floating times and days are taken in: the calendar's own, else its owner's, else the company's.
     pub fn zone_of(&self, collection: &Collection, owner: &Person) -> Zone {
-        let own = kontor_collection::zone(&collection.time_zone);
-        own.or_else(|| Zone::named(&owner.time_zone))
-            .or_else(|| Zone::named(&self.company_zone))
-            .unwrap_or(Zone::UTC)
+        kontor_collection::zone(&collection.time_zone).unwrap_or_else(|| self.zone_of_person(owner))
+    }
+
+    /// The zone of a user: the user's own, else the company's.
+    pub fn zone_of_person(&self, person: &Person) -> Zone {
+        Zone::named(&person.time_zone).or_else(|| Zone::named(&self.company_zone)).unwrap_or(Zone::UTC)
     }
 
     /// The instant of a start as it is kept.
@@ -162,7 +202,7 @@ impl CalendarHooks {
 }
 
 /// Reads and checks an object (RFC 4791 section 5.3.2.1).
-fn read(data: &[u8], now: i64) -> Result<(Index, Typed)> {
+pub fn read(data: &[u8], now: i64) -> Result<(Index, Typed)> {
     let refused = |violation: Violation| calendar_error(&violation);
     let document =
         Document::parse(data, &Limits::default()).map_err(|cause| refused(Violation::from(cause)))?;

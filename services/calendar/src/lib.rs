@@ -4,10 +4,13 @@
 mod directory;
 pub mod domain;
 mod events;
+mod free_busy;
 mod hook;
 mod rpc;
+mod schedule;
 mod store;
 mod tasks;
+mod users;
 
 use std::sync::Arc;
 
@@ -17,9 +20,12 @@ use kontor_kit::db::Migration;
 use kontor_kit::link::{Link, MESSAGE_LIMIT};
 use kontor_kit::near::Near;
 use kontor_kit::unit::Unit;
+use kontor_proto::calendar::v1::availability_service_server::AvailabilityServiceServer;
 use kontor_proto::calendar::v1::calendar_service_server::CalendarServiceServer;
 use kontor_proto::calendar::v1::change_service_server::ChangeServiceServer;
 use kontor_proto::calendar::v1::event_service_server::EventServiceServer;
+use kontor_proto::calendar::v1::free_busy_service_server::FreeBusyServiceServer;
+use kontor_proto::calendar::v1::series_service_server::SeriesServiceServer;
 use kontor_proto::calendar::v1::task_service_server::TaskServiceServer;
 use tokio::sync::Notify;
 use tonic::service::Routes;
@@ -27,6 +33,7 @@ use tonic::service::Routes;
 use directory::Directory;
 use hook::CalendarHooks;
 use rpc::Core;
+use users::Users;
 
 /// Settings; there are none yet.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +46,8 @@ pub struct Peers {
     pub directory: Link,
 }
 
-const MIGRATIONS: &[Migration] = kontor_collection::migrations!["0001_calendar"];
+const MIGRATIONS: &[Migration] =
+    kontor_collection::migrations!["0001_calendar", "0002_free_busy", "0003_scheduling"];
 
 /// Starts the service: database, background work, routes.
 ///
@@ -49,23 +57,31 @@ pub async fn start(context: &Context, peers: Peers, _config: Config) -> Result<U
     let db = context.open_db("calendar", MIGRATIONS).await?;
     let hooks = CalendarHooks {
         clock: context.clock.clone(),
-        directory: Directory::new(peers.directory),
+        directory: Directory::new(peers.directory.clone()),
         company_zone: Arc::from(context.company.time_zone.as_str()),
         wake: Arc::new(Notify::new()),
+        quiet: false,
     };
     events::listen(context, &db, hooks.directory.clone(), hooks.wake.clone());
     kontor_collection::tasks::start(context, &db);
     context.spawn(tasks::work_off(db.clone(), hooks.clone()));
-    let core = Core { context: context.clone(), db: db.clone(), hooks: hooks.clone() };
+    let users = Users::new(peers.directory);
+    let core = Core { context: context.clone(), db: db.clone(), hooks: hooks.clone(), users };
     let calendars = CalendarServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
     let events = EventServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
     let tasks = TaskServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
+    let free_busy = FreeBusyServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
+    let availability = AvailabilityServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
+    let series = SeriesServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
     let changes = ChangeServiceServer::new(core).max_decoding_message_size(MESSAGE_LIMIT);
     let collections = kontor_collection::rpc::Server::new(context, &db, hooks);
     let routes = Routes::new(calendars)
         .add_service(events)
         .add_service(tasks)
         .add_service(changes)
+        .add_service(free_busy)
+        .add_service(availability)
+        .add_service(series)
         .add_service(collections.clone().into_service());
     Ok(Unit::new("calendar", context, routes).offer(Near::default().collections(collections)))
 }

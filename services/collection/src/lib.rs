@@ -13,9 +13,10 @@ pub mod store;
 pub mod tasks;
 
 pub use filter::zone;
-pub use hooks::{Change, Hooks, Prepared, Removal};
+pub use hooks::{Admission, Admitted, Change, Hooks, Prepared, Removal, Tell};
 pub use index::Index;
 pub use model::{Access, COMPANY, Collection, Conditions, Kind, Object, Target, access};
+pub use store::transfer;
 pub use store::write;
 
 #[doc(no_inline)]

@@ -14,6 +14,36 @@ pub enum Kind {
     Calendar,
     /// vCards.
     AddressBook,
+    /// Scheduling messages that came for its owner (RFC 6638 section 2.2). Only the server puts objects into it.
+    Inbox,
+    /// Where a client posts scheduling messages (RFC 6638 section 2.1). It never holds an object.
+    Outbox,
+}
+
+impl Kind {
+    /// The number that is kept.
+    pub(crate) fn number(self) -> i64 {
+        match self {
+            Kind::Calendar => 1,
+            Kind::AddressBook => 2,
+            Kind::Inbox => 3,
+            Kind::Outbox => 4,
+        }
+    }
+
+    pub(crate) fn of_number(number: i64) -> Kind {
+        match number {
+            1 => Kind::Calendar,
+            3 => Kind::Inbox,
+            4 => Kind::Outbox,
+            _ => Kind::AddressBook,
+        }
+    }
+
+    /// Whether the server keeps it for itself: clients neither make nor delete it, nor put objects into it.
+    pub fn is_of_server(self) -> bool {
+        matches!(self, Kind::Inbox | Kind::Outbox)
+    }
 }
 
 /// A calendar or an address book.
@@ -145,6 +175,50 @@ pub struct Conditions {
     pub if_none_match: Vec<String>,
     /// The present schedule tag is this; empty asks nothing.
     pub if_schedule_tag: String,
+    /// One of these lists holds, each with all its tests; empty asks nothing (RFC 4918 section 10.4).
+    pub if_lists: Vec<Vec<Test>>,
+}
+
+/// One test of an `If` header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Test {
+    /// Turns the result round.
+    pub negate: bool,
+    /// Looks at the destination of a move.
+    pub destination: bool,
+    /// What must be so.
+    pub state: State,
+}
+
+/// What a test asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The object has this ETag.
+    Etag(String),
+    /// The collection of this id stood at this change number before the write.
+    Sequence(String, i64),
+}
+
+/// What stands at a place before a write.
+#[derive(Clone, Copy, Debug)]
+pub struct Present<'a> {
+    /// The collection.
+    pub collection: &'a Collection,
+    /// Its change number before this write.
+    pub seq: i64,
+    /// The object, if there is one.
+    pub object: Option<&'a Object>,
+}
+
+impl Test {
+    fn holds(&self, here: Present<'_>, there: Option<Present<'_>>) -> bool {
+        let present = if self.destination { there } else { Some(here) };
+        let so = present.is_some_and(|present| match &self.state {
+            State::Etag(etag) => present.object.is_some_and(|object| object.etag == *etag),
+            State::Sequence(id, seq) => present.collection.id == *id && present.seq == *seq,
+        });
+        so != self.negate
+    }
 }
 
 impl Conditions {
@@ -164,7 +238,14 @@ impl Conditions {
         Conditions { if_absent: true, ..Conditions::default() }
     }
 
-    /// Whether they hold for the present object.
+    /// Whether they hold, the lists of an `If` header too. `there` is the destination of a move.
+    pub fn hold_at(&self, here: Present<'_>, there: Option<Present<'_>>) -> bool {
+        let lists = &self.if_lists;
+        self.hold(here.object)
+            && (lists.is_empty() || lists.iter().any(|list| list.iter().all(|test| test.holds(here, there))))
+    }
+
+    /// Whether all but the lists of an `If` header hold for the present object.
     pub fn hold(&self, present: Option<&Object>) -> bool {
         let etag = present.map(|object| object.etag.as_str());
         let tag = present.map_or("", |object| object.schedule_tag.as_str());

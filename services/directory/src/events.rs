@@ -6,7 +6,7 @@ use kontor_kit::clock;
 use kontor_kit::context::Context;
 use kontor_kit::db::Db;
 use kontor_kit::outbox::{self, NewEvent, payload};
-use kontor_proto::calendar::v1::{MeetingChanged, MeetingRemoved, MeetingScheduled};
+use kontor_proto::calendar::v1::{MeetingAnswered, MeetingChanged, MeetingRemoved, MeetingScheduled};
 use kontor_proto::directory::v1::{UserCreated, UserUpdated};
 use kontor_proto::pipeline::v1::{
     LeadConverted, OpportunityCreated, OpportunityDeleted, OpportunityLost, OpportunityStageMoved,
@@ -41,6 +41,7 @@ pub fn user_created(user: &User, caller: &Caller) -> NewEvent {
         display_name: details.display_name.clone(),
         color: details.color.clone(),
         time_zone: details.time_zone.clone(),
+        email: details.email.clone(),
     };
     NewEvent::new("directory", format!("users/{}", user.id), &Guard::company(), &created).actor(caller.name())
 }
@@ -54,6 +55,7 @@ pub fn user_updated(user: &User, caller: &Caller) -> NewEvent {
         color: details.color.clone(),
         time_zone: details.time_zone.clone(),
         disabled: details.disabled,
+        email: details.email.clone(),
     };
     NewEvent::new("directory", format!("users/{}", user.id), &Guard::company(), &updated).actor(caller.name())
 }
@@ -104,6 +106,9 @@ fn meeting(event: &Event) -> Vec<Change> {
         return Vec::new();
     }
     let id = history::entry_of("meeting", &event.subject);
+    if let Some(answered) = payload::<MeetingAnswered>(event) {
+        return vec![Change::Put(answer(event, &answered))];
+    }
     if payload::<MeetingRemoved>(event).is_some() {
         return vec![Change::Remove { partner: event.partner.clone(), entry: id }];
     }
@@ -113,6 +118,21 @@ fn meeting(event: &Event) -> Vec<Change> {
     let Some((summary, start)) = facts else { return Vec::new() };
     let summary = history::one_line(&format!("meeting: {summary}"));
     vec![Change::Put(entry(event, id, "meeting", start.or(event.occur_time), summary))]
+}
+
+/// The answer of a guest stands beside the meeting; a later one of the same guest takes its place.
+fn answer(event: &Event, answered: &MeetingAnswered) -> Entry {
+    let said = match answered.participation.as_str() {
+        "ACCEPTED" => "accepted",
+        "DECLINED" => "declined",
+        "TENTATIVE" => "perhaps",
+        "DELEGATED" => "handed over",
+        _ => "answered",
+    };
+    let instance = answered.original_start_time.as_ref().map_or(0, clock::from_proto);
+    let id = history::entry_of("answer", &format!("{} {} {instance}", event.subject, answered.attendee));
+    let summary = history::one_line(&format!("{said}: {}", answered.summary));
+    entry(event, id, "answer", event.occur_time, summary)
 }
 
 /// Each step of a deal has an entry of its own, seen by those who may see the deal now.

@@ -5,8 +5,10 @@ mod bounds;
 mod overlap;
 mod read;
 mod times;
+mod write;
 
 pub use bounds::Bounds;
+pub use write::{Allowance, Span, expanded, limited, limited_free_busy};
 
 use jiff::Timestamp;
 use jiff::civil::Date;

@@ -1,10 +1,12 @@
 //! iCalendar and vCard text: byte-true lines, patching, typed reading, recurrence and time zones. No I/O.
 //! Called by the collection engine, the services that own calendars and cards, and the gateway.
 
+pub mod availability;
 pub mod card;
 pub mod content;
 pub mod error;
 pub mod expand;
+pub mod free_busy;
 pub mod ical;
 pub mod limits;
 mod line;

@@ -17,7 +17,9 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 
+use crate::limits::Limits;
 use crate::recur::day;
+use crate::tree::Document;
 
 /// A time zone. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -46,6 +48,22 @@ impl Zone {
     /// Outlook shows for a zone, or an offset such as `UTC+01:00`. None for every other text.
     pub fn named(tzid: &str) -> Option<Zone> {
         names::known(tzid).or_else(|| names::offset(tzid))
+    }
+
+    /// A zone from a name as in `named`, or from the text of a VTIMEZONE, bare or in its VCALENDAR. None for every other
+    /// text.
+    pub fn of_text(text: &str) -> Option<Zone> {
+        let text = text.trim();
+        if !text.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("BEGIN:")) {
+            return Zone::named(text);
+        }
+        let bare = text.get(..15).is_some_and(|start| start.eq_ignore_ascii_case("BEGIN:VTIMEZONE"));
+        let whole =
+            if bare { format!("BEGIN:VCALENDAR\r\n{text}\r\nEND:VCALENDAR\r\n") } else { text.to_owned() };
+        let document = Document::parse(whole.as_bytes(), &Limits::default()).ok()?;
+        let described = document.root().children("VTIMEZONE").next()?;
+        let resolved = Zones::of(&document, Zone::UTC).resolve(described.text("TZID")?.trim());
+        (!resolved.unknown).then_some(resolved.zone)
     }
 
     /// The zone's IANA name, if it has one.

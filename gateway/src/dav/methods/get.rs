@@ -10,7 +10,7 @@ use kontor_proto::collection::v1::{GetObjectsRequest, Object};
 use crate::dav::error::Failure;
 use crate::dav::path::{Kind, Location, Place};
 use crate::dav::properties::object;
-use crate::dav::{Call, contract_path, empty, preconditions};
+use crate::dav::{Call, contract_path, empty, if_header, preconditions};
 
 /// Answers GET; for HEAD without the body.
 pub async fn run(call: &Call<'_>, head: bool) -> Result<Response<Body>, Failure> {
@@ -44,7 +44,7 @@ pub async fn run(call: &Call<'_>, head: bool) -> Result<Response<Body>, Failure>
 }
 
 async fn get_object(call: &Call<'_>, location: &Location, name: &str) -> Result<Response<Body>, Failure> {
-    let conditions = preconditions::conditions(call.headers)?;
+    let conditions = if_header::conditions_of_read(call).await?;
     let message = GetObjectsRequest {
         path: Some(contract_path(location)),
         names: vec![name.to_owned()],

@@ -5,10 +5,12 @@ mod delete;
 mod get;
 mod make_collection;
 pub mod options;
+mod outbox;
 mod propfind;
 mod proppatch;
 mod put;
 mod report;
+mod transfer;
 
 use axum::body::Body;
 use http::{Method, Response};
@@ -24,7 +26,10 @@ pub async fn dispatch(call: &Call<'_>, method: &Method, body: Body) -> Result<Re
         "GET" => get::run(call, false).await,
         "HEAD" => get::run(call, true).await,
         "PUT" => put::run(call, body).await,
+        "POST" if outbox::takes(call.place) => outbox::run(call, body).await,
         "DELETE" => delete::run(call).await,
+        "COPY" => transfer::run(call, true).await,
+        "MOVE" => transfer::run(call, false).await,
         "PROPPATCH" => proppatch::run(call, body).await,
         "MKCOL" => make_collection::run(call, body, false).await,
         "MKCALENDAR" => make_collection::run(call, body, true).await,

@@ -8,8 +8,10 @@ use http::{HeaderValue, Response, StatusCode};
 use crate::dav::path::{Kind, Place};
 use crate::dav::{empty, path};
 
-/// What the server can do. Locks (class 2) belong to documents; scheduling is announced when it is there.
-const DAV: &str = "1, 3, access-control, calendar-access, addressbook, extended-mkcol";
+/// What the server can do. Locks (class 2) belong to documents. Thunderbird leaves invitations to the server only where it
+/// finds `calendar-auto-schedule`.
+const DAV: &str =
+    "1, 3, access-control, calendar-access, calendar-auto-schedule, addressbook, extended-mkcol";
 
 /// Answers OPTIONS on any path; one that leads nowhere gets the list of a folder.
 pub fn answer(path: &str) -> Response<Body> {
@@ -32,7 +34,8 @@ pub fn well_known() -> Response<Body> {
 /// The methods of a place.
 pub fn allow(place: &Place) -> &'static str {
     match place {
-        Place::Object(..) => "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH",
+        Place::Object(..) => "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, COPY, MOVE",
+        place if super::outbox::takes(place) => "OPTIONS, GET, HEAD, POST, PROPFIND, PROPPATCH, REPORT",
         Place::Collection(location) if location.kind == Kind::Calendar => {
             "OPTIONS, GET, HEAD, DELETE, PROPFIND, PROPPATCH, REPORT, MKCOL, MKCALENDAR"
         }

@@ -7,7 +7,7 @@ use http::Response;
 use kontor_proto::collection::v1::{
     Access, Collection, GetObjectsRequest, ListCollectionsRequest, ListObjectsRequest,
 };
-use kontor_proto::directory::v1::{GetUserRequest, ListUsersRequest, User};
+use kontor_proto::directory::v1::{ListTeamsRequest, ListUsersRequest, Team, User};
 
 use crate::dav::error::{Condition, Failure};
 use crate::dav::headers::{self, Depth, Preferences};
@@ -15,7 +15,7 @@ use crate::dav::path::{self, Kind, Location, Place};
 use crate::dav::properties::home::Home;
 use crate::dav::properties::object::{Setting, Template};
 use crate::dav::properties::propstat::{self, Ask};
-use crate::dav::properties::{Live, Property, Use, Wanted, collection, common, home, on, principal};
+use crate::dav::properties::{Live, Property, Use, Wanted, collection, common, home, on, principal, record};
 use crate::dav::stream::{self, Listing};
 use crate::dav::tags::Tags;
 use crate::dav::xml::{Writer, request};
@@ -28,12 +28,17 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
     let body = body::xml(call.headers, body, limits::XML_BODY_BYTES).await?;
     let wanted = request::propfind(&body).map_err(|error| Failure::of_xml(&error, Kind::Calendar))?;
     let ask = Ask { wanted, minimal: preferences.minimal };
-    let find = Find { call, ask: &ask, preferences, members: depth == Depth::One };
+    // Without members there is no root to leave out (RFC 8144 section 2.2).
+    let members = depth == Depth::One;
+    let preferences = Preferences { no_root: preferences.no_root && members, ..preferences };
+    let find = Find { call, ask: &ask, preferences, members };
     match call.place {
         Place::Root => find.root(),
-        Place::Principals => find.folders("Principals", &[(path::USERS, "Users")]),
+        Place::Principals => find.folders("Principals", &[(path::USERS, "Users"), (path::TEAMS, "Teams")]),
         Place::Users => find.users().await,
         Place::Principal(user) => find.principal(user).await,
+        Place::Teams => find.teams().await,
+        Place::Team(team) => find.team(team).await,
         Place::Homes(kind) => find.homes(*kind).await,
         Place::Home(kind, user) => find.home(*kind, user).await,
         Place::Collection(location) => find.collection(location).await,
@@ -44,7 +49,7 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
 /// RFC 4918 takes an absent Depth for infinity, which is refused. Where that would reach few resources or none below,
 /// an absent one is taken for 0, because some clients leave it out while they look for the user's home.
 fn depth(call: &Call<'_>) -> Result<Depth, Failure> {
-    let has_members = !matches!(call.place, Place::Object(..) | Place::Principal(_));
+    let has_members = !matches!(call.place, Place::Object(..) | Place::Principal(_) | Place::Team(_));
     match headers::depth(call.headers)? {
         Some(Depth::Infinity) if has_members => Err(infinite()),
         Some(Depth::Infinity) => Ok(Depth::Zero),
@@ -125,12 +130,36 @@ impl Find<'_> {
     async fn principal(&self, user: &str) -> Result<Response<Body>, Failure> {
         // The caller exists, so the record is read only when something of it is asked for.
         let record = if user != self.call.user() || principal::needs_record(&self.ask.wanted) {
-            self.user(user).await?
+            record::load_user(self.call, user).await?
         } else {
             User::default()
         };
         let mut out = stream::begin();
         write_user(&mut out, self.ask, user, &record, self.call.user());
+        Ok(stream::finished(out, self.preferences))
+    }
+
+    async fn teams(&self) -> Result<Response<Body>, Failure> {
+        let mut out = stream::begin();
+        if !self.leaves_out_root() {
+            self.folder(&mut out, path::TEAMS, "Teams");
+        }
+        if !self.members {
+            return Ok(stream::finished(out, self.preferences));
+        }
+        let teams = Teams {
+            client: self.call.dav.teams.clone(),
+            caller: self.call.caller.clone(),
+            ask: self.ask.clone(),
+            page_token: String::new(),
+        };
+        stream::answer(out, teams, self.preferences, |status| self.call.failure(status)).await
+    }
+
+    async fn team(&self, team: &str) -> Result<Response<Body>, Failure> {
+        let record = record::load_team(self.call, team).await?;
+        let mut out = stream::begin();
+        write_team(&mut out, self.ask, team, &record, self.call.user());
         Ok(stream::finished(out, self.preferences))
     }
 
@@ -151,7 +180,7 @@ impl Find<'_> {
     async fn home(&self, kind: Kind, user: &str) -> Result<Response<Body>, Failure> {
         if user != self.call.user() {
             // Another one's home may not exist.
-            self.user(user).await?;
+            record::load_user(self.call, user).await?;
         }
         let look = self.members || self.needs_home_tag();
         let collections = if look { self.list(kind, user).await? } else { Vec::new() };
@@ -227,12 +256,6 @@ impl Find<'_> {
         Template::new(&ask, Setting { location, access, caller: self.call.user(), subset: None })
     }
 
-    async fn user(&self, user: &str) -> Result<User, Failure> {
-        let request = self.call.request(GetUserRequest { name: format!("users/{user}") });
-        let answer = self.call.dav.users.clone().get_user(request).await;
-        answer.map(tonic::Response::into_inner).map_err(|status| user_failure(&status, self.call))
-    }
-
     async fn list(&self, kind: Kind, user: &str) -> Result<Vec<Collection>, Failure> {
         let request = self.call.request(ListCollectionsRequest { owner: user.to_owned() });
         let answer = self.call.dav.near(kind).list_collections(request).await;
@@ -251,7 +274,7 @@ impl Find<'_> {
     }
 
     fn write_collection(&self, out: &mut Writer, location: &Location, it: &Collection) {
-        let kind = collection::kind_bit(location.kind);
+        let kind = collection::bit_of(location.kind, it);
         propstat::response(out, &location.href(), self.ask, kind, &it.dead_properties, |live, out| {
             collection::write(live, location.kind, it, self.call.user(), out)
         });
@@ -293,7 +316,29 @@ fn write_user(out: &mut Writer, ask: &Ask, user: &str, record: &User, caller: &s
     });
 }
 
-fn user_failure(status: &tonic::Status, call: &Call<'_>) -> Failure {
-    // A name that can't be a login name is nobody's.
-    if status.code() == tonic::Code::InvalidArgument { Failure::not_found() } else { call.failure(status) }
+/// The members of `/dav/principals/teams/`, a page at a time.
+struct Teams {
+    client: kontor_proto::directory::v1::team_service_client::TeamServiceClient<kontor_kit::link::Link>,
+    caller: kontor_kit::auth::Caller,
+    ask: Ask,
+    page_token: String,
+}
+
+impl stream::Source for Teams {
+    async fn fill(&mut self, out: &mut Writer) -> Result<bool, tonic::Status> {
+        let message = ListTeamsRequest { page_size: 100, page_token: std::mem::take(&mut self.page_token) };
+        let page = self.client.list_teams(self.caller.request(message)).await?.into_inner();
+        for record in &page.teams {
+            let team = record.name.strip_prefix("teams/").unwrap_or(&record.name);
+            write_team(out, &self.ask, team, record, &self.caller.user);
+        }
+        self.page_token = page.next_page_token;
+        Ok(!self.page_token.is_empty())
+    }
+}
+
+fn write_team(out: &mut Writer, ask: &Ask, team: &str, record: &Team, caller: &str) {
+    propstat::response(out, &path::team(team), ask, on::PRINCIPAL, &[], |live, out| {
+        principal::write_team(live, team, record, caller, out)
+    });
 }

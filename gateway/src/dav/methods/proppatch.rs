@@ -13,7 +13,7 @@ use crate::dav::properties::propstat;
 use crate::dav::properties::settable::{Refusal, Update};
 use crate::dav::xml::request::{self, Change};
 use crate::dav::xml::{Space, Writer};
-use crate::dav::{Call, body, contract_path, empty, limits, stream};
+use crate::dav::{Call, body, contract_path, empty, if_header, limits, stream};
 
 /// Answers PROPPATCH.
 pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure> {
@@ -24,6 +24,7 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
         let refused: Vec<_> = changes.iter().map(|_| Err(Refusal::Protected)).collect();
         return Ok(multistatus(call, &changes, &refused, preferences));
     };
+    if_header::check(call).await?;
     let mut update = Update::default();
     let outcomes: Vec<_> = changes.iter().map(|change| update.take(change, location.kind, false)).collect();
     if outcomes.iter().any(Result::is_err) {

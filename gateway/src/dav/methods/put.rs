@@ -10,7 +10,7 @@ use tonic::Code;
 use crate::dav::error::{Condition, Failure};
 use crate::dav::methods::options;
 use crate::dav::path::{Kind, Place};
-use crate::dav::{Call, body, contract_path, empty, limits, preconditions};
+use crate::dav::{Call, body, contract_path, empty, if_header, limits};
 
 /// Answers PUT: 201 for a new object, 204 for a changed one.
 pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure> {
@@ -21,7 +21,7 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
         return Err(Failure::bad_request("PUT takes whole objects, not ranges"));
     }
     check_media_type(call.headers, location.kind)?;
-    let conditions = preconditions::conditions(call.headers)?;
+    let conditions = if_header::conditions(call, None).await?;
     let too_large = || Failure::too_large(location.kind);
     let data = body::read(call.headers, body, limits::OBJECT_BYTES, too_large).await?;
     let message = PutObjectRequest {

@@ -5,7 +5,7 @@ use axum::body::Body;
 use http::Response;
 
 use crate::dav::error::{Condition, Failure};
-use crate::dav::headers;
+use crate::dav::headers::{self, Preferences};
 use crate::dav::path::{Kind, Place};
 use crate::dav::properties::propstat::Ask;
 use crate::dav::reports::{self, Run};
@@ -14,14 +14,26 @@ use crate::dav::{Call, body, limits};
 
 /// Answers REPORT. Depth is not looked at: each report has one sense on a collection, and clients send 0 and 1 alike.
 pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure> {
-    let Place::Collection(location) = call.place else { return Err(unsupported()) };
-    let preferences = headers::preferences(call.headers);
+    let preferences = Preferences { no_root: false, ..headers::preferences(call.headers) };
     let body = body::xml(call.headers, body, limits::REPORT_BODY_BYTES).await?;
-    let parsed = report::report(&body).map_err(|error| Failure::of_xml(&error, location.kind))?;
+    let kind = call.place.kind().unwrap_or(Kind::Calendar);
+    let parsed = report::report(&body).map_err(|error| Failure::of_xml(&error, kind))?;
+    let Place::Collection(location) = call.place else { return anywhere(call, parsed, preferences).await };
     check_data(parsed.data.as_ref(), location.kind)?;
+    if is_anywhere(&parsed.kind) {
+        return anywhere(call, parsed, preferences).await;
+    }
     let ask = Ask { wanted: parsed.wanted, minimal: preferences.minimal };
-    let subset = parsed.data.and_then(|data| data.subset);
-    let run = Run { call, location, ask, subset, preferences };
+    let data = parsed.data.unwrap_or_default();
+    let run = Run {
+        call,
+        location,
+        ask,
+        subset: data.subset,
+        forms: data.forms,
+        time_zone: String::new(),
+        preferences,
+    };
     match (parsed.kind, location.kind) {
         (Asked::CalendarQuery { filter, time_zone, limit }, Kind::Calendar) => {
             reports::calendar_query::run(run, filter, time_zone, limit).await
@@ -32,10 +44,47 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
         (Asked::CalendarMultiget(hrefs), Kind::Calendar) | (Asked::BookMultiget(hrefs), Kind::Book) => {
             reports::multiget::run(run, hrefs).await
         }
+        (Asked::FreeBusyQuery(span), Kind::Calendar) => reports::free_busy_query::run(call, span).await,
         (Asked::SyncCollection { token, infinite, limit }, _) => {
             reports::sync_collection::run(run, &token, infinite, limit).await
         }
-        _ => Err(unsupported()),
+        _ => Err(reports::unsupported()),
+    }
+}
+
+/// Whether it is one of the reports that need no collection.
+fn is_anywhere(kind: &Asked) -> bool {
+    matches!(
+        kind,
+        Asked::ExpandProperty(_)
+            | Asked::PrincipalPropertySearch(_)
+            | Asked::PrincipalSearchPropertySet
+            | Asked::PrincipalMatch(_)
+            | Asked::AclPrincipalPropSet
+    )
+}
+
+/// Answers these.
+async fn anywhere(
+    call: &Call<'_>,
+    parsed: report::Report,
+    preferences: Preferences,
+) -> Result<Response<Body>, Failure> {
+    let ask = Ask { wanted: parsed.wanted, minimal: preferences.minimal };
+    if let (Asked::FreeBusyQuery(span), Place::Home(Kind::Calendar, _)) = (&parsed.kind, call.place) {
+        return reports::free_busy_query::run(call, span.clone()).await;
+    }
+    match &parsed.kind {
+        Asked::ExpandProperty(properties) => reports::expand_property::run(call, properties, preferences).await,
+        Asked::PrincipalPropertySearch(search) => {
+            reports::principals::search(call, search, &ask, preferences).await
+        }
+        Asked::PrincipalSearchPropertySet => Ok(reports::principals::searchable()),
+        Asked::PrincipalMatch(by) => {
+            reports::principals::matching(call, by.as_ref(), &ask, preferences).await
+        }
+        Asked::AclPrincipalPropSet => reports::principals::of_acl(call, &ask, preferences).await,
+        _ => Err(reports::unsupported()),
     }
 }
 
@@ -43,8 +92,8 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
 fn check_data(data: Option<&DataRequest>, kind: Kind) -> Result<(), Failure> {
     let Some(data) = data else { return Ok(()) };
     let condition = Condition::SupportedData(kind);
-    if let Some(transform) = data.transform {
-        return Err(Failure::forbidden(condition, format!("{transform} is not offered yet")));
+    if kind == Kind::Book && !data.forms.is_plain() {
+        return Err(Failure::forbidden(condition, "cards have no instances"));
     }
     let usual = match kind {
         Kind::Calendar => "text/calendar",
@@ -59,8 +108,4 @@ fn check_data(data: Option<&DataRequest>, kind: Kind) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::forbidden(condition, "this form of the data is not offered"))
-}
-
-fn unsupported() -> Failure {
-    Failure::forbidden(Condition::SupportedReport, "this resource does not answer this report")
 }

@@ -3,9 +3,9 @@
 
 use kontor_proto::collection::v1::Collection;
 
-use super::{Live, common, on};
+use super::{Live, acl, common, on, scheduling};
 use crate::dav::limits;
-use crate::dav::path::{self, Kind};
+use crate::dav::path::{self, Kind, Location};
 use crate::dav::xml::Writer;
 
 /// What comes before id and change number in a sync token. Opaque to clients, but it must be a URI (RFC 6578 section 3.3).
@@ -19,8 +19,18 @@ pub fn kind_bit(kind: Kind) -> u8 {
     }
 }
 
+/// The same for one collection: a scheduling inbox or outbox is no calendar.
+pub fn bit_of(kind: Kind, it: &Collection) -> u8 {
+    if scheduling::is_scheduling(it) { on::SCHEDULING } else { kind_bit(kind) }
+}
+
 /// Writes a property.
 pub fn write(live: Live, kind: Kind, it: &Collection, caller: &str, out: &mut Writer) -> bool {
+    if scheduling::is_scheduling(it)
+        && let Some(written) = scheduling::write(live, it, out)
+    {
+        return written;
+    }
     match live {
         Live::ResourceType => out.raw(match kind {
             Kind::Calendar => "<D:collection/><C:calendar/>",
@@ -30,8 +40,14 @@ pub fn write(live: Live, kind: Kind, it: &Collection, caller: &str, out: &mut Wr
         // Empty for the company's collection, which no user owns (RFC 3744 section 5.1).
         Live::Owner if it.owner == path::COMPANY => {}
         Live::Owner => out.href(&path::principal(&it.owner)),
+        Live::Acl => acl::collection(&it.owner, out),
         Live::CurrentUserPrivilegeSet => common::collection_privileges(it.access(), kind, out),
         Live::SupportedReportSet => common::collection_reports(kind, out),
+        Live::AddMember => {
+            let mut href = Location::new(kind, caller, &it.owner, &it.slug).href();
+            href.push_str(path::ADD_MEMBER);
+            out.href(&href);
+        }
         Live::SyncToken => sync_token(&it.id, it.sequence, out),
         Live::CollectionTag => {
             out.text(&it.id);

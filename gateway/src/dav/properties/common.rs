@@ -3,7 +3,7 @@
 
 use kontor_proto::collection::v1::Access;
 
-use super::Live;
+use super::{Live, acl};
 use crate::dav::path::{self, Kind};
 use crate::dav::xml::Writer;
 
@@ -11,7 +11,11 @@ use crate::dav::xml::Writer;
 pub fn write(live: Live, caller: &str, out: &mut Writer) -> bool {
     match live {
         Live::CurrentUserPrincipal => out.href(&path::principal(caller)),
-        Live::PrincipalCollectionSet => out.href(path::USERS),
+        Live::PrincipalCollectionSet => out.href(path::PRINCIPALS),
+        Live::SupportedPrivilegeSet => acl::supported(out),
+        Live::AclRestrictions => acl::restrictions(out),
+        // What stands on its own; objects say otherwise.
+        Live::InheritedAclSet => {}
         _ => return false,
     }
     true
@@ -23,7 +27,10 @@ pub fn folder(live: Live, title: &'static str, caller: &str, out: &mut Writer) -
         Live::ResourceType => out.raw("<D:collection/>"),
         Live::DisplayName => out.raw(title),
         Live::CurrentUserPrivilegeSet => privileges(&["read", "read-current-user-privilege-set"], out),
-        Live::SupportedReportSet => reports(&[], out),
+        Live::SupportedReportSet => reports(&["D:principal-match"], out),
+        // Nobody's (RFC 3744 section 5.1).
+        Live::Owner => {}
+        Live::Acl => acl::everyone_reads(out),
         _ => return write(live, caller, out),
     }
     true
@@ -60,9 +67,17 @@ pub fn object_privileges(access: Access, out: &mut Writer) {
     }
 }
 
-/// Writes the reports that a resource answers, each as prefixed name.
+/// What every resource answers.
+const EVERYWHERE: [&str; 4] = [
+    "D:expand-property",
+    "D:principal-property-search",
+    "D:principal-search-property-set",
+    "D:acl-principal-prop-set",
+];
+
+/// Writes the reports that a resource answers, each as prefixed name: these, and what every resource answers.
 pub fn reports(names: &[&'static str], out: &mut Writer) {
-    for name in names {
+    for name in names.iter().chain(&EVERYWHERE) {
         out.raw("<D:supported-report><D:report><");
         out.raw(name);
         out.raw("/></D:report></D:supported-report>");
@@ -72,7 +87,10 @@ pub fn reports(names: &[&'static str], out: &mut Writer) {
 /// The reports of a collection.
 pub fn collection_reports(kind: Kind, out: &mut Writer) {
     match kind {
-        Kind::Calendar => reports(&["C:calendar-query", "C:calendar-multiget", "D:sync-collection"], out),
+        Kind::Calendar => reports(
+            &["C:calendar-query", "C:calendar-multiget", "C:free-busy-query", "D:sync-collection"],
+            out,
+        ),
         Kind::Book => reports(&["CR:addressbook-query", "CR:addressbook-multiget", "D:sync-collection"], out),
     }
 }

@@ -3,7 +3,7 @@
 
 use kontor_proto::collection::v1::Collection;
 
-use super::{Live, common};
+use super::{Live, acl, common};
 use crate::dav::path::{self, Kind};
 use crate::dav::xml::Writer;
 
@@ -26,18 +26,26 @@ pub fn write(live: Live, home: &Home<'_>, caller: &str, out: &mut Writer) -> boo
             Kind::Book => "Address books",
         }),
         Live::Owner => out.href(&path::principal(home.user)),
+        Live::Acl => acl::home(home.user, out),
         Live::CollectionTag => match home.collections {
             Some(collections) => out.text(&tag(collections)),
             None => return false,
         },
         Live::CurrentUserPrivilegeSet => {
             common::privileges(&["read", "read-current-user-privilege-set"], out);
+            if home.kind == Kind::Calendar {
+                // Whoever is signed in may ask when somebody is busy.
+                out.raw("<D:privilege><C:read-free-busy/></D:privilege>");
+            }
             if home.user == caller {
                 // DAVx5 offers to make a calendar only where it may bind.
                 common::privileges(&["write-content", "bind", "unbind"], out);
             }
         }
-        Live::SupportedReportSet => common::reports(&[], out),
+        Live::SupportedReportSet if home.kind == Kind::Calendar => {
+            common::reports(&["C:free-busy-query", "D:principal-match"], out)
+        }
+        Live::SupportedReportSet => common::reports(&["D:principal-match"], out),
         _ => return common::write(live, caller, out),
     }
     true

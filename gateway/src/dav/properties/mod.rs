@@ -1,12 +1,15 @@
 //! The table of live properties: which there are, on which kinds of resources, and what may be done with them.
 //! Called by the XML bodies (names to properties) and by PROPFIND, PROPPATCH and the reports.
 
+pub mod acl;
 pub mod collection;
 pub mod common;
 pub mod home;
 pub mod object;
 pub mod principal;
 pub mod propstat;
+pub(super) mod record;
+mod scheduling;
 pub mod settable;
 
 use super::xml::{Name, Space};
@@ -15,7 +18,7 @@ use super::xml::{Name, Space};
 pub mod on {
     /// `/dav/` and the folders above homes and principals.
     pub const FOLDER: u8 = 1;
-    /// A user.
+    /// A user or a team.
     pub const PRINCIPAL: u8 = 2;
     /// A user's calendars or address books.
     pub const HOME: u8 = 4;
@@ -27,13 +30,15 @@ pub mod on {
     pub const EVENT: u8 = 32;
     /// A card.
     pub const CARD: u8 = 64;
+    /// A scheduling inbox or outbox.
+    pub const SCHEDULING: u8 = 128;
 
     /// Calendars and address books.
     pub const COLLECTION: u8 = CALENDAR | BOOK;
     /// Events, tasks and cards.
     pub const OBJECT: u8 = EVENT | CARD;
     /// Everything.
-    pub const ALL: u8 = FOLDER | PRINCIPAL | HOME | COLLECTION | OBJECT;
+    pub const ALL: u8 = FOLDER | PRINCIPAL | HOME | COLLECTION | OBJECT | SCHEDULING;
 }
 
 /// What may be done with a property.
@@ -85,22 +90,31 @@ live! {
     GetLastModified Dav "getlastmodified" on::OBJECT, Shown;
     CurrentUserPrincipal Dav "current-user-principal" on::ALL, Protected;
     CurrentUserPrivilegeSet Dav "current-user-privilege-set" on::ALL, Protected;
-    Owner Dav "owner" on::HOME | on::COLLECTION | on::OBJECT, Protected;
+    Owner Dav "owner" on::ALL, Protected;
+    Acl Dav "acl" on::ALL, Protected;
+    SupportedPrivilegeSet Dav "supported-privilege-set" on::ALL, Protected;
+    AclRestrictions Dav "acl-restrictions" on::ALL, Protected;
+    InheritedAclSet Dav "inherited-acl-set" on::ALL, Protected;
     PrincipalCollectionSet Dav "principal-collection-set" on::ALL, Protected;
     PrincipalUrl Dav "principal-URL" on::PRINCIPAL, Protected;
     AlternateUriSet Dav "alternate-URI-set" on::PRINCIPAL, Protected;
     GroupMembership Dav "group-membership" on::PRINCIPAL, Protected;
+    GroupMemberSet Dav "group-member-set" on::PRINCIPAL, Protected;
     SupportedReportSet Dav "supported-report-set" on::ALL, Protected;
-    SyncToken Dav "sync-token" on::COLLECTION, Protected;
+    SyncToken Dav "sync-token" on::COLLECTION | on::SCHEDULING, Protected;
+    AddMember Dav "add-member" on::COLLECTION, Protected;
     CalendarHomeSet CalDav "calendar-home-set" on::PRINCIPAL, Protected;
     CalendarUserAddressSet CalDav "calendar-user-address-set" on::PRINCIPAL, Protected;
     CalendarUserType CalDav "calendar-user-type" on::PRINCIPAL, Protected;
+    ScheduleInboxUrl CalDav "schedule-inbox-URL" on::PRINCIPAL, Protected;
+    ScheduleOutboxUrl CalDav "schedule-outbox-URL" on::PRINCIPAL, Protected;
+    ScheduleDefaultCalendar CalDav "schedule-default-calendar-URL" on::SCHEDULING, Protected;
     CalendarDescription CalDav "calendar-description" on::CALENDAR, Settable;
     CalendarTimeZone CalDav "calendar-timezone" on::CALENDAR, Settable;
     SupportedComponents CalDav "supported-calendar-component-set" on::CALENDAR, AtCreation;
-    SupportedCalendarData CalDav "supported-calendar-data" on::CALENDAR, Protected;
-    CalendarMaxSize CalDav "max-resource-size" on::CALENDAR, Protected;
-    CalendarCollations CalDav "supported-collation-set" on::CALENDAR, Protected;
+    SupportedCalendarData CalDav "supported-calendar-data" on::CALENDAR | on::SCHEDULING, Protected;
+    CalendarMaxSize CalDav "max-resource-size" on::CALENDAR | on::SCHEDULING, Protected;
+    CalendarCollations CalDav "supported-collation-set" on::CALENDAR | on::SCHEDULING, Protected;
     Transparency CalDav "schedule-calendar-transp" on::CALENDAR, Settable;
     ScheduleTag CalDav "schedule-tag" on::EVENT, Protected;
     CalendarData CalDav "calendar-data" on::EVENT, Data;
@@ -110,7 +124,8 @@ live! {
     BookMaxSize CardDav "max-resource-size" on::BOOK, Protected;
     BookCollations CardDav "supported-collation-set" on::BOOK, Protected;
     AddressData CardDav "address-data" on::CARD, Data;
-    CollectionTag CalendarServer "getctag" on::HOME | on::COLLECTION, Protected;
+    CollectionTag CalendarServer "getctag" on::HOME | on::COLLECTION | on::SCHEDULING, Protected;
+    EmailAddressSet CalendarServer "email-address-set" on::PRINCIPAL, Protected;
     CalendarColor Apple "calendar-color" on::CALENDAR, Settable;
     CalendarOrder Apple "calendar-order" on::CALENDAR, Settable;
 }

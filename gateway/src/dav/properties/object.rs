@@ -2,11 +2,14 @@
 //! Called by PROPFIND and by the reports; this is the hot path of every listing.
 
 use kontor_proto::collection::v1::{Access, Object};
+use tonic::Status;
 
 use super::propstat::{self, Ask};
-use super::{Live, common, on};
+use super::{Live, acl, common, on};
 use crate::dav::path::{self, Kind, Location};
 use crate::dav::reports::partial;
+use crate::dav::reports::shape::Shaper;
+use crate::dav::stream;
 use crate::dav::xml::Writer;
 use crate::dav::xml::report::Subset;
 
@@ -39,7 +42,9 @@ pub struct Template {
     /// For objects without a schedule-tag, when that was asked for.
     untagged: Option<Shape>,
     subset: Option<Subset>,
+    shaper: Option<Shaper>,
     with_data: bool,
+    written: bool,
 }
 
 /// What a template is made from.
@@ -63,7 +68,21 @@ impl Template {
         let untagged = ask.wanted.names(Live::ScheduleTag).then(|| shape(ask, &setting, false));
         let plain = shape(ask, &setting, true);
         let with_data = plain.holes.iter().any(|(_, hole)| *hole == Hole::Data);
-        Template { begin: begin.into_bytes().to_vec(), plain, untagged, subset: setting.subset, with_data }
+        Template {
+            begin: begin.into_bytes().to_vec(),
+            plain,
+            untagged,
+            subset: setting.subset,
+            shaper: None,
+            with_data,
+            written: false,
+        }
+    }
+
+    /// The same for data in another form.
+    #[must_use]
+    pub fn shaped(self, shaper: Shaper) -> Self {
+        Template { shaper: Some(shaper), ..self }
     }
 
     /// Whether bodies are needed.
@@ -93,7 +112,33 @@ impl Template {
         out.ready(&self.plain.xml[done..]);
     }
 
-    /// Writes the response of an object; of one that is gone, a 404.
+    /// Writes the response of an object in the form that was asked for; of one that is gone, a 404.
+    ///
+    /// # Errors
+    /// When the answer becomes more than one may be; see `cut`.
+    pub fn render(&mut self, mut object: Object, out: &mut Writer) -> Result<(), Status> {
+        if let Some(shaper) = self.shaper.as_mut().filter(|_| !object.missing) {
+            object.data = shaper.shape(&object.data)?;
+        }
+        self.written = true;
+        self.write(&object, out);
+        Ok(())
+    }
+
+    /// Ends an answer that became too much: the whole of it is refused when nothing was written yet, else it says that it was
+    /// cut off.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn cut(&self, href: &str, refusal: Status, out: &mut Writer) -> Result<bool, Status> {
+        if !self.written {
+            return Err(refusal);
+        }
+        stream::over_limit(out, href);
+        Ok(false)
+    }
+
+    /// Writes the response of an object as it is stored; of one that is gone, a 404.
     pub fn write(&self, object: &Object, out: &mut Writer) {
         out.ready(&self.begin);
         path::encode_onto(&object.name, out);
@@ -156,9 +201,25 @@ fn fixed(live: Live, setting: &Setting<'_>, out: &mut Writer) -> bool {
         Live::GetContentType => out.raw(content_type(setting.location.kind)),
         // Empty when no user owns it (RFC 3744 section 5.1).
         Live::Owner => setting.location.owner_href().iter().for_each(|href| out.href(href)),
+        Live::Acl => acl::object(setting.location, out),
+        Live::InheritedAclSet => out.href(&setting.location.href()),
         Live::CurrentUserPrivilegeSet => common::object_privileges(setting.access, out),
         Live::SupportedReportSet => common::reports(&[], out),
         _ => return common::write(live, setting.caller, out),
+    }
+    true
+}
+
+/// Writes a property of one object, for answers that are not listings.
+pub fn write(live: Live, setting: &Setting<'_>, object: &Object, out: &mut Writer) -> bool {
+    match live {
+        Live::GetEtag => quoted(&object.etag, out),
+        Live::ScheduleTag if object.schedule_tag.is_empty() => return false,
+        Live::ScheduleTag => quoted(&object.schedule_tag, out),
+        Live::GetContentLength => out.number(object.size),
+        Live::GetLastModified => out.text(&http_date(object)),
+        Live::CalendarData | Live::AddressData => return false,
+        _ => return fixed(live, setting, out),
     }
     true
 }
@@ -180,7 +241,8 @@ pub fn http_date(object: &Object) -> String {
         .unwrap_or_else(|_| "Thu, 01 Jan 1970 00:00:00 GMT".to_owned())
 }
 
-fn kind_bit(kind: Kind) -> u8 {
+/// Which kind of resource an object is, for the table.
+pub fn kind_bit(kind: Kind) -> u8 {
     match kind {
         Kind::Calendar => on::EVENT,
         Kind::Book => on::CARD,

@@ -11,11 +11,12 @@ use crate::dav::error::Failure;
 
 /// Answers with the objects that match, at most `limit` unless 0.
 pub async fn run(
-    run: Run<'_>,
+    mut run: Run<'_>,
     filter: ComponentFilter,
     time_zone: String,
     limit: i64,
 ) -> Result<Response<Body>, Failure> {
+    run.time_zone.clone_from(&time_zone);
     let message = QueryObjectsRequest {
         path: Some(contract_path(run.location)),
         component_filter: Some(filter),

@@ -3,23 +3,34 @@
 
 pub mod addressbook_query;
 pub mod calendar_query;
+pub mod expand_property;
+pub mod free_busy_query;
 pub mod multiget;
 pub mod partial;
+pub mod principals;
+pub mod shape;
 pub mod sync_collection;
 
 use axum::body::Body;
 use http::Response;
-use kontor_proto::collection::v1::{Access, QueryObjectsRequest};
+use kontor_proto::collection::v1::{Access, GetCollectionRequest, QueryObjectsRequest};
+use kontor_vobject::zone::Zone;
 
-use super::Call;
-use super::error::Failure;
+use super::error::{Condition, Failure};
 use super::headers::Preferences;
 use super::path::Location;
 use super::properties::Live;
 use super::properties::object::{Setting, Template};
 use super::properties::propstat::Ask;
 use super::stream::{self, Listing};
-use super::xml::report::Subset;
+use super::xml::report::{Forms, Subset};
+use super::{Call, contract_path};
+use shape::Shaper;
+
+/// The answer to a report that a resource does not offer.
+pub fn unsupported() -> Failure {
+    Failure::forbidden(Condition::SupportedReport, "this resource does not answer this report")
+}
 
 /// A report on its way.
 pub struct Run<'a> {
@@ -27,6 +38,10 @@ pub struct Run<'a> {
     pub(super) location: &'a Location,
     pub(super) ask: Ask,
     pub(super) subset: Option<Subset>,
+    /// Other forms of the data.
+    pub(super) forms: Forms,
+    /// The zone that the client named for floating times; empty means the calendar's.
+    pub(super) time_zone: String,
     pub(super) preferences: Preferences,
 }
 
@@ -40,7 +55,23 @@ impl Run<'_> {
         };
         let setting =
             Setting { location: self.location, access, caller: self.call.user(), subset: self.subset.take() };
-        Ok(Template::new(&self.ask, setting))
+        let template = Template::new(&self.ask, setting);
+        if self.forms.is_plain() || !template.with_data() {
+            return Ok(template);
+        }
+        Ok(template.shaped(Shaper::new(self.forms, self.zone().await?)))
+    }
+
+    /// The zone in which floating times and days are taken. One that the client named is checked by the service too.
+    async fn zone(&self) -> Result<Zone, Failure> {
+        if !self.time_zone.is_empty() {
+            return Ok(Zone::of_text(&self.time_zone).unwrap_or(Zone::UTC));
+        }
+        let message = GetCollectionRequest { path: Some(contract_path(self.location)), with_zone: true };
+        let answer =
+            self.call.dav.collections(self.location.kind).get_collection(self.call.request(message)).await;
+        let collection = answer.map_err(|status| self.call.failure(&status))?.into_inner();
+        Ok(Zone::of_text(&collection.zone).unwrap_or(Zone::UTC))
     }
 
     /// Runs a query and streams what it finds. One object more than the limit is asked for, to know whether there are more.

@@ -35,7 +35,8 @@ pub async fn run(mut run: Run<'_>, hrefs: Vec<String>) -> Result<Response<Body>,
         GetObjectsRequest { path: Some(contract_path(run.location)), names, with_data: template.with_data() };
     let answer = run.call.dav.near(run.location.kind).get_objects(run.call.request(message)).await;
     let stream = answer.map_err(|status| run.call.failure(&status))?;
-    let source = Named { stream, chunk: Vec::new().into_iter(), template, foreign, written: 0, asked };
+    let href = run.location.href();
+    let source = Named { stream, chunk: Vec::new().into_iter(), template, foreign, written: 0, asked, href };
     stream::answer(stream::begin(), source, run.preferences, |status| run.call.failure(status)).await
 }
 
@@ -48,6 +49,8 @@ struct Named {
     foreign: VecDeque<(usize, String)>,
     written: usize,
     asked: usize,
+    /// Of the collection, for the 507.
+    href: String,
 }
 
 impl Source for Named {
@@ -62,7 +65,9 @@ impl Source for Named {
                 return Ok(true);
             }
             if let Some(object) = self.chunk.next() {
-                self.template.write(&object, out);
+                if let Err(refusal) = self.template.render(object, out) {
+                    return self.template.cut(&self.href, refusal, out);
+                }
                 self.written += 1;
                 continue;
             }

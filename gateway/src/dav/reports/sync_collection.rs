@@ -78,7 +78,8 @@ impl Source for Changes {
     async fn fill(&mut self, out: &mut Writer) -> Result<bool, Status> {
         loop {
             for object in self.chunk.by_ref() {
-                self.template.write(&object, out);
+                // A short answer without a token would be none, so that too much breaks it off.
+                self.template.render(object, out)?;
                 if out.len() >= limits::ANSWER_CHUNK_BYTES {
                     return Ok(true);
                 }

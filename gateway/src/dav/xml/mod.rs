@@ -3,6 +3,7 @@
 
 pub mod filter;
 mod fragment;
+pub mod principals;
 pub mod reader;
 pub mod report;
 pub mod request;

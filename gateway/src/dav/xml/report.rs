@@ -2,13 +2,17 @@
 //! Called by the reports; filters are read next door.
 
 use kontor_proto::collection::v1 as rpc;
+use kontor_vobject::expand::Span;
+use kontor_vobject::recur::day;
+use kontor_vobject::value::DateValue;
 
 use super::filter;
 use super::reader::{Element, Error, Reader, clip, malformed};
+use super::principals::{self, Expand, Search};
 use super::request::WantedReader;
 use super::{Name, Space};
 use crate::dav::limits;
-use crate::dav::properties::Wanted;
+use crate::dav::properties::{Property, Wanted};
 
 /// A report that a client asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +57,18 @@ pub enum Kind {
         /// At most so many changes; 0 means all.
         limit: i64,
     },
+    /// DAV:expand-property (RFC 3253 section 3.8).
+    ExpandProperty(Vec<Expand>),
+    /// DAV:principal-property-search (RFC 3744 section 9.4).
+    PrincipalPropertySearch(Search),
+    /// DAV:principal-search-property-set (section 9.5).
+    PrincipalSearchPropertySet,
+    /// DAV:principal-match (section 9.3): `None` is `self`.
+    PrincipalMatch(Option<Property>),
+    /// DAV:acl-principal-prop-set (section 9.2).
+    AclPrincipalPropSet,
+    /// CALDAV:free-busy-query (section 7.10).
+    FreeBusyQuery(Span),
     /// Any other.
     Other(Name),
 }
@@ -66,8 +82,26 @@ pub struct DataRequest {
     pub version: String,
     /// Only these components and properties; `None` means everything.
     pub subset: Option<Subset>,
-    /// `expand`, `limit-recurrence-set` or `limit-freebusy-set`: what the client asked for by name.
-    pub transform: Option<&'static str>,
+    /// `expand`, `limit-recurrence-set` and `limit-freebusy-set`.
+    pub forms: Forms,
+}
+
+/// Forms of calendar data other than the stored one (RFC 4791 sections 9.6.5 to 9.6.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forms {
+    /// One component for each instance in the span.
+    pub expand: Option<Span>,
+    /// Only the overrides that matter in the span.
+    pub limit_recurrence: Option<Span>,
+    /// Only the periods of VFREEBUSY in the span.
+    pub limit_free_busy: Option<Span>,
+}
+
+impl Forms {
+    /// Whether the data is wanted as it is stored.
+    pub fn is_plain(&self) -> bool {
+        *self == Forms::default()
+    }
 }
 
 /// A part of an object: one component with what is wanted of it.
@@ -92,9 +126,19 @@ pub fn report(body: &[u8]) -> Result<Report, Error> {
     let parsed = match (&root.space, root.local()) {
         (Space::CalDav, "calendar-query") => calendar_query(&mut reader)?,
         (Space::CalDav, "calendar-multiget") => multiget(&mut reader, Kind::CalendarMultiget)?,
+        (Space::CalDav, "free-busy-query") => free_busy_query(&mut reader)?,
         (Space::CardDav, "addressbook-query") => book_query(&mut reader)?,
         (Space::CardDav, "addressbook-multiget") => multiget(&mut reader, Kind::BookMultiget)?,
         (Space::Dav, "sync-collection") => sync_collection(&mut reader)?,
+        (Space::Dav, "expand-property") => principals::expand_property(&mut reader)?,
+        (Space::Dav, "principal-property-search") => principals::property_search(&mut reader, &root)?,
+        (Space::Dav, "principal-match") => principals::principal_match(&mut reader)?,
+        (Space::Dav, "acl-principal-prop-set") => principals::acl_principals(&mut reader)?,
+        (Space::Dav, "principal-search-property-set") => {
+            reader.skip()?;
+            let wanted = Wanted::These(Vec::new());
+            Report { kind: Kind::PrincipalSearchPropertySet, wanted, data: None }
+        }
         _ => {
             let name = root.name();
             reader.skip()?;
@@ -185,6 +229,18 @@ fn sync_collection(reader: &mut Reader<'_>) -> Result<Report, Error> {
     finish(common, Kind::SyncCollection { token, infinite, limit })
 }
 
+fn free_busy_query(reader: &mut Reader<'_>) -> Result<Report, Error> {
+    let mut range = None;
+    while let Some(child) = reader.child()? {
+        if child.is(&Space::CalDav, "time-range") {
+            range = Some(span(&child)?);
+        }
+        reader.skip()?;
+    }
+    let range = range.ok_or_else(|| malformed("free-busy-query has no time-range"))?;
+    Ok(Report { kind: Kind::FreeBusyQuery(range), wanted: Wanted::These(Vec::new()), data: None })
+}
+
 fn finish(mut common: WantedReader, kind: Kind) -> Result<Report, Error> {
     let wanted = common.finish()?.unwrap_or(Wanted::These(Vec::new()));
     Ok(Report { kind, wanted, data: common.data })
@@ -224,9 +280,9 @@ pub(super) fn data_request(reader: &mut Reader<'_>, element: &Element<'_>) -> Re
     while let Some(child) = reader.child()? {
         match (&child.space, child.local()) {
             (Space::CalDav, "comp") => request.subset = Some(subset(reader, &child, 0)?),
-            (Space::CalDav, "expand") => request.transform = Some("expand"),
-            (Space::CalDav, "limit-recurrence-set") => request.transform = Some("limit-recurrence-set"),
-            (Space::CalDav, "limit-freebusy-set") => request.transform = Some("limit-freebusy-set"),
+            (Space::CalDav, "expand") => request.forms.expand = Some(span(&child)?),
+            (Space::CalDav, "limit-recurrence-set") => request.forms.limit_recurrence = Some(span(&child)?),
+            (Space::CalDav, "limit-freebusy-set") => request.forms.limit_free_busy = Some(span(&child)?),
             (Space::CardDav, "prop") => add_property(&mut card, &child)?,
             _ => {}
         }
@@ -237,7 +293,23 @@ pub(super) fn data_request(reader: &mut Reader<'_>, element: &Element<'_>) -> Re
     if !card.properties.is_empty() {
         request.subset = Some(card);
     }
+    if request.forms.expand.is_some() && request.forms.limit_recurrence.is_some() {
+        return Err(malformed("expand stands beside limit-recurrence-set"));
+    }
     Ok(request)
+}
+
+/// The attributes `start` and `end` of a form, both of which must be there in UTC.
+pub(super) fn span(element: &Element<'_>) -> Result<Span, Error> {
+    let at = |name: &str| {
+        let text = element.required(name)?;
+        match DateValue::parse(&text, None, None) {
+            Ok(DateValue::Utc(at)) => Ok(day::seconds(at)),
+            _ => Err(malformed(format!("{} {} is no time in UTC", name, clip(&text)))),
+        }
+    };
+    let span = Span { from: at("start")?, to: at("end")? };
+    if span.from < span.to { Ok(span) } else { Err(malformed("end is not after start")) }
 }
 
 fn subset(reader: &mut Reader<'_>, element: &Element<'_>, depth: usize) -> Result<Subset, Error> {

@@ -106,17 +106,43 @@ pub fn update_occurrence(
     if new == placed {
         return Ok(bytes.to_vec());
     }
-    let component = write_override(&document, described, &new, now)?;
+    let component = write_override(&document, described, &new, true, now)?;
     patch.insert_component(&document.root(), &component);
     text::describe_zones(&mut patch, &document, &new);
     Ok(patch.apply())
 }
 
-fn no_master() -> Error {
+/// The component of one instance as the series has it, to be put into the object: for an answer that holds for this instance only.
+/// `original` is in seconds UTC. None when the series has no such instance.
+///
+/// # Errors
+/// INTERNAL.
+pub fn instance_text(
+    document: &Document<'_>,
+    object: &CalendarObject,
+    zone: &Zone,
+    original: i64,
+    now: i64,
+) -> Result<Option<Vec<u8>>> {
+    let Some(instance) = find(document, object, zone, original) else { return Ok(None) };
+    let described = object.items.iter().find(|item| item.component == instance.component);
+    let described = described.ok_or_else(|| Error::internal("an instance without its component"))?;
+    let mut zones = Zones::of(document, zone.clone());
+    let at = object
+        .master()
+        .and_then(|master| master.start.as_ref())
+        .unwrap_or(&DateValue::Floating(instance_wall(&instance)))
+        .clone();
+    let id = recurrence_id(&at, &instance, original.saturating_mul(time::MICROS), &mut zones);
+    let placed = placed(described, &instance, id, &mut zones);
+    write_override(document, described, &placed, false, now).map(Some)
+}
+
+pub(super) fn no_master() -> Error {
     Error::precondition("NO_MASTER", "only single instances of this series are known: change them one by one")
 }
 
-fn shown(micros: i64) -> String {
+pub(super) fn shown(micros: i64) -> String {
     Timestamp::from_microsecond(micros).map_or_else(|_| micros.to_string(), |at| at.to_string())
 }
 
@@ -128,7 +154,12 @@ fn instance_wall(instance: &Occurrence) -> jiff::civil::DateTime {
 const REACH_DAYS: i64 = 62;
 
 /// The instance that the series has at `original` (seconds UTC).
-fn find(document: &Document<'_>, object: &CalendarObject, zone: &Zone, original: i64) -> Option<Occurrence> {
+pub(super) fn find(
+    document: &Document<'_>,
+    object: &CalendarObject,
+    zone: &Zone,
+    original: i64,
+) -> Option<Occurrence> {
     let series = Series::of(document, zone.clone()).ok()?;
     if !series.is_recurring() {
         return None;
@@ -192,7 +223,13 @@ fn placed(described: &Item, instance: &Occurrence, id: RecurrenceId, zones: &mut
 
 /// The override's text: the component that described the instance so far, alarms and unknown lines included, with the
 /// lines of `new`.
-fn write_override(document: &Document<'_>, described: &Item, new: &Item, now: i64) -> Result<Vec<u8>> {
+fn write_override(
+    document: &Document<'_>,
+    described: &Item,
+    new: &Item,
+    is_change: bool,
+    now: i64,
+) -> Result<Vec<u8>> {
     let end = document.line_end();
     let raw = document.component(described.component).raw();
     let mut alone = format!("BEGIN:VCALENDAR{end}VERSION:2.0{end}").into_bytes();
@@ -207,7 +244,9 @@ fn write_override(document: &Document<'_>, described: &Item, new: &Item, now: i6
         root.components().next().ok_or_else(|| Error::internal("an override without its component"))?;
     let mut patch = Patch::new(&alone);
     ical::update(&mut patch, &component, described, new);
-    patch.bump_sequence(&component);
+    if is_change {
+        patch.bump_sequence(&component);
+    }
     patch.stamp(&component, time::stamp(now));
     let changed = patch.apply();
     let changed = Document::parse(&changed, &Limits::default()).map_err(Error::internal)?;

@@ -15,7 +15,9 @@ use kontor_vobject::value::DateValue;
 use kontor_vobject::zone::{Zone, Zones};
 use kontor_vobject::{Error, Kind, Limits};
 
+use super::busy::Busy;
 use super::event::{Status, partners_of_object};
+use super::scheduling;
 use super::time::{self, MICROS};
 
 /// Bytes of a title or a place that lists show; the object itself has all of it.
@@ -42,10 +44,16 @@ pub struct Typed {
     pub exceptions: Vec<Exception>,
     /// Whether an item holds for all later instances too, so that rows can't tell which item describes an instance.
     pub ranged: bool,
+    /// What the item that speaks for the object makes of its time.
+    pub busy: Option<Busy>,
+    /// Whether guests answered for some instances in another way than for the series, so that rows can't tell who takes part.
+    pub apart: bool,
     /// Addresses of guests and organizer in lower case, each with its PARTSTAT (empty for the organizer).
     pub people: Vec<(String, String)>,
     /// Partners given in the object.
     pub partners: Vec<String>,
+    /// Whether there is somebody to tell of it: it has an organizer and guests (RFC 6638 section 3.1).
+    pub schedules: bool,
     /// Stands for all that makes a meeting another one: times, place, title, status, instances.
     pub stamp: i64,
 }
@@ -83,6 +91,8 @@ pub struct Exception {
     pub original: i64,
     /// The item that describes it.
     pub face: Face,
+    /// What it makes of its time.
+    pub busy: Option<Busy>,
 }
 
 /// One occurrence. Instants are microseconds UTC.
@@ -119,8 +129,11 @@ pub fn typed(document: &Document<'_>, object: &CalendarObject) -> Result<Typed, 
         recurring: series.is_recurring(),
         exceptions: if ranged { Vec::new() } else { exceptions(document, object, &series)? },
         ranged,
+        busy: Busy::of(item, &document.component(item.component)),
+        apart: is_apart(object),
         people: people(object),
         partners: partners_of_object(document, object),
+        schedules: scheduling::may_schedule(object),
         stamp: stamp(object),
     })
 }
@@ -165,7 +178,9 @@ fn exceptions(
             let original = occurrence.recurrence_id.map_or(start, Timestamp::as_microsecond);
             if start == at {
                 let Happening { end, face, .. } = happening(object, &occurrence);
-                found.insert((start, original), Exception { start, end, original, face });
+                let item = object.items.iter().find(|item| item.component == occurrence.component);
+                let busy = item.and_then(|item| Busy::of(item, &document.component(item.component)));
+                found.insert((start, original), Exception { start, end, original, face, busy });
             }
         }
     }
@@ -222,6 +237,19 @@ fn people(object: &CalendarObject) -> Vec<(String, String)> {
     people
 }
 
+/// Whether an override has another answer of a guest than the item that speaks for the object.
+fn is_apart(object: &CalendarObject) -> bool {
+    let first = object.first();
+    let answers = |item: &Item| -> HashMap<String, Option<String>> {
+        item.attendees.iter().map(|guest| (guest.address.clone(), guest.partstat.clone())).collect()
+    };
+    if object.items.len() < 2 {
+        return false;
+    }
+    let usual = answers(first);
+    object.items.iter().any(|item| answers(item) != usual)
+}
+
 /// FNV-1a over what a partner would call the meeting, so that it never changes with the program.
 fn stamp(object: &CalendarObject) -> i64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
@@ -252,13 +280,13 @@ fn values(raw: &[kontor_vobject::ical::RawDates]) -> Vec<&str> {
 }
 
 /// An instant in whole seconds, not after; held inside of the years that are known.
-fn floor(micros: i64) -> Timestamp {
+pub(crate) fn floor(micros: i64) -> Timestamp {
     let least = Timestamp::MIN.as_second();
     Timestamp::from_second(micros.div_euclid(MICROS).max(least)).unwrap_or(Timestamp::MIN)
 }
 
 /// An instant in whole seconds, not before.
-fn ceil(micros: i64) -> Timestamp {
+pub(crate) fn ceil(micros: i64) -> Timestamp {
     let most = Timestamp::MAX.as_second();
     let seconds = micros.div_euclid(MICROS) + i64::from(micros.rem_euclid(MICROS) > 0);
     Timestamp::from_second(seconds.min(most)).unwrap_or(Timestamp::MAX)

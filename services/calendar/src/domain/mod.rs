@@ -1,12 +1,16 @@
 //! The rules of calendars: pure, with clock and ids passed in.
 //! Called by rpc, events, tasks and the hook of the collection engine.
 
+pub mod availability;
+pub mod busy;
 pub mod change;
 pub mod color;
 pub mod event;
 pub mod index;
 pub mod meeting;
+pub mod scheduling;
 mod series;
+pub mod split;
 pub mod task;
 pub mod text;
 pub mod time;

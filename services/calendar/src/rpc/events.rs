@@ -15,6 +15,7 @@ use super::objects::{EVENTS, Loaded};
 use super::{Answer, Core};
 use crate::domain::change::{self, OCCURRENCE_FIELDS};
 use crate::domain::event::{Event, FIELDS};
+use crate::domain::scheduling::respond::appoint;
 use crate::domain::text;
 
 #[tonic::async_trait]
@@ -62,8 +63,15 @@ impl EventService for Core {
         let uid = chosen_uid(&message.uid, "event.uid")?;
         let now = self.hooks.clock.now();
         let parent = self.parent(&caller, &request.parent).await;
+        let organizer = match &parent {
+            Ok(parent) if !event.attendees.is_empty() && event.organizer.is_empty() => {
+                self.address_of(parent.collection.owner.clone()).await?
+            }
+            _ => String::new(),
+        };
         let text = parent.and_then(|parent| {
             let data = change::create(&event, &uid, &parent.zone, now)?;
+            let data = if organizer.is_empty() { data } else { appoint(data, &organizer)? };
             Ok((parent, data))
         });
         let options = (request.request_id.clone(), request.validate_only);
@@ -78,8 +86,15 @@ impl EventService for Core {
         event.check()?;
         let mask = Mask::read(request.update_mask.as_ref(), &FIELDS, &convert::set_fields(&message))?;
         let now = self.hooks.clock.now();
+        let invites = mask.has("attendees") && !event.attendees.is_empty();
+        let organizer = if invites {
+            self.address(&self.load(&caller, EVENTS, &message.name, "event.name").await?).await?
+        } else {
+            String::new()
+        };
         let change = |before: &Loaded| {
-            change::update(&before.object.data, &event, &mask, &before.found, &before.zone, now)
+            let data = change::update(&before.object.data, &event, &mask, &before.found, &before.zone, now)?;
+            if organizer.is_empty() { Ok(data) } else { appoint(data, &organizer) }
         };
         let request_id = request.request_id.clone();
         let place = (message.name.as_str(), "event.name");
@@ -114,6 +129,11 @@ impl EventService for Core {
         Ok(Response::new(answer))
     }
 
+    async fn respond_to_event(&self, request: Request<proto::RespondToEventRequest>) -> Answer<proto::Event> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.respond(caller, request.into_inner()).await?))
+    }
+
     async fn delete_event(&self, request: Request<proto::DeleteEventRequest>) -> Answer<()> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
@@ -125,7 +145,7 @@ impl EventService for Core {
 }
 
 /// The message without the object's bytes.
-fn brief(loaded: &Loaded) -> Result<proto::Event> {
+pub(super) fn brief(loaded: &Loaded) -> Result<proto::Event> {
     let (document, object) = text::stored(&loaded.object.data)?;
     let mut zones = Zones::of(&document, loaded.zone.clone());
     let event = Event::read(&document, object.first(), &mut zones);

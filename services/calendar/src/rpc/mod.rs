@@ -1,13 +1,17 @@
 //! The gRPC services of the calendar: proto to domain and back, one file a resource.
 //! Mounted by `start`.
 
+mod availability;
 mod calendars;
 mod changes;
 mod convert;
 mod events;
+mod free_busy;
 mod list;
 mod objects;
 mod occurrences;
+mod respond;
+mod series;
 mod tasks;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +22,7 @@ use kontor_kit::{Error, Result};
 use tonic::Code;
 
 use crate::hook::CalendarHooks;
+use crate::users::Users;
 
 /// What all services here stand on. Cheap to clone.
 #[derive(Clone)]
@@ -28,6 +33,8 @@ pub struct Core {
     pub db: Db,
     /// The calendar's part of every write.
     pub hooks: CalendarHooks,
+    /// Addresses of users.
+    pub users: Users,
 }
 
 /// What a method answers.

@@ -15,7 +15,7 @@ use crate::hook::{CalendarHooks, Parsed};
 use crate::store::{calendars, items, people};
 
 /// Tries of an update whose object is changed by others meanwhile.
-const TRIES: usize = 5;
+pub(super) const TRIES: usize = 5;
 
 /// A kind of resource: "events" are VEVENT, "tasks" are VTODO.
 #[derive(Clone, Copy)]
@@ -64,7 +64,7 @@ impl Loaded {
         format!("calendars/{}/{}/{}", self.collection.id, kind.collection, self.object.id)
     }
 
-    fn must_be_writable(&self, kind: Kind) -> Result<()> {
+    pub(super) fn must_be_writable(&self, kind: Kind) -> Result<()> {
         match self.access {
             Access::Read => Err(Error::denied(format!("{} is only open for reading", self.name(kind)))),
             Access::Write | Access::Owner => Ok(()),
@@ -308,13 +308,18 @@ impl Changed {
 }
 
 /// The engine names objects by their file names; callers of the API know another name.
-fn named(cause: Error, name: &str) -> Error {
+pub(super) fn named(cause: Error, name: &str) -> Error {
     if cause.reason() == "ETAG_MISMATCH" { Error::etag_mismatch(name) } else { cause }
 }
 
-fn stored(tx: &mut Tx<'_>, hooks: &CalendarHooks, outcome: write::Outcome, data: &[u8]) -> Result<Loaded> {
-    let write::Outcome { mut object, collection, .. } = outcome;
-    object.data = bytes::Bytes::copy_from_slice(data);
+pub(super) fn stored(
+    tx: &mut Tx<'_>,
+    hooks: &CalendarHooks,
+    outcome: write::Outcome,
+    data: &[u8],
+) -> Result<Loaded> {
+    let write::Outcome { mut object, collection, altered, .. } = outcome;
+    object.data = altered.unwrap_or_else(|| bytes::Bytes::copy_from_slice(data));
     complete(tx, hooks, object, collection, Access::Write)
 }
 

@@ -72,6 +72,32 @@ pub fn default_of(conn: &mut Conn<'_>, login: &str) -> Result<Option<Collection>
     conn.one(&sql, args![login], |row| read(row, 0))
 }
 
+/// The calendar in which a component of this kind comes to a user: the default one if it takes it, else the first that does.
+///
+/// # Errors
+/// Those of the database.
+pub fn for_component(conn: &mut Conn<'_>, login: &str, component: &str) -> Result<Option<Collection>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM collection WHERE kind = 1 AND owner = $1 ORDER BY is_default DESC, place, num LIMIT 500"
+    );
+    let all = conn.all(&sql, args![login], |row| read(row, 0))?;
+    let takes = |calendar: &Collection| {
+        calendar.components.is_empty() || calendar.components.iter().any(|taken| taken == component)
+    };
+    Ok(all.into_iter().find(takes))
+}
+
+/// A user's own calendars that count for free/busy.
+///
+/// # Errors
+/// Those of the database.
+pub fn counting(conn: &mut Conn<'_>, login: &str) -> Result<Vec<Collection>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM collection WHERE kind = 1 AND owner = $1 AND transparent = 0 ORDER BY num LIMIT {SEEN}"
+    );
+    conn.all(&sql, args![login], |row| read(row, 0))
+}
+
 /// Gives the calendars that had the user's old colour the new one.
 ///
 /// # Errors

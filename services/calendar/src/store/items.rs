@@ -6,6 +6,7 @@ use kontor_kit::db::{Conn, Tx};
 use kontor_kit::{Result, args};
 use kontor_vobject::ical::ItemKind;
 
+use crate::domain::busy::Busy;
 use crate::domain::event::Status;
 use crate::domain::index::Typed;
 
@@ -44,6 +45,11 @@ pub fn kind_number(kind: ItemKind) -> i64 {
         ItemKind::Todo => 2,
         ItemKind::Journal | ItemKind::FreeBusy => 3,
     }
+}
+
+/// What an event makes of its time, as the number that is kept.
+fn busy_number(busy: Option<Busy>) -> i64 {
+    busy.map_or(0, |busy| busy as i64)
 }
 
 /// What is kept of an object.
@@ -94,10 +100,10 @@ pub fn write(
     }
     let face = &typed.face;
     tx.execute(
-        "INSERT INTO item (object, coll, kind, summary, location, status, all_day, start_utc, floating, recurring, ranged, stamp, told)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+        "INSERT INTO item (object, coll, kind, summary, location, status, all_day, start_utc, floating, recurring, ranged, stamp, told, busy, apart)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
          ON CONFLICT (object) DO UPDATE SET kind = $3, summary = $4, location = $5, status = $6, all_day = $7, start_utc = $8,
-         floating = $9, recurring = $10, ranged = $11, stamp = $12, told = $13",
+         floating = $9, recurring = $10, ranged = $11, stamp = $12, told = $13, busy = $14, apart = $15",
         args![
             object,
             coll,
@@ -111,7 +117,9 @@ pub fn write(
             typed.recurring,
             typed.ranged,
             typed.stamp,
-            clean(face.told())
+            clean(face.told()),
+            busy_number(typed.busy),
+            typed.apart
         ],
     )?;
     let exceptions = typed.exceptions.iter().map(|exception| {
@@ -125,9 +133,11 @@ pub fn write(
             clean(&face.location).into(),
             status_number(face.status).into(),
             face.all_day.into(),
+            busy_number(exception.busy).into(),
         ]
     });
-    let columns = "item_exception (object, start_utc, original, end_utc, summary, location, status, all_day)";
+    let columns =
+        "item_exception (object, start_utc, original, end_utc, summary, location, status, all_day, busy)";
     rows::insert(tx, columns, exceptions)?;
     let people = typed.people.iter();
     let people =
@@ -178,6 +188,15 @@ pub fn remove(tx: &mut Tx<'_>, object: i64) -> Result<()> {
 pub fn partners(conn: &mut Conn<'_>, object: i64) -> Result<Vec<String>> {
     let sql = "SELECT DISTINCT partner FROM item_partner WHERE object = $1 ORDER BY partner";
     conn.all(sql, args![object], |row| row.string(0))
+}
+
+/// Partners that an object has by one address.
+///
+/// # Errors
+/// Those of the database.
+pub fn partners_of_address(conn: &mut Conn<'_>, object: i64, address: &str) -> Result<Vec<String>> {
+    let sql = "SELECT partner FROM item_partner WHERE object = $1 AND address = $2 ORDER BY partner";
+    conn.all(sql, args![object, address], |row| row.string(0))
 }
 
 /// Partners that an object has only by addresses.

@@ -66,7 +66,7 @@ pub struct Key {
 pub const WALL: i64 = 26 * 3_600 * 1_000_000;
 
 /// Length up to which an occurrence is in class 0 and 1 (see `kontor_collection::index::Span`), with a little to spare.
-const REACH: [i64; 2] = [86_400 * 1_000_000 + 10, 31 * 86_400 * 1_000_000 + 10];
+pub(super) const REACH: [i64; 2] = [86_400 * 1_000_000 + 10, 31 * 86_400 * 1_000_000 + 10];
 
 /// Rows with fixed instants that overlap the range, by start and id, at most `limit`.
 ///

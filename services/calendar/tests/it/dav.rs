@@ -34,6 +34,7 @@ both!(what_a_client_puts_is_an_event_at_once_and_goes_with_it, bed, {
         }),
         name: "a.ics".to_owned(),
         conditions: None,
+        silent: false,
     };
     bed.collections().delete_object(caller("sales").request(delete)).await.unwrap();
     assert!(bed.titles("sales", "2026-11-24T00:00:00Z", "2026-11-25T00:00:00Z").await.is_empty());

@@ -129,6 +129,7 @@ impl Bed {
                 display_name: login.to_owned(),
                 color: color.to_owned(),
                 time_zone: time_zone.to_owned(),
+                email: format!("{login}@kontor.test"),
             },
         )
         .await;
@@ -209,7 +210,7 @@ impl Bed {
     /// What changed since a sync number: names, and the number reached.
     pub async fn changed_since(&self, login: &str, since: i64) -> (Vec<String>, i64) {
         let path = store::CollectionPath { owner: login.to_owned(), slug: "work".to_owned() };
-        let request = store::GetCollectionRequest { path: Some(path.clone()) };
+        let request = store::GetCollectionRequest { path: Some(path.clone()), with_zone: false };
         let collection = self.collections().get_collection(caller(login).request(request)).await.unwrap();
         let request = store::SyncObjectsRequest {
             path: Some(path),

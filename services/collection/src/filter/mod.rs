@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use kontor_kit::{Error, Result, clock};
 use kontor_proto::collection::v1 as proto;
 use kontor_vobject::recur::Budget;
-use kontor_vobject::zone::{Zone, Zones};
+use kontor_vobject::zone::Zone;
 use kontor_vobject::{Document, Limits};
 
 use crate::model::Kind;
@@ -193,18 +193,7 @@ impl Question {
 
 /// A zone from an IANA name or from the text of a VTIMEZONE, bare or in its VCALENDAR. None for every other text.
 pub fn zone(text: &str) -> Option<Zone> {
-    let text = text.trim();
-    if !text.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("BEGIN:")) {
-        return Zone::named(text);
-    }
-    let bare = text.get(..15).is_some_and(|start| start.eq_ignore_ascii_case("BEGIN:VTIMEZONE"));
-    let whole =
-        if bare { format!("BEGIN:VCALENDAR\r\n{text}\r\nEND:VCALENDAR\r\n") } else { text.to_owned() };
-    let document = Document::parse(whole.as_bytes(), &Limits::default()).ok()?;
-    let root = document.root();
-    let described = root.children("VTIMEZONE").next()?;
-    let resolved = Zones::of(&document, Zone::UTC).resolve(described.text("TZID")?.trim());
-    (!resolved.unknown).then_some(resolved.zone)
+    Zone::of_text(text)
 }
 
 fn check_properties(properties: &[proto::PropertyFilter], tests: &mut usize) -> Result<()> {

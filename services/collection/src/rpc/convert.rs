@@ -5,7 +5,7 @@ use kontor_kit::clock::to_proto;
 use kontor_kit::{Error, Result};
 use kontor_proto::collection::v1 as proto;
 
-use crate::model::{Access, Collection, Conditions, Kind, Object, Target};
+use crate::model::{Access, Collection, Conditions, Kind, Object, State, Target, Test};
 use crate::store::dead::Property;
 use crate::store::sync::Step;
 
@@ -22,6 +22,8 @@ pub(super) fn collection(collection: Collection, access: Access, dead: Vec<Prope
     let kind = match collection.kind {
         Kind::Calendar => proto::CollectionKind::Calendar,
         Kind::AddressBook => proto::CollectionKind::AddressBook,
+        Kind::Inbox => proto::CollectionKind::ScheduleInbox,
+        Kind::Outbox => proto::CollectionKind::ScheduleOutbox,
     };
     let access = match access {
         Access::Read => proto::Access::Read,
@@ -46,6 +48,8 @@ pub(super) fn collection(collection: Collection, access: Access, dead: Vec<Prope
         object_count: collection.object_count,
         transparent: collection.transparent,
         is_default: collection.is_default,
+        default_calendar: String::new(),
+        zone: String::new(),
     }
 }
 
@@ -90,5 +94,18 @@ pub(super) fn conditions(conditions: Option<proto::Conditions>) -> Conditions {
         if_absent: conditions.if_absent,
         if_none_match: conditions.if_none_match,
         if_schedule_tag: conditions.if_schedule_tag,
+        if_lists: conditions.if_lists.into_iter().map(tests).collect(),
     }
+}
+
+fn tests(list: proto::StateList) -> Vec<Test> {
+    let test = |test: proto::StateTest| {
+        let state = if test.collection_id.is_empty() {
+            State::Etag(test.etag)
+        } else {
+            State::Sequence(test.collection_id, test.sequence)
+        };
+        Test { negate: test.negate, destination: test.destination, state }
+    };
+    list.tests.into_iter().map(test).collect()
 }

@@ -151,4 +151,12 @@ impl<H: Hooks> CollectionService for Server<H> {
         self.remove(caller, request.into_inner()).await?;
         Ok(Response::new(proto::DeleteObjectResponse {}))
     }
+
+    async fn move_object(
+        &self,
+        request: Request<proto::MoveObjectRequest>,
+    ) -> Answer<proto::MoveObjectResponse> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.transfer(caller, request.into_inner()).await?))
+    }
 }

@@ -8,7 +8,7 @@ use kontor_proto::collection::v1 as proto;
 
 use super::{Server, convert};
 use crate::hooks::Hooks;
-use crate::model::{Access, Collection};
+use crate::model::{Access, Collection, Kind};
 use crate::store::collection::{self, New, Update};
 use crate::store::dead;
 
@@ -26,7 +26,18 @@ impl<H: Hooks> Server<H> {
         }
         let collections = self.db.read(move |conn| {
             let found = collection::home(conn, &caller, &request.owner)?;
-            found.into_iter().map(|(collection, access)| with_dead(conn, collection, access)).collect()
+            let calendar = default_calendar(&found);
+            found
+                .into_iter()
+                .map(|(collection, access)| {
+                    let is_inbox = collection.kind == Kind::Inbox;
+                    let mut shown = with_dead(conn, collection, access)?;
+                    if is_inbox {
+                        shown.default_calendar.clone_from(&calendar);
+                    }
+                    Ok(shown)
+                })
+                .collect()
         });
         Ok(proto::ListCollectionsResponse { collections: collections.await? })
     }
@@ -37,9 +48,16 @@ impl<H: Hooks> Server<H> {
         request: proto::GetCollectionRequest,
     ) -> Result<proto::Collection> {
         let target = convert::target(request.path)?;
+        let hooks = self.hooks.clone();
         let read = self.db.read(move |conn| {
             let (collection, access) = collection::find(conn, &caller, &target)?;
-            with_dead(conn, collection, access)
+            let calendar = match collection.kind {
+                Kind::Inbox => default_calendar(&collection::home(conn, &caller, &collection.owner)?),
+                _ => String::new(),
+            };
+            let zone = if request.with_zone { zone_text(conn, &hooks, &collection)? } else { String::new() };
+            let shown = with_dead(conn, collection, access)?;
+            Ok(proto::Collection { default_calendar: calendar, zone, ..shown })
         });
         read.await
     }
@@ -52,7 +70,7 @@ impl<H: Hooks> Server<H> {
         let asked = request.collection.ok_or_else(|| Error::invalid("collection", "it is missing"))?;
         let kind = match H::KIND {
             crate::Kind::Calendar => proto::CollectionKind::Calendar,
-            crate::Kind::AddressBook => proto::CollectionKind::AddressBook,
+            _ => proto::CollectionKind::AddressBook,
         };
         if asked.kind != i32::from(kind) && asked.kind != 0 {
             return Err(Error::invalid("collection.kind", "this service keeps collections of another kind"));
@@ -109,6 +127,13 @@ impl<H: Hooks> Server<H> {
     }
 }
 
+/// Slug of the calendar of a home that new invitations come to; empty without one.
+fn default_calendar(home: &[(Collection, Access)]) -> String {
+    let mut own = home.iter().map(|(it, _)| it).filter(|it| it.kind == Kind::Calendar && !it.is_company());
+    let first = own.clone().next();
+    own.find(|it| it.is_default).or(first).map(|it| it.slug.clone()).unwrap_or_default()
+}
+
 fn with_dead(conn: &mut Conn<'_>, collection: Collection, access: Access) -> Result<proto::Collection> {
     let dead = if collection.dead_count == 0 { Vec::new() } else { dead::list(conn, collection.num)? };
     Ok(convert::collection(collection, access, dead))
@@ -142,4 +167,13 @@ fn wanted(fields: &[String], values: proto::Collection) -> Result<Update> {
         }
     }
     Ok(update)
+}
+
+/// The zone of floating times as a text that another process reads as the same zone.
+fn zone_text<H: Hooks>(conn: &mut Conn<'_>, hooks: &H, collection: &Collection) -> Result<String> {
+    let zone = hooks.zone(conn, collection)?;
+    Ok(match zone.iana_name() {
+        Some(name) => name.to_owned(),
+        None => collection.time_zone.clone(),
+    })
 }

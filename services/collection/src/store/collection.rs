@@ -6,7 +6,7 @@ use kontor_kit::db::{Conn, Row, Tx};
 use kontor_kit::{Error, Result, args, error, id};
 use tonic::Code;
 
-use crate::hooks::{Hooks, Removal};
+use crate::hooks::{Hooks, Removal, Tell};
 use crate::model::{Access, COMPANY, Collection, Kind, Target, access};
 use crate::store::{dead, object};
 
@@ -172,14 +172,13 @@ fn insert(tx: &mut Tx<'_>, new: &New) -> Result<Collection> {
          transparent, is_default, seq, floor_seq, object_count, dead_count, create_time, update_time) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, 0, 0, 0, $13, $13) RETURNING {COLUMNS}"
     );
-    let kind = if new.kind == Kind::Calendar { 1 } else { 2 };
     let made = tx.one(
         &sql,
         args![
             id::new(),
             &new.owner,
             &new.slug,
-            kind,
+            new.kind.number(),
             name,
             &new.description,
             &new.color,
@@ -237,17 +236,24 @@ pub fn update(tx: &mut Tx<'_>, caller: &Caller, target: &Target, update: &Update
 /// Deletes a collection with all that is in it; each object passes the hooks.
 ///
 /// # Errors
-/// NOT_FOUND, PERMISSION_DENIED; FAILED_PRECONDITION with reason COMPANY_COLLECTION for the company's own.
+/// NOT_FOUND, PERMISSION_DENIED; FAILED_PRECONDITION with reason COMPANY_COLLECTION for the company's own, SERVER_COLLECTION for
+/// an inbox or outbox.
 pub fn delete<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, caller: &Caller, target: &Target) -> Result<()> {
     let collection = owned(tx, caller, target)?;
     if collection.is_company() {
         return Err(Error::precondition("COMPANY_COLLECTION", "the company's collection can't be deleted"));
     }
+    if collection.kind.is_of_server() {
+        return Err(Error::precondition(
+            "SERVER_COLLECTION",
+            "a scheduling inbox or outbox can't be deleted",
+        ));
+    }
     let mut after = String::new();
     loop {
         let chunk = object::list(tx, collection.num, &after, object::CHUNK)?;
         for object in &chunk {
-            hooks.removed(tx, &Removal { caller, collection: &collection, object })?;
+            hooks.removed(tx, &Removal { caller, collection: &collection, object, tell: Tell::Everyone })?;
         }
         match chunk.last() {
             Some(last) => after.clone_from(&last.name),
@@ -304,6 +310,11 @@ fn owned(tx: &mut Tx<'_>, caller: &Caller, target: &Target) -> Result<Collection
 /// NOT_FOUND.
 pub fn lock(tx: &mut Tx<'_>, target: &Target) -> Result<()> {
     raise(tx, target, 0)?.map(|_| ()).ok_or_else(|| Error::not_found(target))
+}
+
+/// The row, locked until this transaction ends; none when there is no such collection.
+pub(super) fn locked(tx: &mut Tx<'_>, target: &Target) -> Result<Option<Collection>> {
+    raise(tx, target, 0)
 }
 
 /// Raises the change number and returns the row as it is then. On PostgreSQL this locks the row, so that all writers of one
@@ -374,7 +385,7 @@ fn read(row: &Row<'_>) -> Result<Collection> {
         id: row.string(1)?,
         owner: row.string(2)?,
         slug: row.string(3)?,
-        kind: if row.int(4)? == 1 { Kind::Calendar } else { Kind::AddressBook },
+        kind: Kind::of_number(row.int(4)?),
         display_name: row.string(5)?,
         description: row.string(6)?,
         color: row.string(7)?,

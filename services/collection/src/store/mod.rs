@@ -9,4 +9,5 @@ pub mod query;
 pub mod rows;
 pub mod sync;
 pub mod tags;
+pub mod transfer;
 pub mod write;

@@ -79,6 +79,18 @@ pub fn all_named(conn: &mut Conn<'_>, coll: i64, names: &[String]) -> Result<Vec
     Ok(names.iter().map(|name| found.get(name).cloned()).collect())
 }
 
+/// Objects of a UID in the calendars of one owner, without bodies, each with its collection's id. There is one a collection at most.
+///
+/// # Errors
+/// Those of the database.
+pub fn by_uid(conn: &mut Conn<'_>, owner: &str, uid: &str) -> Result<Vec<(Object, String)>> {
+    let sql = format!(
+        "SELECT {COLUMNS}, c.id FROM collection c JOIN object o ON o.coll = c.num AND o.uid = $2 \
+         WHERE c.owner = $1 AND c.kind = 1 ORDER BY o.num"
+    );
+    conn.all(&sql, args![owner, uid], |row| Ok((read(row)?, row.string(12)?)))
+}
+
 /// One object by its id with its body, its collection, and what the caller may do there.
 ///
 /// # Errors

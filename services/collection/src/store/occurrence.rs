@@ -51,6 +51,13 @@ fn stands(tx: &mut Tx<'_>, object: &Object, index: &Index) -> Result<bool> {
     })
 }
 
+/// Takes all rows of an object along into another collection. They do not depend on the collection otherwise.
+pub(super) fn carry(tx: &mut Tx<'_>, object: i64, coll: i64) -> Result<()> {
+    tx.execute("UPDATE occurrence SET coll = $2 WHERE object = $1", args![object, coll])?;
+    tx.execute("UPDATE lookup SET coll = $2 WHERE object = $1", args![object, coll])?;
+    Ok(())
+}
+
 /// Removes all rows of an object.
 pub(super) fn clear(tx: &mut Tx<'_>, object: i64) -> Result<()> {
     tx.execute("DELETE FROM occurrence WHERE object = $1", args![object])?;

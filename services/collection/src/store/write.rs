@@ -9,9 +9,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 use tonic::Code;
 
-use crate::hooks::{Change, Hooks, Prepared, Removal};
+use crate::hooks::{Admission, Change, Hooks, Prepared, Removal, Tell};
 use crate::index::Index;
-use crate::model::{Access, Collection, Conditions, Object, Target, access};
+use crate::model::{Access, Collection, Conditions, Object, Present, Target, access};
 use crate::store::collection::{bump, check_segment};
 use crate::store::{object, occurrence};
 
@@ -29,6 +29,8 @@ pub struct Outcome {
     pub collection: Collection,
     /// Whether it is new.
     pub created: bool,
+    /// The bytes that were stored, when they are not those that came.
+    pub altered: Option<Bytes>,
 }
 
 /// The strong ETag of a body: 32 hexadecimal digits of its SHA-256.
@@ -65,12 +67,9 @@ pub fn put<H: Hooks>(
     check_segment(name, "name")?;
     check_prepared(data, prepared)?;
     let mut collection = writable(tx, caller, target)?;
-    if !collection.components.is_empty() && !collection.components.contains(&prepared.component) {
-        let message = format!("{} is not taken by this collection", prepared.component);
-        return Err(Error::new(Code::InvalidArgument, "SUPPORTED_COMPONENT", message));
-    }
+    check_component(&collection, &prepared.component)?;
     let (old, holder) = present(tx, collection.num, name, &prepared.uid)?;
-    if !conditions.hold(old.as_ref()) {
+    if !conditions.hold_at(before(&collection, old.as_ref()), None) {
         return Err(Error::etag_mismatch(name));
     }
     if let Some(holder) = holder {
@@ -80,6 +79,13 @@ pub fn put<H: Hooks>(
     if let Some(old) = old.as_ref().filter(|old| old.uid != prepared.uid) {
         return Err(uid_conflict(&old.uid, name));
     }
+    let admission = Admission { caller, collection: &collection, name, old: old.as_ref(), data, prepared };
+    let admitted = hooks.admit(tx, &admission)?;
+    let (altered, prepared) = match &admitted {
+        Some(admitted) => (admitted.data.clone(), &admitted.prepared),
+        None => (None, prepared),
+    };
+    let data = altered.as_deref().unwrap_or(data);
     let object = match &old {
         Some(old) => replace(tx, old, &collection, data, prepared)?,
         None => insert(tx, name, &mut collection, data, prepared)?,
@@ -89,7 +95,7 @@ pub fn put<H: Hooks>(
         tx,
         &Change { caller, collection: &collection, object: &object, old: old.as_ref(), data, prepared },
     )?;
-    Ok(Outcome { object, collection, created: old.is_none() })
+    Ok(Outcome { object, collection, created: old.is_none(), altered })
 }
 
 /// Deletes the object of that name, if the conditions hold at this moment, and leaves a tombstone. Returns it as it stood.
@@ -104,15 +110,49 @@ pub fn delete<H: Hooks>(
     name: &str,
     conditions: &Conditions,
 ) -> Result<Object> {
+    delete_as(tx, hooks, caller, target, name, conditions, Tell::Everyone)
+}
+
+/// As `delete`; `tell` says who hears of it.
+///
+/// # Errors
+/// Those of `delete`.
+pub fn delete_as<H: Hooks>(
+    tx: &mut Tx<'_>,
+    hooks: &H,
+    caller: &Caller,
+    target: &Target,
+    name: &str,
+    conditions: &Conditions,
+    tell: Tell,
+) -> Result<Object> {
     let collection = writable(tx, caller, target)?;
     let object = object::named(tx, collection.num, name)?.ok_or_else(|| Error::not_found(name))?;
-    if !conditions.hold(Some(&object)) {
+    if !conditions.hold_at(before(&collection, Some(&object)), None) {
         return Err(Error::etag_mismatch(name));
     }
-    let now = tx.now();
+    take_away(tx, hooks, &Removal { caller, collection: &collection, object: &object, tell })?;
+    Ok(object)
+}
+
+/// What stood there before the change number was raised for this write.
+fn before<'a>(collection: &'a Collection, object: Option<&'a Object>) -> Present<'a> {
+    Present { collection, seq: collection.seq - 1, object }
+}
+
+/// Removes an object with all that belongs to it; the change number was raised already.
+pub(super) fn take_away<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, removal: &Removal<'_>) -> Result<()> {
+    hooks.removed(tx, removal)?;
+    let Removal { collection, object, .. } = removal;
     tx.execute("DELETE FROM body WHERE num = $1", args![object.num])?;
-    tx.execute("DELETE FROM object WHERE coll = $1 AND name = $2", args![collection.num, name])?;
+    tx.execute("DELETE FROM object WHERE coll = $1 AND name = $2", args![collection.num, &object.name])?;
     occurrence::clear(tx, object.num)?;
+    bury(tx, collection, &object.name)
+}
+
+/// Leaves a tombstone where an object stood, and counts it out.
+pub(super) fn bury(tx: &mut Tx<'_>, collection: &Collection, name: &str) -> Result<()> {
+    let now = tx.now();
     tx.execute(
         "INSERT INTO tombstone (coll, name, seq, time) VALUES ($1, $2, $3, $4)",
         args![collection.num, name, collection.seq, now],
@@ -121,11 +161,20 @@ pub fn delete<H: Hooks>(
         "UPDATE collection SET object_count = object_count - 1 WHERE num = $1",
         args![collection.num],
     )?;
-    hooks.removed(tx, &Removal { caller, collection: &collection, object: &object })?;
     if collection.seq % 1_000 == 0 {
-        prune(tx, &collection)?;
+        prune(tx, collection)?;
     }
-    Ok(object)
+    Ok(())
+}
+
+/// Checks that the collection takes this kind of component (RFC 4791 section 5.3.2.1).
+pub(super) fn check_component(collection: &Collection, component: &str) -> Result<()> {
+    let taken = &collection.components;
+    if taken.is_empty() || taken.iter().any(|taken| taken == component) {
+        return Ok(());
+    }
+    let message = format!("{component} is not taken by this collection");
+    Err(Error::new(Code::InvalidArgument, "SUPPORTED_COMPONENT", message))
 }
 
 /// A new object name for an object that is made over gRPC: its id and the kind's ending.
@@ -164,7 +213,12 @@ fn writable(tx: &mut Tx<'_>, caller: &Caller, target: &Target) -> Result<Collect
 }
 
 /// The object of that name, and the name of another one that has the UID.
-fn present(tx: &mut Tx<'_>, coll: i64, name: &str, uid: &str) -> Result<(Option<Object>, Option<String>)> {
+pub(super) fn present(
+    tx: &mut Tx<'_>,
+    coll: i64,
+    name: &str,
+    uid: &str,
+) -> Result<(Option<Object>, Option<String>)> {
     let columns = object::COLUMNS;
     let sql = format!(
         "SELECT {columns} FROM object o WHERE o.coll = $1 AND o.name = $2
@@ -183,7 +237,7 @@ fn present(tx: &mut Tx<'_>, coll: i64, name: &str, uid: &str) -> Result<(Option<
     Ok((same, holder))
 }
 
-fn uid_conflict(uid: &str, holder: &str) -> Error {
+pub(super) fn uid_conflict(uid: &str, holder: &str) -> Error {
     let message = format!("uid {uid:?} is already that of {holder}");
     Error::new(Code::AlreadyExists, "UID_CONFLICT", message)
         .with("name", holder)

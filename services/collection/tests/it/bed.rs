@@ -198,12 +198,17 @@ impl Bed {
     }
 
     pub async fn delete(&self, name: &str) -> std::result::Result<(), Status> {
-        let request = proto::DeleteObjectRequest { path: work(), name: name.to_owned(), conditions: None };
+        let request = proto::DeleteObjectRequest {
+            path: work(),
+            name: name.to_owned(),
+            conditions: None,
+            silent: false,
+        };
         self.client().delete_object(sales().request(request)).await.map(|_| ())
     }
 
     pub async fn collection(&self) -> proto::Collection {
-        let request = proto::GetCollectionRequest { path: work() };
+        let request = proto::GetCollectionRequest { path: work(), with_zone: false };
         self.client().get_collection(sales().request(request)).await.unwrap().into_inner()
     }
 

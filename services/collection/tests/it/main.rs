@@ -7,3 +7,4 @@ mod model;
 mod put;
 mod query;
 mod sync;
+mod transfer;

@@ -56,6 +56,7 @@ async fn conditions(bed: &Bed) {
         path: work(),
         name: "a.ics".to_owned(),
         conditions: Some(matching(&first.etag)),
+        silent: false,
     };
     let refused = bed.client().delete_object(sales().request(request)).await;
     assert_eq!(refused.as_ref().unwrap_err().code(), Code::Aborted);
@@ -127,13 +128,14 @@ async fn rows(bed: &Bed) -> Vec<String> {
 
 async fn others(bed: &Bed) {
     let get = |user: &str| {
-        let request = caller(user).request(proto::GetCollectionRequest { path: work() });
+        let request = caller(user).request(proto::GetCollectionRequest { path: work(), with_zone: false });
         let mut client = bed.client();
         async move { client.get_collection(request).await }
     };
     assert_eq!(get("manager").await.unwrap_err().code(), Code::NotFound);
     assert_eq!(get("admin").await.unwrap().into_inner().access(), proto::Access::Owner);
-    let bare = bed.client().get_collection(proto::GetCollectionRequest { path: work() }).await;
+    let bare =
+        bed.client().get_collection(proto::GetCollectionRequest { path: work(), with_zone: false }).await;
     assert_eq!(bare.unwrap_err().code(), Code::Unauthenticated);
     let request = proto::PutObjectRequest {
         path: work(),

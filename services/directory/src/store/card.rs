@@ -2,7 +2,7 @@
 //! Called by the engine on every change of a card, by rpc for changes over gRPC, and when users are made.
 
 use kontor_collection::store::collection::{self, New};
-use kontor_collection::{COMPANY, Change, Hooks, Index, Kind, Prepared, Removal, Target, index};
+use kontor_collection::{COMPANY, Change, Collection, Hooks, Index, Kind, Object, Prepared, Removal, Target, index};
 use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Db, Row, Tx};
 use kontor_kit::outbox::NewEvent;
@@ -130,6 +130,21 @@ impl Hooks for Cards {
         }
         Ok(())
     }
+
+    /// A partner that left the company's book would be taken from everyone, with its deals and its history; who wants that
+    /// deletes it by name.
+    fn may_move(&self, conn: &mut Conn<'_>, _from: &Collection, to: &Collection, object: &Object) -> Result<()> {
+        if to.is_company() || !find(conn, &object.id)?.is_some_and(|row| row.partner) {
+            return Ok(());
+        }
+        let message = "this card is a partner of the company: copy it, and delete it here if it shall go";
+        Err(Error::precondition("COMPANY_PARTNER", message))
+    }
+
+    /// The row goes along, so a card that comes into the company's book becomes a partner with the id that it had.
+    fn moved(&self, tx: &mut Tx<'_>, _from: &Collection, change: &Change<'_, Fields>) -> Result<()> {
+        self.stored(tx, change)
+    }
 }
 
 /// One event for one change of a partner.
@@ -220,7 +235,7 @@ fn write(tx: &mut Tx<'_>, row: &Stored) -> Result<()> {
         "INSERT INTO card (id, book, partner, kind, uid, display_name, sort_name, given_name, family_name, organization, title,
          company, details, etag, create_time, update_time)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-         ON CONFLICT (id) DO UPDATE SET partner = excluded.partner, kind = excluded.kind, display_name = excluded.display_name,
+         ON CONFLICT (id) DO UPDATE SET book = excluded.book, partner = excluded.partner, kind = excluded.kind, display_name = excluded.display_name,
          sort_name = excluded.sort_name, given_name = excluded.given_name, family_name = excluded.family_name,
          organization = excluded.organization, title = excluded.title, company = excluded.company,
          details = excluded.details, etag = excluded.etag, update_time = excluded.update_time",

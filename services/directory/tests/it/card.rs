@@ -24,6 +24,7 @@ crate::on_both! { World;
     deleting_over_grpc_leaves_a_tombstone,
     x3_contacts_obey_etag_mask_and_repeat,
     contacts_are_listed_in_pages,
+    d3_a_card_moved_into_the_company_book_is_a_partner_and_stays_one,
 }
 
 pub fn company() -> Option<dav::CollectionPath> {
@@ -113,7 +114,7 @@ async fn new_users_have_a_book_of_their_own_and_the_companys(world: World) {
     let second = contacts(&world).list_address_books(sales().request(request)).await.unwrap().into_inner();
     assert_ne!(first.address_books[0], second.address_books[0]);
     assert_eq!(second.next_page_token, "");
-    let request = dav::GetCollectionRequest { path: path("sales", "contacts") };
+    let request = dav::GetCollectionRequest { path: path("sales", "contacts"), with_zone: false };
     let mut client = CollectionServiceClient::new(world.link.clone());
     let book = client.get_collection(sales().request(request.clone())).await.unwrap().into_inner();
     assert!(book.is_default && book.kind() == dav::CollectionKind::AddressBook);
@@ -366,4 +367,50 @@ async fn contacts_are_listed_in_pages(world: World) {
         }
     }
     assert_eq!(names, ["anna", "Bob", "carl", "Zoe", "émile"]);
+}
+
+async fn move_card(
+    world: &World,
+    from: Option<dav::CollectionPath>,
+    to: Option<dav::CollectionPath>,
+    name: &str,
+) -> Result<dav::MoveObjectResponse, Status> {
+    let request = dav::MoveObjectRequest {
+        path: from,
+        name: name.to_owned(),
+        to_path: to,
+        to_name: name.to_owned(),
+        overwrite: true,
+        ..Default::default()
+    };
+    let mut client = CollectionServiceClient::new(world.link.clone());
+    Ok(client.move_object(sales().request(request)).await?.into_inner())
+}
+
+async fn d3_a_card_moved_into_the_company_book_is_a_partner_and_stays_one(world: World) {
+    world.add_user("sales", "").await;
+    let own = || path("sales", "contacts");
+    put(&world, own(), "a.vcf", &card("a", "FN:Ann\r\nN:;Ann;;;\r\nTEL:+32471112233\r\n")).await.unwrap();
+    assert!(all_partners(&world).await.is_empty());
+    move_card(&world, own(), company(), "a.vcf").await.unwrap();
+    let partner = all_partners(&world).await.remove(0);
+    let found = proto::LookupPartnersRequest { phone_number: "+32471112233".to_owned(), ..Default::default() };
+    let found = partners(&world).lookup_partners(sales().request(found)).await.unwrap().into_inner().partners;
+    assert_eq!(found.iter().map(|found| &found.name).collect::<Vec<_>>(), [&partner.name]);
+    let request = proto::ListContactsRequest { parent: "addressBooks/company".to_owned(), ..Default::default() };
+    let listed = contacts(&world).list_contacts(sales().request(request)).await.unwrap().into_inner().contacts;
+    assert_eq!(listed.len(), 1, "the typed row stands in the new book");
+    // A partner does not leave, whatever stands at the destination.
+    put(&world, own(), "a.vcf", &card("a", "FN:Ann\r\n")).await.unwrap();
+    let refused = move_card(&world, company(), own(), "a.vcf").await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(refused.message().contains("partner"), "{refused:?}");
+    // Its private state overwrites the company's one, and it is still the same partner.
+    move_card(&world, own(), company(), "a.vcf").await.unwrap();
+    assert_eq!(all_partners(&world).await.remove(0).name, partner.name);
+    // A group is no partner, so it may leave.
+    let group = card("g", "FN:Team\r\nX-ADDRESSBOOKSERVER-KIND:group\r\n");
+    put(&world, company(), "g.vcf", &group).await.unwrap();
+    move_card(&world, company(), own(), "g.vcf").await.unwrap();
+    assert_eq!(objects(&world, company()).await.len(), 1);
 }

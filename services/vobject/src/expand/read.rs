@@ -206,7 +206,7 @@ impl Series {
     }
 }
 
-fn is_dated(component: &Component<'_>) -> bool {
+pub(super) fn is_dated(component: &Component<'_>) -> bool {
     ["VEVENT", "VTODO", "VJOURNAL"].iter().any(|name| component.is(name))
 }
 

@@ -1,0 +1,63 @@
+//! What one guest is sent of a meeting: only the components that the guest is in, without the organizer's own notes.
+//! Called by schedule/ for each group of guests that sees the same.
+
+use kontor_kit::Result;
+use kontor_vobject::Patch;
+use kontor_vobject::content::ContentLine;
+use kontor_vobject::ical::Item;
+use kontor_vobject::value::DateValue;
+
+use super::{PRIVATE, Read, set_params};
+use crate::domain::event::PARTNER;
+use crate::domain::time;
+
+/// Which items of an object an address is invited to, by their place. Guests with the same list see the same text.
+pub fn seen_by(read: &Read<'_>, address: &str) -> Vec<usize> {
+    let is_guest = |item: &Item| item.attendees.iter().any(|guest| guest.address == address);
+    let items = read.object.items.iter().enumerate();
+    items.filter(|(_, item)| is_guest(item)).map(|(place, _)| place).collect()
+}
+
+/// The text that those see who are invited to these items: an object without METHOD, stamped with this moment. Instances of a series from
+/// which they were left out are exceptions for them (RFC 6638 section 3.2.6). None when they see nothing.
+pub fn view(read: &Read<'_>, seen: &[usize], now: i64) -> Option<Vec<u8>> {
+    if seen.is_empty() {
+        return None;
+    }
+    let mut patch = Patch::new(&read.document);
+    let master = read.object.master.filter(|master| seen.contains(master));
+    for (place, item) in read.object.items.iter().enumerate() {
+        let component = read.component(item);
+        if !seen.contains(&place) {
+            patch.remove_component(&component);
+            if let (Some(master), Some(id)) = (master, &item.recurrence_id) {
+                let line = ContentLine::date("EXDATE", &id.at);
+                patch.add(&read.component(&read.object.items[master]), line);
+            }
+            continue;
+        }
+        component.children("VALARM").for_each(|alarm| patch.remove_component(&alarm));
+        component.properties_named(PARTNER).for_each(|line| patch.remove(&line));
+        for name in ["ATTENDEE", "ORGANIZER"] {
+            for person in component.properties_named(name) {
+                if PRIVATE.iter().any(|private| person.param(private).is_some()) {
+                    set_params(&mut patch, &person, &[], &PRIVATE);
+                }
+            }
+        }
+        // RFC 5546: the stamp of a message is the moment in which it was made.
+        patch.set(&component, ContentLine::date("DTSTAMP", &DateValue::Utc(time::stamp(now))));
+    }
+    Some(patch.apply())
+}
+
+/// The text with a METHOD.
+///
+/// # Errors
+/// INTERNAL for a text that can't be read.
+pub fn with_method(bytes: &[u8], method: &str) -> Result<Vec<u8>> {
+    let document = super::parse(bytes)?;
+    let mut patch = Patch::new(&document);
+    patch.set(&document.root(), ContentLine::new("METHOD", method));
+    Ok(patch.apply())
+}

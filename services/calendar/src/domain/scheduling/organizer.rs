@@ -1,0 +1,162 @@
+//! The organizer's object: whose answers stand in it, and what became of the messages.
+//! Called by schedule/ before a change of the organizer is stored, and after its messages went out.
+
+use std::collections::BTreeMap;
+
+use kontor_kit::Result;
+use kontor_vobject::Patch;
+use kontor_vobject::ical::Item;
+use kontor_vobject::zone::Zones;
+
+use super::compare::{has_moved, is_rescheduled};
+use super::{Addresses, Agent, NEEDS_ACTION, Read, agent, forces, guests, is_marked, partstat, set_params};
+use crate::domain::time;
+
+/// Invited at most to one component (CALDAV:max-attendees-per-instance).
+pub const MAX_GUESTS: usize = 1_000;
+
+/// Someone invited anywhere in an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guest {
+    /// Who sends messages.
+    pub agent: Agent,
+    /// Whether the client wants a message in any case.
+    pub forced: bool,
+}
+
+/// All guests of an object but the organizer, by address.
+pub fn all_guests(read: &Read<'_>, own: &Addresses) -> BTreeMap<String, Guest> {
+    let mut all: BTreeMap<String, Guest> = BTreeMap::new();
+    for item in &read.object.items {
+        for (address, line) in guests(&read.component(item), item) {
+            if own.has(&address) {
+                continue;
+            }
+            let found = Guest { agent: agent(&line), forced: forces(&line, "REQUEST") };
+            let known = all.entry(address).or_insert(found);
+            known.forced |= found.forced;
+            if found.agent == Agent::Server {
+                known.agent = Agent::Server;
+            }
+        }
+    }
+    all
+}
+
+/// Whether a component has more guests than are taken.
+pub fn has_too_many_guests(read: &Read<'_>) -> bool {
+    read.object.items.iter().any(|item| item.attendees.len() > MAX_GUESTS)
+}
+
+/// The organizer's text with the answers that the guests themselves gave: a client that has not seen them must not undo them, and
+/// a component that happens at another time has to be answered again (RFC 6638 sections 3.2.1 and 3.2.8). Of guests outside the
+/// organizer says what they answered, for their answers come to the organizer's client.
+pub fn settle(
+    before: Option<&Read<'_>>,
+    after: &Read<'_>,
+    own: &Addresses,
+    is_user: impl Fn(&str) -> bool,
+) -> Vec<u8> {
+    let old = before.map(Read::by_instance).unwrap_or_default();
+    let mut old_zones = before.map(Read::zones);
+    let mut zones = after.zones();
+    let mut patch = Patch::new(&after.document);
+    for (instance, item) in after.by_instance() {
+        let same = old.iter().find(|(other, _)| *other == instance).map(|(_, item)| *item);
+        let master = old.iter().find(|(other, _)| other.is_none()).map(|(_, item)| *item);
+        let rescheduled = match (same, master, &mut old_zones) {
+            (Some(same), _, Some(old_zones)) => is_rescheduled(same, old_zones, item, &mut zones),
+            (None, Some(master), Some(old_zones)) => {
+                is_moved_instance(instance, master, old_zones, item, &mut zones)
+            }
+            _ => false,
+        };
+        for (address, line) in guests(&after.component(item), item) {
+            if own.has(&address) || agent(&line) != Agent::Server {
+                continue;
+            }
+            let written = partstat(item, &address).unwrap_or_default();
+            let said = same.or(master).and_then(|item| partstat(item, &address));
+            let right = if rescheduled || (forces(&line, "REQUEST") && written == NEEDS_ACTION) {
+                NEEDS_ACTION.to_owned()
+            } else if is_user(&address) {
+                said.unwrap_or_else(|| NEEDS_ACTION.to_owned())
+            } else {
+                continue;
+            };
+            if right != written {
+                set_params(&mut patch, &line, &[("PARTSTAT", &right)], &[]);
+            }
+        }
+    }
+    patch.apply()
+}
+
+fn is_moved_instance(
+    instance: Option<i64>,
+    master: &Item,
+    old_zones: &mut Zones<'_>,
+    item: &Item,
+    zones: &mut Zones<'_>,
+) -> bool {
+    let start = item.start.as_ref().map(|start| time::seconds(start, zones));
+    if start != instance {
+        return true;
+    }
+    // As long as the series' own: its start is put where the instance is.
+    let mut placed = master.clone();
+    let length = |item: &Item, zones: &mut Zones<'_>| {
+        let start = time::seconds(item.start.as_ref()?, zones);
+        let end = crate::domain::event::end_of(item, zones)?;
+        Some(time::seconds(&end, zones) - start)
+    };
+    placed.rules.clear();
+    match (length(&placed, old_zones), length(item, zones)) {
+        (Some(old), Some(new)) => (old - new).abs() > 3_600 || (old - new) % 3_600 != 0,
+        _ => has_moved(&placed, old_zones, item, zones),
+    }
+}
+
+/// Writes what became of the messages into the organizer's text: SCHEDULE-STATUS of each address that was sent one.
+///
+/// # Errors
+/// INTERNAL for a text that can't be read.
+pub fn mark(bytes: &[u8], statuses: &BTreeMap<String, &'static str>) -> Result<Vec<u8>> {
+    if statuses.is_empty() {
+        return Ok(bytes.to_vec());
+    }
+    let read = Read::of(bytes)?;
+    let mut patch = Patch::new(&read.document);
+    for item in &read.object.items {
+        for (address, line) in guests(&read.component(item), item) {
+            if let Some(status) = statuses.get(&address)
+                && !is_marked(&line, status)
+            {
+                set_params(&mut patch, &line, &[("SCHEDULE-STATUS", status)], &["SCHEDULE-FORCE-SEND"]);
+            }
+        }
+    }
+    Ok(patch.apply())
+}
+
+/// Answers of guests that differ between two texts: address, PARTSTAT, and the instance in seconds UTC.
+pub fn new_answers(
+    before: &Read<'_>,
+    after: &Read<'_>,
+    own: &Addresses,
+) -> Vec<(String, String, Option<i64>)> {
+    let old = before.by_instance();
+    let mut found = Vec::new();
+    for (instance, item) in after.by_instance() {
+        let same = old.iter().find(|(other, _)| *other == instance);
+        let known = same.or_else(|| old.iter().find(|(other, _)| other.is_none()));
+        for guest in &item.attendees {
+            let Some(said) = known.and_then(|(_, item)| partstat(item, &guest.address)) else { continue };
+            let says = guest.partstat.clone().unwrap_or_default();
+            if !own.has(&guest.address) && said != says && !says.is_empty() && says != NEEDS_ACTION {
+                found.push((guest.address.clone(), says, instance));
+            }
+        }
+    }
+    found
+}
