@@ -1,14 +1,17 @@
 //! One file per method, and the table that leads to them.
 //! Called by `Dav::handle`.
 
+mod accept;
 mod delete;
 mod get;
 mod make_collection;
 pub mod options;
+mod post;
 mod propfind;
 mod proppatch;
 mod put;
 mod report;
+mod representation;
 mod transfer;
 
 use axum::body::Body;
@@ -25,6 +28,7 @@ pub async fn dispatch(call: &Call<'_>, method: &Method, body: Body) -> Result<Re
         "GET" => get::run(call, false).await,
         "HEAD" => get::run(call, true).await,
         "PUT" => put::run(call, body).await,
+        "POST" => post::run(call, body).await,
         "DELETE" => delete::run(call).await,
         "COPY" => transfer::run(call, true).await,
         "MOVE" => transfer::run(call, false).await,

@@ -3,6 +3,7 @@
 
 use axum::body::Body;
 use http::Response;
+use kontor_vobject::card::Version;
 
 use crate::dav::error::{Condition, Failure};
 use crate::dav::headers::{self, Preferences};
@@ -24,8 +25,9 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
         return anywhere(call, parsed, preferences).await;
     }
     let ask = Ask { wanted: parsed.wanted, minimal: preferences.minimal };
+    let version = parsed.data.as_ref().and_then(|data| card_version(data, location.kind));
     let subset = parsed.data.and_then(|data| data.subset);
-    let run = Run { call, location, ask, subset, preferences };
+    let run = Run { call, location, ask, subset, version, preferences };
     match (parsed.kind, location.kind) {
         (Asked::CalendarQuery { filter, time_zone, limit }, Kind::Calendar) => {
             reports::calendar_query::run(run, filter, time_zone, limit).await
@@ -63,7 +65,9 @@ async fn anywhere(
 ) -> Result<Response<Body>, Failure> {
     let ask = Ask { wanted: parsed.wanted, minimal: preferences.minimal };
     match &parsed.kind {
-        Asked::ExpandProperty(properties) => reports::expand_property::run(call, properties, preferences).await,
+        Asked::ExpandProperty(properties) => {
+            reports::expand_property::run(call, properties, preferences).await
+        }
         Asked::PrincipalPropertySearch(search) => {
             reports::principals::search(call, search, &ask, preferences).await
         }
@@ -73,6 +77,15 @@ async fn anywhere(
         }
         Asked::AclPrincipalPropSet => reports::principals::of_acl(call, &ask, preferences).await,
         _ => Err(reports::unsupported()),
+    }
+}
+
+/// The version that cards are asked for in. Without a word each comes as it was written (see docs/dav.md).
+fn card_version(data: &DataRequest, kind: Kind) -> Option<Version> {
+    match (kind, data.version.as_str()) {
+        (Kind::Book, "3.0") => Some(Version::V3),
+        (Kind::Book, "4.0") => Some(Version::V4),
+        _ => None,
     }
 }
 
@@ -87,7 +100,6 @@ fn check_data(data: Option<&DataRequest>, kind: Kind) -> Result<(), Failure> {
         Kind::Calendar => "text/calendar",
         Kind::Book => "text/vcard",
     };
-    // A card comes in the version in which it was written, whichever of the two was asked for.
     let version = match kind {
         Kind::Calendar => matches!(data.version.as_str(), "" | "2.0"),
         Kind::Book => matches!(data.version.as_str(), "" | "3.0" | "4.0"),

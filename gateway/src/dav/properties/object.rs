@@ -9,6 +9,7 @@ use crate::dav::path::{self, Kind, Location};
 use crate::dav::reports::partial;
 use crate::dav::xml::Writer;
 use crate::dav::xml::report::Subset;
+use kontor_vobject::card::{self, Version};
 
 /// What differs from one object to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,7 @@ pub struct Template {
     /// For objects without a schedule-tag, when that was asked for.
     untagged: Option<Shape>,
     subset: Option<Subset>,
+    version: Option<Version>,
     with_data: bool,
 }
 
@@ -49,6 +51,8 @@ pub struct Setting<'a> {
     pub caller: &'a str,
     /// Part of the data; `None` is all of it.
     pub subset: Option<Subset>,
+    /// Version that cards come in; `None` leaves each as it was written.
+    pub version: Option<Version>,
 }
 
 impl Template {
@@ -60,7 +64,8 @@ impl Template {
         let untagged = ask.wanted.names(Live::ScheduleTag).then(|| shape(ask, &setting, false));
         let plain = shape(ask, &setting, true);
         let with_data = plain.holes.iter().any(|(_, hole)| *hole == Hole::Data);
-        Template { begin: begin.into_bytes().to_vec(), plain, untagged, subset: setting.subset, with_data }
+        let (subset, version) = (setting.subset, setting.version);
+        Template { begin: begin.into_bytes().to_vec(), plain, untagged, subset, version, with_data }
     }
 
     /// Whether bodies are needed.
@@ -95,10 +100,19 @@ impl Template {
             Hole::ScheduleTag => quoted(&object.schedule_tag, out),
             Hole::Length => out.number(object.size),
             Hole::Modified => out.text(&http_date(object)),
-            Hole::Data => match &self.subset {
-                None => out.bytes(&object.data),
-                Some(subset) => out.bytes(&partial::select(&object.data, subset)),
+            Hole::Data => match self.version.and_then(|version| card::convert(&object.data, version)) {
+                None => self.data(&object.data, out),
+                Some(converted) => self.data(&converted, out),
             },
+        }
+    }
+}
+
+impl Template {
+    fn data(&self, data: &[u8], out: &mut Writer) {
+        match &self.subset {
+            None => out.bytes(data),
+            Some(subset) => out.bytes(&partial::select(data, subset)),
         }
     }
 }

@@ -13,6 +13,8 @@ use axum::body::Body;
 use http::Response;
 use kontor_proto::collection::v1::{Access, QueryObjectsRequest};
 
+use kontor_vobject::card::Version;
+
 use super::Call;
 use super::error::{Condition, Failure};
 use super::headers::Preferences;
@@ -34,6 +36,7 @@ pub struct Run<'a> {
     pub(super) location: &'a Location,
     pub(super) ask: Ask,
     pub(super) subset: Option<Subset>,
+    pub(super) version: Option<Version>,
     pub(super) preferences: Preferences,
 }
 
@@ -45,8 +48,8 @@ impl Run<'_> {
         } else {
             Access::Read
         };
-        let setting =
-            Setting { location: self.location, access, caller: self.call.user(), subset: self.subset.take() };
+        let (subset, version) = (self.subset.take(), self.version);
+        let setting = Setting { location: self.location, access, caller: self.call.user(), subset, version };
         Ok(Template::new(&self.ask, setting))
     }
 

@@ -4,8 +4,8 @@
 use kontor_proto::collection::v1 as rpc;
 
 use super::filter;
-use super::reader::{Element, Error, Reader, clip, malformed};
 use super::principals::{self, Expand, Search};
+use super::reader::{Element, Error, Reader, clip, malformed};
 use super::request::WantedReader;
 use super::{Name, Space};
 use crate::dav::limits;

@@ -1,8 +1,8 @@
 //! Single objects over CollectionService: put, delete, move and copy.
 //! Called by the server in `rpc/mod.rs`.
 
-use kontor_kit::{Error, Result};
 use kontor_kit::auth::Caller;
+use kontor_kit::{Error, Result};
 use kontor_proto::collection::v1 as proto;
 
 use super::{Server, convert};

@@ -102,7 +102,8 @@ pub fn run<H: Hooks>(
                 let to = raised(tx, &to)?;
                 write::take_away(tx, hooks, caller, &to, &old)?;
             }
-            let done = if plan.copy { transfer.put(tx, &to)? } else { transfer.carry(tx, &from, &to, &source)? };
+            let done =
+                if plan.copy { transfer.put(tx, &to)? } else { transfer.carry(tx, &from, &to, &source)? };
             Ok(Outcome { created, ..done })
         }
     }
@@ -167,13 +168,7 @@ impl<H: Hooks> Transfer<'_, H> {
     }
 
     /// Takes the row to the destination, where nothing stands.
-    fn carry(
-        &self,
-        tx: &mut Tx<'_>,
-        from: &Collection,
-        to: &Collection,
-        source: &Object,
-    ) -> Result<Outcome> {
+    fn carry(&self, tx: &mut Tx<'_>, from: &Collection, to: &Collection, source: &Object) -> Result<Outcome> {
         // Each end has a number of its own, also in one collection: a sync that is cut between the two must tell both.
         let from = raised(tx, from)?;
         write::bury(tx, &from, &source.name)?;
@@ -186,10 +181,7 @@ impl<H: Hooks> Transfer<'_, H> {
         if changed != 1 {
             return Err(Error::internal("an object vanished while it was moved"));
         }
-        tx.execute(
-            "DELETE FROM tombstone WHERE coll = $1 AND name = $2",
-            args![object.coll, &object.name],
-        )?;
+        tx.execute("DELETE FROM tombstone WHERE coll = $1 AND name = $2", args![object.coll, &object.name])?;
         tx.execute("UPDATE collection SET object_count = object_count + 1 WHERE num = $1", args![to.num])?;
         if from.num != to.num {
             occurrence::carry(tx, object.num, to.num)?;
