@@ -197,6 +197,11 @@ both! {
         let refused = http.report(book, "1", format!("<R:addressbook-query {SPACES}>{}</R:addressbook-query>", data("version=\"5.0\""))).await.expect(403);
         assert!(refused.text().contains("supported-address-data"), "{}", refused.text());
 
+        // macOS Contacts names no version and gives up a book that has a card of 4.0.
+        let apple = [("user-agent", "macOS/15.5 (24F74) AddressBookCore/2695"), ("depth", "1")];
+        let answer = http.send("REPORT", book, &apple, reports("")[0].clone()).await.expect(207).text();
+        assert!(!answer.contains("VERSION:4.0") && answer.contains("PHOTO;ENCODING=b;TYPE=PNG:QUJD"), "{answer}");
+
         let path = format!("{book}four.vcf");
         let plain = http.get(&path).await.expect(200);
         assert_eq!((plain.text().as_str(), plain.header("content-type")), (four, "text/vcard; charset=utf-8"));

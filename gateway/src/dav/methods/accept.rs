@@ -1,19 +1,27 @@
 //! The Accept header of a GET of a card: which version the client would rather have (RFC 6352 section 5.1.1, RFC 9110 section 12.5.1).
-//! Called by GET. A client that does not name a version gets the card as it was written.
+//! Called by GET; REPORT asks it for the version of a client that names none.
 
 use http::HeaderMap;
-use http::header::ACCEPT;
+use http::header::{ACCEPT, USER_AGENT};
 use kontor_vobject::card::{Version, version_of};
 
 /// Most media ranges that are looked at.
 const RANGES: usize = 32;
+
+/// The version for a client that names none: as it was written, save for Apple's programs, which refuse 4.0 and with one such card
+/// give up the whole book, again and again.
+pub fn usual_version(headers: &HeaderMap) -> Option<Version> {
+    let agent = headers.get(USER_AGENT)?.to_str().ok()?;
+    let apples = ["iOS/", "iPadOS/", "macOS/", "Mac OS X/", "Mac_OS_X/", "visionOS/", "AddressBook"];
+    apples.into_iter().any(|begin| agent.starts_with(begin)).then_some(Version::V3)
+}
 
 /// The version to convert to; none when the card may come as it was written.
 pub fn card_version(headers: &HeaderMap, data: &[u8]) -> Option<Version> {
     // Nearly no request has one that matters, so look before anything is read.
     let lines = || headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     if !lines().any(|line| line.contains("version")) {
-        return None;
+        return usual_version(headers);
     }
     let ranges: Vec<Range> =
         lines().flat_map(|line| line.split(',')).take(RANGES).filter_map(range).collect();
@@ -76,6 +84,20 @@ fn quality(ranges: &[Range], version: Version) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn apples_programs_get_three_unless_they_say_otherwise() {
+        for (agent, version) in [
+            ("iOS/17.0 (21A329) dataaccessd/1.0", Some(Version::V3)),
+            ("macOS/15.5 (24F74) AddressBookCore/2695", Some(Version::V3)),
+            ("Mac OS X/10.11 (15A284) AddressBook/9.0", Some(Version::V3)),
+            ("DAVx5/4.5 (Android; not iOS/17)", None),
+            ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15) Thunderbird/140.0", None),
+        ] {
+            let headers: HeaderMap = [(USER_AGENT, agent.parse().unwrap())].into_iter().collect();
+            assert_eq!(usual_version(&headers), version, "{agent}");
+        }
+    }
 
     #[test]
     fn a_version_is_chosen_only_when_it_is_asked_for() {

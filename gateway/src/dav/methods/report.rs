@@ -7,6 +7,7 @@ use kontor_vobject::card::Version;
 
 use crate::dav::error::{Condition, Failure};
 use crate::dav::headers::{self, Preferences};
+use crate::dav::methods::accept;
 use crate::dav::path::{Kind, Place};
 use crate::dav::properties::propstat::Ask;
 use crate::dav::reports::{self, Run};
@@ -25,7 +26,7 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
         return anywhere(call, parsed, preferences).await;
     }
     let ask = Ask { wanted: parsed.wanted, minimal: preferences.minimal };
-    let version = parsed.data.as_ref().and_then(|data| card_version(data, location.kind));
+    let version = parsed.data.as_ref().and_then(|data| card_version(call, data, location.kind));
     let subset = parsed.data.and_then(|data| data.subset);
     let run = Run { call, location, ask, subset, version, preferences };
     match (parsed.kind, location.kind) {
@@ -80,11 +81,12 @@ async fn anywhere(
     }
 }
 
-/// The version that cards are asked for in. Without a word each comes as it was written (see docs/dav.md).
-fn card_version(data: &DataRequest, kind: Kind) -> Option<Version> {
+/// The version that cards are asked for in; none leaves each as it was written.
+fn card_version(call: &Call<'_>, data: &DataRequest, kind: Kind) -> Option<Version> {
     match (kind, data.version.as_str()) {
         (Kind::Book, "3.0") => Some(Version::V3),
         (Kind::Book, "4.0") => Some(Version::V4),
+        (Kind::Book, "") => accept::usual_version(call.headers),
         _ => None,
     }
 }

@@ -32,7 +32,7 @@ pub fn write(live: Live, home: &Home<'_>, caller: &str, out: &mut Writer) -> boo
             None => return false,
         },
         Live::CurrentUserPrivilegeSet => {
-            common::privileges(&["read", "read-current-user-privilege-set"], out);
+            common::privileges(common::READ, out);
             if home.user == caller {
                 // DAVx5 offers to make a calendar only where it may bind.
                 common::privileges(&["write-content", "bind", "unbind"], out);

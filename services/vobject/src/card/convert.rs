@@ -37,6 +37,10 @@ pub fn convert(data: &[u8], to: Version) -> Option<Vec<u8>> {
     }
     let document = Document::parse(data, &Limits::default()).ok()?;
     let component = document.root();
+    // Of several cards, or of one inside another, none may get lost.
+    if document.roots().len() > 1 || component.components().len() > 0 {
+        return None;
+    }
     let from = version(&component).ok().filter(|from| *from != to)?;
     let mut writer = Writer::new(&document, &component, to);
     for property in component.properties() {

@@ -12,7 +12,7 @@ pub(super) fn to_four(line: ContentLine) -> ContentLine {
         let partial = line.value.starts_with('-') || line.value.bytes().all(|byte| byte.is_ascii_digit());
         return if partial { line } else { replace(line, "VALUE", Some("text")) };
     };
-    let year = omitted.as_deref().filter(|year| value.starts_with(year));
+    let year = omitted.as_deref().filter(|year| year.len() == 4 && value.starts_with(year));
     if let Some(year) = year {
         value = format!("--{}", &value[year.len()..]);
     }
