@@ -16,7 +16,9 @@ fn event(uid: &str, summary: &str) -> String {
 }
 
 fn card(uid: &str, name: &str) -> String {
-    format!("BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{uid}\r\nFN:{name}\r\nN:{name};;;;\r\nX-ODD;p=1:as it was\r\nEND:VCARD\r\n")
+    format!(
+        "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{uid}\r\nFN:{name}\r\nN:{name};;;;\r\nX-ODD;p=1:as it was\r\nEND:VCARD\r\n"
+    )
 }
 
 async fn transfer(http: &Http, method: &str, from: &str, to: &str, more: &[(&str, &str)]) -> Answer {
@@ -64,7 +66,7 @@ both! {
         assert!(gone.contains("404 Not Found"), "{gone}");
         let new = sync(&http, "/dav/calendars/sales/private/", &to).await;
         assert_eq!(texts(&new, "href"), ["/dav/calendars/sales/private/b%20%C3%BC.ics"]);
-        assert!(new.contains(&put.header("etag").replace('"', "&quot;")), "{new}");
+        assert!(new.contains(put.header("etag")), "{new}");
     }
 
     async fn d2_copy_and_move_refuse_as_the_rfcs_say(sandbox: Sandbox) {

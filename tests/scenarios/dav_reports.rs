@@ -22,12 +22,16 @@ async fn set_email(sandbox: &kontor_tests::Sandbox, user: &str, email: &str, dis
 
 /// Hrefs of the principals that a search finds.
 async fn search(http: &Http, path: &str, attributes: &str, inside: &str) -> Vec<String> {
-    let body = format!("<D:principal-property-search {SPACES} {attributes}>{inside}<D:prop><D:displayname/></D:prop></D:principal-property-search>");
+    let body = format!(
+        "<D:principal-property-search {SPACES} {attributes}>{inside}<D:prop><D:displayname/></D:prop></D:principal-property-search>"
+    );
     texts(&http.report(path, "0", body).await.expect(207).text(), "href")
 }
 
 fn by(property: &str, how: &str, text: &str) -> String {
-    format!("<D:property-search><D:prop><{property}/></D:prop><D:match{how}>{text}</D:match></D:property-search>")
+    format!(
+        "<D:property-search><D:prop><{property}/></D:prop><D:match{how}>{text}</D:match></D:property-search>"
+    )
 }
 
 both! {

@@ -171,12 +171,16 @@ fn expand_property_is_read_level_by_level_and_no_deeper() {
     assert_eq!(list[0].property, Property::Live(Live::Owner));
     assert_eq!(list[0].inside[0].property, Property::Live(Live::EmailAddressSet));
     assert!(matches!(&list[1].property, Property::Other(name) if name.local == "odd"));
-    let deep = |depth: usize| body(&(r#"<D:property name="owner">"#.repeat(depth) + &"</D:property>".repeat(depth)));
+    let deep =
+        |depth: usize| body(&(r#"<D:property name="owner">"#.repeat(depth) + &"</D:property>".repeat(depth)));
     assert!(report::report(deep(4).as_bytes()).is_ok());
     assert!(report::report(deep(5).as_bytes()).is_err());
     assert!(report::report(body(&r#"<D:property name="owner"/>"#.repeat(300)).as_bytes()).is_err());
     for name in ["", "a b", "a&gt;", "1a", "a:b"] {
-        assert!(report::report(body(&format!(r#"<D:property name="{name}"/>"#)).as_bytes()).is_err(), "{name}");
+        assert!(
+            report::report(body(&format!(r#"<D:property name="{name}"/>"#)).as_bytes()).is_err(),
+            "{name}"
+        );
     }
 }
 
@@ -184,14 +188,17 @@ fn expand_property_is_read_level_by_level_and_no_deeper() {
 fn a_search_for_principals_needs_something_to_look_for() {
     use kontor_gateway::dav::xml::principals::How;
     let body = |attributes: &str, inside: &str| {
-        format!(r#"<D:principal-property-search xmlns:D="DAV:" {attributes}>{inside}</D:principal-property-search>"#)
+        format!(
+            r#"<D:principal-property-search xmlns:D="DAV:" {attributes}>{inside}</D:principal-property-search>"#
+        )
     };
     let test = |attributes: &str| {
         format!(
             "<D:property-search><D:prop><D:displayname/></D:prop><D:match {attributes}> ANNA </D:match></D:property-search>"
         )
     };
-    let good = body(r#"test="anyof""#, &(test(r#"match-type="starts-with""#) + "<D:prop><D:owner/></D:prop>"));
+    let good =
+        body(r#"test="anyof""#, &(test(r#"match-type="starts-with""#) + "<D:prop><D:owner/></D:prop>"));
     let parsed = report::report(good.as_bytes()).unwrap();
     assert_eq!(parsed.wanted, Wanted::These(vec![Property::Live(Live::Owner)]));
     let Kind::PrincipalPropertySearch(search) = parsed.kind else { panic!() };

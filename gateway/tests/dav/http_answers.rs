@@ -281,8 +281,11 @@ async fn a_destination_is_checked_before_anything_is_moved() {
         ("/dav/principals/users/sales/", 403),
         ("https://public.example.com/dav/addressbooks/sales/contacts/b.vcf", 403),
     ] {
-        let headers =
-            [("host", "crm.example.com"), ("x-forwarded-host", "public.example.com"), ("destination", destination)];
+        let headers = [
+            ("host", "crm.example.com"),
+            ("x-forwarded-host", "public.example.com"),
+            ("destination", destination),
+        ];
         let (answer, body) = send("MOVE", event, &headers, "").await;
         assert_eq!(answer.status().as_u16(), status, "{destination}: {body}");
     }
