@@ -44,7 +44,7 @@ pub fn convert(data: &[u8], to: Version) -> Option<Vec<u8>> {
     let from = version(&component).ok().filter(|from| *from != to)?;
     let mut writer = Writer::new(&document, &component, to);
     for property in component.properties() {
-        if to == Version::V4 { writer.to_four(&property) } else { writer.to_three(&property, from) }
+        if to == Version::V4 { writer.in_four(&property) } else { writer.in_three(&property, from) }
     }
     Some(writer.finish(&component))
 }
@@ -132,7 +132,7 @@ impl<'d> Writer<'d> {
         self.text
     }
 
-    fn to_four(&mut self, property: &Property<'_>) {
+    fn in_four(&mut self, property: &Property<'_>) {
         let name = property.name().to_ascii_uppercase();
         let value = plain(property);
         let mut line = line(property, &name, value.as_ref(), &["ENCODING", "CHARSET", "TYPE", "PREF"]);
@@ -205,7 +205,7 @@ impl<'d> Writer<'d> {
         })
     }
 
-    fn to_three(&mut self, property: &Property<'_>, from: Version) {
+    fn in_three(&mut self, property: &Property<'_>, from: Version) {
         let name = property.name().to_ascii_uppercase();
         let value = plain(property);
         let drop = ["ENCODING", "CHARSET", "TYPE", "PREF", "SORT-AS", "LABEL", "MEDIATYPE"];
