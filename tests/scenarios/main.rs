@@ -5,6 +5,8 @@ mod callers;
 mod clients;
 mod command_line;
 mod contacts;
+mod dav_methods;
+mod dav_reports;
 mod durability;
 mod expand;
 mod free_busy;

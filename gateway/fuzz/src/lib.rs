@@ -3,9 +3,9 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use kontor_gateway::dav::path::Place;
-use kontor_gateway::dav::{if_header, preconditions};
 use kontor_gateway::dav::xml::request::Value;
 use kontor_gateway::dav::xml::{Writer, report, request};
+use kontor_gateway::dav::{if_header, preconditions};
 
 /// A body of any method. What was taken of a dead property must be well-formed inside another document, and stay the same.
 pub fn xml(body: &[u8]) {

@@ -1,5 +1,5 @@
 //! The small request headers: Depth and Prefer.
-//! Called by PROPFIND, PROPPATCH, MKCOL and the reports.
+//! Called by PROPFIND, PROPPATCH, MKCOL, PUT, POST and the reports.
 
 use http::{HeaderMap, HeaderValue};
 
@@ -39,6 +39,8 @@ pub struct Preferences {
     pub minimal: bool,
     /// `depth-noroot`: members only.
     pub no_root: bool,
+    /// `return=representation`: send what stands there now.
+    pub representation: bool,
 }
 
 /// Reads Prefer and Brief. What is unknown is passed over, as RFC 7240 wants.
@@ -50,6 +52,7 @@ pub fn preferences(headers: &HeaderMap) -> Preferences {
             let compact: String = preference.chars().filter(|c| !c.is_whitespace() && *c != '"').collect();
             match compact.to_ascii_lowercase().as_str() {
                 "return=minimal" | "return-minimal" => preferences.minimal = true,
+                "return=representation" => preferences.representation = true,
                 "depth-noroot" => preferences.no_root = true,
                 _ => {}
             }
@@ -58,6 +61,8 @@ pub fn preferences(headers: &HeaderMap) -> Preferences {
     if headers.get("brief").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"t")) {
         preferences.minimal = true;
     }
+    // The two exclude each other (RFC 7240 section 4.2).
+    preferences.representation &= !preferences.minimal;
     preferences
 }
 

@@ -80,7 +80,8 @@ fn list<'a>(text: &'a str, count: &mut usize) -> Result<(Vec<Test>, &'a str), Fa
         if *count > limits::ENTITY_TAGS {
             return Err(Failure::bad_request("the If header has too many tests"));
         }
-        let negated = rest.get(..3).filter(|word| word.eq_ignore_ascii_case("not")).map(|_| rest[3..].trim_start());
+        let negated =
+            rest.get(..3).filter(|word| word.eq_ignore_ascii_case("not")).map(|_| rest[3..].trim_start());
         rest = negated.unwrap_or(rest);
         let (state, after) = if let Some(token) = rest.strip_prefix('<') {
             let (token, after) = token.split_once('>').ok_or_else(bad)?;

@@ -169,3 +169,61 @@ fn an_unknown_report_is_named() {
     let Kind::Other(name) = report::report(body).unwrap().kind else { panic!() };
     assert_eq!(name.local, "version-tree");
 }
+
+#[test]
+fn expand_property_is_read_level_by_level_and_no_deeper() {
+    let body = |inside: &str| format!(r#"<D:expand-property xmlns:D="DAV:">{inside}</D:expand-property>"#);
+    let nested = body(
+        r#"<D:property name="owner"><D:property name="email-address-set" namespace="http://calendarserver.org/ns/"/></D:property>
+        <D:property name="odd" namespace="urn:o"/><D:property name="owner"/><x xmlns="urn:x"/>"#,
+    );
+    let Kind::ExpandProperty(list) = report::report(nested.as_bytes()).unwrap().kind else { panic!() };
+    assert_eq!(list.len(), 2, "a name counts once");
+    assert_eq!(list[0].property, Property::Live(Live::Owner));
+    assert_eq!(list[0].inside[0].property, Property::Live(Live::EmailAddressSet));
+    assert!(matches!(&list[1].property, Property::Other(name) if name.local == "odd"));
+    let deep =
+        |depth: usize| body(&(r#"<D:property name="owner">"#.repeat(depth) + &"</D:property>".repeat(depth)));
+    assert!(report::report(deep(4).as_bytes()).is_ok());
+    assert!(report::report(deep(5).as_bytes()).is_err());
+    assert!(report::report(body(&r#"<D:property name="owner"/>"#.repeat(300)).as_bytes()).is_err());
+    for name in ["", "a b", "a&gt;", "1a", "a:b"] {
+        assert!(
+            report::report(body(&format!(r#"<D:property name="{name}"/>"#)).as_bytes()).is_err(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_search_for_principals_needs_something_to_look_for() {
+    use kontor_gateway::dav::xml::principals::How;
+    let body = |attributes: &str, inside: &str| {
+        format!(
+            r#"<D:principal-property-search xmlns:D="DAV:" {attributes}>{inside}</D:principal-property-search>"#
+        )
+    };
+    let test = |attributes: &str| {
+        format!(
+            "<D:property-search><D:prop><D:displayname/></D:prop><D:match {attributes}> ANNA </D:match></D:property-search>"
+        )
+    };
+    let good =
+        body(r#"test="anyof""#, &(test(r#"match-type="starts-with""#) + "<D:prop><D:owner/></D:prop>"));
+    let parsed = report::report(good.as_bytes()).unwrap();
+    assert_eq!(parsed.wanted, Wanted::These(vec![Property::Live(Live::Owner)]));
+    let Kind::PrincipalPropertySearch(search) = parsed.kind else { panic!() };
+    assert!(search.any_of && !search.everywhere);
+    assert_eq!((search.tests[0].text.as_str(), search.tests[0].how), ("anna", How::StartsWith));
+    for bad in [
+        body("", ""),
+        body(r#"test="some""#, &test("")),
+        body("", &test(r#"match-type="like""#)),
+        body("", "<D:property-search><D:match>x</D:match></D:property-search>"),
+        body("", "<D:property-search><D:prop><D:displayname/></D:prop></D:property-search>"),
+        body("", &test("").repeat(21)),
+        body("", &test("").replace("ANNA", &"x".repeat(1001))),
+    ] {
+        assert!(report::report(bad.as_bytes()).is_err(), "{bad}");
+    }
+}

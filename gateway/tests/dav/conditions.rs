@@ -50,7 +50,8 @@ fn every_condition_reaches_the_service() {
 fn an_if_header_is_read_list_by_list() {
     let etag = |negate, tag: &str| Test { negate, state: State::Etag(tag.to_owned()) };
     let token = |negate, token: &str| Test { negate, state: State::Token(token.to_owned()) };
-    let list = |tag: Option<&str>, tests: &[Test]| List { tag: tag.map(str::to_owned), tests: tests.to_vec() };
+    let list =
+        |tag: Option<&str>, tests: &[Test]| List { tag: tag.map(str::to_owned), tests: tests.to_vec() };
     for (header, lists) in [
         (r#"(["a"])"#, vec![list(None, &[etag(false, "a")])]),
         (r#"( [W/"a]"] )"#, vec![list(None, &[etag(false, "a]")])]),

@@ -271,3 +271,34 @@ async fn a_path_that_leads_nowhere_is_404_and_a_broken_one_400() {
     assert_eq!(send("PROPFIND", "/dav/nix/", &[], "").await.0.status(), StatusCode::NOT_FOUND);
     assert_eq!(send("GET", "/dav/calendars/a/b/%FF", &[], "").await.0.status(), StatusCode::BAD_REQUEST);
 }
+
+#[tokio::test]
+async fn a_destination_is_checked_before_anything_is_moved() {
+    let event = "/dav/calendars/sales/work/a.ics";
+    for (destination, status) in [
+        ("http://elsewhere.example/dav/calendars/sales/work/b.ics", 502),
+        ("ftp://crm.example.com/dav/calendars/sales/work/b.ics", 502),
+        ("http://crm.example.com:8080/dav/calendars/sales/work/b.ics", 502),
+        ("b.ics", 400),
+        ("/dav/calendars/sales/work/%00.ics", 400),
+        ("http://crm.example.com:80/dav/nix/b.ics", 409),
+        ("https://CRM.example.com/dav/calendars/sales/work/", 403),
+        ("/dav/principals/users/sales/", 403),
+        ("https://public.example.com/dav/addressbooks/sales/contacts/b.vcf", 403),
+    ] {
+        let headers = [
+            ("host", "crm.example.com"),
+            ("x-forwarded-host", "public.example.com"),
+            ("destination", destination),
+        ];
+        let (answer, body) = send("MOVE", event, &headers, "").await;
+        assert_eq!(answer.status().as_u16(), status, "{destination}: {body}");
+    }
+    let (answer, _) = send("COPY", event, &[("destination", "/x"), ("depth", "1")], "").await;
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    let (answer, _) = send("MOVE", "/dav/calendars/sales/", &[("destination", "/x")], "").await;
+    assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+    let (answer, body) = send("COPY", "/dav/calendars/sales/work/", &[("destination", "/x")], "").await;
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    assert!(body.contains("a whole calendar"), "{body}");
+}

@@ -58,7 +58,10 @@ fn well_formed(out: &Writer) {
 
 fn template(ask: &Ask, subset: Option<Subset>) -> Template {
     let location = Location::new(Kind::Calendar, "sales", "sales", "a&b");
-    Template::new(ask, Setting { location: &location, access: Access::Read, caller: "sales", subset })
+    Template::new(
+        ask,
+        Setting { location: &location, access: Access::Read, caller: "sales", subset, version: None },
+    )
 }
 
 fn event() -> Object {

@@ -1,9 +1,12 @@
 //! A card as CardDAV stores it: one VCARD of version 3.0 or 4.0, with 2.1 tolerated (RFC 6350, 2426, 6352 5.1).
 //! Called on PUT and by the directory service.
 
+mod binary;
+mod convert;
 mod fields;
 mod update;
 
+pub use convert::{convert, version_of};
 pub use fields::{Address, Email, Name, Phone};
 pub(crate) use update::list_lines;
 pub use update::update;

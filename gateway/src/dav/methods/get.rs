@@ -3,11 +3,13 @@
 
 use axum::body::Body;
 use futures_util::StreamExt;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED, VARY};
 use http::{HeaderValue, Response, StatusCode};
 use kontor_proto::collection::v1::{GetObjectsRequest, Object};
+use kontor_vobject::card;
 
 use crate::dav::error::Failure;
+use crate::dav::methods::accept;
 use crate::dav::path::{Kind, Location, Place};
 use crate::dav::properties::object;
 use crate::dav::{Call, contract_path, empty, if_header, preconditions};
@@ -59,18 +61,36 @@ async fn get_object(call: &Call<'_>, location: &Location, name: &str) -> Result<
         return Err(Failure::precondition_failed("the object has another ETag"));
     }
     let unchanged = preconditions::not_modified(&conditions, &object.etag);
-    let mut response = if unchanged {
-        empty(StatusCode::NOT_MODIFIED)
-    } else {
-        let mut response = Response::new(Body::from(object.data.clone()));
-        response.headers_mut().insert(CONTENT_TYPE, header(content_type(location.kind, &object))?);
-        response
-    };
+    let mut response =
+        if unchanged { empty(StatusCode::NOT_MODIFIED) } else { whole(call, location.kind, &object)? };
     let headers = response.headers_mut();
     headers.insert(ETAG, header(format!("\"{}\"", object.etag))?);
     headers.insert(LAST_MODIFIED, header(object::http_date(&object))?);
     if !object.schedule_tag.is_empty() {
         headers.insert("schedule-tag", header(format!("\"{}\"", object.schedule_tag))?);
+    }
+    Ok(response)
+}
+
+/// The object, as it was written or, a card, in the version that Accept asks for.
+fn whole(call: &Call<'_>, kind: Kind, object: &Object) -> Result<Response<Body>, Failure> {
+    let version = match kind {
+        Kind::Book => accept::card_version(call.headers, &object.data),
+        Kind::Calendar => None,
+    };
+    let converted = version.and_then(|version| card::convert(&object.data, version));
+    let media_type = match (version, &converted) {
+        (Some(card::Version::V3), Some(_)) => "text/vcard; charset=utf-8; version=3.0".to_owned(),
+        (Some(card::Version::V4), Some(_)) => "text/vcard; charset=utf-8; version=4.0".to_owned(),
+        _ => content_type(kind, object),
+    };
+    let mut response = match converted {
+        Some(converted) => Response::new(Body::from(converted)),
+        None => Response::new(Body::from(object.data.clone())),
+    };
+    response.headers_mut().insert(CONTENT_TYPE, header(media_type)?);
+    if version.is_some() {
+        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
     }
     Ok(response)
 }

@@ -8,6 +8,7 @@ use kontor_proto::collection::v1::{CollectionKind, CreateCollectionRequest};
 use tonic::Code;
 
 use crate::dav::error::{Condition, Failure};
+use crate::dav::headers::{self, Preferences};
 use crate::dav::path::{self, Kind, Location, Place};
 use crate::dav::properties::settable::{Refusal, Update};
 use crate::dav::xml::request::{self, Change, Value};
@@ -41,6 +42,9 @@ pub async fn run(call: &Call<'_>, body: Body, calendar: bool) -> Result<Response
     let mut response = empty(StatusCode::CREATED);
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // The answer to success says nothing anyway (RFC 8144 section 2.3).
+    let preferences = headers::preferences(call.headers);
+    Preferences { no_root: false, ..preferences }.acknowledge(response.headers_mut());
     Ok(response)
 }
 

@@ -1,15 +1,18 @@
 //! One file per method, and the table that leads to them.
 //! Called by `Dav::handle`.
 
+mod accept;
 mod delete;
 mod get;
 mod make_collection;
 pub mod options;
 mod outbox;
+mod post;
 mod propfind;
 mod proppatch;
 mod put;
 mod report;
+mod representation;
 mod transfer;
 
 use axum::body::Body;
@@ -27,6 +30,7 @@ pub async fn dispatch(call: &Call<'_>, method: &Method, body: Body) -> Result<Re
         "HEAD" => get::run(call, true).await,
         "PUT" => put::run(call, body).await,
         "POST" if outbox::takes(call.place) => outbox::run(call, body).await,
+        "POST" => post::run(call, body).await,
         "DELETE" => delete::run(call).await,
         "COPY" => transfer::run(call, true).await,
         "MOVE" => transfer::run(call, false).await,

@@ -34,12 +34,12 @@ pub fn well_known() -> Response<Body> {
 /// The methods of a place.
 pub fn allow(place: &Place) -> &'static str {
     match place {
-        Place::Object(..) => "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, COPY, MOVE",
+        Place::Object(..) => "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, REPORT, COPY, MOVE",
         place if super::outbox::takes(place) => "OPTIONS, GET, HEAD, POST, PROPFIND, PROPPATCH, REPORT",
         Place::Collection(location) if location.kind == Kind::Calendar => {
-            "OPTIONS, GET, HEAD, DELETE, PROPFIND, PROPPATCH, REPORT, MKCOL, MKCALENDAR"
+            "OPTIONS, GET, HEAD, POST, DELETE, PROPFIND, PROPPATCH, REPORT, MKCOL, MKCALENDAR"
         }
-        Place::Collection(_) => "OPTIONS, GET, HEAD, DELETE, PROPFIND, PROPPATCH, REPORT, MKCOL",
-        _ => "OPTIONS, GET, HEAD, PROPFIND, PROPPATCH",
+        Place::Collection(_) => "OPTIONS, GET, HEAD, POST, DELETE, PROPFIND, PROPPATCH, REPORT, MKCOL",
+        _ => "OPTIONS, GET, HEAD, PROPFIND, PROPPATCH, REPORT",
     }
 }

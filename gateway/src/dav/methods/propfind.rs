@@ -253,7 +253,10 @@ impl Find<'_> {
                 }
             }
         }
-        Template::new(&ask, Setting { location, access, caller: self.call.user(), subset: None })
+        Template::new(
+            &ask,
+            Setting { location, access, caller: self.call.user(), subset: None, version: None },
+        )
     }
 
     async fn list(&self, kind: Kind, user: &str) -> Result<Vec<Collection>, Failure> {

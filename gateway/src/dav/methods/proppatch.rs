@@ -17,7 +17,7 @@ use crate::dav::{Call, body, contract_path, empty, if_header, limits, stream};
 
 /// Answers PROPPATCH.
 pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure> {
-    let preferences = headers::preferences(call.headers);
+    let preferences = Preferences { no_root: false, ..headers::preferences(call.headers) };
     let body = body::xml(call.headers, body, limits::XML_BODY_BYTES).await?;
     let changes = request::proppatch(&body).map_err(|error| Failure::of_xml(&error, Kind::Calendar))?;
     let Place::Collection(location) = call.place else {

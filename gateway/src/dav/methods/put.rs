@@ -1,14 +1,16 @@
 //! PUT: creates or replaces an object. All conditions are checked by the service in the transaction that writes.
-//! Called by the table of methods.
+//! Called by the table of methods; POST uses its checks.
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use kontor_proto::collection::v1::PutObjectRequest;
+use kontor_proto::collection::v1::{PutObjectRequest, PutObjectResponse};
 use tonic::Code;
 
 use crate::dav::error::{Condition, Failure};
-use crate::dav::methods::options;
+use crate::dav::headers;
+use crate::dav::methods::{options, representation};
 use crate::dav::path::{Kind, Place};
 use crate::dav::{Call, body, contract_path, empty, if_header, limits};
 
@@ -24,6 +26,8 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
     let conditions = if_header::conditions(call, None).await?;
     let too_large = || Failure::too_large(location.kind);
     let data = body::read(call.headers, body, limits::OBJECT_BYTES, too_large).await?;
+    let wanted = headers::preferences(call.headers).representation;
+    let sent = if wanted { data.clone() } else { Bytes::new() };
     let message = PutObjectRequest {
         path: Some(contract_path(location)),
         name: name.clone(),
@@ -31,19 +35,33 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
         conditions: Some(conditions),
     };
     let answer = call.dav.near(location.kind).put_object(call.request(message)).await;
-    let answer = answer.map_err(|status| refused(call, &status))?;
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(status) if wanted && representation::is_conflict(&status) => {
+            return representation::of_conflict(call, location, name, refused(call, &status)).await;
+        }
+        Err(status) => return Err(refused(call, &status)),
+    };
     let mut response = empty(if answer.created { StatusCode::CREATED } else { StatusCode::NO_CONTENT });
-    let headers = response.headers_mut();
     if answer.created {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
-    // Without an ETag the client reads the object again, which it must when the bytes were altered.
-    tag(headers, ETAG.as_str(), &answer.etag);
-    tag(headers, "schedule-tag", &answer.schedule_tag);
+    tags(response.headers_mut(), &answer);
+    if wanted {
+        return representation::of_write(call, location, name, sent, &answer, response).await;
+    }
     Ok(response)
 }
 
-fn refused(call: &Call<'_>, status: &tonic::Status) -> Failure {
+/// The versions that stand there now. Without an ETag the client reads the object again, which it must when the bytes
+/// were altered.
+pub fn tags(headers: &mut HeaderMap, answer: &PutObjectResponse) {
+    tag(headers, ETAG.as_str(), &answer.etag);
+    tag(headers, "schedule-tag", &answer.schedule_tag);
+}
+
+/// What a service's refusal means for a write.
+pub fn refused(call: &Call<'_>, status: &tonic::Status) -> Failure {
     let failure = call.failure(status);
     match status.code() {
         // There is no collection to put it into (RFC 4918 section 9.7.1).
@@ -54,7 +72,7 @@ fn refused(call: &Call<'_>, status: &tonic::Status) -> Failure {
 }
 
 /// What is surely something else is refused; what is missing, plain or unknown is left to the parser.
-fn check_media_type(headers: &HeaderMap, kind: Kind) -> Result<(), Failure> {
+pub fn check_media_type(headers: &HeaderMap, kind: Kind) -> Result<(), Failure> {
     let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return Ok(()) };
     let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let fits = match essence.as_str() {

@@ -3,9 +3,11 @@
 
 use axum::body::Body;
 use http::Response;
+use kontor_vobject::card::Version;
 
 use crate::dav::error::{Condition, Failure};
 use crate::dav::headers::{self, Preferences};
+use crate::dav::methods::accept;
 use crate::dav::path::{Kind, Place};
 use crate::dav::properties::propstat::Ask;
 use crate::dav::reports::{self, Run};
@@ -24,12 +26,14 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
         return anywhere(call, parsed, preferences).await;
     }
     let ask = Ask { wanted: parsed.wanted, minimal: preferences.minimal };
+    let version = parsed.data.as_ref().and_then(|data| card_version(call, data, location.kind));
     let data = parsed.data.unwrap_or_default();
     let run = Run {
         call,
         location,
         ask,
         subset: data.subset,
+        version,
         forms: data.forms,
         time_zone: String::new(),
         preferences,
@@ -75,7 +79,9 @@ async fn anywhere(
         return reports::free_busy_query::run(call, span.clone()).await;
     }
     match &parsed.kind {
-        Asked::ExpandProperty(properties) => reports::expand_property::run(call, properties, preferences).await,
+        Asked::ExpandProperty(properties) => {
+            reports::expand_property::run(call, properties, preferences).await
+        }
         Asked::PrincipalPropertySearch(search) => {
             reports::principals::search(call, search, &ask, preferences).await
         }
@@ -85,6 +91,16 @@ async fn anywhere(
         }
         Asked::AclPrincipalPropSet => reports::principals::of_acl(call, &ask, preferences).await,
         _ => Err(reports::unsupported()),
+    }
+}
+
+/// The version that cards are asked for in; none leaves each as it was written.
+fn card_version(call: &Call<'_>, data: &DataRequest, kind: Kind) -> Option<Version> {
+    match (kind, data.version.as_str()) {
+        (Kind::Book, "3.0") => Some(Version::V3),
+        (Kind::Book, "4.0") => Some(Version::V4),
+        (Kind::Book, "") => accept::usual_version(call.headers),
+        _ => None,
     }
 }
 
@@ -99,7 +115,6 @@ fn check_data(data: Option<&DataRequest>, kind: Kind) -> Result<(), Failure> {
         Kind::Calendar => "text/calendar",
         Kind::Book => "text/vcard",
     };
-    // A card comes in the version in which it was written, whichever of the two was asked for.
     let version = match kind {
         Kind::Calendar => matches!(data.version.as_str(), "" | "2.0"),
         Kind::Book => matches!(data.version.as_str(), "" | "3.0" | "4.0"),

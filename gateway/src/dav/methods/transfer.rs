@@ -75,7 +75,8 @@ fn overwrite(headers: &HeaderMap) -> Result<bool, Failure> {
 
 /// Where the Destination header leads (RFC 4918 section 10.3): a path, or an address of this very host.
 fn destination(call: &Call<'_>) -> Result<Place, Failure> {
-    let header = call.headers.get("destination").ok_or_else(|| Failure::bad_request("Destination is missing"))?;
+    let header =
+        call.headers.get("destination").ok_or_else(|| Failure::bad_request("Destination is missing"))?;
     let text = std::str::from_utf8(header.as_bytes())
         .map_err(|_| Failure::bad_request("Destination is not UTF-8"))?
         .trim();

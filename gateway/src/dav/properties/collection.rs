@@ -85,7 +85,7 @@ fn formats(live: Live, it: &Collection, out: &mut Writer) -> bool {
              <C:supported-collation>i;octet</C:supported-collation>\
              <C:supported-collation>i;unicode-casemap</C:supported-collation>",
         ),
-        // A card is stored and served in the version in which it was written.
+        // A card comes as it was written, or in the version that the client asks for.
         Live::SupportedAddressData => out.raw(
             "<CR:address-data-type content-type=\"text/vcard\" version=\"3.0\"/>\
              <CR:address-data-type content-type=\"text/vcard\" version=\"4.0\"/>",

@@ -7,6 +7,9 @@ use super::{Live, acl};
 use crate::dav::path::{self, Kind};
 use crate::dav::xml::Writer;
 
+/// What everyone may do with what they see, one by one: `read` holds the other two.
+pub const READ: &[&str] = &["read", "read-acl", "read-current-user-privilege-set"];
+
 /// Writes what depends on the caller alone. False for a property that is not among these.
 pub fn write(live: Live, caller: &str, out: &mut Writer) -> bool {
     match live {
@@ -26,7 +29,7 @@ pub fn folder(live: Live, title: &'static str, caller: &str, out: &mut Writer) -
     match live {
         Live::ResourceType => out.raw("<D:collection/>"),
         Live::DisplayName => out.raw(title),
-        Live::CurrentUserPrivilegeSet => privileges(&["read", "read-current-user-privilege-set"], out),
+        Live::CurrentUserPrivilegeSet => privileges(READ, out),
         Live::SupportedReportSet => reports(&["D:principal-match"], out),
         // Nobody's (RFC 3744 section 5.1).
         Live::Owner => {}
@@ -48,7 +51,7 @@ pub fn privileges(names: &[&'static str], out: &mut Writer) {
 /// What the caller may do with a collection. `write` is left out where properties can't be changed, because it would
 /// promise that; Thunderbird and Outlook look for `write-content`, `bind` and `unbind` then.
 pub fn collection_privileges(access: Access, kind: Kind, out: &mut Writer) {
-    privileges(&["read", "read-current-user-privilege-set"], out);
+    privileges(READ, out);
     if kind == Kind::Calendar {
         out.raw("<D:privilege><C:read-free-busy/></D:privilege>");
     }
@@ -61,7 +64,7 @@ pub fn collection_privileges(access: Access, kind: Kind, out: &mut Writer) {
 
 /// What the caller may do with an object.
 pub fn object_privileges(access: Access, out: &mut Writer) {
-    privileges(&["read", "read-current-user-privilege-set"], out);
+    privileges(READ, out);
     if matches!(access, Access::Owner | Access::Write) {
         privileges(&["write-content"], out);
     }

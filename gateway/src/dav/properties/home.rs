@@ -32,7 +32,7 @@ pub fn write(live: Live, home: &Home<'_>, caller: &str, out: &mut Writer) -> boo
             None => return false,
         },
         Live::CurrentUserPrivilegeSet => {
-            common::privileges(&["read", "read-current-user-privilege-set"], out);
+            common::privileges(common::READ, out);
             if home.kind == Kind::Calendar {
                 // Whoever is signed in may ask when somebody is busy.
                 out.raw("<D:privilege><C:read-free-busy/></D:privilege>");

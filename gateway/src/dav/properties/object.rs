@@ -12,6 +12,7 @@ use crate::dav::reports::shape::Shaper;
 use crate::dav::stream;
 use crate::dav::xml::Writer;
 use crate::dav::xml::report::Subset;
+use kontor_vobject::card::{self, Version};
 
 /// The end of the response of an object that is gone.
 const GONE: &str = "</D:href><D:status>HTTP/1.1 404 Not Found</D:status></D:response>\n";
@@ -43,6 +44,7 @@ pub struct Template {
     untagged: Option<Shape>,
     subset: Option<Subset>,
     shaper: Option<Shaper>,
+    version: Option<Version>,
     with_data: bool,
     written: bool,
 }
@@ -57,6 +59,8 @@ pub struct Setting<'a> {
     pub caller: &'a str,
     /// Part of the data; `None` is all of it.
     pub subset: Option<Subset>,
+    /// Version that cards come in; `None` leaves each as it was written.
+    pub version: Option<Version>,
 }
 
 impl Template {
@@ -73,6 +77,7 @@ impl Template {
             plain,
             untagged,
             subset: setting.subset,
+            version: setting.version,
             shaper: None,
             with_data,
             written: false,
@@ -165,10 +170,19 @@ impl Template {
             Hole::ScheduleTag => quoted(&object.schedule_tag, out),
             Hole::Length => out.number(object.size),
             Hole::Modified => out.text(&http_date(object)),
-            Hole::Data => match &self.subset {
-                None => out.bytes(&object.data),
-                Some(subset) => out.bytes(&partial::select(&object.data, subset)),
+            Hole::Data => match self.version.and_then(|version| card::convert(&object.data, version)) {
+                None => self.data(&object.data, out),
+                Some(converted) => self.data(&converted, out),
             },
+        }
+    }
+}
+
+impl Template {
+    fn data(&self, data: &[u8], out: &mut Writer) {
+        match &self.subset {
+            None => out.bytes(data),
+            Some(subset) => out.bytes(&partial::select(data, subset)),
         }
     }
 }

@@ -88,7 +88,7 @@ fn either(live: Live, caller: &str, out: &mut Writer) -> bool {
         Live::AlternateUriSet => {}
         Live::Acl => acl::everyone_reads(out),
         Live::CurrentUserPrivilegeSet => {
-            common::privileges(&["read", "read-current-user-privilege-set"], out);
+            common::privileges(common::READ, out);
         }
         Live::SupportedReportSet => common::reports(&[], out),
         _ => return common::write(live, caller, out),

@@ -96,7 +96,7 @@ impl Record {
             }
             Record::Collection(location, it) => collection::write(live, location.kind, it, caller, out),
             Record::Object(location, access, object) => {
-                let setting = Setting { location, access: *access, caller, subset: None };
+                let setting = Setting { location, access: *access, caller, subset: None, version: None };
                 object::write(live, &setting, object, out)
             }
         }

@@ -60,15 +60,20 @@ impl<'a> Expansion<'a> {
             let wanted = properties.iter().map(|property| property.property.clone()).collect();
             let ask = Ask { wanted: Wanted::These(wanted), minimal: self.minimal };
             let mut out = Writer::new();
-            propstat::response(&mut out, &href, &ask, record.kind(), record.dead(), |live, out| {
-                match expanded.get(&live) {
+            propstat::response(
+                &mut out,
+                &href,
+                &ask,
+                record.kind(),
+                record.dead(),
+                |live, out| match expanded.get(&live) {
                     Some(value) => {
                         out.ready(value.as_bytes());
                         true
                     }
                     None => record.write(live, user, out),
-                }
-            });
+                },
+            );
             Ok(out)
         })
     }

@@ -16,6 +16,7 @@ use http::Response;
 use kontor_proto::collection::v1::{Access, GetCollectionRequest, QueryObjectsRequest};
 use kontor_vobject::zone::Zone;
 
+use kontor_vobject::card::Version;
 use super::error::{Condition, Failure};
 use super::headers::Preferences;
 use super::path::Location;
@@ -42,6 +43,7 @@ pub struct Run<'a> {
     pub(super) forms: Forms,
     /// The zone that the client named for floating times; empty means the calendar's.
     pub(super) time_zone: String,
+    pub(super) version: Option<Version>,
     pub(super) preferences: Preferences,
 }
 
@@ -53,8 +55,8 @@ impl Run<'_> {
         } else {
             Access::Read
         };
-        let setting =
-            Setting { location: self.location, access, caller: self.call.user(), subset: self.subset.take() };
+        let (subset, version) = (self.subset.take(), self.version);
+        let setting = Setting { location: self.location, access, caller: self.call.user(), subset, version };
         let template = Template::new(&self.ask, setting);
         if self.forms.is_plain() || !template.with_data() {
             return Ok(template);

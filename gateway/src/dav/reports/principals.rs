@@ -12,8 +12,8 @@ use crate::dav::path::{self, Kind, Location, Place};
 use crate::dav::properties::propstat::{self, Ask};
 use crate::dav::properties::record::Record;
 use crate::dav::properties::{Live, Property};
-use crate::dav::xml::principals::{Search, SearchTest};
 use crate::dav::xml::Writer;
+use crate::dav::xml::principals::{Search, SearchTest};
 use crate::dav::{Call, limits, stream};
 
 /// Users and teams in one page of the directory's lists.
@@ -100,9 +100,7 @@ pub async fn matching(
             walk(call, call.place, ask, preferences, has).await
         }
         (Place::Home(kind, user), by) => of_home(call, (*kind, user), by, &selves, ask, preferences).await,
-        (Place::Homes(kind), by) => {
-            of_home(call, (*kind, call.user()), by, &selves, ask, preferences).await
-        }
+        (Place::Homes(kind), by) => of_home(call, (*kind, call.user()), by, &selves, ask, preferences).await,
         _ => Err(super::unsupported()),
     }
 }
@@ -137,11 +135,7 @@ fn names_one(record: &Record, property: &Property, caller: &str, selves: &[Strin
 }
 
 /// Answers acl-principal-prop-set: properties of those whom the resource's entries name.
-pub async fn of_acl(
-    call: &Call<'_>,
-    ask: &Ask,
-    preferences: Preferences,
-) -> Result<Response<Body>, Failure> {
+pub async fn of_acl(call: &Call<'_>, ask: &Ask, preferences: Preferences) -> Result<Response<Body>, Failure> {
     let record = Record::load(call, call.place).await?;
     let mut hrefs = Vec::new();
     for href in record.hrefs(Live::Acl, call.user()) {
@@ -173,7 +167,9 @@ async fn write_all(
 }
 
 fn respond(out: &mut Writer, href: &str, record: &Record, ask: &Ask, caller: &str) {
-    propstat::response(out, href, ask, record.kind(), record.dead(), |live, out| record.write(live, caller, out));
+    propstat::response(out, href, ask, record.kind(), record.dead(), |live, out| {
+        record.write(live, caller, out)
+    });
 }
 
 /// Writes the users and teams below a place that are wanted; a 507 tells that there may be more.
@@ -213,7 +209,13 @@ struct Found {
 
 impl Found {
     /// Writes the record when it is wanted. False when there is no room for more.
-    fn take(&mut self, call: &Call<'_>, record: &Record, ask: &Ask, wanted: &impl Fn(&Record) -> bool) -> bool {
+    fn take(
+        &mut self,
+        call: &Call<'_>,
+        record: &Record,
+        ask: &Ask,
+        wanted: &impl Fn(&Record) -> bool,
+    ) -> bool {
         self.looked_at += 1;
         if wanted(record) {
             if self.written == limits::PRINCIPALS_FOUND {

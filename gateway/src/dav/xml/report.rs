@@ -7,8 +7,8 @@ use kontor_vobject::recur::day;
 use kontor_vobject::value::DateValue;
 
 use super::filter;
-use super::reader::{Element, Error, Reader, clip, malformed};
 use super::principals::{self, Expand, Search};
+use super::reader::{Element, Error, Reader, clip, malformed};
 use super::request::WantedReader;
 use super::{Name, Space};
 use crate::dav::limits;

@@ -56,7 +56,8 @@ async fn get(bed: &Bed, slug: &str, name: &str) -> proto::Object {
 }
 
 async fn typed(bed: &Bed) -> Vec<String> {
-    let read = bed.db.read(|conn| conn.all("SELECT uid FROM typed ORDER BY uid", args![], |row| row.string(0)));
+    let read =
+        bed.db.read(|conn| conn.all("SELECT uid FROM typed ORDER BY uid", args![], |row| row.string(0)));
     read.await.unwrap()
 }
 
@@ -82,7 +83,8 @@ async fn moved(bed: &Bed) {
     assert_eq!(bed.collection().await.object_count, 0);
     assert_eq!(typed(bed).await, ["a"]);
     // And back, over its own tombstone.
-    let back = proto::MoveObjectRequest { path: path("sales", "private"), ..wish("b ü.ics", "work", "a.ics") };
+    let back =
+        proto::MoveObjectRequest { path: path("sales", "private"), ..wish("b ü.ics", "work", "a.ics") };
     run(bed, back).await.unwrap();
     let (changes, _, _) = bed.sync(before.sequence, 0).await.unwrap();
     assert_eq!(changes.iter().map(|change| change.missing).collect::<Vec<_>>(), [false]);
@@ -149,7 +151,8 @@ async fn refused(bed: &Bed) {
     // Another one's collection does not exist for a stranger, neither as source nor as destination.
     let theirs = bed.client().move_object(caller("other").request(wish("a.ics", "work", "b.ics"))).await;
     assert_eq!(theirs.unwrap_err().code(), Code::NotFound);
-    let request = proto::MoveObjectRequest { path: path("company", "company"), ..wish("c.ics", "work", "c.ics") };
+    let request =
+        proto::MoveObjectRequest { path: path("company", "company"), ..wish("c.ics", "work", "c.ics") };
     let put = proto::PutObjectRequest {
         path: path("company", "company"),
         name: "c.ics".to_owned(),
@@ -171,7 +174,8 @@ async fn lists(bed: &Bed) {
         destination,
         ..Default::default()
     };
-    let stands_at = |sequence| proto::StateTest { collection_id: at.id.clone(), sequence, ..Default::default() };
+    let stands_at =
+        |sequence| proto::StateTest { collection_id: at.id.clone(), sequence, ..Default::default() };
     let one_of = |lists: Vec<Vec<proto::StateTest>>| proto::Conditions {
         if_lists: lists.into_iter().map(|tests| proto::StateList { tests }).collect(),
         ..Default::default()
@@ -181,7 +185,10 @@ async fn lists(bed: &Bed) {
         (one_of(vec![vec![etag("x", false, false)]]), false),
         (one_of(vec![vec![etag(&a, true, false)]]), false),
         (one_of(vec![vec![etag(&a, false, false), stands_at(at.sequence - 1)]]), false),
-        (one_of(vec![vec![etag("x", false, false)], vec![etag(&a, false, false), stands_at(at.sequence)]]), true),
+        (
+            one_of(vec![vec![etag("x", false, false)], vec![etag(&a, false, false), stands_at(at.sequence)]]),
+            true,
+        ),
     ] {
         let done = bed.put_if("a.ics", change.clone(), conditions).await;
         assert_eq!(done.is_ok(), holds, "{done:?}");
@@ -227,13 +234,13 @@ async fn indexed(bed: &Bed) {
     run(bed, wish("a.ics", "private", "a.ics")).await.unwrap();
     let time = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
     let range = proto::TimeRange { start_time: time(1_795_392_000), end_time: time(1_795_478_400) };
-    let events = proto::ComponentFilter {
-        name: "VEVENT".to_owned(),
-        time_range: Some(range),
+    let events =
+        proto::ComponentFilter { name: "VEVENT".to_owned(), time_range: Some(range), ..Default::default() };
+    let filter = proto::ComponentFilter {
+        name: "VCALENDAR".to_owned(),
+        components: vec![events],
         ..Default::default()
     };
-    let filter =
-        proto::ComponentFilter { name: "VCALENDAR".to_owned(), components: vec![events], ..Default::default() };
     for (slug, hits) in [("private", 1), ("work", 0)] {
         let request = proto::QueryObjectsRequest {
             path: path("sales", slug),

@@ -2,7 +2,9 @@
 //! Called by the engine on every change of a card, by rpc for changes over gRPC, and when users are made.
 
 use kontor_collection::store::collection::{self, New};
-use kontor_collection::{COMPANY, Change, Collection, Hooks, Index, Kind, Object, Prepared, Removal, Target, index};
+use kontor_collection::{
+    COMPANY, Change, Collection, Hooks, Index, Kind, Object, Prepared, Removal, Target, index,
+};
 use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Db, Row, Tx};
 use kontor_kit::outbox::NewEvent;
@@ -133,7 +135,13 @@ impl Hooks for Cards {
 
     /// A partner that left the company's book would be taken from everyone, with its deals and its history; who wants that
     /// deletes it by name.
-    fn may_move(&self, conn: &mut Conn<'_>, _from: &Collection, to: &Collection, object: &Object) -> Result<()> {
+    fn may_move(
+        &self,
+        conn: &mut Conn<'_>,
+        _from: &Collection,
+        to: &Collection,
+        object: &Object,
+    ) -> Result<()> {
         if to.is_company() || !find(conn, &object.id)?.is_some_and(|row| row.partner) {
             return Ok(());
         }

@@ -394,11 +394,14 @@ async fn d3_a_card_moved_into_the_company_book_is_a_partner_and_stays_one(world:
     assert!(all_partners(&world).await.is_empty());
     move_card(&world, own(), company(), "a.vcf").await.unwrap();
     let partner = all_partners(&world).await.remove(0);
-    let found = proto::LookupPartnersRequest { phone_number: "+32471112233".to_owned(), ..Default::default() };
+    let found =
+        proto::LookupPartnersRequest { phone_number: "+32471112233".to_owned(), ..Default::default() };
     let found = partners(&world).lookup_partners(sales().request(found)).await.unwrap().into_inner().partners;
     assert_eq!(found.iter().map(|found| &found.name).collect::<Vec<_>>(), [&partner.name]);
-    let request = proto::ListContactsRequest { parent: "addressBooks/company".to_owned(), ..Default::default() };
-    let listed = contacts(&world).list_contacts(sales().request(request)).await.unwrap().into_inner().contacts;
+    let request =
+        proto::ListContactsRequest { parent: "addressBooks/company".to_owned(), ..Default::default() };
+    let listed =
+        contacts(&world).list_contacts(sales().request(request)).await.unwrap().into_inner().contacts;
     assert_eq!(listed.len(), 1, "the typed row stands in the new book");
     // A partner does not leave, whatever stands at the destination.
     put(&world, own(), "a.vcf", &card("a", "FN:Ann\r\n")).await.unwrap();

@@ -1,7 +1,7 @@
 //! What must hold for every text that can be read. The fuzz targets include this file too.
 //! Called by the corpus test, the random tests and `fuzz/fuzz_targets`.
 
-use kontor_vobject::card::{self, Card};
+use kontor_vobject::card::{self, Card, Version};
 use kontor_vobject::ical::CalendarObject;
 use kontor_vobject::{Component, ContentLine, Document, Limits, Patch};
 
@@ -24,9 +24,32 @@ pub fn check_document(bytes: &[u8]) -> bool {
     if let Ok(card) = Card::read(&document) {
         let same = card::update(&document, &card, jiff::civil::DateTime::MIN).expect("it was read before");
         assert_eq!(same, bytes, "an update without a change changes nothing");
+        check_convert(bytes, &card);
         check_update(&document, card);
     }
     true
+}
+
+/// Converts a card and checks that what both versions can say is said.
+fn check_convert(bytes: &[u8], card: &Card) {
+    let plain = |text: &str| text.chars().filter(|c| *c == '\n' || !c.is_ascii_control()).collect::<String>();
+    let members = |card: &Card| {
+        let mut members = card.members.clone();
+        members.sort();
+        members
+    };
+    for to in [Version::V3, Version::V4] {
+        let Some(text) = card::convert(bytes, to) else { continue };
+        let limits = Limits { bytes: usize::MAX, lines: usize::MAX, ..Limits::default() };
+        let read = Document::parse(&text, &limits).expect("a converted card must be readable");
+        let read = Card::read(&read).expect("a converted card must be a card");
+        assert_eq!((read.version, read.uid.as_str()), (to, plain(&card.uid).trim()));
+        assert_eq!((read.phones.len(), read.emails.len()), (card.phones.len(), card.emails.len()));
+        assert_eq!((read.addresses.len(), read.urls.len()), (card.addresses.len(), card.urls.len()));
+        assert_eq!((members(&read), read.has_photo), (members(card), card.has_photo));
+        assert_eq!(read.note.as_deref().map(plain), card.note.as_deref().map(plain));
+        assert_eq!(card::convert(&text, to), None);
+    }
 }
 
 /// Changes a card and checks that it reads back with the change, and with everything else as it was.
