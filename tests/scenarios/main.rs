@@ -14,6 +14,7 @@ mod limits;
 mod meetings;
 mod pipeline;
 mod processes;
+mod series;
 mod support;
 mod sync;
 mod telephony;

@@ -17,6 +17,7 @@ use axum::body::Body;
 use http::{HeaderMap, Method, Response, StatusCode};
 use kontor_kit::auth::Caller;
 use kontor_kit::link::Link;
+use kontor_proto::calendar::v1::availability_service_client::AvailabilityServiceClient;
 use kontor_proto::calendar::v1::free_busy_service_client::FreeBusyServiceClient;
 use kontor_proto::collection::v1::collection_service_client::CollectionServiceClient;
 use kontor_proto::collection::v1::{Collection, CollectionPath, GetCollectionRequest};
@@ -32,6 +33,7 @@ pub struct Dav {
     books: CollectionServiceClient<Link>,
     users: UserServiceClient<Link>,
     free_busy: FreeBusyServiceClient<Link>,
+    availability: AvailabilityServiceClient<Link>,
 }
 
 impl Dav {
@@ -43,6 +45,7 @@ impl Dav {
                 .max_encoding_message_size(limits::MESSAGE_BYTES)
         };
         Dav {
+            availability: AvailabilityServiceClient::new(calendar.clone()),
             free_busy: FreeBusyServiceClient::new(calendar.clone())
                 .max_decoding_message_size(limits::MESSAGE_BYTES),
             calendars: collections(calendar),

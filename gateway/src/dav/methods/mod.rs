@@ -1,6 +1,7 @@
 //! One file per method, and the table that leads to them.
 //! Called by `Dav::handle`.
 
+mod availability;
 mod delete;
 mod get;
 mod make_collection;

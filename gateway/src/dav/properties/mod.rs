@@ -95,6 +95,7 @@ live! {
     CalendarHomeSet CalDav "calendar-home-set" on::PRINCIPAL, Protected;
     CalendarUserAddressSet CalDav "calendar-user-address-set" on::PRINCIPAL, Protected;
     CalendarUserType CalDav "calendar-user-type" on::PRINCIPAL, Protected;
+    CalendarAvailability CalDav "calendar-availability" on::HOME, Settable;
     CalendarDescription CalDav "calendar-description" on::CALENDAR, Settable;
     CalendarTimeZone CalDav "calendar-timezone" on::CALENDAR, Settable;
     SupportedComponents CalDav "supported-calendar-component-set" on::CALENDAR, AtCreation;
