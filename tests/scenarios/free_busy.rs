@@ -155,4 +155,36 @@ both! {
         let stranger = Grpc::stranger(&sandbox.address());
         refused(stranger.free_busy().find_slots(request(&["users/sales"])).await, Code::Unauthenticated, "sign in");
     }
+
+    async fn c12_a_client_sets_working_hours_as_calendar_availability_of_the_home(sandbox: Sandbox) {
+        let http = sandbox.http("sales");
+        let home = "/dav/calendars/sales/";
+        let none = http.propfind(home, "0", "<C:calendar-availability/>").await.expect(207).text();
+        assert!(none.contains("404 Not Found"), "{none}");
+        let text = "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//Apple//EN\nBEGIN:VAVAILABILITY\nUID:a\nDTSTAMP:20260101T000000Z\nBEGIN:AVAILABLE\nUID:b\n\
+            DTSTAMP:20260101T000000Z\nDTSTART;TZID=Europe/Brussels:20260105T100000\nDTEND;TZID=Europe/Brussels:20260105T110000\n\
+            RRULE:FREQ=WEEKLY;BYDAY=MO\nX-APPLE:kept &amp; whole\nEND:AVAILABLE\nEND:VAVAILABILITY\nEND:VCALENDAR\n";
+        let set = |text: &str| {
+            format!(
+                "<D:propertyupdate xmlns:D=\"DAV:\" xmlns:C=\"urn:ietf:params:xml:ns:caldav\"><D:set><D:prop>\
+                 <C:calendar-availability>{text}</C:calendar-availability></D:prop></D:set></D:propertyupdate>"
+            )
+        };
+        let xml = [("content-type", "application/xml")];
+        let done = http.send("PROPPATCH", home, &xml, set(text)).await.expect(207).text();
+        assert!(done.contains("200 OK"), "{done}");
+        let found = http.propfind(home, "0", "<C:calendar-availability/>").await.expect(207).text();
+        assert_eq!(texts(&found, "calendar-availability")[0], text);
+        let request = calendar::GetAvailabilityRequest { name: "users/sales/availability".into() };
+        let seen = sandbox.grpc("manager").availability().get_availability(request).await.expect("hours").into_inner();
+        assert_eq!(seen.hours, [calendar::WorkingHours { day: 1, start: "10:00".into(), end: "11:00".into() }]);
+        let broken = http.send("PROPPATCH", home, &xml, set("BEGIN:VCARD\nEND:VCARD\n")).await.expect(207).text();
+        assert!(broken.contains("403 Forbidden") && broken.contains("valid-calendar-data"), "{broken}");
+        // A neighbour neither reads nor writes it.
+        let neighbour = sandbox.http("neighbour");
+        let hidden = neighbour.propfind(home, "0", "<C:calendar-availability/>").await.expect(207).text();
+        assert!(hidden.contains("404 Not Found") && !hidden.contains("BEGIN"), "{hidden}");
+        let refused = neighbour.send("PROPPATCH", home, &xml, set(text)).await.expect(207).text();
+        assert!(refused.contains("403 Forbidden"), "{refused}");
+    }
 }

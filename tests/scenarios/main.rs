@@ -18,6 +18,7 @@ mod pipeline;
 mod processes;
 mod replays;
 mod scheduling;
+mod series;
 mod support;
 mod sync;
 mod telephony;

@@ -22,6 +22,7 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use kontor_kit::auth::Caller;
 use kontor_kit::link::Link;
 use kontor_kit::near::Collections;
+use kontor_proto::calendar::v1::availability_service_client::AvailabilityServiceClient;
 use kontor_proto::calendar::v1::free_busy_service_client::FreeBusyServiceClient;
 use kontor_proto::collection::v1::collection_service_client::CollectionServiceClient;
 use kontor_proto::collection::v1::{Collection, CollectionPath, GetCollectionRequest};
@@ -56,12 +57,14 @@ pub struct Dav {
     users: UserServiceClient<Link>,
     teams: TeamServiceClient<Link>,
     free_busy: FreeBusyServiceClient<Link>,
+    availability: AvailabilityServiceClient<Link>,
 }
 
 impl Dav {
     /// The tree over the calendar service (calendars) and the directory service (address books and users).
     pub fn new(calendar: Link, directory: Link) -> Self {
         Dav {
+            availability: AvailabilityServiceClient::new(calendar.clone()),
             free_busy: FreeBusyServiceClient::new(calendar.clone())
                 .max_decoding_message_size(limits::MESSAGE_BYTES),
             calendars: Way::new(calendar),
@@ -151,7 +154,8 @@ impl Call<'_> {
 
     /// Reads a collection with its properties.
     async fn collection(&self, location: &Location) -> Result<Collection, Failure> {
-        let request = self.request(GetCollectionRequest { path: Some(contract_path(location)), with_zone: false });
+        let request =
+            self.request(GetCollectionRequest { path: Some(contract_path(location)), with_zone: false });
         let answer = self.dav.near(location.kind).get_collection(request).await;
         answer.map_err(|status| Failure::of_status(&status, location.kind, &location.href()))
     }

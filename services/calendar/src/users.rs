@@ -24,8 +24,11 @@ const PAGES: usize = 50;
 #[derive(Clone)]
 pub struct Users {
     link: Link,
-    kept: Arc<Mutex<Option<(Instant, Arc<Addresses>)>>>,
+    kept: Arc<Mutex<Kept>>,
 }
+
+/// The last answer, and when it came.
+type Kept = Option<(Instant, Arc<Addresses>)>;
 
 /// The addresses of all users, in lower case.
 #[derive(Debug, Default)]

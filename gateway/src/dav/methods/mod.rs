@@ -2,6 +2,7 @@
 //! Called by `Dav::handle`.
 
 mod accept;
+mod availability;
 mod delete;
 mod get;
 mod make_collection;

@@ -40,6 +40,7 @@ pub fn allow(place: &Place) -> &'static str {
             "OPTIONS, GET, HEAD, POST, DELETE, PROPFIND, PROPPATCH, REPORT, MKCOL, MKCALENDAR"
         }
         Place::Collection(_) => "OPTIONS, GET, HEAD, POST, DELETE, PROPFIND, PROPPATCH, REPORT, MKCOL",
+        Place::Home(Kind::Calendar, _) => "OPTIONS, GET, HEAD, PROPFIND, PROPPATCH, REPORT",
         _ => "OPTIONS, GET, HEAD, PROPFIND, PROPPATCH, REPORT",
     }
 }

@@ -21,6 +21,8 @@ use crate::dav::tags::Tags;
 use crate::dav::xml::{Writer, request};
 use crate::dav::{Call, body, contract_path, limits};
 
+use super::availability;
+
 /// Answers PROPFIND.
 pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure> {
     let depth = depth(call)?;
@@ -172,7 +174,8 @@ impl Find<'_> {
         if self.members {
             let user = self.call.user();
             let collections = if self.needs_home_tag() { self.list(kind, user).await? } else { Vec::new() };
-            self.write_home(&mut out, kind, user, &collections);
+            let availability = self.availability(kind, user).await?;
+            self.write_home(&mut out, kind, user, &collections, availability.as_deref());
         }
         Ok(stream::finished(out, self.preferences))
     }
@@ -186,7 +189,8 @@ impl Find<'_> {
         let collections = if look { self.list(kind, user).await? } else { Vec::new() };
         let mut out = stream::begin();
         if !self.leaves_out_root() {
-            self.write_home(&mut out, kind, user, &collections);
+            let availability = self.availability(kind, user).await?;
+            self.write_home(&mut out, kind, user, &collections, availability.as_deref());
         }
         if self.members {
             for it in &collections {
@@ -269,8 +273,22 @@ impl Find<'_> {
         self.ask.wanted.names(Live::CollectionTag)
     }
 
-    fn write_home(&self, out: &mut Writer, kind: Kind, user: &str, collections: &[Collection]) {
-        let home = Home { kind, user, collections: Some(collections) };
+    async fn availability(&self, kind: Kind, user: &str) -> Result<Option<String>, Failure> {
+        if kind != Kind::Calendar || !self.ask.wanted.names(Live::CalendarAvailability) {
+            return Ok(None);
+        }
+        availability::read(self.call, user).await
+    }
+
+    fn write_home(
+        &self,
+        out: &mut Writer,
+        kind: Kind,
+        user: &str,
+        collections: &[Collection],
+        availability: Option<&str>,
+    ) {
+        let home = Home { kind, user, collections: Some(collections), availability };
         propstat::response(out, &path::home(kind, user), self.ask, on::HOME, &[], |live, out| {
             home::write(live, &home, self.call.user(), out)
         });

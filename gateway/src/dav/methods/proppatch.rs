@@ -20,6 +20,10 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
     let preferences = Preferences { no_root: false, ..headers::preferences(call.headers) };
     let body = body::xml(call.headers, body, limits::XML_BODY_BYTES).await?;
     let changes = request::proppatch(&body).map_err(|error| Failure::of_xml(&error, Kind::Calendar))?;
+    if let Place::Home(Kind::Calendar, user) = call.place {
+        let outcomes = super::availability::change(call, user, &changes).await?;
+        return Ok(multistatus(call, &changes, &outcomes, preferences));
+    }
     let Place::Collection(location) = call.place else {
         let refused: Vec<_> = changes.iter().map(|_| Err(Refusal::Protected)).collect();
         return Ok(multistatus(call, &changes, &refused, preferences));

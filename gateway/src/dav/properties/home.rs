@@ -15,6 +15,8 @@ pub struct Home<'a> {
     pub user: &'a str,
     /// What stands in it; needed for `getctag` only.
     pub collections: Option<&'a [Collection]>,
+    /// Working hours and absences, when they were asked for and something was said.
+    pub availability: Option<&'a str>,
 }
 
 /// Writes a property.
@@ -27,6 +29,10 @@ pub fn write(live: Live, home: &Home<'_>, caller: &str, out: &mut Writer) -> boo
         }),
         Live::Owner => out.href(&path::principal(home.user)),
         Live::Acl => acl::home(home.user, out),
+        Live::CalendarAvailability => match home.availability {
+            Some(availability) => out.text(availability),
+            None => return false,
+        },
         Live::CollectionTag => match home.collections {
             Some(collections) => out.text(&tag(collections)),
             None => return false,

@@ -32,7 +32,7 @@ pub enum Refusal {
     Protected,
     /// 409: the value makes no sense.
     Value,
-    /// 403 with `valid-calendar-data`: the time zone is none.
+    /// 403 with `valid-calendar-data`: the time zone or the availability is none.
     TimeZone,
     /// 403 with `supported-calendar-component`.
     Component,

@@ -16,7 +16,6 @@ use http::Response;
 use kontor_proto::collection::v1::{Access, GetCollectionRequest, QueryObjectsRequest};
 use kontor_vobject::zone::Zone;
 
-use kontor_vobject::card::Version;
 use super::error::{Condition, Failure};
 use super::headers::Preferences;
 use super::path::Location;
@@ -26,6 +25,7 @@ use super::properties::propstat::Ask;
 use super::stream::{self, Listing};
 use super::xml::report::{Forms, Subset};
 use super::{Call, contract_path};
+use kontor_vobject::card::Version;
 use shape::Shaper;
 
 /// The answer to a report that a resource does not offer.

@@ -243,14 +243,14 @@ impl<'d> Mold<'d> {
         let (mut timed, mut ended) = (None, component.is("VJOURNAL"));
         for property in component.properties() {
             let is = |name: &&str| property.is(name);
-            if DROPPED.iter().any(|name| is(&name)) {
+            if DROPPED.iter().any(is) {
                 continue;
             }
             let form = Form::of(&property);
             if property.is("DTSTART") {
                 timed = Some(form);
                 parts.extend([Part::Start(form), Part::Id]);
-            } else if let Some(name) = ["DTEND", "DUE"].into_iter().find(|name| is(name)) {
+            } else if let Some(name) = ["DTEND", "DUE"].into_iter().find(|name| property.is(name)) {
                 ended = true;
                 parts.push(Part::End(name, form));
             } else if let (true, Ok(length)) = (property.is("DURATION"), parse_duration(property.value())) {

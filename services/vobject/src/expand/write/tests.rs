@@ -201,3 +201,46 @@ fn periods_of_free_busy_outside_of_the_span_are_left_out() {
     assert_eq!(out.matches("FREEBUSY").count(), 3, "{out}");
     assert!(out.contains("FREEBUSY;FBTYPE=BUSY:20260302T090000Z/20260302T100000Z\r\n"), "{out}");
 }
+
+#[test]
+fn what_is_expanded_happens_at_the_same_times_as_the_series() {
+    let times = [
+        "DTSTART;TZID=America/New_York:20260301T013000\nDTEND;TZID=America/New_York:20260301T040000",
+        "DTSTART;TZID=Europe/Berlin:20260301T230000\nDURATION:P1DT2H",
+        "DTSTART:20260301T090000\nDTEND:20260301T093000",
+        "DTSTART:20260301T090000Z",
+        "DTSTART;VALUE=DATE:20260301\nDTEND;VALUE=DATE:20260304",
+        "DTSTART;VALUE=DATE:20260301",
+    ];
+    let rules = [
+        "RRULE:FREQ=DAILY;INTERVAL=2",
+        "RRULE:FREQ=WEEKLY;BYDAY=SU,WE;COUNT=9",
+        "RRULE:FREQ=MONTHLY;BYDAY=-1SU;UNTIL=20260801",
+        "RDATE;VALUE=DATE:20260305,20260329\nRRULE:FREQ=MONTHLY",
+        "X-NONE:1",
+    ];
+    let spans = [
+        span("2026-02-27T00:00:00Z", "2026-03-02T02:00:00Z"),
+        span("2026-03-05T00:00:00Z", "2026-04-20T12:00:00Z"),
+        span("2026-10-20T00:00:00Z", "2026-11-10T00:00:00Z"),
+    ];
+    let mut compared = 0;
+    for (time, rule, span) in times
+        .iter()
+        .flat_map(|time| rules.iter().flat_map(move |rule| spans.map(|span| (*time, *rule, span))))
+    {
+        let text = calendar(&format!("BEGIN:VEVENT\nUID:1\n{time}\n{rule}\nEND:VEVENT\n"));
+        let happenings = |bytes: &[u8]| {
+            let document = Document::parse(bytes, &Limits::default()).expect("a calendar");
+            let series = Series::of(&document, berlin()).expect("a series");
+            let found = series.occurrences(timestamp(span.from), timestamp(span.to), &mut Budget::default());
+            let found = found.expect("within the budget").into_iter();
+            found.map(|one| (one.start, one.end, one.days)).collect::<Vec<_>>()
+        };
+        let wanted = happenings(text.as_bytes());
+        let out = expanded(text.as_bytes(), span, &berlin(), &mut Allowance::default()).expect(&text);
+        compared += wanted.len();
+        assert_eq!(happenings(&out), wanted, "{text}{}", String::from_utf8_lossy(&out));
+    }
+    assert!(compared > 300, "only {compared} were compared");
+}
