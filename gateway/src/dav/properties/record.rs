@@ -91,9 +91,12 @@ impl Record {
             Record::Folder(title) => common::folder(live, title, caller, out),
             Record::User(user, record) => principal::write(live, user, record, caller, out),
             Record::Team(team, record) => principal::write_team(live, team, record, caller, out),
-            Record::Home(kind, user, collections) => {
-                home::write(live, &Home { kind: *kind, user, collections: Some(collections) }, caller, out)
-            }
+            Record::Home(kind, user, collections) => home::write(
+                live,
+                &Home { kind: *kind, user, collections: Some(collections), availability: None },
+                caller,
+                out,
+            ),
             Record::Collection(location, it) => collection::write(live, location.kind, it, caller, out),
             Record::Object(location, access, object) => {
                 let setting = Setting { location, access: *access, caller, subset: None, version: None };
