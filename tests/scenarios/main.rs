@@ -15,6 +15,7 @@ mod meetings;
 mod pipeline;
 mod processes;
 mod scheduling;
+mod sharing;
 mod support;
 mod sync;
 mod telephony;
