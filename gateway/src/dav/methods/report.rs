@@ -72,7 +72,7 @@ async fn anywhere(
 ) -> Result<Response<Body>, Failure> {
     let ask = Ask { wanted: parsed.wanted, minimal: preferences.minimal };
     if let (Asked::FreeBusyQuery(span), Place::Home(Kind::Calendar, _)) = (&parsed.kind, call.place) {
-        return reports::free_busy_query::run(call, span.clone()).await;
+        return reports::free_busy_query::run(call, *span).await;
     }
     match &parsed.kind {
         Asked::ExpandProperty(properties) => reports::expand_property::run(call, properties, preferences).await,
