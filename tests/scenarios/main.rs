@@ -19,6 +19,7 @@ mod processes;
 mod replays;
 mod scheduling;
 mod series;
+mod sharing;
 mod support;
 mod sync;
 mod telephony;

@@ -8,7 +8,9 @@ use std::time::Duration;
 use kontor_kit::auth::Caller;
 use kontor_kit::link::{Link, MESSAGE_LIMIT};
 use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
-use kontor_proto::directory::v1::{GetPartnerRequest, LookupPartnersRequest};
+use kontor_proto::directory::v1::team_service_client::TeamServiceClient;
+use kontor_proto::directory::v1::user_service_client::UserServiceClient;
+use kontor_proto::directory::v1::{GetPartnerRequest, GetTeamRequest, GetUserRequest, LookupPartnersRequest};
 use tokio::time::Instant;
 use tonic::Code;
 
@@ -69,6 +71,29 @@ impl Directory {
                 Some(Vec::new())
             }
             Err(_) => None,
+        }
+    }
+
+    /// Whether there is a user ("users/{user}") or a team ("teams/{team}") of this name.
+    ///
+    /// # Errors
+    /// UNAVAILABLE when the directory does not answer.
+    pub async fn knows(&self, name: &str) -> kontor_kit::Result<bool> {
+        let (name, link) = (name.to_owned(), self.0.link.clone());
+        let asked = async {
+            let system = Caller::system();
+            if name.starts_with("teams/") {
+                let mut client = TeamServiceClient::new(link);
+                client.get_team(system.request(GetTeamRequest { name })).await.map(|_| ())
+            } else {
+                let mut client = UserServiceClient::new(link);
+                client.get_user(system.request(GetUserRequest { name })).await.map(|_| ())
+            }
+        };
+        match tokio::time::timeout(Duration::from_secs(5), asked).await {
+            Ok(Ok(())) => Ok(true),
+            Ok(Err(status)) if matches!(status.code(), Code::NotFound | Code::InvalidArgument) => Ok(false),
+            _ => Err(kontor_kit::Error::unavailable("the directory does not answer: try again")),
         }
     }
 

@@ -15,7 +15,8 @@ pub mod tasks;
 pub use filter::zone;
 pub use hooks::{Admission, Admitted, Change, Hooks, Prepared, Removal, Tell};
 pub use index::Index;
-pub use model::{Access, COMPANY, Collection, Conditions, Kind, Object, Target, access};
+pub use model::{Access, COMPANY, Collection, Conditions, Kind, Object, Target};
+pub use store::share::access;
 pub use store::transfer;
 pub use store::write;
 
@@ -29,12 +30,20 @@ pub const MIGRATION: Migration = Migration {
     postgres: include_str!("../migrations/postgres/c001_collection.sql"),
 };
 
+/// The engine's table of shares. Put it second.
+pub const SHARES: Migration = Migration {
+    name: "c002_share",
+    sqlite: include_str!("../migrations/sqlite/c002_share.sql"),
+    postgres: include_str!("../migrations/postgres/c002_share.sql"),
+};
+
 /// Lists a service's migrations from its `migrations/sqlite/` and `migrations/postgres/`, behind the engine's own.
 #[macro_export]
 macro_rules! migrations {
     ($($name:literal),* $(,)?) => {
         &[
             $crate::MIGRATION,
+            $crate::SHARES,
             $($crate::Migration {
                 name: $name,
                 sqlite: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/", $name, ".sql")),

@@ -268,10 +268,15 @@ pub enum Access {
     Owner,
 }
 
-/// What the caller may do with a collection; none when it may not even be seen. The only place that decides it.
-pub fn access(caller: &Caller, collection: &Collection) -> Option<Access> {
+/// What the caller may do with a collection; none when it may not even be seen. The only place that decides it. `shared` is what it is
+/// shared for with the caller or a team of the caller: see `store::share::access`.
+pub(crate) fn access(caller: &Caller, collection: &Collection, shared: Option<Access>) -> Option<Access> {
     if caller.admin || (!caller.user.is_empty() && caller.user == collection.owner) {
         return Some(Access::Owner);
     }
-    collection.is_company().then_some(Access::Write)
+    if collection.is_company() {
+        return Some(Access::Write);
+    }
+    // A share never makes an owner, and nobody looks into the inbox of another.
+    shared.filter(|_| !collection.kind.is_of_server()).map(|shared| shared.min(Access::Write))
 }

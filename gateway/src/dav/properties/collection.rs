@@ -1,7 +1,7 @@
 //! Properties of a calendar or an address book.
 //! Called by PROPFIND on a collection and on a home.
 
-use kontor_proto::collection::v1::Collection;
+use kontor_proto::collection::v1::{Access, Collection};
 
 use super::{Live, acl, common, on, scheduling};
 use crate::dav::limits;
@@ -32,10 +32,15 @@ pub fn write(live: Live, kind: Kind, it: &Collection, caller: &str, out: &mut Wr
         return written;
     }
     match live {
-        Live::ResourceType => out.raw(match kind {
-            Kind::Calendar => "<D:collection/><C:calendar/>",
-            Kind::Book => "<D:collection/><CR:addressbook/>",
-        }),
+        Live::ResourceType => {
+            out.raw(match kind {
+                Kind::Calendar => "<D:collection/><C:calendar/>",
+                Kind::Book => "<D:collection/><CR:addressbook/>",
+            });
+            if is_shared(it, caller) {
+                out.raw("<CS:shared/>");
+            }
+        }
         Live::DisplayName => out.text(if it.display_name.is_empty() { &it.slug } else { &it.display_name }),
         // Empty for the company's collection, which no user owns (RFC 3744 section 5.1).
         Live::Owner if it.owner == path::COMPANY => {}
@@ -65,6 +70,11 @@ pub fn write(live: Live, kind: Kind, it: &Collection, caller: &str, out: &mut Wr
         _ => return formats(live, it, out) || common::write(live, caller, out),
     }
     true
+}
+
+/// Whether it is somebody else's, and stands in the caller's home by a share.
+fn is_shared(it: &Collection, caller: &str) -> bool {
+    it.owner != caller && it.owner != path::COMPANY && matches!(it.access(), Access::Read | Access::Write)
 }
 
 /// What objects may look like.

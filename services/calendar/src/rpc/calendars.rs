@@ -4,6 +4,7 @@
 use kontor_collection::store::collection::{self, New, Update};
 use kontor_collection::{Access, Collection, Kind, Target, access};
 use kontor_kit::auth::Caller;
+use kontor_kit::db::Conn;
 use kontor_kit::mask::Mask;
 use kontor_kit::page::Query;
 use kontor_kit::{Error, Result, id, replay, resource};
@@ -40,13 +41,12 @@ impl CalendarService for Core {
             .db
             .read(move |conn| {
                 let page = calendars::list(conn, &caller, &query)?;
-                Ok(page.map(|calendar| message(&calendar, &caller)))
+                let rows: Result<Vec<proto::Calendar>> =
+                    page.rows.iter().map(|calendar| message(conn, calendar, &caller)).collect();
+                Ok((rows?, page.next_page_token))
             })
             .await?;
-        Ok(Response::new(proto::ListCalendarsResponse {
-            calendars: page.rows,
-            next_page_token: page.next_page_token,
-        }))
+        Ok(Response::new(proto::ListCalendarsResponse { calendars: page.0, next_page_token: page.1 }))
     }
 
     async fn get_calendar(&self, request: Request<proto::GetCalendarRequest>) -> Answer<proto::Calendar> {
@@ -56,7 +56,7 @@ impl CalendarService for Core {
             .db
             .read(move |conn| {
                 let (calendar, _) = find_calendar(conn, &caller, &id)?;
-                Ok(message(&calendar, &caller))
+                message(conn, &calendar, &caller)
             })
             .await?;
         Ok(Response::new(answer))
@@ -73,7 +73,7 @@ impl CalendarService for Core {
             .write(request.validate_only, move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     let calendar = collection::create(tx, &caller, &new)?;
-                    Ok(message(&calendar, &caller))
+                    message(tx, &calendar, &caller)
                 })
             })
             .await?;
@@ -101,7 +101,7 @@ impl CalendarService for Core {
                         return Err(Error::etag_mismatch(&given.name));
                     }
                     let calendar = collection::update(tx, &caller, &target, &update)?;
-                    Ok(message(&calendar, &caller))
+                    message(tx, &calendar, &caller)
                 })
             })
             .await?;
@@ -123,10 +123,33 @@ impl CalendarService for Core {
             .await?;
         Ok(Response::new(()))
     }
+
+    async fn list_calendar_shares(
+        &self,
+        request: Request<proto::ListCalendarSharesRequest>,
+    ) -> Answer<proto::ListCalendarSharesResponse> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.shares(caller, request.into_inner()).await?))
+    }
+
+    async fn share_calendar(
+        &self,
+        request: Request<proto::ShareCalendarRequest>,
+    ) -> Answer<proto::CalendarShare> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.share(caller, request.into_inner()).await?))
+    }
+
+    async fn unshare_calendar(&self, request: Request<proto::UnshareCalendarRequest>) -> Answer<()> {
+        let caller = Caller::of(&request)?;
+        self.unshare(caller, request.into_inner()).await?;
+        Ok(Response::new(()))
+    }
 }
 
-fn message(calendar: &Collection, caller: &Caller) -> proto::Calendar {
-    proto::Calendar {
+fn message(conn: &mut Conn<'_>, calendar: &Collection, caller: &Caller) -> Result<proto::Calendar> {
+    let writable = access(conn, caller, calendar)?.is_some_and(|access| access >= Access::Write);
+    Ok(proto::Calendar {
         name: format!("calendars/{}", calendar.id),
         display_name: calendar.display_name.clone(),
         description: calendar.description.clone(),
@@ -136,9 +159,9 @@ fn message(calendar: &Collection, caller: &Caller) -> proto::Calendar {
         owner: if calendar.is_company() { String::new() } else { format!("users/{}", calendar.owner) },
         slug: calendar.slug.clone(),
         etag: resource::etag(calendar.seq),
-        writable: access(caller, calendar).is_some_and(|access| access >= Access::Write),
+        writable,
         components: calendar.components.clone(),
-    }
+    })
 }
 
 fn new(caller: &Caller, request: &proto::CreateCalendarRequest) -> Result<New> {

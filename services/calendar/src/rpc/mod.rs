@@ -12,6 +12,7 @@ mod objects;
 mod occurrences;
 mod respond;
 mod series;
+mod shares;
 mod tasks;
 
 use std::sync::{Arc, Mutex, PoisonError};

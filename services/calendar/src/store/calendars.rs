@@ -1,6 +1,7 @@
 //! Lists of calendars, over the engine's table of collections.
 //! Called by rpc/calendars.rs and rpc/occurrences.rs.
 
+use kontor_collection::store::share;
 use kontor_collection::{COMPANY, Collection, Kind};
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Conn, Row, Tx, Value};
@@ -119,7 +120,9 @@ fn scope(caller: &Caller, args: &mut Vec<Value>) -> String {
     args.push(caller.user.as_str().into());
     let user = args.len();
     args.push(COMPANY.into());
-    format!("kind = 1 AND owner IN (${user}, ${})", args.len())
+    let own = format!("owner IN (${user}, ${})", args.len());
+    let shared = share::condition(&share::grantees(caller), args);
+    format!("kind = 1 AND ({own} OR {shared})")
 }
 
 fn read(row: &Row<'_>, from: usize) -> Result<Collection> {

@@ -94,7 +94,7 @@ impl<H: Hooks> Server<H> {
             if !set.is_empty() {
                 made = collection::update_dead(tx, &caller, &crate::Target::id(&made.id), &set, &[])?;
             }
-            let access = crate::access(&caller, &made).unwrap_or(Access::Owner);
+            let access = crate::access(tx, &caller, &made)?.unwrap_or(Access::Owner);
             with_dead(tx, made, access)
         });
         write.await

@@ -2,13 +2,13 @@
 //! Called by `rpc` and by the services' own rpc files.
 
 use kontor_kit::auth::Caller;
-use kontor_kit::db::{Conn, Row, Tx};
+use kontor_kit::db::{Conn, Row, Tx, Value};
 use kontor_kit::{Error, Result, args, error, id};
 use tonic::Code;
 
 use crate::hooks::{Hooks, Removal, Tell};
-use crate::model::{Access, COMPANY, Collection, Kind, Target, access};
-use crate::store::{dead, object};
+use crate::model::{Access, COMPANY, Collection, Kind, Target};
+use crate::store::{dead, object, share};
 
 const COLUMNS: &str = "num, id, owner, slug, kind, display_name, description, color, place, time_zone, components, \
                        transparent, is_default, seq, floor_seq, object_count, dead_count, create_time, update_time";
@@ -87,9 +87,11 @@ pub struct Update {
 /// NOT_FOUND when there is none or the caller may not see it.
 pub fn find(conn: &mut Conn<'_>, caller: &Caller, target: &Target) -> Result<(Collection, Access)> {
     let found = by_target(conn, target)?;
-    found
-        .and_then(|collection| access(caller, &collection).map(|access| (collection, access)))
-        .ok_or_else(|| Error::not_found(target))
+    let collection = found.ok_or_else(|| Error::not_found(target))?;
+    match share::access(conn, caller, &collection)? {
+        Some(access) => Ok((collection, access)),
+        None => Err(Error::not_found(target)),
+    }
 }
 
 /// The collection, whoever asks. For background work and for rules of the services themselves.
@@ -119,14 +121,21 @@ fn home_owner<'a>(owner: &'a str, slug: &str) -> &'a str {
 /// # Errors
 /// Those of the database.
 pub fn home(conn: &mut Conn<'_>, caller: &Caller, owner: &str) -> Result<Vec<(Collection, Access)>> {
+    // What is shared stands in the home too, for Apple's programs look into one home only.
+    let grantees =
+        if caller.user == owner { share::grantees(caller) } else { vec![format!("users/{owner}")] };
+    let mut args: Vec<Value> = vec![owner.into(), COMPANY.into()];
+    let shared = share::condition(&grantees, &mut args);
     let sql = format!(
-        "SELECT {COLUMNS} FROM collection WHERE owner IN ($1, $2) ORDER BY place, slug LIMIT {HOME_LIMIT}"
+        "SELECT {COLUMNS} FROM collection WHERE owner IN ($1, $2) OR {shared} ORDER BY place, slug, num LIMIT {HOME_LIMIT}"
     );
-    let all = conn.all(&sql, args![owner, COMPANY], read)?;
-    Ok(all
-        .into_iter()
-        .filter_map(|collection| access(caller, &collection).map(|access| (collection, access)))
-        .collect())
+    let mut seen = Vec::new();
+    for collection in conn.all(&sql, &args, read)? {
+        if let Some(access) = share::access(conn, caller, &collection)? {
+            seen.push((collection, access));
+        }
+    }
+    Ok(seen)
 }
 
 /// Makes a collection.
@@ -239,6 +248,11 @@ pub fn update(tx: &mut Tx<'_>, caller: &Caller, target: &Target, update: &Update
 /// NOT_FOUND, PERMISSION_DENIED; FAILED_PRECONDITION with reason COMPANY_COLLECTION for the company's own, SERVER_COLLECTION for
 /// an inbox or outbox.
 pub fn delete<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, caller: &Caller, target: &Target) -> Result<()> {
+    // Who deletes what others share only leaves it out of the own home.
+    let (shared, access) = find(tx, caller, target)?;
+    if access < Access::Owner && share::take(tx, shared.num, &caller.name())? {
+        return Ok(());
+    }
     let collection = owned(tx, caller, target)?;
     if collection.is_company() {
         return Err(Error::precondition("COMPANY_COLLECTION", "the company's collection can't be deleted"));
@@ -267,6 +281,7 @@ pub fn delete<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, caller: &Caller, target: &Ta
         "DELETE FROM lookup WHERE coll = $1",
         "DELETE FROM tombstone WHERE coll = $1",
         "DELETE FROM dead_property WHERE coll = $1",
+        "DELETE FROM share WHERE coll = $1",
         "DELETE FROM collection WHERE num = $1",
     ] {
         tx.execute(sql, args![collection.num])?;
@@ -295,9 +310,9 @@ pub fn update_dead(
 }
 
 /// The caller's own collection, locked before it is read: what is written back must not undo another process's change.
-fn owned(tx: &mut Tx<'_>, caller: &Caller, target: &Target) -> Result<Collection> {
+pub(super) fn owned(tx: &mut Tx<'_>, caller: &Caller, target: &Target) -> Result<Collection> {
     let collection = raise(tx, target, 0)?.ok_or_else(|| Error::not_found(target))?;
-    match access(caller, &collection) {
+    match share::access(tx, caller, &collection)? {
         Some(Access::Owner) => Ok(collection),
         Some(_) => Err(Error::denied(format!("{target} belongs to someone else"))),
         None => Err(Error::not_found(target)),

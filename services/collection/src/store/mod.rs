@@ -7,6 +7,7 @@ pub mod object;
 pub mod occurrence;
 pub mod query;
 pub mod rows;
+pub mod share;
 pub mod sync;
 pub mod tags;
 pub mod transfer;

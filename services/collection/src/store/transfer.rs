@@ -7,10 +7,10 @@ use kontor_kit::{Error, Result, args};
 use tonic::Code;
 
 use crate::hooks::{Change, Hooks, Prepared, Removal, Tell};
-use crate::model::{Access, Collection, Conditions, Object, Present, Target, access};
+use crate::model::{Access, Collection, Conditions, Object, Present, Target};
 use crate::store::collection::{self, bump, check_segment};
 use crate::store::write::{self, Outcome};
-use crate::store::{object, occurrence};
+use crate::store::{object, occurrence, share};
 
 /// Reason of the error when the source is not what was read and checked before: the caller reads it again.
 pub const CHANGED: &str = "CHANGED_MEANWHILE";
@@ -133,11 +133,13 @@ fn ends(tx: &mut Tx<'_>, caller: &Caller, plan: &Plan) -> Result<(Collection, Co
     if from.num == to.num {
         from.clone_from(&to);
     }
-    let may_write = |collection: &Collection| access(caller, collection) >= Some(Access::Write);
-    if !may_write(&to) {
+    let may_write = |tx: &mut Tx<'_>, collection: &Collection| -> Result<bool> {
+        Ok(share::access(tx, caller, collection)? >= Some(Access::Write))
+    };
+    if !may_write(tx, &to)? {
         return Err(Error::denied(format!("{} is only open for reading", plan.to)).with("at", "destination"));
     }
-    if !plan.copy && !may_write(&from) {
+    if !plan.copy && !may_write(tx, &from)? {
         return Err(Error::denied(format!("{} is only open for reading", plan.from)).with("at", "source"));
     }
     Ok((from, to))

@@ -11,9 +11,9 @@ use tonic::Code;
 
 use crate::hooks::{Admission, Change, Hooks, Prepared, Removal, Tell};
 use crate::index::Index;
-use crate::model::{Access, Collection, Conditions, Object, Present, Target, access};
+use crate::model::{Access, Collection, Conditions, Object, Present, Target};
 use crate::store::collection::{bump, check_segment};
-use crate::store::{object, occurrence};
+use crate::store::{object, occurrence, share};
 
 /// Largest body in bytes.
 pub const MAX_BYTES: usize = 10 * 1024 * 1024;
@@ -205,7 +205,7 @@ fn check_prepared<T>(data: &[u8], prepared: &Prepared<T>) -> Result<()> {
 
 fn writable(tx: &mut Tx<'_>, caller: &Caller, target: &Target) -> Result<Collection> {
     let collection = bump(tx, target)?.ok_or_else(|| Error::not_found(target))?;
-    match access(caller, &collection) {
+    match share::access(tx, caller, &collection)? {
         None => Err(Error::not_found(target)),
         Some(Access::Read) => Err(Error::denied(format!("{target} is only open for reading"))),
         Some(Access::Write | Access::Owner) => Ok(collection),

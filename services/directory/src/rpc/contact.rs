@@ -164,7 +164,7 @@ fn find_book(conn: &mut Conn<'_>, caller: &Caller, book: &str) -> kontor_kit::Re
 /// What only the database knows of a new contact: the book is there and open for writing, and the UID is free.
 fn check_new(conn: &mut Conn<'_>, caller: &Caller, book: &str, uid: &str) -> kontor_kit::Result<()> {
     let found = find_book(conn, caller, book)?;
-    if access(caller, &found) < Some(Access::Write) {
+    if access(conn, caller, &found)? < Some(Access::Write) {
         return Err(Error::denied(format!("addressBooks/{book} is only open for reading")));
     }
     match store::contact::has_uid(conn, found.num, uid)? {

@@ -1,0 +1,121 @@
+//! With whom collections are shared. Who may do what by it is decided in `model::access`, from what is read here.
+//! Called by the other files here, and by the services to show and to change shares.
+
+use kontor_kit::auth::Caller;
+use kontor_kit::db::{Conn, Tx, Value};
+use kontor_kit::{Error, Result, args};
+use tonic::Code;
+
+use crate::model::{self, Access, Collection, Target};
+use crate::store::collection;
+use crate::store::object::{padded, places};
+
+/// Users and teams that one collection is shared with at most.
+const SHARES: i64 = 1_000;
+
+/// One user or team that a collection is shared with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// "users/{user}" or "teams/{team}".
+    pub grantee: String,
+    /// Read or Write.
+    pub access: Access,
+}
+
+/// What the caller may do with a collection; none when it may not even be seen. Shares are looked up only where they decide.
+///
+/// # Errors
+/// Those of the database.
+pub fn access(conn: &mut Conn<'_>, caller: &Caller, collection: &Collection) -> Result<Option<Access>> {
+    let alone = model::access(caller, collection, None);
+    if alone.is_some() || caller.user.is_empty() {
+        return Ok(alone);
+    }
+    let grantees = grantees(caller);
+    let (names, count) = places(grantees.len(), 2);
+    let mut args: Vec<Value> = vec![collection.num.into()];
+    args.extend(padded(grantees.iter().map(Value::from), count));
+    let sql = format!("SELECT MAX(level) FROM share WHERE coll = $1 AND grantee IN ({names})");
+    let level = conn.one(&sql, &args, |row| row.opt_int(0))?.flatten();
+    Ok(model::access(caller, collection, level.map(of_level)))
+}
+
+/// The names under which something may be shared with the caller.
+pub fn grantees(caller: &Caller) -> Vec<String> {
+    let mut all = vec![caller.name()];
+    for team in caller.teams.iter().chain(&caller.led_teams) {
+        all.push(format!("teams/{team}"));
+    }
+    all
+}
+
+/// A condition on the column `num` of a collection: it is shared with one of these. Adds its arguments.
+pub fn condition(grantees: &[String], args: &mut Vec<Value>) -> String {
+    let (names, count) = places(grantees.len(), args.len() + 1);
+    args.extend(padded(grantees.iter().map(Value::from), count));
+    format!("num IN (SELECT coll FROM share WHERE grantee IN ({names}))")
+}
+
+fn of_level(level: i64) -> Access {
+    if level >= 2 { Access::Write } else { Access::Read }
+}
+
+/// All shares of a collection, in the order of their names. For its owner only.
+///
+/// # Errors
+/// NOT_FOUND, PERMISSION_DENIED.
+pub fn list(conn: &mut Conn<'_>, caller: &Caller, target: &Target) -> Result<Vec<Share>> {
+    let (found, access) = collection::find(conn, caller, target)?;
+    if access != Access::Owner {
+        return Err(Error::denied(format!("{target} belongs to someone else")));
+    }
+    conn.all("SELECT grantee, level FROM share WHERE coll = $1 ORDER BY grantee", args![found.num], |row| {
+        Ok(Share { grantee: row.string(0)?, access: of_level(row.int(1)?) })
+    })
+}
+
+/// Shares a collection, or changes how.
+///
+/// # Errors
+/// NOT_FOUND; PERMISSION_DENIED; FAILED_PRECONDITION with reason NOT_SHAREABLE for what belongs to everyone or to the server;
+/// RESOURCE_EXHAUSTED with reason TOO_MANY_SHARES.
+pub fn put(tx: &mut Tx<'_>, caller: &Caller, target: &Target, share: &Share) -> Result<()> {
+    let found = collection::owned(tx, caller, target)?;
+    if found.is_company() || found.kind.is_of_server() || share.grantee == format!("users/{}", found.owner) {
+        return Err(Error::precondition(
+            "NOT_SHAREABLE",
+            format!("{target} can't be shared with {}", share.grantee),
+        ));
+    }
+    let sql = "SELECT COUNT(*) FROM share WHERE coll = $1";
+    if tx.one(sql, args![found.num], |row| row.int(0))?.unwrap_or(0) >= SHARES {
+        let message = format!("{target} is shared with {SHARES} already");
+        return Err(Error::new(Code::ResourceExhausted, "TOO_MANY_SHARES", message));
+    }
+    let level = if share.access >= Access::Write { 2 } else { 1 };
+    let now = tx.now();
+    tx.execute(
+        "INSERT INTO share (coll, grantee, level, create_time) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (coll, grantee) DO UPDATE SET level = excluded.level",
+        args![found.num, &share.grantee, level, now],
+    )?;
+    Ok(())
+}
+
+/// Ends a share. It holds from the next request on, also for those who have a sync token.
+///
+/// # Errors
+/// NOT_FOUND for the collection and for the share; PERMISSION_DENIED.
+pub fn remove(tx: &mut Tx<'_>, caller: &Caller, target: &Target, grantee: &str) -> Result<()> {
+    let found = collection::owned(tx, caller, target)?;
+    if take(tx, found.num, grantee)? {
+        return Ok(());
+    }
+    Err(Error::not_found(format!("the share of {target} with {grantee}")))
+}
+
+/// Whether there was such a share; it is gone then.
+pub(super) fn take(tx: &mut Tx<'_>, coll: i64, grantee: &str) -> Result<bool> {
+    let gone = tx.execute("DELETE FROM share WHERE coll = $1 AND grantee = $2", args![coll, grantee])?;
+    Ok(gone > 0)
+}
