@@ -5,17 +5,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Who may stand on whom, by folder. Dev-dependencies are free.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("kontor-proto", &[]),
     ("kontor-vobject", &[]),
     ("kontor-kit", &["kontor-proto"]),
+    ("kontor-testbed", &["kontor-kit"]),
     ("kontor-collection", &["kontor-kit", "kontor-vobject", "kontor-proto"]),
     ("kontor-directory", SERVICE),
     ("kontor-pipeline", SERVICE),
     ("kontor-calendar", SERVICE),
     ("kontor-telephony", SERVICE),
     ("kontor-gateway", &["kontor-kit", "kontor-vobject", "kontor-proto"]),
-    ("kontor-tests", &["kontor", "kontor-kit", "kontor-proto", "kontor-vobject"]),
+    ("kontor-tests", &["kontor", "kontor-kit", "kontor-testbed", "kontor-proto", "kontor-vobject"]),
 ];
 const SERVICE: &[&str] = &["kontor-kit", "kontor-vobject", "kontor-collection", "kontor-proto"];
 const SERVICES: [&str; 4] = ["directory", "pipeline", "calendar", "telephony"];

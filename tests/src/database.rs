@@ -1,7 +1,8 @@
 //! A database for one sandbox: a folder for SQLite, or a fresh database on the PostgreSQL server of the test run.
 //! Called by `sandbox.rs`.
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use kontor_kit::db::Storage;
+use kontor_testbed::Database;
 use tempfile::TempDir;
 
 /// Which database a sandbox uses.
@@ -15,37 +16,27 @@ pub enum Backend {
 
 /// A place for data that is gone when it is dropped.
 pub struct Place {
-    /// Folder.
+    /// Folder. On SQLite all data is in it.
     pub folder: TempDir,
     /// URL of the database on PostgreSQL.
     pub url: Option<String>,
+    _database: Option<Database>,
 }
 
 impl Place {
     /// Makes one.
     pub async fn new(backend: Backend) -> Place {
         let folder = tempfile::Builder::new().prefix("kontor-test-").tempdir().expect("a temporary folder");
-        let url = match backend {
+        let database = match backend {
             Backend::Sqlite => None,
-            Backend::Postgres => Some(create_database().await),
+            Backend::Postgres => Some(Database::postgres().await.expect(
+                "KONTOR_TEST_POSTGRES names a PostgreSQL server to test on: run tests/run, which starts one",
+            )),
         };
-        Place { folder, url }
+        let url = database.as_ref().and_then(|database| match &database.storage {
+            Storage::Postgres(url) => Some(url.clone()),
+            Storage::Sqlite(_) => None,
+        });
+        Place { folder, url, _database: database }
     }
-}
-
-fn server() -> String {
-    std::env::var("KONTOR_TEST_POSTGRES")
-        .expect("KONTOR_TEST_POSTGRES names a PostgreSQL server to test on: run tests/run, which starts one")
-}
-
-async fn create_database() -> String {
-    let server = server();
-    let name = format!("kontor_{}", kontor_kit::id::new().replace('-', ""));
-    let mut conn = PgConnection::connect(&server).await.expect("the PostgreSQL server answers");
-    sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}")))
-        .execute(&mut conn)
-        .await
-        .expect("a new database");
-    let base = server.rsplit_once('/').map_or(server.as_str(), |(base, _)| base);
-    format!("{base}/{name}")
 }

@@ -57,7 +57,8 @@ async fn options_succeed_everywhere_without_sign_in() {
         let answer = dav().anonymous(&request.into_parts().0).unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         let classes = answer.headers()["dav"].to_str().unwrap();
-        let announced = ["1", "3", "access-control", "calendar-access", "calendar-auto-schedule", "addressbook"];
+        let announced =
+            ["1", "3", "access-control", "calendar-access", "calendar-auto-schedule", "addressbook"];
         for class in announced.into_iter().chain(["extended-mkcol"]) {
             assert!(classes.split(", ").any(|word| word == class), "{classes}");
         }

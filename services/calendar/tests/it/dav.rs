@@ -1,9 +1,18 @@
 //! What the DAV edge does with calendars: the same rows, checked on the way in (rows D2, C2, C6, bad input).
 
 use kontor_proto::collection::v1 as store;
+use kontor_testbed::{failure, user};
 use tonic::Code;
 
-use crate::support::{both, caller, refusal, time};
+use crate::support::{Bed, time};
+
+kontor_testbed::on_both! { Bed;
+    what_a_client_puts_is_an_event_at_once_and_goes_with_it,
+    a_broken_object_is_refused_with_its_precondition,
+    an_endless_dense_rule_is_stored_in_bounded_time,
+    a_query_without_a_zone_takes_days_in_the_zone_that_lists_take_them_in,
+    a_title_without_end_is_cut_in_lists_only,
+}
 
 fn event(uid: &str, lines: &str) -> String {
     format!(
@@ -11,7 +20,7 @@ fn event(uid: &str, lines: &str) -> String {
     )
 }
 
-both!(what_a_client_puts_is_an_event_at_once_and_goes_with_it, bed, {
+async fn what_a_client_puts_is_an_event_at_once_and_goes_with_it(bed: Bed) {
     bed.put("sales", "a.ics", &event("a", "DTSTART:20261123T090000Z\nDTEND:20261123T100000Z\nSUMMARY:one\n"))
         .await
         .unwrap();
@@ -36,11 +45,11 @@ both!(what_a_client_puts_is_an_event_at_once_and_goes_with_it, bed, {
         conditions: None,
         silent: false,
     };
-    bed.collections().delete_object(caller("sales").request(delete)).await.unwrap();
+    bed.collections().delete_object(user("sales").request(delete)).await.unwrap();
     assert!(bed.titles("sales", "2026-11-24T00:00:00Z", "2026-11-25T00:00:00Z").await.is_empty());
-});
+}
 
-both!(a_broken_object_is_refused_with_its_precondition, bed, {
+async fn a_broken_object_is_refused_with_its_precondition(bed: Bed) {
     let fine = "DTSTART:20261123T090000Z\n";
     let twice = event("a", fine).replace(
         "END:VCALENDAR\n",
@@ -59,7 +68,7 @@ both!(a_broken_object_is_refused_with_its_precondition, bed, {
         ("SUPPORTED_COMPONENT", event("a", fine).replace("VEVENT", "VFREEBUSY")),
         ("SUPPORTED_COMPONENT", event("a", fine).replace("VEVENT", "VJOURNAL")),
     ] {
-        let refused = refusal(bed.put("sales", "x.ics", &text).await);
+        let refused = failure(bed.put("sales", "x.ics", &text).await);
         assert_eq!(refused, (Code::InvalidArgument, reason.to_owned()), "{}", &text[..text.len().min(200)]);
     }
     bed.put("sales", "a.ics", &event("a", fine)).await.unwrap();
@@ -67,9 +76,9 @@ both!(a_broken_object_is_refused_with_its_precondition, bed, {
     let (reason, metadata) = kontor_kit::error::reason(&status).unwrap();
     assert_eq!(reason, "UID_CONFLICT");
     assert!(metadata.contains_key("href"), "{metadata:?}");
-});
+}
 
-both!(an_endless_dense_rule_is_stored_in_bounded_time, bed, {
+async fn an_endless_dense_rule_is_stored_in_bounded_time(bed: Bed) {
     let started = std::time::Instant::now();
     let text = event("dense", "DTSTART:19700101T000000Z\nDURATION:PT1S\nRRULE:FREQ=SECONDLY\nSUMMARY:tick\n");
     bed.put("sales", "dense.ics", &text).await.unwrap();
@@ -81,9 +90,9 @@ both!(an_endless_dense_rule_is_stored_in_bounded_time, bed, {
     let found = bed.occurrences("sales", "2026-11-23T00:00:00Z", "2026-11-23T00:10:00Z", 0).await;
     assert_eq!(found.len(), 600);
     assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
-});
+}
 
-both!(a_query_without_a_zone_takes_days_in_the_zone_that_lists_take_them_in, bed, {
+async fn a_query_without_a_zone_takes_days_in_the_zone_that_lists_take_them_in(bed: Bed) {
     bed.put("sales", "day.ics", &event("day", "DTSTART;VALUE=DATE:20261123\nSUMMARY:fair\n")).await.unwrap();
     let path = || Some(store::CollectionPath { owner: "sales".to_owned(), slug: "work".to_owned() });
     let hits = async |from: &str, to: &str| {
@@ -101,7 +110,7 @@ both!(a_query_without_a_zone_takes_days_in_the_zone_that_lists_take_them_in, bed
         let request =
             store::QueryObjectsRequest { path: path(), component_filter: Some(filter), ..Default::default() };
         let mut found =
-            bed.collections().query_objects(caller("sales").request(request)).await.unwrap().into_inner();
+            bed.collections().query_objects(user("sales").request(request)).await.unwrap().into_inner();
         let objects = found.message().await.unwrap().map_or(0, |chunk| chunk.objects.len());
         (objects, bed.titles("sales", from, to).await.len())
     };
@@ -119,12 +128,12 @@ both!(a_query_without_a_zone_takes_days_in_the_zone_that_lists_take_them_in, bed
         fields: vec!["time_zone".to_owned()],
         ..Default::default()
     };
-    bed.collections().update_collection(caller("sales").request(update)).await.unwrap();
+    bed.collections().update_collection(user("sales").request(update)).await.unwrap();
     assert_eq!(hits("2026-11-22T19:00:00Z", "2026-11-22T19:30:00Z").await, (1, 1));
     assert_eq!(hits("2026-11-23T19:00:00Z", "2026-11-23T19:30:00Z").await, (0, 0));
-});
+}
 
-both!(a_title_without_end_is_cut_in_lists_only, bed, {
+async fn a_title_without_end_is_cut_in_lists_only(bed: Bed) {
     let title = "é".repeat(100_000);
     bed.put("sales", "a.ics", &event("a", &format!("DTSTART:20261123T090000Z\nSUMMARY:{title}\n")))
         .await
@@ -132,4 +141,4 @@ both!(a_title_without_end_is_cut_in_lists_only, bed, {
     let found = bed.occurrences("sales", "2026-11-23T00:00:00Z", "2026-11-24T00:00:00Z", 0).await;
     assert_eq!(found[0].summary, "é".repeat(500));
     assert_eq!(bed.event("sales", &found[0].event).await.summary, title);
-});
+}

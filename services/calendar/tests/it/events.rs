@@ -1,12 +1,27 @@
 //! EventService: create, read, change, delete; only the lines concerned move (rows C2, C4, C11, X3).
 
 use kontor_proto::calendar::v1 as proto;
+use kontor_testbed::{admin, failure, user};
 use tonic::Code;
 
 use crate::series::{SERIES, alarm, only_event, update};
-use crate::support::{both, caller, date, local, mask, meeting, refusal, time};
+use crate::support::{Bed, date, local, mask, meeting, time};
 
-both!(a_meeting_is_made_read_changed_and_deleted, bed, {
+kontor_testbed::on_both! { Bed;
+    a_meeting_is_made_read_changed_and_deleted,
+    c11_alarms_and_unknown_lines_survive_a_change_byte_for_byte,
+    a_change_of_words_raises_no_sequence_and_no_change_writes_nothing,
+    a_stale_etag_is_aborted_and_nothing_changes,
+    writers_without_etag_lose_nothing_of_each_other,
+    a_repeated_request_has_one_effect,
+    validate_only_answers_and_writes_nothing,
+    bad_events_are_refused_with_the_field,
+    what_belongs_to_others_does_not_exist,
+    lists_come_in_pages_and_in_order,
+    times_are_read_back_in_every_form,
+}
+
+async fn a_meeting_is_made_read_changed_and_deleted(bed: Bed) {
     let given = proto::Event {
         description: "line one\nline two; with, signs".to_owned(),
         location: "Room 1".to_owned(),
@@ -46,18 +61,18 @@ both!(a_meeting_is_made_read_changed_and_deleted, bed, {
         etag: etag.to_owned(),
         request_id: String::new(),
     };
-    let stale = bed.events().delete_event(caller("sales").request(delete(&made.etag))).await;
-    assert_eq!(refusal(stale), (Code::Aborted, "ETAG_MISMATCH".to_owned()));
-    bed.events().delete_event(caller("sales").request(delete(&changed.etag))).await.unwrap();
+    let stale = bed.events().delete_event(user("sales").request(delete(&made.etag))).await;
+    assert_eq!(failure(stale), (Code::Aborted, "ETAG_MISMATCH".to_owned()));
+    bed.events().delete_event(user("sales").request(delete(&changed.etag))).await.unwrap();
     let gone = bed
         .events()
-        .get_event(caller("sales").request(proto::GetEventRequest { name: made.name.clone() }))
+        .get_event(user("sales").request(proto::GetEventRequest { name: made.name.clone() }))
         .await;
-    assert_eq!(refusal(gone).0, Code::NotFound);
+    assert_eq!(failure(gone).0, Code::NotFound);
     assert!(bed.titles("sales", "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z").await.is_empty());
-});
+}
 
-both!(c11_alarms_and_unknown_lines_survive_a_change_byte_for_byte, bed, {
+async fn c11_alarms_and_unknown_lines_survive_a_change_byte_for_byte(bed: Bed) {
     bed.put("sales", "series.ics", SERIES).await.unwrap();
     let event = only_event(&bed).await;
     let (_, before) = bed.changed_since("sales", 0).await;
@@ -92,9 +107,9 @@ both!(c11_alarms_and_unknown_lines_survive_a_change_byte_for_byte, bed, {
     );
     assert!(text.contains("\r\nSEQUENCE:1\r\n"), "{text}");
     assert!(text.contains("\r\nLAST-MODIFIED:20261123T080000Z\r\n"), "{text}");
-});
+}
 
-both!(a_change_of_words_raises_no_sequence_and_no_change_writes_nothing, bed, {
+async fn a_change_of_words_raises_no_sequence_and_no_change_writes_nothing(bed: Bed) {
     bed.put("sales", "series.ics", SERIES).await.unwrap();
     let event = only_event(&bed).await;
     let (_, before) = bed.changed_since("sales", 0).await;
@@ -105,21 +120,21 @@ both!(a_change_of_words_raises_no_sequence_and_no_change_writes_nothing, bed, {
     update(&bed, proto::Event { description: "more".to_owned(), ..event }, &["description"]).await.unwrap();
     let text = crate::support::text(&bed.get("sales", "series.ics").await.unwrap().data);
     assert!(!text.contains("SEQUENCE"), "{text}");
-});
+}
 
-both!(a_stale_etag_is_aborted_and_nothing_changes, bed, {
+async fn a_stale_etag_is_aborted_and_nothing_changes(bed: Bed) {
     let made = bed.create("sales", meeting("first", "2026-11-23")).await;
     let with = |summary: &str| proto::Event { summary: summary.to_owned(), ..made.clone() };
     update(&bed, with("second"), &["summary"]).await.unwrap();
     let stale = update(&bed, with("third"), &["summary"]).await;
-    assert_eq!(refusal(stale), (Code::Aborted, "ETAG_MISMATCH".to_owned()));
+    assert_eq!(failure(stale), (Code::Aborted, "ETAG_MISMATCH".to_owned()));
     assert_eq!(bed.event("sales", &made.name).await.summary, "second");
     // Without an etag the last one wins.
     update(&bed, proto::Event { etag: String::new(), ..with("third") }, &["summary"]).await.unwrap();
     assert_eq!(bed.event("sales", &made.name).await.summary, "third");
-});
+}
 
-both!(writers_without_etag_lose_nothing_of_each_other, bed, {
+async fn writers_without_etag_lose_nothing_of_each_other(bed: Bed) {
     let made = bed.create("sales", meeting("shared", "2026-11-23")).await;
     let of = |summary: &str, location: &str| proto::Event {
         name: made.name.clone(),
@@ -135,19 +150,18 @@ both!(writers_without_etag_lose_nothing_of_each_other, bed, {
     two.unwrap();
     let read = bed.event("sales", &made.name).await;
     assert_eq!((read.summary.as_str(), read.location.as_str()), ("new title", "new place"));
-});
+}
 
-both!(a_repeated_request_has_one_effect, bed, {
+async fn a_repeated_request_has_one_effect(bed: Bed) {
     let request = proto::CreateEventRequest {
         parent: bed.work("sales").await,
         event: Some(meeting("once", "2026-11-23")),
         request_id: "r1".to_owned(),
         validate_only: false,
     };
-    let first =
-        bed.events().create_event(caller("sales").request(request.clone())).await.unwrap().into_inner();
+    let first = bed.events().create_event(user("sales").request(request.clone())).await.unwrap().into_inner();
     let second =
-        bed.events().create_event(caller("sales").request(request.clone())).await.unwrap().into_inner();
+        bed.events().create_event(user("sales").request(request.clone())).await.unwrap().into_inner();
     assert_eq!(first, second);
     let change = proto::UpdateEventRequest {
         event: Some(proto::Event { location: "there".to_owned(), ..first.clone() }),
@@ -155,35 +169,32 @@ both!(a_repeated_request_has_one_effect, bed, {
         request_id: "r2".to_owned(),
     };
     let changed =
-        bed.events().update_event(caller("sales").request(change.clone())).await.unwrap().into_inner();
-    assert_eq!(
-        bed.events().update_event(caller("sales").request(change)).await.unwrap().into_inner(),
-        changed
-    );
+        bed.events().update_event(user("sales").request(change.clone())).await.unwrap().into_inner();
+    assert_eq!(bed.events().update_event(user("sales").request(change)).await.unwrap().into_inner(), changed);
     let delete =
         proto::DeleteEventRequest { name: first.name, etag: String::new(), request_id: "r3".to_owned() };
-    bed.events().delete_event(caller("sales").request(delete.clone())).await.unwrap();
-    bed.events().delete_event(caller("sales").request(delete)).await.unwrap();
+    bed.events().delete_event(user("sales").request(delete.clone())).await.unwrap();
+    bed.events().delete_event(user("sales").request(delete)).await.unwrap();
     let other = proto::CreateEventRequest { event: Some(meeting("other", "2026-11-23")), ..request };
     assert_eq!(
-        refusal(bed.events().create_event(caller("sales").request(other)).await).0,
+        failure(bed.events().create_event(user("sales").request(other)).await).0,
         Code::InvalidArgument
     );
-});
+}
 
-both!(validate_only_answers_and_writes_nothing, bed, {
+async fn validate_only_answers_and_writes_nothing(bed: Bed) {
     let request = proto::CreateEventRequest {
         parent: "calendars/default".to_owned(),
         event: Some(meeting("maybe", "2026-11-23")),
         request_id: String::new(),
         validate_only: true,
     };
-    let answer = bed.events().create_event(caller("sales").request(request)).await.unwrap().into_inner();
+    let answer = bed.events().create_event(user("sales").request(request)).await.unwrap().into_inner();
     assert_eq!(answer.summary, "maybe");
     assert!(bed.titles("sales", "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z").await.is_empty());
-});
+}
 
-both!(bad_events_are_refused_with_the_field, bed, {
+async fn bad_events_are_refused_with_the_field(bed: Bed) {
     let parent = bed.work("sales").await;
     let long = "x".repeat(100_001);
     let day = |event: proto::Event| proto::Event { start: date("2026-11-23"), ..event };
@@ -218,43 +229,37 @@ both!(bad_events_are_refused_with_the_field, bed, {
     for (field, event) in bad {
         let request =
             proto::CreateEventRequest { parent: parent.clone(), event: Some(event), ..Default::default() };
-        let status = bed.events().create_event(caller("sales").request(request)).await.unwrap_err();
+        let status = bed.events().create_event(user("sales").request(request)).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{field}: {status:?}");
         let (_, metadata) = kontor_kit::error::reason(&status).unwrap();
         assert_eq!(metadata.get("field").map(String::as_str), Some(field), "{status:?}");
     }
     let made = bed.create("sales", meeting("x", "2026-11-23")).await;
     let unknown = update(&bed, made, &["uid"]).await;
-    assert_eq!(refusal(unknown).0, Code::InvalidArgument);
-});
+    assert_eq!(failure(unknown).0, Code::InvalidArgument);
+}
 
-both!(what_belongs_to_others_does_not_exist, bed, {
+async fn what_belongs_to_others_does_not_exist(bed: Bed) {
     let made = bed.create("sales", meeting("private", "2026-11-23")).await;
     let get = proto::GetEventRequest { name: made.name.clone() };
-    assert_eq!(
-        refusal(bed.events().get_event(caller("manager").request(get.clone())).await).0,
-        Code::NotFound
-    );
-    assert!(bed.events().get_event(caller("admin").request(get.clone())).await.is_ok());
-    assert_eq!(refusal(bed.events().get_event(get).await).0, Code::Unauthenticated);
+    assert_eq!(failure(bed.events().get_event(user("manager").request(get.clone())).await).0, Code::NotFound);
+    assert!(bed.events().get_event(admin().request(get.clone())).await.is_ok());
+    assert_eq!(failure(bed.events().get_event(get).await).0, Code::Unauthenticated);
     let request = proto::CreateEventRequest {
         parent: bed.work("sales").await,
         event: Some(meeting("intruder", "2026-11-23")),
         ..proto::CreateEventRequest::default()
     };
-    assert_eq!(
-        refusal(bed.events().create_event(caller("manager").request(request)).await).0,
-        Code::NotFound
-    );
+    assert_eq!(failure(bed.events().create_event(user("manager").request(request)).await).0, Code::NotFound);
     let delete = proto::DeleteEventRequest { name: made.name.clone(), ..Default::default() };
-    assert_eq!(refusal(bed.events().delete_event(caller("manager").request(delete)).await).0, Code::NotFound);
+    assert_eq!(failure(bed.events().delete_event(user("manager").request(delete)).await).0, Code::NotFound);
     // A task's name does not lead to an event.
     let name = made.name.replace("/events/", "/tasks/");
-    let task = bed.tasks().get_task(caller("sales").request(proto::GetTaskRequest { name })).await;
-    assert_eq!(refusal(task).0, Code::NotFound);
-});
+    let task = bed.tasks().get_task(user("sales").request(proto::GetTaskRequest { name })).await;
+    assert_eq!(failure(task).0, Code::NotFound);
+}
 
-both!(lists_come_in_pages_and_in_order, bed, {
+async fn lists_come_in_pages_and_in_order(bed: Bed) {
     for (place, day) in [25, 23, 27, 24, 26].into_iter().enumerate() {
         bed.set_clock(&format!("2026-11-23T08:00:{place:02}Z"));
         bed.create("sales", meeting(&format!("m{day}"), &format!("2026-11-{day}"))).await;
@@ -269,7 +274,7 @@ both!(lists_come_in_pages_and_in_order, bed, {
                 page_token: token,
                 order_by: order_by.to_owned(),
             };
-            let page = bed.events().list_events(caller("sales").request(request)).await.unwrap().into_inner();
+            let page = bed.events().list_events(user("sales").request(request)).await.unwrap().into_inner();
             titles.extend(page.events.into_iter().map(|event| event.summary));
             token = page.next_page_token;
             if token.is_empty() {
@@ -285,13 +290,10 @@ both!(lists_come_in_pages_and_in_order, bed, {
         order_by: "summary".to_owned(),
         ..Default::default()
     };
-    assert_eq!(
-        refusal(bed.events().list_events(caller("sales").request(bad)).await).0,
-        Code::InvalidArgument
-    );
-});
+    assert_eq!(failure(bed.events().list_events(user("sales").request(bad)).await).0, Code::InvalidArgument);
+}
 
-both!(times_are_read_back_in_every_form, bed, {
+async fn times_are_read_back_in_every_form(bed: Bed) {
     let instant_of = |text: &str| {
         Some(proto::EventTime {
             kind: Some(proto::event_time::Kind::Instant(time(text))),
@@ -318,4 +320,4 @@ both!(times_are_read_back_in_every_form, bed, {
     assert_eq!(event.start.as_ref().unwrap().time_zone, "Europe/Paris");
     let same = update(&bed, event.clone(), &["start", "end", "summary"]).await.unwrap();
     assert_eq!(same.etag, event.etag);
-});
+}

@@ -1,12 +1,30 @@
 //! Free/busy and free slots: what counts, how it is merged, who may ask (rows C8, C12).
 
+use kontor_kit::auth::Caller;
 use kontor_kit::link::Link;
 use kontor_proto::calendar::v1 as proto;
 use kontor_proto::calendar::v1::availability_service_client::AvailabilityServiceClient;
 use kontor_proto::calendar::v1::free_busy_service_client::FreeBusyServiceClient;
+use kontor_testbed::{admin, failure, user};
 use tonic::{Code, Status};
 
-use crate::support::{Bed, both, caller, date, instant, local, mask, meeting, refusal, time};
+use crate::support::{Bed, date, instant, local, mask, meeting, time};
+
+kontor_testbed::on_both! { Bed;
+    c8_busy_times_merge_and_what_is_transparent_or_cancelled_is_free,
+    c8_series_with_overrides_and_days_in_the_users_zone,
+    c8_an_override_that_changes_whether_it_is_busy_holds_for_its_instance,
+    c8_all_calendars_that_count_and_no_others,
+    c8_across_users_in_one_call_and_an_event_that_is_being_moved_does_not_count,
+    c8_questions_that_are_wrong_are_refused,
+    c8_a_slot_is_found_for_all_of_them_in_their_hours,
+    c12_working_hours_and_absences_are_told_and_followed,
+    c12_hours_that_a_program_wrote_are_followed_and_kept,
+}
+
+fn caller(login: &str) -> Caller {
+    if login == "admin" { admin() } else { user(login) }
+}
 
 fn free_busy(bed: &Bed) -> FreeBusyServiceClient<Link> {
     FreeBusyServiceClient::new(bed.link.clone())
@@ -56,7 +74,7 @@ fn event(lines: &str) -> String {
     )
 }
 
-both!(c8_busy_times_merge_and_what_is_transparent_or_cancelled_is_free, bed, {
+async fn c8_busy_times_merge_and_what_is_transparent_or_cancelled_is_free(bed: Bed) {
     for (number, lines) in [
         "DTSTART:20261123T090000Z\nDTEND:20261123T100000Z\n",
         "DTSTART:20261123T100000Z\nDTEND:20261123T103000Z\nCLASS:PRIVATE\nSUMMARY:secret\n",
@@ -83,9 +101,9 @@ both!(c8_busy_times_merge_and_what_is_transparent_or_cancelled_is_free, bed, {
         "BUSY_UNAVAILABLE 23T16:00/23T17:00",
     ];
     assert_eq!(found, wanted);
-});
+}
 
-both!(c8_series_with_overrides_and_days_in_the_users_zone, bed, {
+async fn c8_series_with_overrides_and_days_in_the_users_zone(bed: Bed) {
     let series = "BEGIN:VCALENDAR
 VERSION:2.0
 PRODID:-//test//EN
@@ -131,9 +149,9 @@ END:VCALENDAR
     bed.create("sales", days).await;
     let found = of_sales(&bed, "2026-12-22T00:00:00Z", "2026-12-27T00:00:00Z").await;
     assert_eq!(found, ["BUSY 23T23:00/25T23:00"]);
-});
+}
 
-both!(c8_an_override_that_changes_whether_it_is_busy_holds_for_its_instance, bed, {
+async fn c8_an_override_that_changes_whether_it_is_busy_holds_for_its_instance(bed: Bed) {
     let series = "BEGIN:VCALENDAR
 VERSION:2.0
 PRODID:-//test//EN
@@ -171,9 +189,9 @@ END:VCALENDAR
     bed.put("sales", "s.ics", &alone).await.unwrap();
     let found = of_sales(&bed, "2026-11-23T00:00:00Z", "2026-11-28T00:00:00Z").await;
     assert_eq!(found, ["BUSY 24T09:00/24T09:30"]);
-});
+}
 
-both!(c8_all_calendars_that_count_and_no_others, bed, {
+async fn c8_all_calendars_that_count_and_no_others(bed: Bed) {
     let second = bed
         .calendars()
         .create_calendar(caller("sales").request(proto::CreateCalendarRequest {
@@ -211,10 +229,10 @@ both!(c8_all_calendars_that_count_and_no_others, bed, {
     let alone = proto::QueryFreeBusyRequest { calendar: second.name, ..ask(&[], range.0, range.1) };
     let found = query(&bed, "sales", alone.clone()).await.unwrap();
     assert_eq!(shown(&found[0]), ["BUSY 23T08:00/23T09:00"]);
-    assert_eq!(refusal(query(&bed, "manager", alone).await).0, Code::NotFound);
-});
+    assert_eq!(failure(query(&bed, "manager", alone).await).0, Code::NotFound);
+}
 
-both!(c8_across_users_in_one_call_and_an_event_that_is_being_moved_does_not_count, bed, {
+async fn c8_across_users_in_one_call_and_an_event_that_is_being_moved_does_not_count(bed: Bed) {
     let event = bed
         .create("sales", proto::Event { uid: "shared".to_owned(), ..meeting("visit", "2026-11-23") })
         .await;
@@ -234,12 +252,12 @@ both!(c8_across_users_in_one_call_and_an_event_that_is_being_moved_does_not_coun
     assert_eq!(shown(&found[0]), ["BUSY 24T08:00/24T09:00"]);
     assert!(found[1].busy.is_empty());
     // Who may not see the event can't leave it out.
-    assert_eq!(refusal(query(&bed, "manager", moved).await).0, Code::NotFound);
+    assert_eq!(failure(query(&bed, "manager", moved).await).0, Code::NotFound);
     let stranger = free_busy(&bed).query_free_busy(request).await;
-    assert_eq!(refusal(stranger).0, Code::Unauthenticated);
-});
+    assert_eq!(failure(stranger).0, Code::Unauthenticated);
+}
 
-both!(c8_questions_that_are_wrong_are_refused, bed, {
+async fn c8_questions_that_are_wrong_are_refused(bed: Bed) {
     let good = ask(&["users/sales"], "2026-11-23T00:00:00Z", "2026-11-24T00:00:00Z");
     let many = vec!["users/sales".to_owned(); 101];
     for bad in [
@@ -249,16 +267,16 @@ both!(c8_questions_that_are_wrong_are_refused, bed, {
         proto::QueryFreeBusyRequest { start_time: None, ..good.clone() },
         proto::QueryFreeBusyRequest { people: many, ..good },
     ] {
-        assert_eq!(refusal(query(&bed, "sales", bad).await).0, Code::InvalidArgument);
+        assert_eq!(failure(query(&bed, "sales", bad).await).0, Code::InvalidArgument);
     }
-});
+}
 
 async fn slots(bed: &Bed, request: proto::FindSlotsRequest) -> Result<Vec<String>, Status> {
     let found = free_busy(bed).find_slots(caller("sales").request(request)).await?.into_inner();
     Ok(found.slots.iter().map(|slot| instant(slot.start_time)[..16].to_owned()).collect())
 }
 
-both!(c8_a_slot_is_found_for_all_of_them_in_their_hours, bed, {
+async fn c8_a_slot_is_found_for_all_of_them_in_their_hours(bed: Bed) {
     // Both work from 9 to 17, sales in Brussels (UTC+1 then), manager in the company's zone.
     bed.create("sales", meeting("visit", "2026-11-23")).await;
     let busy = proto::Event {
@@ -303,11 +321,11 @@ both!(c8_a_slot_is_found_for_all_of_them_in_their_hours, bed, {
         proto::FindSlotsRequest { count: 101, ..request.clone() },
         proto::FindSlotsRequest { step_minutes: -1, ..request },
     ] {
-        assert_eq!(refusal(slots(&bed, bad).await).0, Code::InvalidArgument);
+        assert_eq!(failure(slots(&bed, bad).await).0, Code::InvalidArgument);
     }
-});
+}
 
-both!(c12_working_hours_and_absences_are_told_and_followed, bed, {
+async fn c12_working_hours_and_absences_are_told_and_followed(bed: Bed) {
     let get = async |login: &str| {
         let request = proto::GetAvailabilityRequest { name: "users/sales/availability".to_owned() };
         availability(&bed).get_availability(caller(login).request(request)).await.unwrap().into_inner()
@@ -369,17 +387,17 @@ both!(c12_working_hours_and_absences_are_told_and_followed, bed, {
 
     // Others may not write it, a stale version is refused, and a user who is not there has none.
     let others = proto::Availability { name: "users/sales/availability".to_owned(), ..given.clone() };
-    assert_eq!(refusal(update("manager", others).await).0, Code::PermissionDenied);
+    assert_eq!(failure(update("manager", others).await).0, Code::PermissionDenied);
     let stale = proto::Availability { etag: "old".to_owned(), ..given.clone() };
-    assert_eq!(refusal(update("sales", stale).await).0, Code::Aborted);
+    assert_eq!(failure(update("sales", stale).await).0, Code::Aborted);
     let nobody = proto::Availability { name: "users/nobody/availability".to_owned(), ..given.clone() };
-    assert_eq!(refusal(update("admin", nobody).await).0, Code::NotFound);
+    assert_eq!(failure(update("admin", nobody).await).0, Code::NotFound);
     let backwards =
         proto::Availability { hours: vec![hours(proto::Weekday::Friday, "12:00", "08:00")], ..given };
-    assert_eq!(refusal(update("sales", backwards).await).0, Code::InvalidArgument);
-});
+    assert_eq!(failure(update("sales", backwards).await).0, Code::InvalidArgument);
+}
 
-both!(c12_hours_that_a_program_wrote_are_followed_and_kept, bed, {
+async fn c12_hours_that_a_program_wrote_are_followed_and_kept(bed: Bed) {
     let text = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//other//EN\r\nBEGIN:VAVAILABILITY\r\nUID:a\r\nDTSTAMP:20260101T000000Z\r\n\
         X-OTHER:kept\r\nBEGIN:AVAILABLE\r\nUID:b\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:20261123T060000Z\r\nDTEND:20261123T070000Z\r\n\
         RRULE:FREQ=DAILY;INTERVAL=2\r\nEND:AVAILABLE\r\nEND:VAVAILABILITY\r\nEND:VCALENDAR\r\n";
@@ -414,7 +432,7 @@ both!(c12_hours_that_a_program_wrote_are_followed_and_kept, bed, {
         }],
         ..Default::default()
     };
-    assert_eq!(refusal(update(away).await), (Code::FailedPrecondition, "CUSTOM_AVAILABILITY".to_owned()));
+    assert_eq!(failure(update(away).await), (Code::FailedPrecondition, "CUSTOM_AVAILABILITY".to_owned()));
     let broken = proto::Availability { icalendar: b"BEGIN:VCARD".to_vec().into(), ..given };
-    assert_eq!(refusal(update(broken).await).0, Code::InvalidArgument);
-});
+    assert_eq!(failure(update(broken).await).0, Code::InvalidArgument);
+}

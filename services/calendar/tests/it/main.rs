@@ -1,4 +1,4 @@
-//! The calendar through its public gRPC interface, on SQLite and, with `KONTOR_TEST_POSTGRES`, on PostgreSQL.
+//! The calendar through its public gRPC interface, beside a real directory, on SQLite and, with `KONTOR_TEST_POSTGRES`, on PostgreSQL.
 //! One binary, one module a subject.
 
 mod calendars;

@@ -1,12 +1,29 @@
 //! ListOccurrences: edges of ranges, days, weeks with a change of the clock, recurrence, pages (rows C1, C2, C3, C6).
 
+use kontor_kit::auth::Caller;
 use kontor_kit::clock::to_proto;
 use kontor_proto::calendar::v1 as proto;
+use kontor_testbed::{admin, failure, user};
 use tonic::Code;
 
-use crate::support::{both, caller, date, instant, local, meeting, micros, refusal};
+use crate::support::{Bed, date, instant, local, meeting, micros};
 
-both!(c1_what_ends_at_the_start_is_out_and_what_spans_it_is_in, bed, {
+kontor_testbed::on_both! { Bed;
+    c1_what_ends_at_the_start_is_out_and_what_spans_it_is_in,
+    c1_a_week_with_a_change_of_the_clock_has_its_own_hours,
+    c2_three_days_are_dates_with_an_exclusive_end,
+    days_follow_the_zone_of_the_calendar,
+    c3_each_user_has_a_colour_and_the_filter_shows_only_theirs,
+    c6_rules_dates_exceptions_and_overrides_together,
+    two_instances_in_the_same_moment_are_both_there,
+    what_holds_for_all_later_instances_describes_them,
+    an_endless_series_is_there_in_every_year,
+    a_dense_series_is_cut_off_by_pages_not_by_loss,
+    pages_go_on_where_the_last_one_ended,
+    bad_ranges_are_refused,
+}
+
+async fn c1_what_ends_at_the_start_is_out_and_what_spans_it_is_in(bed: Bed) {
     for (summary, start, end) in [
         ("ends at start", "2026-11-23T08:00:00", "2026-11-23T09:00:00"),
         ("spans start", "2026-11-23T08:00:00", "2026-11-23T09:00:01"),
@@ -34,9 +51,9 @@ both!(c1_what_ends_at_the_start_is_out_and_what_spans_it_is_in, bed, {
     assert_eq!(titles, ["spans all", "spans start", "nothing at start", "spans end"]);
     let empty = found.iter().find(|one| one.summary == "nothing at start").unwrap();
     assert_eq!(empty.start_time, empty.end_time);
-});
+}
 
-both!(c1_a_week_with_a_change_of_the_clock_has_its_own_hours, bed, {
+async fn c1_a_week_with_a_change_of_the_clock_has_its_own_hours(bed: Bed) {
     // In Brussels the clock goes back on 2026-10-25 at 03:00, and forward on 2027-03-28 at 02:00.
     let daily = |summary: &str, start: &str, end: &str| proto::Event {
         recurrence_rule: "FREQ=DAILY".to_owned(),
@@ -62,9 +79,9 @@ both!(c1_a_week_with_a_change_of_the_clock_has_its_own_hours, bed, {
         night,
         ["night 2027-03-27T01:30:00Z", "night 2027-03-28T01:30:00Z", "night 2027-03-29T00:30:00Z"]
     );
-});
+}
 
-both!(c2_three_days_are_dates_with_an_exclusive_end, bed, {
+async fn c2_three_days_are_dates_with_an_exclusive_end(bed: Bed) {
     let event = proto::Event {
         summary: "fair".to_owned(),
         start: date("2026-11-23"),
@@ -83,9 +100,9 @@ both!(c2_three_days_are_dates_with_an_exclusive_end, bed, {
     assert_eq!(instant(found[0].end_time), "2026-11-25T23:00:00Z");
     assert!(bed.titles("sales", "2026-11-25T23:00:00Z", "2026-11-26T23:00:00Z").await.is_empty());
     assert!(bed.titles("sales", "2026-11-21T23:00:00Z", "2026-11-22T23:00:00Z").await.is_empty());
-});
+}
 
-both!(days_follow_the_zone_of_the_calendar, bed, {
+async fn days_follow_the_zone_of_the_calendar(bed: Bed) {
     let event =
         proto::Event { summary: "holiday".to_owned(), start: date("2026-11-23"), ..proto::Event::default() };
     bed.create("sales", event).await;
@@ -100,15 +117,15 @@ both!(days_follow_the_zone_of_the_calendar, bed, {
     };
     let request = proto::UpdateCalendarRequest { calendar: Some(calendar), ..Default::default() };
     let calendar =
-        bed.calendars().update_calendar(caller("sales").request(request)).await.unwrap().into_inner();
+        bed.calendars().update_calendar(user("sales").request(request)).await.unwrap().into_inner();
     assert_eq!(calendar.time_zone, "America/New_York");
     assert_eq!(
         bed.titles("sales", "2026-11-22T00:00:00Z", "2026-11-25T00:00:00Z").await,
         ["holiday 2026-11-23T05:00:00Z"]
     );
-});
+}
 
-both!(c3_each_user_has_a_colour_and_the_filter_shows_only_theirs, bed, {
+async fn c3_each_user_has_a_colour_and_the_filter_shows_only_theirs(bed: Bed) {
     bed.create("sales", meeting("visit", "2026-11-23")).await;
     bed.create("manager", meeting("review", "2026-11-23")).await;
     let request = |owners: &[&str]| proto::ListOccurrencesRequest {
@@ -118,22 +135,22 @@ both!(c3_each_user_has_a_colour_and_the_filter_shows_only_theirs, bed, {
         owners: owners.iter().map(|owner| (*owner).to_owned()).collect(),
         ..proto::ListOccurrencesRequest::default()
     };
-    let list = async |login: &str, owners: &[&str]| {
-        let found = bed.events().list_occurrences(caller(login).request(request(owners))).await.unwrap();
+    let list = async |caller: Caller, owners: &[&str]| {
+        let found = bed.events().list_occurrences(caller.request(request(owners))).await.unwrap();
         found.into_inner().occurrences
     };
-    let all = list("admin", &[]).await;
+    let all = list(admin(), &[]).await;
     assert_eq!(all.len(), 2);
     assert_eq!(all.iter().find(|one| one.owner == "users/sales").unwrap().color, "#112233");
     let manager = all.iter().find(|one| one.owner == "users/manager").unwrap();
     assert!(manager.color.len() == 7 && manager.color != "#112233", "{}", manager.color);
-    assert_eq!(list("admin", &["users/manager"]).await, vec![manager.clone()]);
+    assert_eq!(list(admin(), &["users/manager"]).await, vec![manager.clone()]);
     // Others' calendars are not seen, named or not.
-    assert!(list("sales", &[]).await.iter().all(|one| one.owner == "users/sales"));
-    assert!(list("sales", &["users/manager"]).await.is_empty());
-});
+    assert!(list(user("sales"), &[]).await.iter().all(|one| one.owner == "users/sales"));
+    assert!(list(user("sales"), &["users/manager"]).await.is_empty());
+}
 
-both!(c6_rules_dates_exceptions_and_overrides_together, bed, {
+async fn c6_rules_dates_exceptions_and_overrides_together(bed: Bed) {
     let text = "BEGIN:VCALENDAR
 VERSION:2.0
 PRODID:-//test//EN
@@ -174,9 +191,9 @@ END:VCALENDAR
     ];
     assert_eq!(seen, wanted.map(|(title, start, original)| (title, start.to_owned(), original.to_owned())));
     assert_eq!(found[3].status, i32::from(proto::EventStatus::Cancelled));
-});
+}
 
-both!(two_instances_in_the_same_moment_are_both_there, bed, {
+async fn two_instances_in_the_same_moment_are_both_there(bed: Bed) {
     let text = "BEGIN:VCALENDAR
 VERSION:2.0
 PRODID:-//test//EN
@@ -205,9 +222,9 @@ END:VCALENDAR
         seen,
         ["daily 2026-11-23T10:00:00Z", "moved 2026-11-25T11:00:00Z", "daily 2026-11-25T10:00:00Z"]
     );
-});
+}
 
-both!(what_holds_for_all_later_instances_describes_them, bed, {
+async fn what_holds_for_all_later_instances_describes_them(bed: Bed) {
     let text = "BEGIN:VCALENDAR
 VERSION:2.0
 PRODID:-//test//EN
@@ -238,9 +255,9 @@ END:VCALENDAR
         "new 2026-11-26T11:00:00Z",
     ];
     assert_eq!(found, wanted);
-});
+}
 
-both!(an_endless_series_is_there_in_every_year, bed, {
+async fn an_endless_series_is_there_in_every_year(bed: Bed) {
     let event = proto::Event { recurrence_rule: "FREQ=DAILY".to_owned(), ..meeting("daily", "2001-01-01") };
     bed.create("sales", event).await;
     for (from, to, first) in [
@@ -257,9 +274,9 @@ both!(an_endless_series_is_there_in_every_year, bed, {
     assert_eq!(found.len(), 365);
     bed.set_clock("2028-11-23T08:00:00Z");
     assert_eq!(bed.titles("sales", "2028-12-01T00:00:00Z", "2028-12-03T00:00:00Z").await.len(), 2);
-});
+}
 
-both!(a_dense_series_is_cut_off_by_pages_not_by_loss, bed, {
+async fn a_dense_series_is_cut_off_by_pages_not_by_loss(bed: Bed) {
     let event = proto::Event {
         summary: "tick".to_owned(),
         start: local("2026-11-23T00:00:00"),
@@ -273,9 +290,9 @@ both!(a_dense_series_is_cut_off_by_pages_not_by_loss, bed, {
     starts.dedup();
     assert_eq!(starts.len(), 600);
     assert!(starts.is_sorted());
-});
+}
 
-both!(pages_go_on_where_the_last_one_ended, bed, {
+async fn pages_go_on_where_the_last_one_ended(bed: Bed) {
     for day in 10..30 {
         bed.create("sales", meeting(&format!("m{day}"), &format!("2026-11-{day}"))).await;
         let day_off = proto::Event {
@@ -288,9 +305,9 @@ both!(pages_go_on_where_the_last_one_ended, bed, {
     let whole = bed.occurrences("sales", "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z", 0).await;
     assert_eq!(whole.len(), 40);
     assert_eq!(bed.occurrences("sales", "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z", 3).await, whole);
-});
+}
 
-both!(bad_ranges_are_refused, bed, {
+async fn bad_ranges_are_refused(bed: Bed) {
     let ask = async |from: &str, to: &str, token: &str| {
         let request = proto::ListOccurrencesRequest {
             parent: "calendars/-".to_owned(),
@@ -299,9 +316,9 @@ both!(bad_ranges_are_refused, bed, {
             page_token: token.to_owned(),
             ..proto::ListOccurrencesRequest::default()
         };
-        refusal(bed.events().list_occurrences(caller("sales").request(request)).await).0
+        failure(bed.events().list_occurrences(user("sales").request(request)).await).0
     };
     assert_eq!(ask("2026-11-23T00:00:00Z", "2026-11-23T00:00:00Z", "").await, Code::InvalidArgument);
     assert_eq!(ask("2026-11-23T00:00:00Z", "2028-11-23T00:00:00Z", "").await, Code::InvalidArgument);
     assert_eq!(ask("2026-11-23T00:00:00Z", "2026-11-24T00:00:00Z", "nonsense").await, Code::InvalidArgument);
-});
+}

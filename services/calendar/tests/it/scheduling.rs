@@ -3,9 +3,27 @@
 use kontor_kit::outbox;
 use kontor_proto::calendar::v1 as proto;
 use kontor_proto::collection::v1 as store;
+use kontor_proto::directory::v1 as directory;
+use kontor_testbed::{admin, failure, user};
 use tonic::{Code, Status};
 
-use crate::support::{Bed, both, caller, refusal};
+use crate::support::Bed;
+
+kontor_testbed::on_both! { Bed;
+    c7_inviting_a_colleague_puts_it_in_the_colleagues_calendar,
+    c7_an_answer_reaches_the_organizer_and_the_other_guests,
+    c7_an_answer_to_an_older_sequence_is_ignored,
+    c7_another_time_has_to_be_answered_again_and_a_guest_keeps_what_is_the_guests,
+    d9_a_guest_may_not_change_the_meeting,
+    c7_a_deleted_meeting_is_cancelled_and_one_left_out_too,
+    c7_a_guest_who_deletes_declines_unless_told_not_to,
+    c7_one_instance_of_a_series_is_answered_moved_and_cancelled_apart,
+    c7_a_guest_of_one_instance_sees_only_that,
+    d9_people_outside_get_a_message_for_the_mail_service,
+    d9_nobody_writes_into_a_meeting_of_somebody_else,
+    d9_the_same_meeting_stands_once_in_the_calendars_of_a_user,
+    c7_a_part_is_handed_over_to_a_delegate,
+}
 
 const SALES: &str =
     "ORGANIZER:mailto:sales@kontor.test\nATTENDEE;PARTSTAT=ACCEPTED:mailto:sales@kontor.test\n";
@@ -53,8 +71,7 @@ impl Found {
 async fn all(bed: &Bed, login: &str, slug: &str) -> Vec<Found> {
     let path = store::CollectionPath { owner: login.to_owned(), slug: slug.to_owned() };
     let request = store::ListObjectsRequest { path: Some(path), with_data: true };
-    let mut stream =
-        bed.collections().list_objects(caller(login).request(request)).await.unwrap().into_inner();
+    let mut stream = bed.collections().list_objects(user(login).request(request)).await.unwrap().into_inner();
     let mut found = Vec::new();
     while let Some(chunk) = stream.message().await.unwrap() {
         found.extend(chunk.objects.into_iter().map(|object| Found {
@@ -87,7 +104,7 @@ async fn delete(bed: &Bed, login: &str, name: &str, silent: bool) {
     let path = store::CollectionPath { owner: login.to_owned(), slug: "work".to_owned() };
     let request =
         store::DeleteObjectRequest { path: Some(path), name: name.to_owned(), conditions: None, silent };
-    bed.collections().delete_object(caller(login).request(request)).await.unwrap();
+    bed.collections().delete_object(user(login).request(request)).await.unwrap();
 }
 
 async fn answer(bed: &Bed, login: &str, partstat: &str) -> Result<store::PutObjectResponse, Status> {
@@ -102,7 +119,7 @@ async fn published<P: prost::Message + prost::Name + Default>(bed: &Bed) -> Vec<
     bed.changes("admin").await.iter().filter_map(outbox::payload::<P>).collect()
 }
 
-both!(c7_inviting_a_colleague_puts_it_in_the_colleagues_calendar, bed, {
+async fn c7_inviting_a_colleague_puts_it_in_the_colleagues_calendar(bed: Bed) {
     let text = meeting(&format!("{SALES}{MANAGER}BEGIN:VALARM\nACTION:DISPLAY\nTRIGGER:-PT5M\nEND:VALARM\n"));
     let put = bed.put("sales", "m.ics", &text).await.unwrap();
     assert!(put.created && put.etag.is_empty(), "the bytes were altered: {put:?}");
@@ -122,9 +139,9 @@ both!(c7_inviting_a_colleague_puts_it_in_the_colleagues_calendar, bed, {
     // The message in the inbox is no meeting of its own.
     let shown = bed.titles("manager", "2026-11-30T00:00:00Z", "2026-12-01T00:00:00Z").await;
     assert_eq!(shown, ["Plan 2026-11-30T09:00:00Z"]);
-});
+}
 
-both!(c7_an_answer_reaches_the_organizer_and_the_other_guests, bed, {
+async fn c7_an_answer_reaches_the_organizer_and_the_other_guests(bed: Bed) {
     bed.user("third", "", "").await;
     let third = MANAGER.replace("manager", "third");
     bed.put("sales", "m.ics", &meeting(&format!("{SALES}{MANAGER}{third}"))).await.unwrap();
@@ -153,18 +170,18 @@ both!(c7_an_answer_reaches_the_organizer_and_the_other_guests, bed, {
     bed.put("sales", "m.ics", &late).await.unwrap();
     assert!(copy(&bed, "sales").await.line("manager@").contains("PARTSTAT=ACCEPTED"));
     assert!(copy(&bed, "manager").await.has("SUMMARY:Plan B"));
-});
+}
 
-both!(c7_an_answer_to_an_older_sequence_is_ignored, bed, {
+async fn c7_an_answer_to_an_older_sequence_is_ignored(bed: Bed) {
     bed.put("sales", "m.ics", &meeting(&format!("SEQUENCE:3\n{SALES}{MANAGER}"))).await.unwrap();
     let theirs = copy(&bed, "manager").await;
     let stale = theirs.text.replace("SEQUENCE:3", "SEQUENCE:2").replace("NEEDS-ACTION", "ACCEPTED");
     bed.put("manager", &theirs.name, &stale).await.unwrap();
     assert!(copy(&bed, "sales").await.line("manager@").contains("NEEDS-ACTION"));
     assert!(inbox(&bed, "sales").await.is_empty());
-});
+}
 
-both!(c7_another_time_has_to_be_answered_again_and_a_guest_keeps_what_is_the_guests, bed, {
+async fn c7_another_time_has_to_be_answered_again_and_a_guest_keeps_what_is_the_guests(bed: Bed) {
     bed.put("sales", "m.ics", &meeting(&format!("{SALES}{MANAGER}"))).await.unwrap();
     answer(&bed, "manager", "ACCEPTED").await.unwrap();
     let theirs = copy(&bed, "manager").await;
@@ -182,9 +199,9 @@ both!(c7_another_time_has_to_be_answered_again_and_a_guest_keeps_what_is_the_gue
     assert_ne!(theirs.tag, tag);
     assert!(copy(&bed, "sales").await.line("manager@").contains("NEEDS-ACTION"));
     assert_eq!(inbox(&bed, "manager").await, ["REQUEST", "REQUEST"]);
-});
+}
 
-both!(d9_a_guest_may_not_change_the_meeting, bed, {
+async fn d9_a_guest_may_not_change_the_meeting(bed: Bed) {
     bed.put("sales", "m.ics", &meeting(&format!("LOCATION:Here\n{SALES}{MANAGER}"))).await.unwrap();
     let theirs = copy(&bed, "manager").await;
     for (old, new) in [
@@ -199,7 +216,7 @@ both!(d9_a_guest_may_not_change_the_meeting, bed, {
     ] {
         let text = theirs.text.replace(old, new);
         assert_ne!(text, theirs.text);
-        let refused = refusal(bed.put("manager", &theirs.name, &text).await);
+        let refused = failure(bed.put("manager", &theirs.name, &text).await);
         assert_eq!(refused, (Code::FailedPrecondition, "ALLOWED_ATTENDEE_CHANGE".to_owned()), "{new}");
     }
     let two = object(&[
@@ -208,10 +225,10 @@ both!(d9_a_guest_may_not_change_the_meeting, bed, {
             "RECURRENCE-ID:20261207T090000Z\nDTSTART:20261207T090000Z\nDTEND:20261207T100000Z\nORGANIZER:mailto:x@y.z\n{MANAGER}"
         )),
     ]);
-    let refused = refusal(bed.put("sales", "two.ics", &two.replace("UID:m", "UID:two")).await);
+    let refused = failure(bed.put("sales", "two.ics", &two.replace("UID:m", "UID:two")).await);
     assert_eq!(refused, (Code::FailedPrecondition, "SAME_ORGANIZER".to_owned()));
     let handed = copy(&bed, "sales").await.text.replace("ORGANIZER:mailto:sales", "ORGANIZER:mailto:manager");
-    let refused = refusal(bed.put("sales", "m.ics", &handed).await);
+    let refused = failure(bed.put("sales", "m.ics", &handed).await);
     assert_eq!(refused, (Code::FailedPrecondition, "ALLOWED_ORGANIZER_CHANGE".to_owned()));
     let message = object(&[]).replace("PRODID", "METHOD:REQUEST\nPRODID");
     let path = store::CollectionPath { owner: "manager".to_owned(), slug: "inbox".to_owned() };
@@ -222,11 +239,11 @@ both!(d9_a_guest_may_not_change_the_meeting, bed, {
         conditions: None,
     };
     assert!(!message.is_empty());
-    let refused = refusal(bed.collections().put_object(caller("manager").request(request)).await);
+    let refused = failure(bed.collections().put_object(user("manager").request(request)).await);
     assert_eq!(refused.0, Code::PermissionDenied);
-});
+}
 
-both!(c7_a_deleted_meeting_is_cancelled_and_one_left_out_too, bed, {
+async fn c7_a_deleted_meeting_is_cancelled_and_one_left_out_too(bed: Bed) {
     bed.user("third", "", "").await;
     let third = MANAGER.replace("manager", "third");
     bed.put("sales", "m.ics", &meeting(&format!("{SALES}{MANAGER}{third}"))).await.unwrap();
@@ -242,9 +259,9 @@ both!(c7_a_deleted_meeting_is_cancelled_and_one_left_out_too, bed, {
     let theirs = copy(&bed, "manager").await;
     delete(&bed, "manager", &theirs.name, false).await;
     assert!(inbox(&bed, "sales").await.is_empty());
-});
+}
 
-both!(c7_a_guest_who_deletes_declines_unless_told_not_to, bed, {
+async fn c7_a_guest_who_deletes_declines_unless_told_not_to(bed: Bed) {
     for (silent, says, replies) in [(true, "NEEDS-ACTION", 0), (false, "DECLINED", 1)] {
         bed.put("sales", "m.ics", &meeting(&format!("{SALES}{MANAGER}"))).await.unwrap();
         let theirs = copy(&bed, "manager").await;
@@ -263,9 +280,9 @@ both!(c7_a_guest_who_deletes_declines_unless_told_not_to, bed, {
     assert!(all(&bed, "manager", "work").await.is_empty());
     bed.put("sales", "m.ics", &text.replace("T100000Z", "T110000Z")).await.unwrap();
     assert!(copy(&bed, "manager").await.line("manager@").contains("NEEDS-ACTION"));
-});
+}
 
-both!(c7_one_instance_of_a_series_is_answered_moved_and_cancelled_apart, bed, {
+async fn c7_one_instance_of_a_series_is_answered_moved_and_cancelled_apart(bed: Bed) {
     bed.put("sales", "m.ics", &object(&[weekly(&format!("{SALES}{MANAGER}"))])).await.unwrap();
     let theirs = copy(&bed, "manager").await;
     let declined = MANAGER.replace("NEEDS-ACTION", "DECLINED");
@@ -317,9 +334,9 @@ both!(c7_one_instance_of_a_series_is_answered_moved_and_cancelled_apart, bed, {
     bed.put("sales", "m.ics", &own.text.replacen("SUMMARY:Plan", "SUMMARY:Plan B", 1)).await.unwrap();
     let shown = bed.titles("manager", "2026-11-30T00:00:00Z", "2026-12-01T00:00:00Z").await;
     assert!(shown.is_empty(), "{shown:?}");
-});
+}
 
-both!(c7_a_guest_of_one_instance_sees_only_that, bed, {
+async fn c7_a_guest_of_one_instance_sees_only_that(bed: Bed) {
     let one = component(&format!(
         "RECURRENCE-ID:20261207T090000Z\nDTSTART:20261207T090000Z\nDTEND:20261207T100000Z\nSUMMARY:Plan\n{SALES}{MANAGER}"
     ));
@@ -333,9 +350,9 @@ both!(c7_a_guest_of_one_instance_sees_only_that, bed, {
     bed.put("sales", "m.ics", &object(&[weekly(&format!("{SALES}{MANAGER}")), without])).await.unwrap();
     let theirs = copy(&bed, "manager").await;
     assert!(theirs.has("RRULE") && theirs.has("EXDATE:20261207T090000Z") && !theirs.has("RECURRENCE-ID"));
-});
+}
 
-both!(d9_people_outside_get_a_message_for_the_mail_service, bed, {
+async fn d9_people_outside_get_a_message_for_the_mail_service(bed: Bed) {
     let outside = "ATTENDEE:mailto:Ann@example.com\nATTENDEE;SCHEDULE-AGENT=CLIENT:mailto:bob@example.com\n";
     let nobody =
         "ATTENDEE:/dav/principals/users/nobody/\nATTENDEE;SCHEDULE-AGENT=NONE:mailto:manager@kontor.test\n";
@@ -377,9 +394,9 @@ both!(d9_people_outside_get_a_message_for_the_mail_service, bed, {
     let reply = published::<proto::SchedulingMessage>(&bed).await.pop().unwrap();
     assert_eq!((reply.method.as_str(), reply.recipients[0].as_str()), ("REPLY", "boss@example.com"));
     assert!(copy(&bed, "manager").await.line("ORGANIZER").contains("SCHEDULE-STATUS=1.0"));
-});
+}
 
-both!(d9_nobody_writes_into_a_meeting_of_somebody_else, bed, {
+async fn d9_nobody_writes_into_a_meeting_of_somebody_else(bed: Bed) {
     bed.user("third", "", "").await;
     bed.put("sales", "m.ics", &meeting(&format!("{SALES}{MANAGER}"))).await.unwrap();
     // Another user makes a meeting of the same UID and invites the same guest.
@@ -396,39 +413,44 @@ both!(d9_nobody_writes_into_a_meeting_of_somebody_else, bed, {
     assert!(copy(&bed, "third").await.line("ORGANIZER").contains("SCHEDULE-STATUS=3.8"));
     assert!(!copy(&bed, "sales").await.has("third@"));
     // Who takes over an address that another user has gets nothing by it.
-    let thief = kontor_proto::directory::v1::UserUpdated {
-        user: "third".to_owned(),
+    let thief = directory::User {
+        name: "users/third".to_owned(),
         email: "Manager@kontor.test".to_owned(),
         ..Default::default()
     };
-    bed.publish("users/third", &thief).await;
+    let request = directory::UpdateUserRequest {
+        user: Some(thief),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["email".to_owned()] }),
+        ..Default::default()
+    };
+    bed.users().update_user(admin().request(request)).await.unwrap();
     bed.user("fourth", "", "").await;
     bed.put("sales", "n.ics", &meeting(&format!("{SALES}{MANAGER}")).replace("UID:m", "UID:n"))
         .await
         .unwrap();
     assert_eq!(all(&bed, "manager", "work").await.len(), 2);
     assert_eq!(all(&bed, "third", "work").await.len(), 1);
-});
+}
 
-both!(d9_the_same_meeting_stands_once_in_the_calendars_of_a_user, bed, {
+async fn d9_the_same_meeting_stands_once_in_the_calendars_of_a_user(bed: Bed) {
     bed.put("sales", "m.ics", &meeting(&format!("{SALES}{MANAGER}"))).await.unwrap();
     let request = proto::CreateCalendarRequest {
         calendar: Some(proto::Calendar { display_name: "Two".to_owned(), ..Default::default() }),
         calendar_id: "two".to_owned(),
         ..Default::default()
     };
-    bed.calendars().create_calendar(caller("sales").request(request)).await.unwrap();
+    bed.calendars().create_calendar(user("sales").request(request)).await.unwrap();
     let request = store::PutObjectRequest {
         path: Some(store::CollectionPath { owner: "sales".to_owned(), slug: "two".to_owned() }),
         name: "m.ics".to_owned(),
         data: meeting(&format!("{SALES}{MANAGER}")).into_bytes().into(),
         conditions: None,
     };
-    let refused = refusal(bed.collections().put_object(caller("sales").request(request)).await);
+    let refused = failure(bed.collections().put_object(user("sales").request(request)).await);
     assert_eq!(refused, (Code::FailedPrecondition, "UNIQUE_SCHEDULING_OBJECT".to_owned()));
-});
+}
 
-both!(c7_a_part_is_handed_over_to_a_delegate, bed, {
+async fn c7_a_part_is_handed_over_to_a_delegate(bed: Bed) {
     bed.user("third", "", "").await;
     bed.put("sales", "m.ics", &meeting(&format!("{SALES}{MANAGER}"))).await.unwrap();
     let theirs = copy(&bed, "manager").await;
@@ -446,4 +468,4 @@ both!(c7_a_part_is_handed_over_to_a_delegate, bed, {
     assert!(own.line(":mailto:third@").contains("DELEGATED-FROM"), "{}", own.text);
     assert!(copy(&bed, "third").await.has("SUMMARY:Plan"));
     assert_eq!(inbox(&bed, "third").await, ["REQUEST"]);
-});
+}

@@ -2,9 +2,16 @@
 //! The series is also used by events.rs.
 
 use kontor_proto::calendar::v1 as proto;
+use kontor_testbed::{failure, user};
 use tonic::Code;
 
-use crate::support::{Bed, both, caller, date, instant, local, mask, refusal, time};
+use crate::support::{Bed, date, instant, local, mask, time};
+
+kontor_testbed::on_both! { Bed;
+    c4_moving_one_instance_writes_only_an_override,
+    c4_one_instance_of_days_can_be_cancelled,
+    a_moved_series_takes_its_exceptions_along,
+}
 
 pub const SERIES: &str = "BEGIN:VCALENDAR
 VERSION:2.0
@@ -40,7 +47,7 @@ pub fn alarm() -> String {
 
 pub async fn only_event(bed: &Bed) -> proto::Event {
     let request = proto::ListEventsRequest { parent: bed.work("sales").await, ..Default::default() };
-    let found = bed.events().list_events(caller("sales").request(request)).await.unwrap().into_inner();
+    let found = bed.events().list_events(user("sales").request(request)).await.unwrap().into_inner();
     assert_eq!(found.events.len(), 1);
     bed.event("sales", &found.events[0].name).await
 }
@@ -51,10 +58,10 @@ pub async fn update(bed: &Bed, event: proto::Event, fields: &[&str]) -> Result<p
         update_mask: mask(fields),
         ..proto::UpdateEventRequest::default()
     };
-    Ok(bed.events().update_event(caller("sales").request(request)).await?.into_inner())
+    Ok(bed.events().update_event(user("sales").request(request)).await?.into_inner())
 }
 
-both!(c4_moving_one_instance_writes_only_an_override, bed, {
+async fn c4_moving_one_instance_writes_only_an_override(bed: Bed) {
     bed.put("sales", "series.ics", SERIES).await.unwrap();
     let event = only_event(&bed).await;
     let move_to = |original: &str, day: &str, etag: &str| proto::UpdateOccurrenceRequest {
@@ -70,7 +77,7 @@ both!(c4_moving_one_instance_writes_only_an_override, bed, {
         ..proto::UpdateOccurrenceRequest::default()
     };
     let request = move_to("2026-12-07T08:00:00Z", "2026-12-08", &event.etag);
-    let moved = bed.events().update_occurrence(caller("sales").request(request)).await.unwrap().into_inner();
+    let moved = bed.events().update_occurrence(user("sales").request(request)).await.unwrap().into_inner();
     assert_eq!(moved.override_count, 1);
     assert_eq!(moved.start, event.start);
     let text = crate::support::text(&bed.get("sales", "series.ics").await.unwrap().data);
@@ -98,7 +105,7 @@ both!(c4_moving_one_instance_writes_only_an_override, bed, {
 
     // The same instance again: its override changes, no second one comes, though it no longer stands at its old place.
     let request = move_to("2026-12-07T08:00:00Z", "2026-12-09", &moved.etag);
-    let again = bed.events().update_occurrence(caller("sales").request(request)).await.unwrap().into_inner();
+    let again = bed.events().update_occurrence(user("sales").request(request)).await.unwrap().into_inner();
     assert_eq!(again.override_count, 1);
     let found = bed.occurrences("sales", "2026-12-06T00:00:00Z", "2026-12-11T00:00:00Z", 0).await;
     assert_eq!(found.len(), 1);
@@ -107,21 +114,17 @@ both!(c4_moving_one_instance_writes_only_an_override, bed, {
 
     let stale = bed
         .events()
-        .update_occurrence(caller("sales").request(move_to(
-            "2026-12-14T08:00:00Z",
-            "2026-12-15",
-            &event.etag,
-        )))
+        .update_occurrence(user("sales").request(move_to("2026-12-14T08:00:00Z", "2026-12-15", &event.etag)))
         .await;
-    assert_eq!(refusal(stale).0, Code::Aborted);
+    assert_eq!(failure(stale).0, Code::Aborted);
     let none = bed
         .events()
-        .update_occurrence(caller("sales").request(move_to("2026-12-15T08:00:00Z", "2026-12-16", "")))
+        .update_occurrence(user("sales").request(move_to("2026-12-15T08:00:00Z", "2026-12-16", "")))
         .await;
-    assert_eq!(refusal(none).0, Code::NotFound);
-});
+    assert_eq!(failure(none).0, Code::NotFound);
+}
 
-both!(c4_one_instance_of_days_can_be_cancelled, bed, {
+async fn c4_one_instance_of_days_can_be_cancelled(bed: Bed) {
     let series = proto::Event {
         summary: "duty".to_owned(),
         start: date("2026-11-23"),
@@ -138,16 +141,16 @@ both!(c4_one_instance_of_days_can_be_cancelled, bed, {
         original_start_time: Some(time("2026-11-29T23:00:00Z")),
         ..proto::UpdateOccurrenceRequest::default()
     };
-    bed.events().update_occurrence(caller("sales").request(request)).await.unwrap();
+    bed.events().update_occurrence(user("sales").request(request)).await.unwrap();
     let found = bed.occurrences("sales", "2026-11-22T23:00:00Z", "2026-12-07T23:00:00Z", 0).await;
     let statuses: Vec<_> = found.iter().map(|one| (instant(one.start_time), one.status)).collect();
     let wanted = [("2026-11-22T23:00:00Z", 0), ("2026-11-29T23:00:00Z", 3), ("2026-12-06T23:00:00Z", 0)];
     assert_eq!(statuses, wanted.map(|(start, status)| (start.to_owned(), status)));
     let text = crate::support::text(&bed.event("sales", &series.name).await.icalendar);
     assert!(text.contains("RECURRENCE-ID;VALUE=DATE:20261130\r\n"), "{text}");
-});
+}
 
-both!(a_moved_series_takes_its_exceptions_along, bed, {
+async fn a_moved_series_takes_its_exceptions_along(bed: Bed) {
     let text = SERIES
         .replace("RRULE:FREQ=WEEKLY\n", "RRULE:FREQ=WEEKLY\nEXDATE;TZID=Europe/Brussels:20261130T090000\n");
     bed.put("sales", "series.ics", &text).await.unwrap();
@@ -161,7 +164,7 @@ both!(a_moved_series_takes_its_exceptions_along, bed, {
         original_start_time: Some(time("2026-12-07T08:00:00Z")),
         ..proto::UpdateOccurrenceRequest::default()
     };
-    bed.events().update_occurrence(caller("sales").request(request)).await.unwrap();
+    bed.events().update_occurrence(user("sales").request(request)).await.unwrap();
     let moved = proto::Event {
         etag: String::new(),
         start: local("2026-11-24T16:00:00"),
@@ -174,4 +177,4 @@ both!(a_moved_series_takes_its_exceptions_along, bed, {
     let wanted =
         [(false, "2026-11-24T15:00:00Z"), (true, "2026-12-08T15:00:00Z"), (false, "2026-12-15T15:00:00Z")];
     assert_eq!(seen, wanted.map(|(special, start)| (special, start.to_owned())));
-});
+}

@@ -3,17 +3,27 @@
 use kontor_kit::link::Link;
 use kontor_proto::calendar::v1 as proto;
 use kontor_proto::calendar::v1::series_service_client::SeriesServiceClient;
+use kontor_testbed::{failure, user};
 use tonic::{Code, Status};
 
 use crate::series::{SERIES, alarm, only_event};
-use crate::support::{Bed, both, caller, date, local, mask, meeting, refusal, text, time};
+use crate::support::{Bed, date, local, mask, meeting, text, time};
+
+kontor_testbed::on_both! { Bed;
+    c4_this_and_following_cuts_a_series_in_two,
+    c4_count_is_divided_between_the_parts,
+    c4_days_and_another_day_of_the_week_are_cut_too,
+    c4_an_instance_that_was_changed_apart_changes_along,
+    c4_the_first_instance_stands_for_the_whole_series,
+    c4_a_series_is_ended_before_an_instance,
+}
 
 fn series(bed: &Bed) -> SeriesServiceClient<Link> {
     SeriesServiceClient::new(bed.link.clone())
 }
 
 async fn split(bed: &Bed, request: proto::SplitSeriesRequest) -> Result<proto::SplitSeriesResponse, Status> {
-    Ok(series(bed).split_series(caller("sales").request(request)).await?.into_inner())
+    Ok(series(bed).split_series(user("sales").request(request)).await?.into_inner())
 }
 
 /// From 14:00 to 15:00 on a day.
@@ -45,7 +55,7 @@ fn busy_series() -> String {
     )
 }
 
-both!(c4_this_and_following_cuts_a_series_in_two, bed, {
+async fn c4_this_and_following_cuts_a_series_in_two(bed: Bed) {
     bed.put("sales", "series.ics", &busy_series()).await.unwrap();
     let event = only_event(&bed).await;
     let (_, sequence) = bed.changed_since("sales", 0).await;
@@ -93,9 +103,9 @@ both!(c4_this_and_following_cuts_a_series_in_two, bed, {
     assert_eq!(names.len(), 2);
     assert_eq!(split(&bed, request).await.unwrap(), found);
     assert_eq!(bed.changed_since("sales", reached).await.0, Vec::<String>::new());
-});
+}
 
-both!(c4_count_is_divided_between_the_parts, bed, {
+async fn c4_count_is_divided_between_the_parts(bed: Bed) {
     let counted =
         proto::Event { recurrence_rule: "FREQ=DAILY;COUNT=10".to_owned(), ..meeting("daily", "2026-11-23") };
     let event = bed.create("sales", counted).await;
@@ -109,9 +119,9 @@ both!(c4_count_is_divided_between_the_parts, bed, {
         ("daily 2026-11-26T08:00:00Z", "daily 2026-11-27T13:00:00Z")
     );
     assert_eq!(titles[9], "daily 2026-12-02T13:00:00Z");
-});
+}
 
-both!(c4_days_and_another_day_of_the_week_are_cut_too, bed, {
+async fn c4_days_and_another_day_of_the_week_are_cut_too(bed: Bed) {
     let days = proto::Event {
         summary: "duty".to_owned(),
         start: date("2026-11-23"),
@@ -136,9 +146,9 @@ both!(c4_days_and_another_day_of_the_week_are_cut_too, bed, {
     let titles = bed.titles("sales", "2026-11-22T00:00:00Z", "2026-12-09T00:00:00Z").await;
     let wanted = ["2026-11-22", "2026-11-25", "2026-11-30", "2026-12-02", "2026-12-07"];
     assert_eq!(titles, wanted.map(|day| format!("duty {day}T23:00:00Z")));
-});
+}
 
-both!(c4_an_instance_that_was_changed_apart_changes_along, bed, {
+async fn c4_an_instance_that_was_changed_apart_changes_along(bed: Bed) {
     bed.put("sales", "series.ics", &busy_series()).await.unwrap();
     let event = only_event(&bed).await;
     let request = proto::SplitSeriesRequest {
@@ -150,9 +160,9 @@ both!(c4_an_instance_that_was_changed_apart_changes_along, bed, {
     let found = bed.occurrences("sales", "2026-12-07T00:00:00Z", "2027-01-05T00:00:00Z", 0).await;
     let seen: Vec<_> = found.iter().map(|one| (&one.summary[..4], one.location.as_str())).collect();
     assert_eq!(seen, [("earl", ""), ("Week", ""), ("late", "Room 5"), ("Week", "Room 5")]);
-});
+}
 
-both!(c4_the_first_instance_stands_for_the_whole_series, bed, {
+async fn c4_the_first_instance_stands_for_the_whole_series(bed: Bed) {
     bed.put("sales", "series.ics", SERIES).await.unwrap();
     let event = only_event(&bed).await;
     let found = split(&bed, afternoon(&event.name, "2026-11-23T08:00:00Z", "2026-11-23")).await.unwrap();
@@ -163,9 +173,9 @@ both!(c4_the_first_instance_stands_for_the_whole_series, bed, {
         (event.name.as_str(), "series-1", "FREQ=WEEKLY")
     );
     assert_eq!(only_event(&bed).await.start, local("2026-11-23T14:00:00"));
-});
+}
 
-both!(c4_a_series_is_ended_before_an_instance, bed, {
+async fn c4_a_series_is_ended_before_an_instance(bed: Bed) {
     bed.put("sales", "series.ics", &busy_series()).await.unwrap();
     let event = only_event(&bed).await;
     let end = |original: &str, etag: &str| proto::EndSeriesRequest {
@@ -174,21 +184,21 @@ both!(c4_a_series_is_ended_before_an_instance, bed, {
         original_start_time: Some(time(original)),
         ..Default::default()
     };
-    let stale = series(&bed).end_series(caller("sales").request(end("2026-12-14T08:00:00Z", "old"))).await;
-    assert_eq!(refusal(stale).0, Code::Aborted);
+    let stale = series(&bed).end_series(user("sales").request(end("2026-12-14T08:00:00Z", "old"))).await;
+    assert_eq!(failure(stale).0, Code::Aborted);
     let request = end("2026-12-14T08:00:00Z", &event.etag);
-    let found = series(&bed).end_series(caller("sales").request(request)).await.unwrap().into_inner();
+    let found = series(&bed).end_series(user("sales").request(request)).await.unwrap().into_inner();
     assert_eq!(found.before.unwrap().override_count, 1);
     assert_eq!(bed.titles("sales", "2026-11-20T00:00:00Z", "2027-12-01T00:00:00Z").await.len(), 2);
     // What is left out or gone is no instance; before the first one there is nothing.
     for none in ["2026-11-30T08:00:00Z", "2026-12-21T08:00:00Z", "2026-12-08T08:00:00Z"] {
-        let answer = series(&bed).end_series(caller("sales").request(end(none, ""))).await;
-        assert_eq!(refusal(answer).0, Code::NotFound);
+        let answer = series(&bed).end_series(user("sales").request(end(none, ""))).await;
+        assert_eq!(failure(answer).0, Code::NotFound);
     }
-    let neighbour = series(&bed).end_series(caller("manager").request(end("2026-11-23T08:00:00Z", ""))).await;
-    assert_eq!(refusal(neighbour).0, Code::NotFound);
+    let neighbour = series(&bed).end_series(user("manager").request(end("2026-11-23T08:00:00Z", ""))).await;
+    assert_eq!(failure(neighbour).0, Code::NotFound);
     let request = end("2026-11-23T08:00:00Z", "");
-    let found = series(&bed).end_series(caller("sales").request(request)).await.unwrap().into_inner();
+    let found = series(&bed).end_series(user("sales").request(request)).await.unwrap().into_inner();
     assert!(found.before.is_none());
     assert!(bed.get("sales", "series.ics").await.is_none());
-});
+}

@@ -1,18 +1,10 @@
-//! Starts the calendar on both databases and speaks to it through the generated clients.
+//! The calendar beside a real directory, spoken to through the generated clients.
 //! Used by every module here.
-
-use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 
 use jiff::Timestamp;
 use kontor_calendar::{Config, Peers};
-use kontor_kit::auth::{Caller, Guard};
-use kontor_kit::bus::Bus;
-use kontor_kit::clock::{Clock, to_proto};
-use kontor_kit::context::{Company, Context};
-use kontor_kit::db::{Db, Storage};
+use kontor_kit::clock::to_proto;
 use kontor_kit::link::Link;
-use kontor_kit::outbox::NewEvent;
 use kontor_proto::calendar::v1 as proto;
 use kontor_proto::calendar::v1::calendar_service_client::CalendarServiceClient;
 use kontor_proto::calendar::v1::change_service_client::ChangeServiceClient;
@@ -20,120 +12,62 @@ use kontor_proto::calendar::v1::event_service_client::EventServiceClient;
 use kontor_proto::calendar::v1::task_service_client::TaskServiceClient;
 use kontor_proto::collection::v1 as store;
 use kontor_proto::collection::v1::collection_service_client::CollectionServiceClient;
-use kontor_proto::directory::v1::UserCreated;
-use kontor_proto::r#type::v1::{Event, WatchChangesRequest};
-use sqlx::{AssertSqlSafe, Connection, Executor};
-use tonic::service::Routes;
-use tonic::{Code, Status};
-
-/// Runs one body on each database.
-macro_rules! both {
-    ($name:ident, $bed:ident, $body:block) => {
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $name() {
-            for $bed in crate::support::beds().await {
-                $body
-                $bed.end().await;
-            }
-        }
-    };
-}
-pub(crate) use both;
+use kontor_proto::directory::v1 as directory;
+use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
+use kontor_proto::directory::v1::user_service_client::UserServiceClient;
+use kontor_proto::r#type::v1::{Email, Event, WatchChangesRequest};
+use kontor_testbed::{Gate, Place, SECOND, admin, user};
+use tonic::Status;
 
 /// A running calendar.
 pub struct Bed {
-    pub context: Context,
     pub link: Link,
-    pub directory: Db,
-    clock: Arc<AtomicI64>,
-    postgres: Option<(String, String)>,
-    _folder: tempfile::TempDir,
-}
-
-/// One bed for each database, with the users "sales" and "manager".
-pub async fn beds() -> Vec<Bed> {
-    beds_with(Link::local(Routes::default())).await
-}
-
-/// The same with another directory.
-pub async fn beds_with(directory: Link) -> Vec<Bed> {
-    let folder = tempfile::tempdir().unwrap();
-    let storage = Storage::Sqlite(folder.path().to_owned());
-    let mut beds = vec![bed(storage, None, folder, directory.clone()).await];
-    if let Ok(server) = std::env::var("KONTOR_TEST_POSTGRES") {
-        let name = format!("calendar_{}", uuid::Uuid::now_v7().simple());
-        let mut conn = sqlx::PgConnection::connect(&server).await.unwrap();
-        conn.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
-        let (base, _) = server.rsplit_once('/').unwrap();
-        let storage = Storage::Postgres(format!("{base}/{name}"));
-        beds.push(bed(storage, Some((server, name)), tempfile::tempdir().unwrap(), directory).await);
-    }
-    beds
-}
-
-async fn bed(
-    storage: Storage,
-    postgres: Option<(String, String)>,
-    folder: tempfile::TempDir,
+    /// The calendar's way to the directory.
+    pub gate: Gate,
     directory: Link,
-) -> Bed {
-    let clock = Arc::new(AtomicI64::new(micros("2026-11-23T08:00:00Z")));
-    let context = Context {
-        storage,
-        clock: Clock::Fixed(clock.clone()),
-        bus: Bus::default(),
-        company: Company::default(),
-        cluster_key: None,
-        stop: Default::default(),
-        tasks: Default::default(),
-    };
-    let events = context.open_db("directory", &[]).await.unwrap();
-    let unit = kontor_calendar::start(&context, Peers { directory }, Config::default()).await.unwrap();
-    let link = Link::local(unit.routes);
-    let bed = Bed { context, link, directory: events, clock, postgres, _folder: folder };
-    bed.user("sales", "#112233", "Europe/Brussels").await;
-    bed.user("manager", "", "").await;
-    bed
+    place: Place,
 }
 
 impl Bed {
-    /// Stops it and removes its data.
-    pub async fn end(self) {
-        self.context.stop.cancel();
-        self.context.tasks.close();
-        self.context.tasks.wait().await;
-        let Bed { context, link, directory, postgres, .. } = self;
-        drop((context, link, directory));
-        if let Some((server, name)) = postgres {
-            let mut conn = sqlx::PgConnection::connect(&server).await.unwrap();
-            conn.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.unwrap();
-        }
+    /// On Monday 23 November 2026 at 08:00 UTC, with the users "sales" and "manager".
+    pub async fn start(place: Place) -> Bed {
+        place.set_clock(micros("2026-11-23T08:00:00Z"));
+        let directory = Link::local(kontor_directory::start(&place.context).await.unwrap().routes);
+        let gate = Gate::default();
+        let peers = Peers { directory: gate.before(directory.clone()) };
+        let unit = kontor_calendar::start(&place.context, peers, Config::default()).await.unwrap();
+        let bed = Bed { link: Link::local(unit.routes), gate, directory, place };
+        bed.user("sales", "#112233", "Europe/Brussels").await;
+        bed.user("manager", "", "").await;
+        bed
     }
 
     /// Moves the clock.
     pub fn set_clock(&self, at: &str) {
-        self.clock.store(micros(at), std::sync::atomic::Ordering::SeqCst);
+        self.place.set_clock(micros(at));
     }
 
     /// Moves the clock on by seconds.
     pub fn advance(&self, seconds: i64) {
-        self.clock.fetch_add(seconds * 1_000_000, std::sync::atomic::Ordering::SeqCst);
+        self.place.pass(seconds * SECOND);
     }
 
-    /// Lets the directory say that there is a user, and waits for the user's calendar.
-    pub async fn user(&self, login: &'static str, color: &'static str, time_zone: &'static str) {
-        self.publish(
-            &format!("users/{login}"),
-            &UserCreated {
-                user: login.to_owned(),
-                display_name: login.to_owned(),
-                color: color.to_owned(),
-                time_zone: time_zone.to_owned(),
-                email: format!("{login}@kontor.test"),
-            },
-        )
-        .await;
-        let request = || caller(login).request(store::ListCollectionsRequest { owner: login.to_owned() });
+    /// Makes a user, and waits for the user's calendar.
+    pub async fn user(&self, login: &str, color: &str, time_zone: &str) {
+        let given = directory::User {
+            display_name: login.to_owned(),
+            color: color.to_owned(),
+            time_zone: time_zone.to_owned(),
+            email: format!("{login}@kontor.test"),
+            ..Default::default()
+        };
+        let request = directory::CreateUserRequest {
+            user: Some(given),
+            user_id: login.to_owned(),
+            ..Default::default()
+        };
+        self.users().create_user(admin().request(request)).await.unwrap();
+        let request = || user(login).request(store::ListCollectionsRequest { owner: login.to_owned() });
         for _ in 0..200 {
             let found = self.collections().list_collections(request()).await.unwrap().into_inner();
             if !found.collections.is_empty() {
@@ -144,20 +78,20 @@ impl Bed {
         panic!("no calendar was made for {login}");
     }
 
-    /// An event of the directory.
-    pub async fn publish<P: prost::Message + prost::Name + Clone + 'static>(
-        &self,
-        subject: &str,
-        payload: &P,
-    ) {
-        let (subject, payload) = (subject.to_owned(), payload.clone());
-        self.directory
-            .write(move |tx| {
-                tx.publish(NewEvent::new("directory", &subject, &Guard::company(), &payload));
-                Ok(())
-            })
-            .await
-            .unwrap();
+    /// Makes a partner. Gives its name: "partners/{id}".
+    pub async fn partner(&self, display_name: &str, email: &str) -> String {
+        let partner = directory::Partner {
+            display_name: display_name.to_owned(),
+            emails: vec![Email { address: email.to_owned(), ..Default::default() }],
+            ..Default::default()
+        };
+        let request = directory::CreatePartnerRequest { partner: Some(partner), ..Default::default() };
+        let mut client = PartnerServiceClient::new(self.directory.clone());
+        client.create_partner(admin().request(request)).await.unwrap().into_inner().name
+    }
+
+    pub fn users(&self) -> UserServiceClient<Link> {
+        UserServiceClient::new(self.directory.clone())
     }
 
     pub fn events(&self) -> EventServiceClient<Link> {
@@ -178,7 +112,7 @@ impl Bed {
 
     /// The user's own calendar: "calendars/{id}".
     pub async fn work(&self, login: &str) -> String {
-        let request = caller(login).request(proto::ListCalendarsRequest::default());
+        let request = user(login).request(proto::ListCalendarsRequest::default());
         let found = self.calendars().list_calendars(request).await.unwrap().into_inner();
         found.calendars.iter().find(|calendar| calendar.slug == "work").unwrap().name.clone()
     }
@@ -191,7 +125,7 @@ impl Bed {
             data: text.replace('\n', "\r\n").into_bytes().into(),
             conditions: None,
         };
-        Ok(self.collections().put_object(caller(login).request(request)).await?.into_inner())
+        Ok(self.collections().put_object(user(login).request(request)).await?.into_inner())
     }
 
     /// The bytes of an object, as a DAV client gets them.
@@ -202,7 +136,7 @@ impl Bed {
             with_data: true,
         };
         let mut stream =
-            self.collections().get_objects(caller(login).request(request)).await.unwrap().into_inner();
+            self.collections().get_objects(user(login).request(request)).await.unwrap().into_inner();
         let chunk = stream.message().await.unwrap()?;
         chunk.objects.into_iter().find(|object| !object.missing)
     }
@@ -211,7 +145,7 @@ impl Bed {
     pub async fn changed_since(&self, login: &str, since: i64) -> (Vec<String>, i64) {
         let path = store::CollectionPath { owner: login.to_owned(), slug: "work".to_owned() };
         let request = store::GetCollectionRequest { path: Some(path.clone()), with_zone: false };
-        let collection = self.collections().get_collection(caller(login).request(request)).await.unwrap();
+        let collection = self.collections().get_collection(user(login).request(request)).await.unwrap();
         let request = store::SyncObjectsRequest {
             path: Some(path),
             since,
@@ -219,7 +153,7 @@ impl Bed {
             ..store::SyncObjectsRequest::default()
         };
         let mut stream =
-            self.collections().sync_objects(caller(login).request(request)).await.unwrap().into_inner();
+            self.collections().sync_objects(user(login).request(request)).await.unwrap().into_inner();
         let (mut names, mut reached) = (Vec::new(), since);
         while let Some(chunk) = stream.message().await.unwrap() {
             names.extend(chunk.objects.into_iter().map(|object| object.name));
@@ -237,13 +171,13 @@ impl Bed {
             event: Some(event),
             ..proto::CreateEventRequest::default()
         };
-        self.events().create_event(caller(login).request(request)).await.unwrap().into_inner()
+        self.events().create_event(user(login).request(request)).await.unwrap().into_inner()
     }
 
     /// One event with its bytes.
     pub async fn event(&self, login: &str, name: &str) -> proto::Event {
         let request = proto::GetEventRequest { name: name.to_owned() };
-        self.events().get_event(caller(login).request(request)).await.unwrap().into_inner()
+        self.events().get_event(user(login).request(request)).await.unwrap().into_inner()
     }
 
     /// What happens between two instants, over all pages of the size.
@@ -259,7 +193,7 @@ impl Bed {
                 owners: Vec::new(),
             };
             let page =
-                self.events().list_occurrences(caller(login).request(request)).await.unwrap().into_inner();
+                self.events().list_occurrences(user(login).request(request)).await.unwrap().into_inner();
             assert!(size == 0 || page.occurrences.len() <= usize::try_from(size).unwrap());
             found.extend(page.occurrences);
             token = page.next_page_token;
@@ -280,25 +214,12 @@ impl Bed {
         let request =
             WatchChangesRequest { resume_token: "0".to_owned(), until_now: true, ..Default::default() };
         let mut client = ChangeServiceClient::new(self.link.clone());
-        let mut stream = client.watch_changes(caller(login).request(request)).await.unwrap().into_inner();
+        let mut stream = client.watch_changes(user(login).request(request)).await.unwrap().into_inner();
         let mut events = Vec::new();
         while let Some(message) = stream.message().await.unwrap() {
             events.extend(message.event);
         }
         events
-    }
-}
-
-/// A user without teams.
-pub fn caller(login: &str) -> Caller {
-    Caller {
-        user: login.to_owned(),
-        display_name: login.to_owned(),
-        admin: login == "admin",
-        teams: Vec::new(),
-        led_teams: Vec::new(),
-        time_zone: String::new(),
-        system: false,
     }
 }
 
@@ -338,13 +259,6 @@ pub fn meeting(summary: &str, day: &str) -> proto::Event {
 
 pub fn mask(fields: &[&str]) -> Option<prost_types::FieldMask> {
     Some(prost_types::FieldMask { paths: fields.iter().map(|field| (*field).to_owned()).collect() })
-}
-
-/// Code and reason of a refusal.
-pub fn refusal<T: std::fmt::Debug>(answer: Result<T, Status>) -> (Code, String) {
-    let status = answer.unwrap_err();
-    let reason = kontor_kit::error::reason(&status).map(|(reason, _)| reason).unwrap_or_default();
-    (status.code(), reason)
 }
 
 /// Bytes as text.

@@ -1,11 +1,18 @@
 //! TaskService: VTODO objects, the same rows as a client's tasks.
 
 use kontor_proto::calendar::v1 as proto;
+use kontor_testbed::{failure, user};
 use tonic::Code;
 
-use crate::support::{both, caller, date, local, mask, refusal, time};
+use crate::support::{Bed, date, local, mask, time};
 
-both!(a_task_is_made_done_and_deleted, bed, {
+kontor_testbed::on_both! { Bed;
+    a_task_is_made_done_and_deleted,
+    a_clients_task_keeps_its_lines_and_tasks_are_no_occurrences,
+    bad_tasks_are_refused,
+}
+
+async fn a_task_is_made_done_and_deleted(bed: Bed) {
     let given = proto::Task {
         summary: "Call back".to_owned(),
         description: "about the offer".to_owned(),
@@ -18,7 +25,7 @@ both!(a_task_is_made_done_and_deleted, bed, {
         task: Some(given.clone()),
         ..proto::CreateTaskRequest::default()
     };
-    let made = bed.tasks().create_task(caller("sales").request(request)).await.unwrap().into_inner();
+    let made = bed.tasks().create_task(user("sales").request(request)).await.unwrap().into_inner();
     let wanted =
         proto::Task { name: made.name.clone(), uid: made.uid.clone(), etag: made.etag.clone(), ..given };
     assert_eq!(made, wanted);
@@ -28,10 +35,10 @@ both!(a_task_is_made_done_and_deleted, bed, {
         update_mask: mask(&["complete_time"]),
         request_id: String::new(),
     };
-    let done = bed.tasks().update_task(caller("sales").request(done)).await.unwrap().into_inner();
+    let done = bed.tasks().update_task(user("sales").request(done)).await.unwrap().into_inner();
     assert_eq!(done.percent_complete, 100);
     let get = proto::GetTaskRequest { name: made.name.clone() };
-    let read = bed.tasks().get_task(caller("sales").request(get.clone())).await.unwrap().into_inner();
+    let read = bed.tasks().get_task(user("sales").request(get.clone())).await.unwrap().into_inner();
     let text = crate::support::text(&read.icalendar.clone());
     for line in [
         "STATUS:COMPLETED\r\n",
@@ -48,7 +55,7 @@ both!(a_task_is_made_done_and_deleted, bed, {
         update_mask: mask(&["complete_time"]),
         request_id: String::new(),
     };
-    let open = bed.tasks().update_task(caller("sales").request(open)).await.unwrap().into_inner();
+    let open = bed.tasks().update_task(user("sales").request(open)).await.unwrap().into_inner();
     assert_eq!((open.complete_time, open.percent_complete), (None, 0));
 
     let delete = |etag: &str| proto::DeleteTaskRequest {
@@ -56,13 +63,13 @@ both!(a_task_is_made_done_and_deleted, bed, {
         etag: etag.to_owned(),
         ..Default::default()
     };
-    let stale = bed.tasks().delete_task(caller("sales").request(delete(&made.etag))).await;
-    assert_eq!(refusal(stale).0, Code::Aborted);
-    bed.tasks().delete_task(caller("sales").request(delete(&open.etag))).await.unwrap();
-    assert_eq!(refusal(bed.tasks().get_task(caller("sales").request(get)).await).0, Code::NotFound);
-});
+    let stale = bed.tasks().delete_task(user("sales").request(delete(&made.etag))).await;
+    assert_eq!(failure(stale).0, Code::Aborted);
+    bed.tasks().delete_task(user("sales").request(delete(&open.etag))).await.unwrap();
+    assert_eq!(failure(bed.tasks().get_task(user("sales").request(get)).await).0, Code::NotFound);
+}
 
-both!(a_clients_task_keeps_its_lines_and_tasks_are_no_occurrences, bed, {
+async fn a_clients_task_keeps_its_lines_and_tasks_are_no_occurrences(bed: Bed) {
     let text = "BEGIN:VCALENDAR
 VERSION:2.0
 PRODID:-//Apple Inc.//iOS 18.0//EN
@@ -81,7 +88,7 @@ END:VCALENDAR
 ";
     bed.put("sales", "task.ics", text).await.unwrap();
     let list = proto::ListTasksRequest { parent: bed.work("sales").await, ..Default::default() };
-    let found = bed.tasks().list_tasks(caller("sales").request(list)).await.unwrap().into_inner().tasks;
+    let found = bed.tasks().list_tasks(user("sales").request(list)).await.unwrap().into_inner().tasks;
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].due, date("2026-11-25"));
     let change = proto::UpdateTaskRequest {
@@ -89,7 +96,7 @@ END:VCALENDAR
         update_mask: mask(&["percent_complete"]),
         request_id: String::new(),
     };
-    bed.tasks().update_task(caller("sales").request(change)).await.unwrap();
+    bed.tasks().update_task(user("sales").request(change)).await.unwrap();
     let text = crate::support::text(&bed.get("sales", "task.ics").await.unwrap().data);
     assert!(text.contains("PERCENT-COMPLETE:50\r\n"), "{text}");
     assert!(
@@ -98,9 +105,9 @@ END:VCALENDAR
     );
     assert!(text.contains("BEGIN:VALARM\r\nACTION:DISPLAY\r\nTRIGGER:-PT5M\r\nEND:VALARM\r\n"), "{text}");
     assert!(bed.titles("sales", "2026-11-20T00:00:00Z", "2026-11-30T00:00:00Z").await.is_empty());
-});
+}
 
-both!(bad_tasks_are_refused, bed, {
+async fn bad_tasks_are_refused(bed: Bed) {
     for task in [
         proto::Task { priority: 10, ..proto::Task::default() },
         proto::Task { percent_complete: 101, ..proto::Task::default() },
@@ -111,7 +118,7 @@ both!(bad_tasks_are_refused, bed, {
             task: Some(task),
             ..proto::CreateTaskRequest::default()
         };
-        let refused = bed.tasks().create_task(caller("sales").request(request)).await;
-        assert_eq!(refusal(refused).0, Code::InvalidArgument);
+        let refused = bed.tasks().create_task(user("sales").request(request)).await;
+        assert_eq!(failure(refused).0, Code::InvalidArgument);
     }
-});
+}

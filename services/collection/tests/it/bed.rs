@@ -1,25 +1,20 @@
 //! A small service with real hooks over the engine, and a client to it.
-//! Used by every test here; `on_both!` runs a test on each database.
-
-use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+//! Used by every test here.
 
 use bytes::Bytes;
 use kontor_collection::store::collection::{self, New};
 use kontor_collection::{Change, Hooks, Index, Kind, MIGRATION, Prepared, Removal, SHARES, index};
 use kontor_kit::auth::Caller;
-use kontor_kit::clock::Clock;
-use kontor_kit::context::{Company, Context};
-use kontor_kit::db::{Db, Migration, Storage, Tx};
+use kontor_kit::db::{Db, Migration, Tx};
 use kontor_kit::link::{Link, MESSAGE_LIMIT};
 use kontor_kit::unit::Unit;
 use kontor_kit::{Result, args};
 use kontor_proto::collection::v1 as proto;
 use kontor_proto::collection::v1::collection_service_client::CollectionServiceClient;
+use kontor_testbed::{Place, failure, user};
 use kontor_vobject::card::Card;
 use kontor_vobject::ical::CalendarObject;
 use kontor_vobject::{Document, Limits};
-use sqlx::Connection;
 use tonic::Status;
 use tonic::service::Routes;
 
@@ -76,71 +71,31 @@ fn prepared(uid: String, component: &str, index: Index) -> Prepared<()> {
 /// One service for one test.
 pub struct Bed {
     pub db: Db,
-    pub clock: Arc<AtomicI64>,
     client: Client,
-    drop: Option<String>,
-    _folder: Option<tempfile::TempDir>,
-    context: Context,
+    pub place: Place,
 }
 
-/// Runs an async test body on SQLite, and on PostgreSQL when there is one.
-macro_rules! on_both {
-    ($($(#[$meta:meta])* $name:ident($cards:literal) = $body:ident;)*) => {$(
-        mod $name {
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn on_sqlite() {
-                let bed = crate::bed::Bed::sqlite::<$cards>().await;
-                super::$body(&bed).await;
-                bed.end().await;
-            }
+/// Starts a bed that keeps cards.
+pub struct Cards;
 
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn on_postgres() {
-                let Some(bed) = crate::bed::Bed::postgres::<$cards>().await else { return };
-                super::$body(&bed).await;
-                bed.end().await;
-            }
-        }
-    )*};
+impl Cards {
+    pub async fn start(place: Place) -> Bed {
+        Bed::open::<true>(place).await
+    }
 }
-pub(crate) use on_both;
 
 impl Bed {
-    pub async fn sqlite<const CARDS: bool>() -> Bed {
-        let folder = tempfile::tempdir().unwrap();
-        let storage = Storage::Sqlite(folder.path().to_owned());
-        Bed::open::<CARDS>(storage, Some(folder), None).await
+    /// Keeps calendars.
+    pub async fn start(place: Place) -> Bed {
+        Bed::open::<false>(place).await
     }
 
-    /// None without a server to test with.
-    pub async fn postgres<const CARDS: bool>() -> Option<Bed> {
-        let server = std::env::var("KONTOR_TEST_POSTGRES").ok()?;
-        let name = format!("t{}", kontor_kit::id::new().replace('-', ""));
-        let mut admin = sqlx::PgConnection::connect(&server).await.unwrap();
-        let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-        sqlx::raw_sql(create).execute(&mut admin).await.unwrap();
-        let url = format!("{}/{name}", server.rsplit_once('/').unwrap().0);
-        Some(Bed::open::<CARDS>(Storage::Postgres(url), None, Some(name)).await)
-    }
-
-    async fn open<const CARDS: bool>(
-        storage: Storage,
-        folder: Option<tempfile::TempDir>,
-        drop: Option<String>,
-    ) -> Bed {
-        let clock = Arc::new(AtomicI64::new(NOW));
-        let context = Context {
-            storage,
-            clock: Clock::Fixed(clock.clone()),
-            bus: Default::default(),
-            company: Company::default(),
-            cluster_key: None,
-            stop: Default::default(),
-            tasks: Default::default(),
-        };
+    async fn open<const CARDS: bool>(place: Place) -> Bed {
+        place.set_clock(NOW);
+        let context = &place.context;
         let db = context.open_db("engine", MIGRATIONS).await.unwrap();
-        let server = kontor_collection::rpc::Server::new(&context, &db, Rows::<CARDS>).into_service();
-        let unit = Unit::new("engine", &context, Routes::new(server));
+        let server = kontor_collection::rpc::Server::new(context, &db, Rows::<CARDS>).into_service();
+        let unit = Unit::new("engine", context, Routes::new(server));
         let client = Client::new(Link::local(unit.routes)).max_decoding_message_size(MESSAGE_LIMIT);
         let kind = Rows::<CARDS>::KIND;
         db.write(move |tx| {
@@ -149,25 +104,12 @@ impl Bed {
         })
         .await
         .unwrap();
-        Bed { db, clock, client, drop, _folder: folder, context }
-    }
-
-    pub async fn end(self) {
-        self.context.stop.cancel();
-        self.context.tasks.close();
-        self.context.tasks.wait().await;
-        drop((self.db, self.client, self.context));
-        if let Some(name) = self.drop {
-            let server = std::env::var("KONTOR_TEST_POSTGRES").unwrap();
-            let mut admin = sqlx::PgConnection::connect(&server).await.unwrap();
-            let sql = sqlx::AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"));
-            sqlx::raw_sql(sql).execute(&mut admin).await.unwrap();
-        }
+        Bed { db, client, place }
     }
 
     /// The same data, as another process has it open.
     pub async fn second_db(&self) -> Db {
-        self.context.open_db("engine", MIGRATIONS).await.unwrap()
+        self.place.context.open_db("engine", MIGRATIONS).await.unwrap()
     }
 
     pub fn client(&self) -> Client {
@@ -287,19 +229,7 @@ pub fn work() -> Option<proto::CollectionPath> {
 }
 
 pub fn sales() -> Caller {
-    caller("sales")
-}
-
-pub fn caller(user: &str) -> Caller {
-    Caller {
-        user: user.to_owned(),
-        display_name: user.to_owned(),
-        admin: user == "admin",
-        teams: Vec::new(),
-        led_teams: Vec::new(),
-        time_zone: String::new(),
-        system: false,
-    }
+    user("sales")
 }
 
 /// An event of one hour at 9:00 UTC of that day ("20261123").
@@ -321,5 +251,5 @@ pub fn component(name: &str, uid: &str, lines: &str) -> String {
 
 /// Reason in the `ErrorInfo` of a status.
 pub fn reason<T: std::fmt::Debug>(answer: std::result::Result<T, Status>) -> String {
-    kontor_kit::error::reason(&answer.unwrap_err()).map(|(reason, _)| reason).unwrap_or_default()
+    failure(answer).1
 }

@@ -1,26 +1,26 @@
 //! Collections: changes from two processes at once, their number, and the chunks in which their objects come.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use kontor_collection::store::collection::{self, Update};
 use kontor_collection::{Conditions, Hooks, Target, write};
 use kontor_proto::collection::v1 as proto;
+use kontor_testbed::user;
 use tonic::Code;
 
-use crate::bed::{Bed, NOW, Rows, caller, event, on_both, sales, with_lines, work};
+use crate::bed::{Bed, NOW, Rows, event, sales, with_lines, work};
 
-on_both! {
-    two_processes_change_different_properties(false) = properties;
-    a_window_that_rolls_on_undoes_no_change(false) = rolled;
-    an_owner_has_a_bounded_number_of_collections(false) = number;
-    bodies_come_in_small_chunks(false) = chunks;
+kontor_testbed::on_both! { Bed;
+    two_processes_change_different_properties,
+    a_window_that_rolls_on_undoes_no_change,
+    an_owner_has_a_bounded_number_of_collections,
+    bodies_come_in_small_chunks,
 }
 
 const HALF_SECOND: Duration = Duration::from_millis(500);
 
-async fn properties(bed: &Bed) {
+async fn two_processes_change_different_properties(bed: Bed) {
     let other = bed.second_db().await;
     let slow = bed.db.write(|tx| {
         let update = Update { display_name: Some("Renamed".to_owned()), ..Update::default() };
@@ -43,13 +43,13 @@ async fn properties(bed: &Bed) {
     assert_eq!((now.display_name.as_str(), now.color.as_str()), ("Renamed", "#112233FF"));
 }
 
-async fn rolled(bed: &Bed) {
+async fn a_window_that_rolls_on_undoes_no_change(bed: Bed) {
     let daily = |hour: &str| {
         let lines = format!("DTSTART:20200101T{hour}0000Z\r\nDURATION:PT1H\r\nRRULE:FREQ=DAILY\r\n");
         Bytes::from(with_lines("daily", &lines))
     };
     bed.put("daily.ics", daily("09")).await.unwrap();
-    bed.clock.store(NOW + 300 * 86_400_000_000, Ordering::SeqCst);
+    bed.place.set_clock(NOW + 300 * 86_400_000_000);
     let new = daily("15");
     let prepared = Rows::<false>.prepare(&sales(), new.clone()).await.unwrap();
     let other = bed.second_db().await;
@@ -94,7 +94,7 @@ fn in_hour(seconds: i64) -> proto::QueryObjectsRequest {
     proto::QueryObjectsRequest { component_filter: Some(filter), ..Default::default() }
 }
 
-async fn number(bed: &Bed) {
+async fn an_owner_has_a_bounded_number_of_collections(bed: Bed) {
     let make = |number: usize| proto::CreateCollectionRequest {
         collection: Some(proto::Collection {
             owner: "manager".to_owned(),
@@ -103,13 +103,13 @@ async fn number(bed: &Bed) {
         }),
     };
     for number in 0..500 {
-        bed.client().create_collection(caller("manager").request(make(number))).await.unwrap();
+        bed.client().create_collection(user("manager").request(make(number))).await.unwrap();
     }
-    let refused = bed.client().create_collection(caller("manager").request(make(500))).await.unwrap_err();
+    let refused = bed.client().create_collection(user("manager").request(make(500))).await.unwrap_err();
     assert_eq!(refused.code(), Code::ResourceExhausted);
 }
 
-async fn chunks(bed: &Bed) {
+async fn bodies_come_in_small_chunks(bed: Bed) {
     let text = "x".repeat(10_000);
     for number in 0..40 {
         let data = event(&format!("u{number}"), "20261123")

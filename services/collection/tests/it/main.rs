@@ -2,6 +2,7 @@
 //! Run by `cargo nextest run -p kontor-collection`.
 
 mod bed;
+mod cards;
 mod collections;
 mod model;
 mod put;

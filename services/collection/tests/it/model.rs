@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::bed::{Bed, event, on_both};
+use crate::bed::{Bed, event};
 use kontor_proto::collection::v1 as proto;
 
-on_both! {
-    random_work_equals_the_model(false) = random;
+kontor_testbed::on_both! { Bed;
+    random_work_equals_the_model,
 }
 
 /// A small generator of numbers, so that a failure can be repeated by its seed.
@@ -28,7 +28,7 @@ struct Held {
     token: Option<i64>,
 }
 
-async fn random(bed: &Bed) {
+async fn random_work_equals_the_model(bed: Bed) {
     let seed = 0x5eed_2026_1123_u64;
     let mut dice = Dice(seed);
     let mut model: BTreeMap<String, (String, String)> = BTreeMap::new();
@@ -41,7 +41,7 @@ async fn random(bed: &Bed) {
                     Some((uid, _)) if dice.below(20) > 0 => uid.clone(),
                     _ => format!("u{}", dice.below(25)),
                 };
-                put(bed, &mut dice, &mut model, name, uid).await;
+                put(&bed, &mut dice, &mut model, name, uid).await;
             }
             5..=6 => {
                 let deleted = bed.delete(&name).await.is_ok();
@@ -50,7 +50,7 @@ async fn random(bed: &Bed) {
             _ => {
                 let client = dice.below(3) as usize;
                 let limit = [0, 1, 7][dice.below(3) as usize];
-                let whole = sync(bed, &mut clients[client], limit).await;
+                let whole = sync(&bed, &mut clients[client], limit).await;
                 if whole {
                     let expected: BTreeMap<_, _> =
                         model.iter().map(|(name, (_, etag))| (name.clone(), etag.clone())).collect();

@@ -1,25 +1,26 @@
 //! Putting and deleting single objects: bytes, ETags, conditions, UIDs, access, bad input.
 
 use kontor_kit::args;
+use kontor_kit::auth::Caller;
 use kontor_proto::collection::v1 as proto;
+use kontor_testbed::{admin, user};
 use tonic::Code;
 
-use crate::bed::{Bed, caller, component, event, on_both, reason, sales, work};
+use crate::bed::{Bed, component, event, reason, sales, work};
 
-on_both! {
-    bytes_come_back_as_they_were_sent(false) = bytes;
-    conditions_are_checked_inside_the_write(false) = conditions;
-    of_many_conditional_writers_one_wins(false) = one_wins;
-    a_uid_stands_once_in_a_collection(false) = uids;
-    sixty_puts_at_once_all_stay(false) = sixty;
-    typed_rows_follow_puts_and_deletes(false) = typed;
-    others_do_not_see_a_collection(false) = others;
-    bad_input_is_refused_with_its_reason(false) = bad;
-    collections_are_made_changed_and_deleted(false) = collections;
-    big_bodies_stream_in_small_chunks(true) = big;
+kontor_testbed::on_both! { Bed;
+    bytes_come_back_as_they_were_sent,
+    conditions_are_checked_inside_the_write,
+    of_many_conditional_writers_one_wins,
+    a_uid_stands_once_in_a_collection,
+    sixty_puts_at_once_all_stay,
+    typed_rows_follow_puts_and_deletes,
+    others_do_not_see_a_collection,
+    bad_input_is_refused_with_its_reason,
+    collections_are_made_changed_and_deleted,
 }
 
-async fn bytes(bed: &Bed) {
+async fn bytes_come_back_as_they_were_sent(bed: Bed) {
     let odd = event("a", "20261123").replace("DTSTART", "X-ODD;X-P=\"ä,;:\":tail\\, \r\n of it\r\ndtstart");
     let answer = bed.put("a b%ü.ics", odd.clone()).await.unwrap();
     assert!(answer.created);
@@ -36,7 +37,7 @@ async fn bytes(bed: &Bed) {
     assert!(!bed.put("a b%ü.ics", event("a", "20261124")).await.unwrap().created);
 }
 
-async fn conditions(bed: &Bed) {
+async fn conditions_are_checked_inside_the_write(bed: Bed) {
     let absent = proto::Conditions { if_absent: true, ..Default::default() };
     let first = bed.put_if("a.ics", event("a", "20261123"), absent.clone()).await.unwrap();
     let again = bed.put_if("a.ics", event("a", "20261124"), absent).await;
@@ -65,7 +66,7 @@ async fn conditions(bed: &Bed) {
     assert_eq!(bed.delete("a.ics").await.unwrap_err().code(), Code::NotFound);
 }
 
-async fn one_wins(bed: &Bed) {
+async fn of_many_conditional_writers_one_wins(bed: Bed) {
     let first = bed.put("a.ics", event("a", "20261101")).await.unwrap();
     let tries = (0..30).map(|day| {
         let conditions = proto::Conditions { if_match: vec![first.etag.clone()], ..Default::default() };
@@ -81,7 +82,7 @@ async fn one_wins(bed: &Bed) {
     assert_eq!(won, 1);
 }
 
-async fn uids(bed: &Bed) {
+async fn a_uid_stands_once_in_a_collection(bed: Bed) {
     bed.put("a b.ics", event("one", "20261123")).await.unwrap();
     let status = bed.put("c.ics", event("one", "20261123")).await.unwrap_err();
     let (found, metadata) = kontor_kit::error::reason(&status).unwrap();
@@ -92,7 +93,8 @@ async fn uids(bed: &Bed) {
     bed.put("c.ics", event("one", "20261123")).await.unwrap();
 }
 
-async fn sixty(bed: &Bed) {
+async fn sixty_puts_at_once_all_stay(bed: Bed) {
+    let bed = &bed;
     let puts = (0..60).map(|number| async move {
         let name = format!("{number}.ics");
         bed.put(&name, event(&format!("uid-{number}"), "20261123")).await.unwrap()
@@ -106,17 +108,17 @@ async fn sixty(bed: &Bed) {
     assert_eq!(sequences.len(), 60, "each write has its own number");
 }
 
-async fn typed(bed: &Bed) {
+async fn typed_rows_follow_puts_and_deletes(bed: Bed) {
     let first = bed.put("a.ics", event("a", "20261123")).await.unwrap();
-    assert_eq!(rows(bed).await, [first.etag]);
+    assert_eq!(rows(&bed).await, [first.etag]);
     let second = bed.put("a.ics", event("a", "20261124")).await.unwrap();
-    assert_eq!(rows(bed).await, [second.etag]);
+    assert_eq!(rows(&bed).await, [second.etag]);
     bed.put("b.ics", event("b", "20261124")).await.unwrap();
     bed.delete("a.ics").await.unwrap();
-    assert_eq!(rows(bed).await.len(), 1);
+    assert_eq!(rows(&bed).await.len(), 1);
     let request = proto::DeleteCollectionRequest { path: work() };
     bed.client().delete_collection(sales().request(request)).await.unwrap();
-    assert_eq!(rows(bed).await.len(), 0);
+    assert_eq!(rows(&bed).await.len(), 0);
     assert_eq!(bed.put("a.ics", event("a", "20261123")).await.unwrap_err().code(), Code::NotFound);
 }
 
@@ -126,14 +128,14 @@ async fn rows(bed: &Bed) -> Vec<String> {
     read.await.unwrap()
 }
 
-async fn others(bed: &Bed) {
-    let get = |user: &str| {
-        let request = caller(user).request(proto::GetCollectionRequest { path: work(), with_zone: false });
+async fn others_do_not_see_a_collection(bed: Bed) {
+    let get = |caller: Caller| {
+        let request = caller.request(proto::GetCollectionRequest { path: work(), with_zone: false });
         let mut client = bed.client();
         async move { client.get_collection(request).await }
     };
-    assert_eq!(get("manager").await.unwrap_err().code(), Code::NotFound);
-    assert_eq!(get("admin").await.unwrap().into_inner().access(), proto::Access::Owner);
+    assert_eq!(get(user("manager")).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(get(admin()).await.unwrap().into_inner().access(), proto::Access::Owner);
     let bare =
         bed.client().get_collection(proto::GetCollectionRequest { path: work(), with_zone: false }).await;
     assert_eq!(bare.unwrap_err().code(), Code::Unauthenticated);
@@ -143,29 +145,29 @@ async fn others(bed: &Bed) {
         data: event("a", "20261123").into(),
         conditions: None,
     };
-    let put = bed.client().put_object(caller("manager").request(request.clone())).await;
+    let put = bed.client().put_object(user("manager").request(request.clone())).await;
     assert_eq!(put.unwrap_err().code(), Code::NotFound);
     // The company's collection is in every home, under its own name too.
     let path =
         |owner: &str| Some(proto::CollectionPath { owner: owner.to_owned(), slug: "company".to_owned() });
     let request = proto::PutObjectRequest { path: path("manager"), ..request };
-    bed.client().put_object(caller("manager").request(request)).await.unwrap();
+    bed.client().put_object(user("manager").request(request)).await.unwrap();
     let request = proto::ListCollectionsRequest { owner: "sales".to_owned() };
     let home = bed.client().list_collections(sales().request(request.clone())).await.unwrap().into_inner();
     let slugs: Vec<&str> = home.collections.iter().map(|collection| collection.slug.as_str()).collect();
     assert_eq!(slugs, ["company", "work"]);
     assert_eq!(home.collections[0].object_count, 1);
     assert_eq!(home.collections[0].access(), proto::Access::Write);
-    let home = bed.client().list_collections(caller("manager").request(request)).await.unwrap().into_inner();
+    let home = bed.client().list_collections(user("manager").request(request)).await.unwrap().into_inner();
     assert_eq!(home.collections.len(), 1, "of another one's home only what is shared is seen");
     let request = proto::DeleteCollectionRequest { path: path("company") };
     let delete = bed.client().delete_collection(sales().request(request.clone())).await;
     assert_eq!(delete.unwrap_err().code(), Code::PermissionDenied);
-    let delete = bed.client().delete_collection(caller("admin").request(request)).await;
+    let delete = bed.client().delete_collection(admin().request(request)).await;
     assert_eq!(delete.unwrap_err().code(), Code::FailedPrecondition);
 }
 
-async fn bad(bed: &Bed) {
+async fn bad_input_is_refused_with_its_reason(bed: Bed) {
     assert_eq!(reason(bed.put("a.ics", "no calendar").await), "VALID_DATA");
     assert_eq!(reason(bed.put("a.ics", "BEGIN:VCALENDAR\r\n".repeat(100_000)).await), "VALID_DATA");
     let two = event("a", "20261123").replace("END:VCALENDAR\r\n", "")
@@ -185,7 +187,7 @@ async fn bad(bed: &Bed) {
     bed.put("e.ics", endless).await.unwrap();
 }
 
-async fn collections(bed: &Bed) {
+async fn collections_are_made_changed_and_deleted(bed: Bed) {
     let collection = proto::Collection {
         owner: "sales".to_owned(),
         slug: "tasks".to_owned(),
@@ -201,7 +203,7 @@ async fn collections(bed: &Bed) {
     assert_eq!((made.order, made.components.len(), made.dead_properties.len()), (7, 1, 1));
     let again = bed.client().create_collection(sales().request(request.clone())).await;
     assert_eq!(again.unwrap_err().code(), Code::AlreadyExists);
-    let foreign = bed.client().create_collection(caller("manager").request(request)).await;
+    let foreign = bed.client().create_collection(user("manager").request(request)).await;
     assert_eq!(foreign.unwrap_err().code(), Code::PermissionDenied);
     let path = Some(proto::CollectionPath { owner: "sales".to_owned(), slug: "tasks".to_owned() });
     let put = proto::PutObjectRequest {
@@ -235,35 +237,4 @@ async fn collections(bed: &Bed) {
 
 fn dead(name: &str, value: &str) -> proto::DeadProperty {
     proto::DeadProperty { namespace: "urn:x".to_owned(), name: name.to_owned(), value: value.to_owned() }
-}
-
-async fn big(bed: &Bed) {
-    let card = |number: usize| {
-        let photo = "A".repeat(1_000_000);
-        format!(
-            "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{number}\r\nFN:N {number}\r\nPHOTO:{photo}\r\nEND:VCARD\r\n"
-        )
-    };
-    for number in 0..12 {
-        bed.put(&format!("{number:02}.vcf"), card(number)).await.unwrap();
-    }
-    let request = proto::ListObjectsRequest { path: work(), with_data: true };
-    let mut stream = bed.client().list_objects(sales().request(request)).await.unwrap().into_inner();
-    let mut seen = 0;
-    while let Some(chunk) = stream.message().await.unwrap() {
-        assert!(chunk.objects.len() <= 3, "a chunk has about two megabytes");
-        for object in chunk.objects {
-            assert_eq!(object.data, card(seen).as_bytes());
-            seen += 1;
-        }
-    }
-    assert_eq!(seen, 12);
-    let names: Vec<String> = (0..12).rev().map(|number| format!("{number:02}.vcf")).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let found = bed.get(&names).await;
-    assert_eq!(found.iter().map(|object| object.name.as_str()).collect::<Vec<_>>(), names);
-    assert!(found.iter().all(|object| object.data.len() as i64 == object.size));
-    // A sync with bodies, cut by bytes and by the limit, loses nothing.
-    let (objects, _, truncated) = bed.sync(-1, 5).await.unwrap();
-    assert!((objects.len(), truncated) == (5, true));
 }

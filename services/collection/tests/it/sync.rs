@@ -1,16 +1,15 @@
 //! Sync: only what changed, tombstones, tokens, and truncated answers that lose nothing.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 
-use crate::bed::{Bed, NOW, event, on_both, reason};
+use crate::bed::{Bed, NOW, event, reason};
 
-on_both! {
-    three_changes_of_a_thousand_give_three(false) = three;
-    a_deleted_and_remade_name_is_told_once(false) = remade;
-    unknown_numbers_are_refused(false) = unknown;
-    truncated_answers_resume_without_loss(false) = truncated;
-    old_tombstones_are_forgotten_with_their_numbers(false) = forgotten;
+kontor_testbed::on_both! { Bed;
+    three_changes_of_a_thousand_give_three,
+    a_deleted_and_remade_name_is_told_once,
+    unknown_numbers_are_refused,
+    truncated_answers_resume_without_loss,
+    old_tombstones_are_forgotten_with_their_numbers,
 }
 
 async fn fill(bed: &Bed, count: usize) {
@@ -20,8 +19,8 @@ async fn fill(bed: &Bed, count: usize) {
     futures_util::future::join_all(puts).await;
 }
 
-async fn three(bed: &Bed) {
-    fill(bed, 1_000).await;
+async fn three_changes_of_a_thousand_give_three(bed: Bed) {
+    fill(&bed, 1_000).await;
     let (all, token, truncated) = bed.sync(-1, 0).await.unwrap();
     assert!((all.len(), truncated) == (1_000, false));
     assert!(all.is_sorted_by_key(|object| object.sequence));
@@ -36,7 +35,7 @@ async fn three(bed: &Bed) {
     assert_eq!(bed.list(false).await.len(), 1_000);
 }
 
-async fn remade(bed: &Bed) {
+async fn a_deleted_and_remade_name_is_told_once(bed: Bed) {
     bed.put("a.ics", event("a", "20261123")).await.unwrap();
     let (_, token, _) = bed.sync(-1, 0).await.unwrap();
     bed.delete("a.ics").await.unwrap();
@@ -52,7 +51,7 @@ async fn remade(bed: &Bed) {
     assert_eq!(bed.sync(-1, 0).await.unwrap().0.len(), 1);
 }
 
-async fn unknown(bed: &Bed) {
+async fn unknown_numbers_are_refused(bed: Bed) {
     bed.put("a.ics", event("a", "20261123")).await.unwrap();
     let (_, token, _) = bed.sync(-1, 0).await.unwrap();
     assert_eq!(reason(bed.sync(token + 1, 0).await), "VALID_SYNC_TOKEN");
@@ -61,8 +60,8 @@ async fn unknown(bed: &Bed) {
     assert_eq!(reason(bed.sync(-2, 0).await), "VALID_SYNC_TOKEN");
 }
 
-async fn truncated(bed: &Bed) {
-    fill(bed, 1_203).await;
+async fn truncated_answers_resume_without_loss(bed: Bed) {
+    fill(&bed, 1_203).await;
     for number in (0..300).step_by(3) {
         bed.delete(&format!("{number:04}.ics")).await.unwrap();
     }
@@ -100,7 +99,7 @@ async fn truncated(bed: &Bed) {
     }
 }
 
-async fn forgotten(bed: &Bed) {
+async fn old_tombstones_are_forgotten_with_their_numbers(bed: Bed) {
     bed.put("a.ics", event("a", "20261123")).await.unwrap();
     bed.put("b.ics", event("b", "20261123")).await.unwrap();
     let (_, early, _) = bed.sync(-1, 0).await.unwrap();
@@ -108,7 +107,7 @@ async fn forgotten(bed: &Bed) {
     let (_, late, _) = bed.sync(-1, 0).await.unwrap();
     kontor_collection::tasks::run(&bed.db).await.unwrap();
     assert_eq!(bed.sync(early, 0).await.unwrap().0.len(), 1, "a young tombstone stays");
-    bed.clock.store(NOW + 400 * 86_400_000_000, Ordering::SeqCst);
+    bed.place.set_clock(NOW + 400 * 86_400_000_000);
     kontor_collection::tasks::run(&bed.db).await.unwrap();
     assert_eq!(reason(bed.sync(early, 0).await), "VALID_SYNC_TOKEN");
     assert_eq!(bed.sync(late, 0).await.unwrap().0.len(), 0);

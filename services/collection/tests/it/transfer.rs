@@ -2,20 +2,20 @@
 
 use kontor_kit::args;
 use kontor_proto::collection::v1 as proto;
+use kontor_testbed::user;
 use tonic::{Code, Status};
 
-use crate::bed::{Bed, caller, component, event, on_both, reason, sales, work};
+use crate::bed::{Bed, Cards, component, event, reason, sales, work};
 
-on_both! {
-    a_move_leaves_a_tombstone_and_keeps_bytes_and_id(false) = moved;
-    a_new_name_in_the_same_collection_is_two_steps_of_a_sync(false) = renamed;
-    a_copy_leaves_the_source_as_it_is(false) = copied;
-    what_stands_at_the_destination_goes_only_if_it_may(false) = overwritten;
-    a_move_that_may_not_be_changes_nothing(false) = refused;
-    lists_of_an_if_header_are_checked_inside_the_write(false) = lists;
-    moves_in_opposite_directions_do_not_wait_for_each_other(false) = crossing;
-    rows_that_filters_read_go_along(false) = indexed;
-    cards_found_by_their_values_are_found_where_they_went(true) = cards;
+kontor_testbed::on_both! { Bed;
+    a_move_leaves_a_tombstone_and_keeps_bytes_and_id,
+    a_new_name_in_the_same_collection_is_two_steps_of_a_sync,
+    a_copy_leaves_the_source_as_it_is,
+    what_stands_at_the_destination_goes_only_if_it_may,
+    a_move_that_may_not_be_changes_nothing,
+    lists_of_an_if_header_are_checked_inside_the_write,
+    moves_in_opposite_directions_do_not_wait_for_each_other,
+    rows_that_filters_read_go_along,
 }
 
 fn path(owner: &str, slug: &str) -> Option<proto::CollectionPath> {
@@ -67,89 +67,93 @@ async fn id_of(bed: &Bed, name: &'static str) -> String {
     read.await.unwrap().unwrap()
 }
 
-async fn moved(bed: &Bed) {
-    make(bed, "private", &[]).await;
+async fn a_move_leaves_a_tombstone_and_keeps_bytes_and_id(bed: Bed) {
+    make(&bed, "private", &[]).await;
     let put = bed.put("a.ics", event("a", "20261123")).await.unwrap();
-    let (id, before) = (id_of(bed, "a.ics").await, bed.collection().await);
-    let answer = run(bed, wish("a.ics", "private", "b ü.ics")).await.unwrap();
+    let (id, before) = (id_of(&bed, "a.ics").await, bed.collection().await);
+    let answer = run(&bed, wish("a.ics", "private", "b ü.ics")).await.unwrap();
     assert!(answer.created);
     assert_eq!(answer.etag, put.etag, "the bytes are the same, so the ETag is");
-    let there = get(bed, "private", "b ü.ics").await;
+    let there = get(&bed, "private", "b ü.ics").await;
     assert_eq!((there.data.as_ref(), there.etag), (event("a", "20261123").as_bytes(), put.etag));
-    assert_eq!(id_of(bed, "b ü.ics").await, id, "it is the same object");
+    assert_eq!(id_of(&bed, "b ü.ics").await, id, "it is the same object");
     let (changes, _, _) = bed.sync(before.sequence, 0).await.unwrap();
     assert_eq!(changes.len(), 1);
     assert!(changes[0].missing && changes[0].name == "a.ics");
     assert_eq!(bed.collection().await.object_count, 0);
-    assert_eq!(typed(bed).await, ["a"]);
+    assert_eq!(typed(&bed).await, ["a"]);
     // And back, over its own tombstone.
     let back =
         proto::MoveObjectRequest { path: path("sales", "private"), ..wish("b ü.ics", "work", "a.ics") };
-    run(bed, back).await.unwrap();
+    run(&bed, back).await.unwrap();
     let (changes, _, _) = bed.sync(before.sequence, 0).await.unwrap();
     assert_eq!(changes.iter().map(|change| change.missing).collect::<Vec<_>>(), [false]);
     assert_eq!(bed.collection().await.object_count, 1);
 }
 
-async fn renamed(bed: &Bed) {
+async fn a_new_name_in_the_same_collection_is_two_steps_of_a_sync(bed: Bed) {
     bed.put("a.ics", event("a", "20261123")).await.unwrap();
     let before = bed.collection().await.sequence;
-    run(bed, wish("a.ics", "work", "b.ics")).await.unwrap();
+    run(&bed, wish("a.ics", "work", "b.ics")).await.unwrap();
     let (first, at, more) = bed.sync(before, 1).await.unwrap();
     assert!(first.len() == 1 && first[0].name == "a.ics" && first[0].missing && more);
     let (second, _, more) = bed.sync(at, 1).await.unwrap();
     assert!(second.len() == 1 && second[0].name == "b.ics" && !second[0].missing && !more);
-    assert_eq!((bed.collection().await.object_count, typed(bed).await.len()), (1, 1));
-    assert_eq!(reason(run(bed, wish("b.ics", "work", "b.ics")).await), "SAME_OBJECT");
+    assert_eq!((bed.collection().await.object_count, typed(&bed).await.len()), (1, 1));
+    assert_eq!(reason(run(&bed, wish("b.ics", "work", "b.ics")).await), "SAME_OBJECT");
 }
 
-async fn copied(bed: &Bed) {
-    make(bed, "private", &[]).await;
+async fn a_copy_leaves_the_source_as_it_is(bed: Bed) {
+    make(&bed, "private", &[]).await;
     let put = bed.put("a.ics", event("a", "20261123")).await.unwrap();
     let copy = |slug, name| proto::MoveObjectRequest { copy: true, ..wish("a.ics", slug, name) };
     let before = bed.collection().await.sequence;
-    assert!(run(bed, copy("private", "a.ics")).await.unwrap().created);
+    assert!(run(&bed, copy("private", "a.ics")).await.unwrap().created);
     assert_eq!(bed.collection().await.sequence, before, "the source is not touched");
-    assert_eq!(get(bed, "work", "a.ics").await.etag, put.etag);
-    assert_eq!(get(bed, "private", "a.ics").await.etag, put.etag);
-    assert_eq!(reason(run(bed, copy("work", "b.ics")).await), "UID_CONFLICT", "one UID once in a collection");
-    assert_eq!(reason(run(bed, copy("private", "b.ics")).await), "UID_CONFLICT");
-    assert!(!run(bed, copy("private", "a.ics")).await.unwrap().created);
+    assert_eq!(get(&bed, "work", "a.ics").await.etag, put.etag);
+    assert_eq!(get(&bed, "private", "a.ics").await.etag, put.etag);
+    assert_eq!(
+        reason(run(&bed, copy("work", "b.ics")).await),
+        "UID_CONFLICT",
+        "one UID once in a collection"
+    );
+    assert_eq!(reason(run(&bed, copy("private", "b.ics")).await), "UID_CONFLICT");
+    assert!(!run(&bed, copy("private", "a.ics")).await.unwrap().created);
 }
 
-async fn overwritten(bed: &Bed) {
-    make(bed, "private", &[]).await;
+async fn what_stands_at_the_destination_goes_only_if_it_may(bed: Bed) {
+    make(&bed, "private", &[]).await;
     bed.put("a.ics", event("a", "20261123")).await.unwrap();
     bed.put("b.ics", event("b", "20261124")).await.unwrap();
     let careful = proto::MoveObjectRequest { overwrite: false, ..wish("a.ics", "work", "b.ics") };
-    assert_eq!(reason(run(bed, careful).await), "DESTINATION_EXISTS");
-    assert!(!run(bed, wish("a.ics", "work", "b.ics")).await.unwrap().created);
-    assert_eq!((get(bed, "work", "b.ics").await.data.as_ref()), event("a", "20261123").as_bytes());
-    assert_eq!((bed.collection().await.object_count, typed(bed).await), (1, vec!["a".to_owned()]));
+    assert_eq!(reason(run(&bed, careful).await), "DESTINATION_EXISTS");
+    assert!(!run(&bed, wish("a.ics", "work", "b.ics")).await.unwrap().created);
+    assert_eq!((get(&bed, "work", "b.ics").await.data.as_ref()), event("a", "20261123").as_bytes());
+    assert_eq!((bed.collection().await.object_count, typed(&bed).await), (1, vec!["a".to_owned()]));
     // The same UID over there is the same thing in another state: its row stays.
     let copy = proto::MoveObjectRequest { copy: true, ..wish("b.ics", "private", "c.ics") };
-    run(bed, copy).await.unwrap();
-    let id = id_of(bed, "c.ics").await;
+    run(&bed, copy).await.unwrap();
+    let id = id_of(&bed, "c.ics").await;
     bed.put("b.ics", event("a", "20261201")).await.unwrap();
-    assert!(!run(bed, wish("b.ics", "private", "c.ics")).await.unwrap().created);
-    assert_eq!(id_of(bed, "c.ics").await, id);
-    assert_eq!((get(bed, "private", "c.ics").await.data.as_ref()), event("a", "20261201").as_bytes());
+    assert!(!run(&bed, wish("b.ics", "private", "c.ics")).await.unwrap().created);
+    assert_eq!(id_of(&bed, "c.ics").await, id);
+    assert_eq!((get(&bed, "private", "c.ics").await.data.as_ref()), event("a", "20261201").as_bytes());
     assert_eq!(bed.collection().await.object_count, 0);
 }
 
-async fn refused(bed: &Bed) {
-    make(bed, "todos", &["VTODO"]).await;
+async fn a_move_that_may_not_be_changes_nothing(bed: Bed) {
+    make(&bed, "todos", &["VTODO"]).await;
     bed.put("a.ics", event("a", "20261123")).await.unwrap();
     let before = bed.collection().await.sequence;
-    assert_eq!(reason(run(bed, wish("a.ics", "todos", "a.ics")).await), "SUPPORTED_COMPONENT");
-    assert_eq!(reason(run(bed, wish("a.ics", "nowhere", "a.ics")).await), "NO_DESTINATION");
-    assert_eq!(run(bed, wish("none.ics", "todos", "a.ics")).await.unwrap_err().code(), Code::NotFound);
-    assert_eq!(run(bed, wish("a.ics", "todos", "a/b.ics")).await.unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(reason(run(&bed, wish("a.ics", "todos", "a.ics")).await), "SUPPORTED_COMPONENT");
+    assert_eq!(reason(run(&bed, wish("a.ics", "nowhere", "a.ics")).await), "NO_DESTINATION");
+    assert_eq!(run(&bed, wish("none.ics", "todos", "a.ics")).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(run(&bed, wish("a.ics", "todos", "a/b.ics")).await.unwrap_err().code(), Code::InvalidArgument);
     let stale = proto::Conditions { if_match: vec!["nothing".to_owned()], ..Default::default() };
     let stale = proto::MoveObjectRequest { conditions: Some(stale), ..wish("a.ics", "work", "b.ics") };
-    assert_eq!(reason(run(bed, stale).await), "ETAG_MISMATCH");
+    assert_eq!(reason(run(&bed, stale).await), "ETAG_MISMATCH");
     // Another one's collection does not exist for a stranger, neither as source nor as destination.
-    let theirs = bed.client().move_object(caller("other").request(wish("a.ics", "work", "b.ics"))).await;
+    let theirs = bed.client().move_object(user("other").request(wish("a.ics", "work", "b.ics"))).await;
     assert_eq!(theirs.unwrap_err().code(), Code::NotFound);
     let request =
         proto::MoveObjectRequest { path: path("company", "company"), ..wish("c.ics", "work", "c.ics") };
@@ -159,13 +163,13 @@ async fn refused(bed: &Bed) {
         data: component("VEVENT", "c", "DTSTART:20261123T090000Z\r\n").into(),
         conditions: None,
     };
-    bed.client().put_object(caller("other").request(put)).await.unwrap();
-    assert_eq!(reason(bed.client().move_object(caller("other").request(request)).await), "NO_DESTINATION");
+    bed.client().put_object(user("other").request(put)).await.unwrap();
+    assert_eq!(reason(bed.client().move_object(user("other").request(request)).await), "NO_DESTINATION");
     assert_eq!(bed.collection().await.sequence, before, "nothing of all this left a trace");
 }
 
-async fn lists(bed: &Bed) {
-    make(bed, "private", &[]).await;
+async fn lists_of_an_if_header_are_checked_inside_the_write(bed: Bed) {
+    make(&bed, "private", &[]).await;
     let a = bed.put("a.ics", event("a", "20261123")).await.unwrap().etag;
     let at = bed.collection().await;
     let etag = |etag: &str, negate, destination| proto::StateTest {
@@ -199,19 +203,20 @@ async fn lists(bed: &Bed) {
         ..wish("a.ics", "private", "a.ics")
     };
     let there = one_of(vec![vec![etag(&a, false, true)]]);
-    assert_eq!(reason(run(bed, conditional(there)).await), "ETAG_MISMATCH");
-    run(bed, conditional(one_of(vec![vec![etag(&a, true, true)]]))).await.unwrap();
+    assert_eq!(reason(run(&bed, conditional(there)).await), "ETAG_MISMATCH");
+    run(&bed, conditional(one_of(vec![vec![etag(&a, true, true)]]))).await.unwrap();
 }
 
-async fn crossing(bed: &Bed) {
-    make(bed, "private", &[]).await;
+async fn moves_in_opposite_directions_do_not_wait_for_each_other(bed: Bed) {
+    make(&bed, "private", &[]).await;
     for number in 0..8 {
         bed.put(&format!("{number}.ics"), event(&format!("u{number}"), "20261123")).await.unwrap();
     }
     for number in 0..4 {
         let name = format!("{number}.ics");
-        run(bed, wish(&name, "private", &name)).await.unwrap();
+        run(&bed, wish(&name, "private", &name)).await.unwrap();
     }
+    let bed = &bed;
     let moves = (0..8).map(|number| async move {
         let name = format!("{number}.ics");
         let request = if number < 4 {
@@ -228,10 +233,10 @@ async fn crossing(bed: &Bed) {
     assert_eq!(names, ["0.ics", "1.ics", "2.ics", "3.ics"]);
 }
 
-async fn indexed(bed: &Bed) {
-    make(bed, "private", &[]).await;
+async fn rows_that_filters_read_go_along(bed: Bed) {
+    make(&bed, "private", &[]).await;
     bed.put("a.ics", event("a", "20261123")).await.unwrap();
-    run(bed, wish("a.ics", "private", "a.ics")).await.unwrap();
+    run(&bed, wish("a.ics", "private", "a.ics")).await.unwrap();
     let time = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
     let range = proto::TimeRange { start_time: time(1_795_392_000), end_time: time(1_795_478_400) };
     let events =
@@ -253,11 +258,11 @@ async fn indexed(bed: &Bed) {
     }
 }
 
-async fn cards(bed: &Bed) {
+async fn cards_found_by_their_values_are_found_where_they_went(bed: Bed) {
     let card = "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:c\r\nFN:Ann\r\nN:;Ann;;;\r\nEMAIL:ann@example.com\r\nEND:VCARD\r\n";
     bed.put("a.vcf", card).await.unwrap();
-    make(bed, "friends", &[]).await;
-    run(bed, wish("a.vcf", "friends", "a.vcf")).await.unwrap();
+    make(&bed, "friends", &[]).await;
+    run(&bed, wish("a.vcf", "friends", "a.vcf")).await.unwrap();
     let text = proto::TextMatch {
         text: "ann@example.com".to_owned(),
         match_type: proto::MatchType::Equals.into(),
@@ -276,4 +281,10 @@ async fn cards(bed: &Bed) {
         let found = stream.message().await.unwrap().map_or(0, |chunk| chunk.objects.len());
         assert_eq!(found, hits, "{slug}");
     }
+}
+
+mod of_cards {
+    use super::{Cards, cards_found_by_their_values_are_found_where_they_went};
+
+    kontor_testbed::on_both! { Cards; cards_found_by_their_values_are_found_where_they_went }
 }

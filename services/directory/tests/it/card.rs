@@ -8,13 +8,13 @@ use kontor_proto::directory::v1 as proto;
 use kontor_proto::directory::v1::contact_service_client::ContactServiceClient;
 use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
 use kontor_proto::r#type::v1::Phone;
+use kontor_testbed::{admin, caller, failure};
 use prost_types::FieldMask;
 use tonic::{Code, Status};
 
-use crate::place::{admin, caller, failure};
 use crate::world::World;
 
-crate::on_both! { World;
+kontor_testbed::on_both! { World;
     new_users_have_a_book_of_their_own_and_the_companys,
     d3_a_contact_made_over_grpc_is_a_card_and_a_partner,
     d3_a_number_changed_over_dav_is_the_partners_at_once,

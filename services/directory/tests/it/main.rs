@@ -3,7 +3,6 @@
 
 mod card;
 mod partner;
-mod place;
 mod sign_in;
 mod team;
 mod timeline;

@@ -3,14 +3,14 @@
 use kontor_kit::outbox::{kind, payload};
 use kontor_proto::directory::v1 as proto;
 use kontor_proto::r#type::v1::{Email, Phone};
+use kontor_testbed::failure;
 use prost_types::FieldMask;
 use tonic::Code;
 
 use crate::card::{all_partners, company, objects, partners, put, sales};
-use crate::place::failure;
 use crate::world::World;
 
-crate::on_both! { World;
+kontor_testbed::on_both! { World;
     t3_a_number_finds_its_partner_in_any_spelling,
     of_many_at_once_one_makes_the_partner,
     a_company_stays_a_company_on_its_card,

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use kontor_directory::admin as command_line;
 use kontor_proto::directory::v1 as proto;
+use kontor_testbed::{SECOND, admin, caller, failure};
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use crate::place::{SECOND, admin, caller, failure};
 use crate::world::World;
 
-crate::on_both! { World;
+kontor_testbed::on_both! { World;
     d15_app_password_works_alone_and_is_revoked_at_once,
     d15_the_secret_is_shown_once,
     x4_password_change_and_disabling_work_at_once,

@@ -1,12 +1,12 @@
 //! Teams: members and leaders, who may change them, and what users show of them.
 
 use kontor_proto::directory::v1 as proto;
+use kontor_testbed::{admin, caller, failure};
 use tonic::Code;
 
-use crate::place::{admin, caller, failure};
 use crate::world::World;
 
-crate::on_both! { World;
+kontor_testbed::on_both! { World;
     x4_leaders_change_their_team_and_members_do_not,
     members_and_leaders_show_on_users,
     x3_teams_obey_etag_and_repeat,

@@ -16,13 +16,13 @@ use kontor_proto::pipeline::v1::{
     OpportunityUpdated, OpportunityWon,
 };
 use kontor_proto::telephony::v1::{CallCorrected, CallEnded, CallOutcome};
+use kontor_testbed::{MONDAY, SECOND, admin, caller, failure};
 use prost::Name;
 use tonic::Code;
 
-use crate::place::{MONDAY, SECOND, admin, caller, failure};
 use crate::world::World;
 
-crate::on_both! { World;
+kontor_testbed::on_both! { World;
     h1_each_thing_has_one_entry_in_time_order,
     h1_a_rebuild_gives_the_same_and_loses_nothing_meanwhile,
     h1_entries_follow_call_and_deal_to_another_partner,

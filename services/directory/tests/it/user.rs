@@ -2,12 +2,12 @@
 
 use kontor_kit::outbox;
 use kontor_proto::directory::v1 as proto;
+use kontor_testbed::{admin, caller, failure};
 use tonic::Code;
 
-use crate::place::{admin, caller, failure};
 use crate::world::World;
 
-crate::on_both! { World;
+kontor_testbed::on_both! { World;
     x4_only_administrators_make_users,
     x3_the_same_request_twice_makes_one_user,
     x3_update_obeys_mask_and_etag,

@@ -1,8 +1,6 @@
 //! A started directory with its clients.
 //! Used by the other files of this folder.
 
-use std::sync::atomic::Ordering;
-
 use kontor_kit::auth::Caller;
 use kontor_kit::db::Db;
 use kontor_kit::link::Link;
@@ -12,9 +10,8 @@ use kontor_proto::directory::v1::credential_service_client::CredentialServiceCli
 use kontor_proto::directory::v1::team_service_client::TeamServiceClient;
 use kontor_proto::directory::v1::user_service_client::UserServiceClient;
 use kontor_proto::r#type::v1::{Event, WatchChangesRequest};
+use kontor_testbed::{Place, admin};
 use tonic::Status;
-
-use crate::place::{Place, admin};
 
 /// The directory in one process.
 pub struct World {
@@ -47,7 +44,7 @@ impl World {
     }
 
     pub fn pass(&self, micros: i64) {
-        self.place.time.fetch_add(micros, Ordering::SeqCst);
+        self.place.pass(micros);
     }
 
     pub async fn add_user(&self, user_id: &str, password: &str) -> proto::User {

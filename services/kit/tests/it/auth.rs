@@ -4,11 +4,14 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kontor_kit::args;
 use kontor_kit::auth::{Caller, ClusterKey, Guard};
+use kontor_testbed::caller;
 use tonic::Code;
 
-use crate::support::{Place, user};
+use crate::support::Place;
 
-on_both!(the_rule_in_sql_is_the_rule_in_rust);
+kontor_testbed::on_both! { Place;
+    the_rule_in_sql_is_the_rule_in_rust,
+}
 
 fn guards() -> Vec<(&'static str, Guard)> {
     vec![
@@ -21,12 +24,12 @@ fn guards() -> Vec<(&'static str, Guard)> {
 
 fn callers() -> Vec<Caller> {
     vec![
-        user("stranger", &["south"], &["south"]),
-        user("neighbour", &["north"], &[]),
-        user("leader", &[], &["north"]),
-        user("anna", &["north"], &[]),
-        user("", &[], &[]),
-        Caller { admin: true, ..user("admin", &[], &[]) },
+        caller("stranger", &["south"], &["south"]),
+        caller("neighbour", &["north"], &[]),
+        caller("leader", &[], &["north"]),
+        caller("anna", &["north"], &[]),
+        caller("", &[], &[]),
+        Caller { admin: true, ..caller("admin", &[], &[]) },
     ]
 }
 
@@ -90,7 +93,7 @@ fn key(text: &str) -> ClusterKey {
 
 #[test]
 fn a_signed_caller_is_taken_for_a_minute() {
-    let (key, anna) = (key("0123456789abcdef"), user("anna", &["north"], &["north"]));
+    let (key, anna) = (key("0123456789abcdef"), caller("anna", &["north"], &["north"]));
     let header = key.sign(&anna, NOW).expect("signed");
     assert_eq!(key.verify(&header, NOW), Some(anna.clone()));
     assert_eq!(key.verify(&header, NOW + MINUTE - 1), Some(anna));
@@ -100,7 +103,7 @@ fn a_signed_caller_is_taken_for_a_minute() {
 #[test]
 fn a_forged_caller_is_not_taken() {
     let good = key("0123456789abcdef");
-    let header = good.sign(&user("anna", &[], &[]), NOW).expect("signed");
+    let header = good.sign(&caller("anna", &[], &[]), NOW).expect("signed");
     assert_eq!(key("fedcba9876543210").verify(&header, NOW), None, "another key");
     let (body, mac) = header.split_once('.').expect("two parts");
     let forged = serde_json::to_vec(&(NOW + MINUTE, Caller::system())).expect("JSON");

@@ -10,12 +10,12 @@ use kontor_kit::{Error, args};
 
 use crate::support::{Place, count, note, until};
 
-on_both!(
+kontor_testbed::on_both! { Place;
     a_consumer_that_is_stopped_and_started_takes_each_event_once,
     two_copies_of_a_consumer_take_each_event_once,
     an_error_is_tried_again_and_holds_up_only_what_follows,
     a_replay_gives_every_event_in_order,
-);
+}
 
 const TALLY: &[Migration] = &[Migration {
     name: "0001_tally",

@@ -8,11 +8,12 @@ use kontor_kit::changes;
 use kontor_kit::context::Context;
 use kontor_kit::db::Db;
 use kontor_proto::r#type::v1::{WatchChangesRequest, WatchChangesResponse};
+use kontor_testbed::caller;
 use tonic::Code;
 
-use crate::support::{Place, event, note, user};
+use crate::support::{Place, event, note};
 
-on_both!(
+kontor_testbed::on_both! { Place;
     a_stream_cut_anywhere_goes_on_without_loss_or_repeat,
     a_waiting_stream_hears_of_a_new_change,
     a_change_of_another_process_is_heard,
@@ -20,7 +21,7 @@ on_both!(
     bad_tokens_are_refused,
     a_token_older_than_what_is_kept_is_out_of_range,
     a_stop_ends_the_stream,
-);
+}
 
 async fn next(stream: &mut changes::ChangeStream) -> Option<WatchChangesResponse> {
     let next = tokio::time::timeout(Duration::from_secs(10), stream.next())
@@ -107,9 +108,9 @@ async fn strangers_see_nothing_of_others(place: Place) {
     .await
     .expect("written");
     for (caller, wanted) in [
-        (user("stranger", &["south"], &[]), vec!["of-all"]),
-        (user("neighbour", &["north"], &[]), vec!["of-anna", "of-north", "of-all"]),
-        (user("anna", &[], &[]), vec!["of-anna", "of-all"]),
+        (caller("stranger", &["south"], &[]), vec!["of-all"]),
+        (caller("neighbour", &["north"], &[]), vec!["of-anna", "of-north", "of-all"]),
+        (caller("anna", &[], &[]), vec!["of-anna", "of-all"]),
         (Caller::system(), vec!["of-anna", "of-north", "of-all"]),
     ] {
         let stream = watch(&context, &db, caller.clone(), "0", true).await;

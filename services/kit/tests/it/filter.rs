@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 use kontor_kit::db::Value;
 use kontor_kit::filter::to_sql;
 use kontor_kit::page::{Field, Kind};
+use kontor_testbed::caller;
 use tonic::Code;
-
-use crate::support::user;
 
 const FIELDS: &[Field] = &[
     Field::filter("title", "t.title", Kind::Text),
@@ -21,7 +20,7 @@ const FIELDS: &[Field] = &[
 
 fn read(filter: &str) -> Result<(String, Vec<Value>), String> {
     let mut args = Vec::new();
-    match to_sql(filter, FIELDS, &user("anna", &[], &[]), &mut args) {
+    match to_sql(filter, FIELDS, &caller("anna", &[], &[]), &mut args) {
         Ok(sql) => Ok((sql, args)),
         Err(cause) => {
             assert_eq!(cause.code(), Code::InvalidArgument);

@@ -12,13 +12,14 @@ use kontor_kit::clock::Clock;
 use kontor_kit::context::Context;
 use kontor_kit::link::{Link, forward};
 use kontor_kit::unit::Unit;
+use kontor_testbed::caller;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 
-use crate::support::{Place, user};
+use crate::support::Place;
 
 /// Methods of the contracts, so that they are known: one answers with the caller's name, one takes a minute.
 const WHO: &str = "/kontor.directory.v1.UserService/GetUser";
@@ -105,7 +106,7 @@ async fn a_call_without_a_deadline_or_with_an_odd_one_gets_ours() {
 #[tokio::test]
 async fn the_caller_is_the_same_in_process_and_remote() {
     for (how, link) in both(&Place::sqlite()).await {
-        let status = call(&link, WHO, &[], Some(user("anna", &[], &[]))).await;
+        let status = call(&link, WHO, &[], Some(caller("anna", &[], &[]))).await;
         assert_eq!(status.message(), "anna", "{how}");
         assert_eq!(call(&link, WHO, &[], None).await.message(), "nobody", "{how}");
     }
@@ -116,7 +117,7 @@ async fn a_forged_or_old_caller_header_is_nobody() {
     let context = context(&Place::sqlite());
     let link = Link::local(unit(&context).routes);
     let now = Clock::System.now();
-    let sign = |key: &ClusterKey, at: i64| key.sign(&user("anna", &[], &[]), at).expect("signed");
+    let sign = |key: &ClusterKey, at: i64| key.sign(&caller("anna", &[], &[]), at).expect("signed");
     let forger = ClusterKey::new(b"another key, long").expect("long enough");
     for (header, wanted) in [
         (sign(&key(), now), "anna"),

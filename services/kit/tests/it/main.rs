@@ -1,9 +1,6 @@
 //! The kit's tests, each that touches a database on SQLite and on PostgreSQL.
 //! Run by `cargo test`; PostgreSQL when `KONTOR_TEST_POSTGRES` names a server.
 
-#[macro_use]
-mod support;
-
 mod auth;
 mod bus;
 mod changes;
@@ -14,5 +11,6 @@ mod migrate;
 mod outbox;
 mod page;
 mod replay;
+mod support;
 mod trace;
 mod write;

@@ -5,12 +5,12 @@ use tonic::Code;
 
 use crate::support::{NOTES, Place, count, note};
 
-on_both!(
+kontor_testbed::on_both! { Place;
     data_of_a_newer_program_is_refused,
     opening_again_changes_nothing,
     many_processes_may_start_at_once,
     a_failing_migration_leaves_nothing,
-);
+}
 
 async fn data_of_a_newer_program_is_refused(place: Place) {
     place.open_as("it", NOTES).await.expect("the newer program opens");

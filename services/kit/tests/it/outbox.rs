@@ -6,7 +6,9 @@ use kontor_kit::outbox;
 
 use crate::support::{Place, count, note};
 
-on_both!(sixteen_writers_over_two_handles_make_no_gap_and_no_disorder);
+kontor_testbed::on_both! { Place;
+    sixteen_writers_over_two_handles_make_no_gap_and_no_disorder,
+}
 
 /// A reader that only goes forwards must see every number exactly once: a number may never appear behind its back.
 async fn sixteen_writers_over_two_handles_make_no_gap_and_no_disorder(place: Place) {

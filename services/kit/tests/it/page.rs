@@ -8,14 +8,14 @@ use tonic::Code;
 
 use crate::support::Place;
 
-on_both!(
+kontor_testbed::on_both! { Place;
     pages_stay_the_same_while_rows_are_inserted,
     equal_values_are_told_apart_by_id,
     long_values_make_tokens_that_are_taken_back,
     a_token_is_good_for_its_own_list_only,
     sizes_are_bounded,
     a_part_is_found_whatever_the_case_of_its_letters,
-);
+}
 
 static NOTES: Listing = Listing {
     table: "note",

@@ -4,17 +4,18 @@ use kontor_kit::auth::Caller;
 use kontor_kit::db::Db;
 use kontor_kit::{Error, Result, replay};
 use kontor_proto::directory::v1::{PartnerCreated, UserCreated};
+use kontor_testbed::caller;
 use tonic::Code;
 
-use crate::support::{Place, count, note, user};
+use crate::support::{Place, count, note};
 
-on_both!(
+kontor_testbed::on_both! { Place;
     a_repeat_has_one_effect_and_the_first_answer,
     another_request_with_the_same_id_is_refused,
     callers_do_not_share_ids,
     a_failed_request_may_be_sent_again,
     the_same_request_at_once_in_two_processes_has_one_effect,
-);
+}
 
 async fn send(db: &Db, caller: &Caller, id: &str, name: &str, fail: bool) -> Result<String> {
     let (caller, id, name) = (caller.clone(), id.to_owned(), name.to_owned());
@@ -34,7 +35,7 @@ async fn send(db: &Db, caller: &Caller, id: &str, name: &str, fail: bool) -> Res
 }
 
 async fn a_repeat_has_one_effect_and_the_first_answer(place: Place) {
-    let (db, anna) = (place.open().await, user("anna", &[], &[]));
+    let (db, anna) = (place.open().await, caller("anna", &[], &[]));
     let first = send(&db, &anna, "r1", "x", false).await.expect("made");
     assert_eq!(send(&db, &anna, "r1", "x", false).await.expect("answered again"), first);
     assert_ne!(send(&db, &anna, "", "x", false).await.expect("no id, no memory"), first);
@@ -43,7 +44,7 @@ async fn a_repeat_has_one_effect_and_the_first_answer(place: Place) {
 }
 
 async fn another_request_with_the_same_id_is_refused(place: Place) {
-    let (db, anna) = (place.open().await, user("anna", &[], &[]));
+    let (db, anna) = (place.open().await, caller("anna", &[], &[]));
     send(&db, &anna, "r1", "x", false).await.expect("made");
     let cause = send(&db, &anna, "r1", "other", false).await.expect_err("refused");
     assert_eq!(cause.code(), Code::InvalidArgument);
@@ -55,20 +56,20 @@ async fn another_request_with_the_same_id_is_refused(place: Place) {
 
 async fn callers_do_not_share_ids(place: Place) {
     let db = place.open().await;
-    let anna = send(&db, &user("anna", &[], &[]), "r1", "x", false).await.expect("made");
-    let berta = send(&db, &user("berta", &[], &[]), "r1", "x", false).await.expect("made");
+    let anna = send(&db, &caller("anna", &[], &[]), "r1", "x", false).await.expect("made");
+    let berta = send(&db, &caller("berta", &[], &[]), "r1", "x", false).await.expect("made");
     assert_ne!(anna, berta);
 }
 
 async fn a_failed_request_may_be_sent_again(place: Place) {
-    let (db, anna) = (place.open().await, user("anna", &[], &[]));
+    let (db, anna) = (place.open().await, caller("anna", &[], &[]));
     send(&db, &anna, "r1", "x", true).await.expect_err("it fails");
     send(&db, &anna, "r1", "x", false).await.expect("made at the second try");
     assert_eq!(count(&db, "SELECT COUNT(*) FROM note").await, 1);
 }
 
 async fn the_same_request_at_once_in_two_processes_has_one_effect(place: Place) {
-    let (one, two, anna) = (place.open().await, place.open().await, user("anna", &[], &[]));
+    let (one, two, anna) = (place.open().await, place.open().await, caller("anna", &[], &[]));
     for round in 0..20 {
         let id = format!("r{round}");
         let (first, second) =

@@ -4,64 +4,32 @@
 use std::future::Future;
 use std::time::Duration;
 
-use kontor_kit::auth::{Caller, Guard};
-use kontor_kit::bus::Bus;
+use kontor_kit::auth::Guard;
 use kontor_kit::clock::Clock;
-use kontor_kit::context::{Company, Context};
-use kontor_kit::db::{Db, Migration, Storage};
+use kontor_kit::context::Context;
+use kontor_kit::db::{Db, Migration};
 use kontor_kit::outbox::NewEvent;
 use kontor_kit::{Result, args};
 use kontor_proto::directory::v1::PartnerCreated;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use tempfile::TempDir;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-/// Makes one test of each async function: on SQLite, and on PostgreSQL when there is one.
-macro_rules! on_both {
-    ($($name:ident),* $(,)?) => {$(
-        mod $name {
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn on_sqlite() {
-                super::$name($crate::support::Place::sqlite()).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn on_postgresql() {
-                if let Some(place) = $crate::support::Place::postgres().await {
-                    super::$name(place).await;
-                }
-            }
-        }
-    )*};
-}
-
-/// Storage that is gone when it is dropped.
-pub struct Place {
-    pub storage: Storage,
-    _folder: Option<TempDir>,
-}
+/// The place of a test, by the machine's clock: what is due here comes by itself.
+pub struct Place(kontor_testbed::Place);
 
 impl Place {
-    pub fn sqlite() -> Place {
-        let folder = tempfile::Builder::new().prefix("kontor-kit-").tempdir().expect("a temporary folder");
-        Place { storage: Storage::Sqlite(folder.path().to_owned()), _folder: Some(folder) }
+    pub async fn start(place: kontor_testbed::Place) -> Place {
+        Place(place)
     }
 
-    /// A fresh database on the server of the test run; none, and a word about it, when no server is named.
+    pub fn sqlite() -> Place {
+        Place(kontor_testbed::Place::sqlite())
+    }
+
     pub async fn postgres() -> Option<Place> {
-        let Ok(server) = std::env::var("KONTOR_TEST_POSTGRES") else {
-            eprintln!("not run on PostgreSQL: KONTOR_TEST_POSTGRES names no server");
-            return None;
-        };
-        let name = format!("kit_{}", kontor_kit::id::new().replace('-', ""));
-        run_on(&server, &format!("CREATE DATABASE {name}")).await;
-        let base = server.rsplit_once('/').map_or(server.as_str(), |(base, _)| base);
-        Some(Place { storage: Storage::Postgres(format!("{base}/{name}")), _folder: None })
+        kontor_testbed::Place::postgres().await.map(Place)
     }
 
     pub fn is_postgres(&self) -> bool {
-        matches!(self.storage, Storage::Postgres(_))
+        self.0.is_postgres()
     }
 
     pub async fn open(&self) -> Db {
@@ -69,31 +37,18 @@ impl Place {
     }
 
     pub async fn open_as(&self, service: &str, migrations: &'static [Migration]) -> Result<Db> {
-        Db::open(&self.storage, service, migrations, Clock::System).await
+        Db::open(&self.0.context.storage, service, migrations, Clock::System).await
     }
 
+    /// That of a process of its own.
     pub fn context(&self) -> Context {
-        Context {
-            storage: self.storage.clone(),
-            clock: Clock::System,
-            bus: Bus::default(),
-            company: Company::default(),
-            cluster_key: None,
-            stop: CancellationToken::new(),
-            tasks: TaskTracker::new(),
-        }
+        Context { clock: Clock::System, ..self.0.another_process() }
     }
 
     /// Runs a statement on the PostgreSQL database, as its administrator would.
     pub async fn administer(&self, sql: &str) {
-        let Storage::Postgres(url) = &self.storage else { panic!("only PostgreSQL has an administrator") };
-        run_on(url, sql).await;
+        self.0.database.administer(sql).await;
     }
-}
-
-async fn run_on(url: &str, sql: &str) {
-    let mut conn = PgConnection::connect(url).await.expect("the PostgreSQL server answers");
-    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut conn).await.expect("the statement works");
 }
 
 /// One small table.
@@ -118,19 +73,6 @@ pub async fn count(db: &Db, sql: &'static str) -> i64 {
     db.read(move |conn| Ok(conn.one(sql, &[], |row| row.int(0))?.unwrap_or(-1)))
         .await
         .expect("the count is read")
-}
-
-/// A user in these teams, leading those.
-pub fn user(name: &str, teams: &[&str], led: &[&str]) -> Caller {
-    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    Caller {
-        user: name.to_owned(),
-        admin: false,
-        system: false,
-        teams: owned(teams),
-        led_teams: owned(led),
-        ..Caller::system()
-    }
 }
 
 /// Asks again until it is true, for at most ten seconds.

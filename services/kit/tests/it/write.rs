@@ -12,14 +12,14 @@ use tonic::Code;
 
 use crate::support::{Place, count, note, until};
 
-on_both!(
+kontor_testbed::on_both! { Place;
     an_error_takes_back_its_own_write_only,
     a_panic_is_internal_and_the_writer_lives_on,
     a_panicking_read_is_internal_and_readers_live_on,
     a_lone_error_leaves_nothing,
     hooks_run_after_the_commit_only,
     writing_on_after_a_failed_statement_is_never_acknowledged_half,
-);
+}
 
 /// Holds the writer until the returned sender is used or dropped, so that what follows shares one group.
 async fn hold(db: &Db) -> (mpsc::Sender<()>, JoinHandle<Result<()>>) {

@@ -3,12 +3,12 @@
 use kontor_kit::outbox;
 use kontor_proto::directory::v1::{ListPartnersRequest, Partner};
 use kontor_proto::pipeline::v1 as proto;
+use kontor_testbed::{admin, failure};
 use tonic::Code;
 
-use crate::place::{admin, failure};
 use crate::world::{World, anna, ben, carl, lead};
 
-crate::on_both! { World;
+kontor_testbed::on_both! { World;
     p2_the_same_request_twice_gives_one_opportunity,
     p2_partner_is_matched_by_email_and_number,
     p2_a_lead_converts_once_under_concurrency,

@@ -1,12 +1,12 @@
 //! Leads: create, change, list, delete; who sees them.
 
 use kontor_proto::pipeline::v1 as proto;
+use kontor_testbed::{admin, failure};
 use tonic::Code;
 
-use crate::place::{admin, failure};
 use crate::world::{World, anna, ben, carl, lead, manager, mask};
 
-crate::on_both! { World;
+kontor_testbed::on_both! { World;
     x3_the_same_request_twice_makes_one_lead,
     x4_leads_are_seen_by_assignee_team_and_leaders,
     p11_my_leads_and_unassigned_in_stable_pages,

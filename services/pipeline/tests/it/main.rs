@@ -1,9 +1,6 @@
 //! Tests of the pipeline through its generated clients, linked to a real directory, on SQLite and on PostgreSQL.
 //! PostgreSQL is used when KONTOR_TEST_POSTGRES names a server.
 
-#[path = "../../../directory/tests/it/place.rs"]
-mod place;
-
 mod convert;
 mod leads;
 mod opportunities;

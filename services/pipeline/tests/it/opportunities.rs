@@ -2,12 +2,12 @@
 
 use kontor_proto::pipeline::v1 as proto;
 use kontor_proto::r#type::v1::Money;
+use kontor_testbed::{SECOND, admin, failure};
 use tonic::Code;
 
-use crate::place::{SECOND, admin, failure};
 use crate::world::{World, anna, ben, carl, deal, manager, mask};
 
-crate::on_both! { World;
+kontor_testbed::on_both! { World;
     p3_direct_opportunity_begins_in_the_first_stage,
     p4_stage_of_another_pipeline_is_refused_and_nothing_written,
     p6_losing_needs_a_reason_and_happens_once,

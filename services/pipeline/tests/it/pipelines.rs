@@ -1,12 +1,12 @@
 //! Pipelines and stages: the default one, who may change them, what stays when they are in use.
 
 use kontor_proto::pipeline::v1 as proto;
+use kontor_testbed::{admin, failure};
 use tonic::Code;
 
-use crate::place::{admin, failure};
 use crate::world::{World, anna, deal, manager, mask};
 
-crate::on_both! { World;
+kontor_testbed::on_both! { World;
     p4_a_new_installation_has_a_default_pipeline,
     p4_exactly_one_pipeline_is_the_default,
     p4_a_stage_in_use_stays,

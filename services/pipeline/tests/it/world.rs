@@ -1,8 +1,6 @@
 //! A started pipeline, linked to a started directory, with a few users: manager leads the sales team of anna and ben; carl is in support.
 //! Used by the other files of this folder.
 
-use std::sync::atomic::Ordering;
-
 use kontor_kit::auth::Caller;
 use kontor_kit::link::Link;
 use kontor_kit::outbox;
@@ -16,9 +14,8 @@ use kontor_proto::pipeline::v1::lead_service_client::LeadServiceClient;
 use kontor_proto::pipeline::v1::opportunity_service_client::OpportunityServiceClient;
 use kontor_proto::pipeline::v1::pipeline_service_client::PipelineServiceClient;
 use kontor_proto::r#type::v1::{Event, WatchChangesRequest};
+use kontor_testbed::{Place, admin, caller};
 use prost_types::FieldMask;
-
-use crate::place::{Place, admin, caller};
 
 /// Both services in one process.
 pub struct World {
@@ -47,7 +44,7 @@ impl World {
     }
 
     pub fn pass(&self, micros: i64) {
-        self.place.time.fetch_add(micros, Ordering::SeqCst);
+        self.place.pass(micros);
     }
 
     pub async fn add_lead(&self, caller: &Caller, lead: proto::Lead) -> proto::Lead {

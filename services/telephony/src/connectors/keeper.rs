@@ -77,7 +77,8 @@ struct Desk {
 }
 
 struct Running {
-    version: i64,
+    /// As it was at the start. The version alone does not tell: one that is deleted and made anew begins with the same.
+    connector: Connector,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -86,23 +87,23 @@ impl Desk {
     /// Renews what is held, starts what is new or came free, stops what changed or went.
     async fn round(&mut self) -> Result<()> {
         let connectors = self.intake.db.read(store::connector::asterisks).await?;
-        let wanted: HashMap<&str, i64> = connectors.iter().map(|it| (it.id.as_str(), it.version)).collect();
+        let wanted: HashMap<&str, &Connector> = connectors.iter().map(|it| (it.id.as_str(), it)).collect();
         let over: Vec<String> = self
             .running
             .iter()
             .filter(|(id, running)| {
-                wanted.get(id.as_str()) != Some(&running.version) || running.task.is_finished()
+                wanted.get(id.as_str()) != Some(&&running.connector) || running.task.is_finished()
             })
             .map(|(id, _)| id.clone())
             .collect();
         for id in over {
             self.stop(&id, !wanted.contains_key(id.as_str())).await?;
         }
-        for connector in connectors {
+        for connector in &connectors {
             let held = self.lease(&connector.id).await?;
             let runs = self.running.contains_key(&connector.id);
             if held && !runs {
-                self.begin(&connector).await?;
+                self.begin(connector).await?;
             } else if !held && runs {
                 self.stop(&connector.id, false).await?;
             }
@@ -128,7 +129,7 @@ impl Desk {
         let stop = self.context.stop.child_token();
         let work = session(self.intake.clone(), config, resume, self.owner.clone(), stop.clone());
         let task = self.context.tasks.spawn(work);
-        self.running.insert(connector.id.clone(), Running { version: connector.version, stop, task });
+        self.running.insert(connector.id.clone(), Running { connector: connector.clone(), stop, task });
         Ok(())
     }
 

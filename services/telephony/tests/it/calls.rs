@@ -6,10 +6,10 @@ use kontor_proto::telephony::v1 as proto;
 use kontor_proto::telephony::v1::{CallDirection, CallOutcome};
 use tonic::Code;
 
-use crate::place::{MONDAY, SECOND, admin, caller};
 use crate::world::{ANNA, World, event, refusal};
+use kontor_testbed::{MONDAY, SECOND, admin, caller};
 
-crate::on_both! { World;
+kontor_testbed::on_both! { World;
     t3_call_by_hand_has_its_times_and_one_event,
     x3_faults_of_a_call_by_hand_name_the_field,
     x3_repeat_and_check_only_have_no_second_effect,
@@ -90,16 +90,16 @@ async fn x3_repeat_and_check_only_have_no_second_effect(world: World) {
 }
 
 async fn t4_partner_and_opportunity_set_by_hand_stay(world: World) {
-    world.book.add_partner("anna", "Anna Peeters", ANNA);
-    world.book.add_partner("bert", "Bert", "+3225550002");
-    world.book.add_opportunity("deal", "bert", "New machine");
+    let anna = world.neighbours.add_partner("Anna Peeters", ANNA).await;
+    let bert = world.neighbours.add_partner("Bert", "+3225550002").await;
+    let deal = world.neighbours.add_opportunity(&bert, "New machine").await;
     for (kind, second) in [("RINGING", 10), ("ANSWERED", 12), ("HUNGUP", 20)] {
         world.post(&event("c", kind, second)).await.unwrap();
     }
     world.settle(2).await;
     let call = world.only_call().await;
-    assert_eq!((call.partner.as_str(), call.user.as_str()), ("partners/anna", "users/sales"));
-    let change = proto::Call { partner: "partners/bert".to_owned(), ..call.clone() };
+    assert_eq!((&call.partner, call.user.as_str()), (&anna, "users/sales"));
+    let change = proto::Call { partner: bert.clone(), ..call.clone() };
     let update = proto::UpdateCallRequest {
         call: Some(change),
         update_mask: Some(prost_types::FieldMask { paths: vec!["partner".to_owned()] }),
@@ -110,17 +110,14 @@ async fn t4_partner_and_opportunity_set_by_hand_stay(world: World) {
     assert_eq!(refusal(client.update_call(other.request(update.clone())).await).0, Code::PermissionDenied);
     let leader = caller("manager", &["sales"], &["sales"]);
     let changed = client.update_call(leader.request(update.clone())).await.unwrap().into_inner();
-    assert_eq!(
-        (changed.partner.as_str(), changed.opportunity.as_str()),
-        ("partners/bert", "opportunities/deal")
-    );
+    assert_eq!((&changed.partner, &changed.opportunity), (&bert, &deal));
     assert_eq!(refusal(client.update_call(leader.request(update)).await).0, Code::Aborted);
     let events = world.settle(3).await;
-    assert_eq!(events[2].partner, "partners/bert");
+    assert_eq!(events[2].partner, bert);
     assert!(payload::<proto::CallCorrected>(&events[2]).is_some());
     world.post(&event("c", "ANSWERED", 11)).await.unwrap();
     world.settle(4).await;
-    assert_eq!(world.only_call().await.partner, "partners/bert");
+    assert_eq!(world.only_call().await.partner, bert);
     let wrong = proto::UpdateCallRequest {
         call: Some(proto::Call { name: call.name, ..Default::default() }),
         update_mask: Some(prost_types::FieldMask { paths: vec!["outcome".to_owned()] }),

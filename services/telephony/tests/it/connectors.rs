@@ -4,10 +4,10 @@ use kontor_proto::telephony::v1 as proto;
 use kontor_proto::telephony::v1::connector::Kind;
 use tonic::Code;
 
-use crate::place::{admin, caller};
 use crate::world::{World, refusal};
+use kontor_testbed::{admin, caller};
 
-crate::on_both! { World;
+kontor_testbed::on_both! { World;
     t2_secrets_are_shown_once_or_never,
     t2_settings_are_the_admins,
     x3_connectors_obey_etag_mask_and_repeat,
@@ -128,7 +128,7 @@ async fn x3_connectors_obey_etag_mask_and_repeat(world: World) {
 async fn x3_without_an_etag_changes_at_once_all_hold(world: World) {
     let mut processes = vec![world.connectors.clone()];
     let mut stop = None;
-    if matches!(world.place.context.storage, kontor_kit::db::Storage::Postgres(_)) {
+    if world.place.is_postgres() {
         let other = world.another_process().await;
         processes.push(other.connectors);
         stop = Some(other.stop);

@@ -1,17 +1,20 @@
-//! T3 and T4: a number alone finds the partner; its only open opportunity comes along; a directory that is away is waited for.
+//! T3, T4 and T5: a number alone finds the partner; its only open opportunity comes along; a directory that is away is waited for;
+//! the call stands in the partner's history.
 
 use std::time::Duration;
 
 use kontor_proto::telephony::v1 as proto;
 use kontor_proto::telephony::v1::CallDirection;
 
-use crate::place::caller;
 use crate::world::{ANNA, World, event};
+use kontor_testbed::caller;
 
-crate::on_both! { World;
+kontor_testbed::on_both! { World;
     t3_number_alone_finds_the_one_partner,
     t4_call_has_its_partner_in_its_events,
     t4_absent_directory_is_asked_again,
+    t4_absent_pipeline_is_asked_again,
+    t5_call_stands_once_in_the_history,
 }
 
 async fn log(world: &World, number: &str) -> proto::Call {
@@ -24,11 +27,11 @@ async fn log(world: &World, number: &str) -> proto::Call {
 }
 
 async fn t3_number_alone_finds_the_one_partner(world: World) {
-    world.book.add_partner("anna", "Anna Peeters", ANNA);
-    world.book.add_partner("one", "One", "+3225550001");
-    world.book.add_partner("two", "Two", "+3225550001");
+    let anna = world.neighbours.add_partner("Anna Peeters", ANNA).await;
+    world.neighbours.add_partner("One", "+3225550001").await;
+    world.neighbours.add_partner("Two", "+3225550001").await;
     let call = log(&world, "0475/12.34.56").await;
-    assert_eq!((call.partner.as_str(), call.caller.unwrap().e164.as_str()), ("partners/anna", ANNA));
+    assert_eq!((&call.partner, call.caller.unwrap().e164.as_str()), (&anna, ANNA));
     let call = log(&world, "02 555 00 01").await;
     assert_eq!((call.partner.as_str(), call.partner_candidates.len()), ("", 2));
     let call = log(&world, "+32 2 555 99 99").await;
@@ -37,45 +40,77 @@ async fn t3_number_alone_finds_the_one_partner(world: World) {
 }
 
 async fn t4_call_has_its_partner_in_its_events(world: World) {
-    world.book.add_partner("anna", "Anna Peeters", ANNA);
-    world.book.add_opportunity("deal", "anna", "New machine");
+    let anna = world.neighbours.add_partner("Anna Peeters", ANNA).await;
+    let deal = world.neighbours.add_opportunity(&anna, "New machine").await;
     for (kind, second) in [("RINGING", 10), ("ANSWERED", 12), ("HUNGUP", 20)] {
         world.post(&event("c", kind, second)).await.unwrap();
     }
     let events = world.settle(2).await;
-    assert!(events.iter().all(|event| event.partner == "partners/anna"), "{events:#?}");
+    assert!(events.iter().all(|event| event.partner == anna), "{events:#?}");
     let call = world.only_call().await;
-    assert_eq!((call.partner.as_str(), call.opportunity.as_str()), ("partners/anna", "opportunities/deal"));
-    assert_eq!(world.book.open().look_ups, 1, "the number is looked up once for the call");
-    assert_eq!(
-        world.list("partner = \"partners/anna\" AND opportunity = \"opportunities/deal\"").await.len(),
-        1
-    );
-    world.book.add_opportunity("other", "anna", "Spare parts");
+    assert_eq!((&call.partner, &call.opportunity), (&anna, &deal));
+    let look_ups = world.neighbours.directory_gate.count("LookupPartners");
+    assert_eq!(look_ups, 1, "the number is looked up once for the call");
+    let filter = format!("partner = \"{anna}\" AND opportunity = \"{deal}\"");
+    assert_eq!(world.list(&filter).await.len(), 1);
+    world.neighbours.add_opportunity(&anna, "Spare parts").await;
     world.post(&event("d", "RINGING", 10)).await.unwrap();
     let second = world.list("external_id = d").await.remove(0);
-    assert_eq!((second.partner.as_str(), second.opportunity.as_str()), ("partners/anna", ""));
+    assert_eq!((&second.partner, second.opportunity.as_str()), (&anna, ""));
 }
 
 async fn t4_absent_directory_is_asked_again(world: World) {
-    world.book.add_partner("anna", "Anna Peeters", ANNA);
+    let anna = world.neighbours.add_partner("Anna Peeters", ANNA).await;
     world.post(&event("warm", "RINGING", 1)).await.unwrap();
-    world.book.open().away = true;
+    world.neighbours.directory_gate.shut();
     for (kind, second) in [("RINGING", 10), ("HUNGUP", 20)] {
         world.post(&event("c", kind, second)).await.unwrap();
     }
     // its own beginning and end, and the beginning of the other
     world.settle(3).await;
     assert_eq!(world.list("external_id = c").await[0].partner, "");
-    world.book.open().away = false;
-    let mut tries = 0;
-    while world.list("external_id = c").await[0].partner.is_empty() {
-        tries += 1;
-        assert!(tries < 100, "the partner is never found");
+    world.neighbours.directory_gate.open();
+    wait_for(&world, |call| !call.partner.is_empty()).await;
+    let last = world.events().await.pop().unwrap();
+    assert_eq!(last.partner, anna);
+    assert!(kontor_kit::outbox::payload::<proto::CallCorrected>(&last).is_some());
+}
+
+async fn t4_absent_pipeline_is_asked_again(world: World) {
+    let anna = world.neighbours.add_partner("Anna Peeters", ANNA).await;
+    let deal = world.neighbours.add_opportunity(&anna, "New machine").await;
+    world.neighbours.pipeline_gate.shut();
+    world.post(&event("c", "RINGING", 10)).await.unwrap();
+    let call = world.only_call().await;
+    assert_eq!((&call.partner, call.opportunity.as_str()), (&anna, ""));
+    world.neighbours.pipeline_gate.open();
+    wait_for(&world, |call| call.opportunity == deal).await;
+}
+
+/// Lets time pass until the call "c" is as wanted.
+async fn wait_for(world: &World, wanted: impl Fn(&proto::Call) -> bool) {
+    for _ in 0..100 {
+        if wanted(&world.list("external_id = c").await[0]) {
+            return;
+        }
         world.pass(1);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let last = world.events().await.pop().unwrap();
-    assert_eq!(last.partner, "partners/anna");
-    assert!(kontor_kit::outbox::payload::<proto::CallCorrected>(&last).is_some());
+    panic!("it never comes to that: {:#?}", world.list("external_id = c").await);
+}
+
+async fn t5_call_stands_once_in_the_history(world: World) {
+    let anna = world.neighbours.add_partner("Anna Peeters", ANNA).await;
+    for (kind, second) in [("RINGING", 10), ("HUNGUP", 35), ("ANSWERED", 15), ("HUNGUP", 35)] {
+        world.post(&event("c", kind, second)).await.unwrap();
+    }
+    world.settle(2).await;
+    world.neighbours.history(&anna, 1).await;
+    // one too many would come about now
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let history = world.neighbours.history(&anna, 1).await;
+    assert_eq!(history.len(), 1, "{history:#?}");
+    let (entry, call) = (&history[0], world.only_call().await);
+    assert_eq!((&entry.subject, entry.actor.as_str()), (&call.name, "users/sales"));
+    assert_eq!((entry.kind.as_str(), entry.summary.as_str()), ("call", "call from +32475123456, 20 s"));
 }

@@ -3,14 +3,15 @@
 use std::time::{Duration, Instant};
 
 use kontor_kit::auth::Caller;
-use kontor_proto::directory::v1::TimelineEntry;
+use kontor_kit::clock;
 use kontor_proto::telephony::v1 as proto;
+use kontor_proto::telephony::v1::CallDirection;
 use tonic::{Code, Status, Streaming};
 
-use crate::place::{admin, caller};
 use crate::world::{ANNA, World, event, refusal};
+use kontor_testbed::{SECOND, admin, caller};
 
-crate::on_both! { World;
+kontor_testbed::on_both! { World;
     t5_pop_comes_once_with_all_that_is_known,
     t5_pop_is_quick,
     t5_pops_of_others_are_for_leaders_and_admins,
@@ -27,30 +28,41 @@ async fn next(stream: &mut Streaming<proto::CallPop>) -> Option<proto::CallPop> 
     answer.ok().map(|pop| pop.unwrap().unwrap())
 }
 
-fn fill(world: &World) {
-    world.book.add_partner("anna", "Anna Peeters", ANNA);
-    world.book.add_opportunity("deal", "anna", "New machine");
-    let entries = (0..5).map(|number| TimelineEntry {
-        name: format!("partners/anna/timelineEntries/{number}"),
-        summary: format!("contact {number}"),
-        ..Default::default()
-    });
-    world.book.open().history.extend(entries);
+/// A partner with an open opportunity and five contacts in the last hours. Gives the partner's name.
+async fn fill(world: &World) -> String {
+    let anna = world.neighbours.add_partner("Anna Peeters", ANNA).await;
+    world.neighbours.add_opportunity(&anna, "New machine").await;
+    for hours in 1..=5 {
+        let start = world.now() - hours * 3_600 * SECOND;
+        let call = proto::Call {
+            direction: CallDirection::Outbound.into(),
+            callee: Some(proto::Party { number: ANNA.to_owned(), ..Default::default() }),
+            start_time: Some(clock::to_proto(start)),
+            talk_duration: Some(prost_types::Duration { seconds: hours, nanos: 0 }),
+            ..Default::default()
+        };
+        let request = proto::CreateCallRequest { call: Some(call), ..Default::default() };
+        let request = caller("sales", &["sales"], &[]).request(request);
+        world.calls.clone().create_call(request).await.unwrap();
+    }
+    world.neighbours.history(&anna, 6).await;
+    anna
 }
 
 async fn t5_pop_comes_once_with_all_that_is_known(world: World) {
-    fill(&world);
+    let anna = fill(&world).await;
     let mut sales = watch(&world, &caller("sales", &["sales"], &[]), "").await.unwrap();
     let mut operator = watch(&world, &caller("operator", &["sales"], &[]), "users/me").await.unwrap();
     world.post(&event("c", "RINGING", 10)).await.unwrap();
     world.post(&event("c", "RINGING", 10)).await.unwrap();
     let pop = next(&mut sales).await.expect("it rings");
     let call = pop.call.unwrap();
-    assert_eq!((call.external_id.as_str(), call.partner.as_str()), ("c", "partners/anna"));
+    assert_eq!((call.external_id.as_str(), call.partner), ("c", anna));
     assert_eq!(pop.partner_display_name, "Anna Peeters");
-    assert_eq!(pop.last_contacts, ["contact 0", "contact 1", "contact 2"]);
+    let contacts = ["opportunity: New machine", "call to +32475123456, 1 s", "call to +32475123456, 2 s"];
+    assert_eq!(pop.last_contacts, contacts);
     let brief = &pop.open_opportunities[0];
-    assert_eq!((brief.title.as_str(), brief.stage.as_str()), ("New machine", "Offer sent"));
+    assert_eq!((brief.title.as_str(), brief.stage.as_str()), ("New machine", "New"));
     world.post(&event("c", "ANSWERED", 12)).await.unwrap();
     world.post(&event("c", "HUNGUP", 20)).await.unwrap();
     world.post(&event("c", "RINGING", 10)).await.unwrap();
@@ -59,7 +71,7 @@ async fn t5_pop_comes_once_with_all_that_is_known(world: World) {
 }
 
 async fn t5_pop_is_quick(world: World) {
-    fill(&world);
+    fill(&world).await;
     let mut sales = watch(&world, &caller("sales", &["sales"], &[]), "").await.unwrap();
     let mut times = Vec::new();
     for call in 0..100 {
@@ -86,7 +98,7 @@ async fn t5_pops_of_others_are_for_leaders_and_admins(world: World) {
 }
 
 async fn t5_pop_comes_from_another_process_too(world: World) {
-    if !matches!(world.place.context.storage, kontor_kit::db::Storage::Postgres(_)) {
+    if !world.place.is_postgres() {
         // a SQLite file belongs to one process
         return;
     }

@@ -6,10 +6,10 @@ use kontor_proto::telephony::v1 as proto;
 use kontor_proto::telephony::v1::{CallDirection, CallEventKind, CallOutcome};
 use tonic::Request;
 
-use crate::place::{MONDAY, SECOND, caller};
 use crate::world::{ANNA, World};
+use kontor_testbed::{MONDAY, SECOND, caller};
 
-crate::on_both! { World;
+kontor_testbed::on_both! { World;
     t1_shuffled_and_doubled_events_give_one_call,
     t2_faults_and_strangers_are_answered_in_the_stream,
 }

@@ -7,16 +7,17 @@ use kontor_proto::telephony::v1::connector::Kind;
 use kontor_proto::telephony::v1::{CallDirection, CallOutcome, CallState};
 
 use crate::asterisk::{Asterisk, messages};
-use crate::place::admin;
 use crate::world::World;
+use kontor_testbed::admin;
 
-crate::on_both! { World;
+kontor_testbed::on_both! { World;
     t1_recordings_of_asterisk_16_give_the_right_calls,
     t1_recordings_of_asterisk_22_give_the_right_calls,
     t1_doubled_recording_gives_the_same_calls,
     t2_cut_in_the_middle_gives_the_same_calls,
     t1_recording_shuffled_within_two_seconds_gives_the_same_calls,
     t2_state_tells_what_is_wrong_in_words,
+    t2_connector_made_anew_at_once_has_a_new_session,
     t2_another_process_takes_the_session_over,
 }
 
@@ -53,8 +54,23 @@ fn millis(duration: Option<prost_types::Duration>) -> i64 {
     duration.map_or(0, |it| it.seconds * 1_000 + i64::from(it.nanos) / 1_000_000)
 }
 
+/// Names of the partners who call and who are called.
+struct Known {
+    caller: String,
+    called: String,
+}
+
+impl Known {
+    async fn add(world: &World) -> Known {
+        Known {
+            caller: world.neighbours.add_partner("Caller", CALLER).await,
+            called: world.neighbours.add_partner("Called", PARTNER).await,
+        }
+    }
+}
+
 impl Expected {
-    fn check(&self, call: &proto::Call, version: usize, lengths: bool) {
+    fn check(&self, call: &proto::Call, known: &Known, version: usize, lengths: bool) {
         let scenario = self.scenario;
         let way = if self.inbound { CallDirection::Inbound } else { CallDirection::Outbound };
         assert_eq!((call.direction(), call.state()), (way, CallState::Ended), "{scenario}: {call:#?}");
@@ -62,8 +78,8 @@ impl Expected {
         let (from, to) = (call.caller.clone().unwrap(), call.callee.clone().unwrap());
         let outside = if self.inbound { &from } else { &to };
         assert_eq!((outside.e164.as_str(), to.number.as_str()), (self.remote, self.callee), "{scenario}");
-        let partner = if self.inbound { "partners/caller" } else { "partners/called" };
-        assert_eq!((call.partner.as_str(), call.user.as_str()), (partner, self.user), "{scenario}");
+        let partner = if self.inbound { &known.caller } else { &known.called };
+        assert_eq!((&call.partner, call.user.as_str()), (partner, self.user), "{scenario}");
         assert_eq!(call.queue, self.queue, "{scenario}");
         let to = call.transfers.first().map(|transfer| transfer.to.as_str()).unwrap_or_default();
         assert_eq!(to, self.transfer_to, "{scenario}");
@@ -76,8 +92,6 @@ impl Expected {
 }
 
 async fn connect(world: &World, port: u16) {
-    world.book.add_partner("caller", "Caller", CALLER);
-    world.book.add_partner("called", "Called", PARTNER);
     let settings = proto::AsteriskSettings {
         host: "127.0.0.1".to_owned(),
         port: i32::from(port),
@@ -117,12 +131,13 @@ async fn ended(world: &World, wanted: usize) -> Vec<proto::Call> {
 async fn right(world: World, version: usize) {
     let messages = messages(["16", "22"][version], "wire");
     let asterisk = Asterisk::play(messages, &[]).await;
+    let known = Known::add(&world).await;
     connect(&world, asterisk.port).await;
     ended(&world, 8).await;
     let events = world.settle(16).await;
     let calls = ended(&world, 8).await;
     for (call, expected) in calls.iter().zip(&TABLE) {
-        expected.check(call, version, true);
+        expected.check(call, &known, version, true);
         assert_eq!(events.iter().filter(|event| event.subject == call.name).count(), 2);
     }
     let state = world.connector("office").await.state.unwrap();
@@ -141,11 +156,12 @@ async fn t1_recordings_of_asterisk_22_give_the_right_calls(world: World) {
 async fn t1_doubled_recording_gives_the_same_calls(world: World) {
     let doubled = messages("16", "wire").into_iter().flat_map(|message| [message.clone(), message]).collect();
     let asterisk = Asterisk::play(doubled, &[]).await;
+    let known = Known::add(&world).await;
     connect(&world, asterisk.port).await;
     ended(&world, 8).await;
     world.settle(16).await;
     for (call, expected) in ended(&world, 8).await.iter().zip(&TABLE) {
-        expected.check(call, 0, true);
+        expected.check(call, &known, 0, true);
     }
 }
 
@@ -167,11 +183,12 @@ async fn t1_recording_shuffled_within_two_seconds_gives_the_same_calls(world: Wo
     let shuffled: Vec<String> = shuffled.into_iter().map(|(_, message)| message).collect();
     assert_ne!(order, shuffled);
     let asterisk = Asterisk::play(shuffled, &[]).await;
+    let known = Known::add(&world).await;
     connect(&world, asterisk.port).await;
     ended(&world, 8).await;
     world.settle(16).await;
     for (call, expected) in ended(&world, 8).await.iter().zip(&TABLE) {
-        expected.check(call, 0, true);
+        expected.check(call, &known, 0, true);
     }
 }
 
@@ -179,11 +196,12 @@ async fn t2_cut_in_the_middle_gives_the_same_calls(world: World) {
     let messages = messages("22", "wire");
     let cuts = [messages.len() / 7, messages.len() / 2, messages.len() * 4 / 5];
     let asterisk = Asterisk::play(messages, &cuts).await;
+    let known = Known::add(&world).await;
     connect(&world, asterisk.port).await;
     ended(&world, 8).await;
     world.settle(16).await;
     for (call, expected) in ended(&world, 8).await.iter().zip(&TABLE) {
-        expected.check(call, 1, false);
+        expected.check(call, &known, 1, false);
     }
     let state = world.connector("office").await.state.unwrap();
     assert!(state.connected && state.last_error.contains("closed the connection"), "{state:?}");
@@ -210,6 +228,25 @@ async fn t2_state_tells_what_is_wrong_in_words(world: World) {
     connect(&world, asterisk.port).await;
     let calls = ended(&world, 1).await;
     assert_eq!(calls[0].external_id, "1795427910.0");
+}
+
+async fn t2_connector_made_anew_at_once_has_a_new_session(world: World) {
+    let first = Asterisk::play(messages("16", "answered"), &[]).await;
+    connect(&world, first.port).await;
+    ended(&world, 1).await;
+    // so quickly that the keeper sees only the last one, whose version is that of the first
+    let delete = proto::DeleteConnectorRequest { name: "connectors/office".to_owned(), ..Default::default() };
+    for _ in 0..20 {
+        let second = Asterisk::play(messages("16", "missed"), &[]).await;
+        world.connectors.clone().delete_connector(admin().request(delete.clone())).await.unwrap();
+        connect(&world, second.port).await;
+        let mut tries = 0;
+        while second.connections() == 0 {
+            tries += 1;
+            assert!(tries < 300, "the session of the first one goes on");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }
 
 async fn t2_another_process_takes_the_session_over(world: World) {

@@ -7,10 +7,10 @@ use kontor_proto::telephony::v1 as proto;
 use kontor_proto::telephony::v1::{CallDirection, CallOutcome, CallState};
 use tonic::Code;
 
-use crate::place::{admin, caller};
 use crate::world::{ANNA, SECRET, World, event, refusal, sign};
+use kontor_testbed::{admin, caller};
 
-crate::on_both! { World;
+kontor_testbed::on_both! { World;
     t1_any_order_and_doubling_give_one_call,
     t1_shuffled_in_separate_posts_at_once,
     t1_late_event_gives_one_correction,

@@ -1,8 +1,7 @@
-//! A started telephony with its clients, a book of partners beside it, and helpers to send events.
+//! A started telephony with its clients, its real neighbours beside it, and helpers to send events.
 //! Used by the other files of this folder.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hmac::{Hmac, Mac};
@@ -16,12 +15,12 @@ use kontor_proto::telephony::v1::connector::Kind;
 use kontor_proto::telephony::v1::connector_service_client::ConnectorServiceClient;
 use kontor_proto::telephony::v1::ingest_service_client::IngestServiceClient;
 use kontor_proto::r#type::v1::{Event, WatchChangesRequest};
-use kontor_telephony::{Config, Peers};
+use kontor_telephony::Config;
+use kontor_testbed::{Place, SECOND, admin, caller};
 use sha2::Sha256;
 use tonic::{Response, Status};
 
-use crate::book::Book;
-use crate::place::{Place, SECOND, admin, caller};
+use crate::neighbours::Neighbours;
 
 /// Signing secret of the webhook "cloud".
 pub const SECRET: &str = "0123456789abcdef0123";
@@ -38,7 +37,7 @@ pub struct Other {
 /// Telephony in one process.
 pub struct World {
     pub place: Place,
-    pub book: Book,
+    pub neighbours: Neighbours,
     pub calls: CallServiceClient<Link>,
     pub connectors: ConnectorServiceClient<Link>,
     pub ingest: IngestServiceClient<Link>,
@@ -46,12 +45,13 @@ pub struct World {
 }
 
 impl World {
-    /// With users sales (101), operator (102, of the same team) and the connectors "cloud" (webhook) and "grpc".
+    /// With the users sales (101) and operator (102) of the team sales, and the connectors "cloud" (webhook) and "grpc".
     pub async fn start(place: Place) -> World {
-        let book = Book::default();
-        book.add_user("sales", "101", "sales");
-        book.add_user("operator", "102", "sales");
-        let world = World::join(place, book).await;
+        let neighbours = Neighbours::start(&place.context).await;
+        neighbours.add_user("sales", "101").await;
+        neighbours.add_user("operator", "102").await;
+        neighbours.add_team("sales", &["sales", "operator"]).await;
+        let world = World::join(place, neighbours).await;
         let cloud = Kind::Webhook(proto::WebhookSettings { secret: SECRET.to_owned() });
         world.add_connector("cloud", cloud).await.unwrap();
         let grpc = Kind::Grpc(proto::GrpcSettings { user: "users/pbx".to_owned() });
@@ -61,12 +61,8 @@ impl World {
 
     /// Telephony over the same data as another process runs it: only the database is shared.
     pub async fn another_process(&self) -> Other {
-        let mut context = self.place.context.clone();
-        context.bus = Default::default();
-        context.stop = Default::default();
-        context.tasks = Default::default();
-        let peers = Peers { directory: self.book.link(), pipeline: self.book.link() };
-        let unit = kontor_telephony::start(&context, peers).await.unwrap();
+        let context = self.place.another_process();
+        let unit = kontor_telephony::start(&context, self.neighbours.peers()).await.unwrap();
         let link = Link::local(unit.routes);
         Other {
             stop: context.stop,
@@ -75,15 +71,14 @@ impl World {
         }
     }
 
-    async fn join(place: Place, book: Book) -> World {
-        let peers = Peers { directory: book.link(), pipeline: book.link() };
+    async fn join(place: Place, neighbours: Neighbours) -> World {
         // the clock stands still: what is due comes when a test moves it
         let config = Config { grace: Duration::from_secs(3) };
-        let unit = kontor_telephony::start_with(&place.context, peers, config).await.unwrap();
+        let unit = kontor_telephony::start_with(&place.context, neighbours.peers(), config).await.unwrap();
         let link = Link::local(unit.routes);
         World {
             place,
-            book,
+            neighbours,
             calls: CallServiceClient::new(link.clone()),
             connectors: ConnectorServiceClient::new(link.clone()),
             ingest: IngestServiceClient::new(link.clone()),
@@ -106,11 +101,11 @@ impl World {
     }
 
     pub fn now(&self) -> i64 {
-        self.place.time.load(Ordering::SeqCst)
+        self.place.now()
     }
 
     pub fn pass(&self, seconds: i64) {
-        self.place.time.fetch_add(seconds * SECOND, Ordering::SeqCst);
+        self.place.pass(seconds * SECOND);
     }
 
     /// Posts a signed body to "cloud".
