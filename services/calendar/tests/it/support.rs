@@ -213,8 +213,9 @@ impl Bed {
     pub async fn changes(&self, login: &str) -> Vec<Event> {
         let request =
             WatchChangesRequest { resume_token: "0".to_owned(), until_now: true, ..Default::default() };
+        let caller = if login == "admin" { admin() } else { user(login) };
         let mut client = ChangeServiceClient::new(self.link.clone());
-        let mut stream = client.watch_changes(user(login).request(request)).await.unwrap().into_inner();
+        let mut stream = client.watch_changes(caller.request(request)).await.unwrap().into_inner();
         let mut events = Vec::new();
         while let Some(message) = stream.message().await.unwrap() {
             events.extend(message.event);
