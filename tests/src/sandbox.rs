@@ -128,7 +128,7 @@ fn settings(place: &Place, more: &[(&str, &str)]) -> Config {
 
 async fn add_accounts(config: &Config) {
     for (name, team, admin) in ACCOUNTS {
-        kontor::accounts::add_user(config, name, team, admin, PASSWORD).await.expect("a new account");
+        kontor::accounts::add_user(config, name, "", team, admin, PASSWORD).await.expect("a new account");
     }
 }
 

@@ -38,12 +38,13 @@ pub fn read_password(from_stdin: bool) -> Result<String> {
 pub async fn add_user(
     config: &Config,
     name: &str,
+    email: &str,
     team: Option<&str>,
     admin: bool,
     password: &str,
 ) -> Result<()> {
     let db = open(config).await?;
-    kontor_directory::admin::add_user(&db, name, team, admin, password).await?;
+    kontor_directory::admin::add_user(&db, name, email, team, admin, password).await?;
     println!("added users/{name}");
     Ok(())
 }

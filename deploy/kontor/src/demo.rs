@@ -118,7 +118,8 @@ async fn add_accounts(context: &Context, directory: &Link) -> Result<bool> {
         let db = db.clone();
         async move {
             let team = Some(team).filter(|team| !team.is_empty());
-            kontor_directory::admin::add_sample_user(&db, name, team, name == "admin", "demo").await
+            let email = format!("{name}@kontor.example");
+            kontor_directory::admin::add_sample_user(&db, name, &email, team, name == "admin", "demo").await
         }
     };
     // One after the other: the password hash takes the time, and teams are made by their first member.

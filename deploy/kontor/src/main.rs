@@ -53,6 +53,9 @@ enum UserCommand {
         common: Common,
         /// Login name: 1 to 64 of a-z, 0-9, ".", "_", "-".
         name: String,
+        /// E-mail address by which colleagues invite them to meetings.
+        #[arg(long, value_name = "ADDRESS", default_value = "")]
+        email: String,
         /// Team to join; made when it does not exist.
         #[arg(long, value_name = "T")]
         team: Option<String>,
@@ -120,10 +123,10 @@ fn run(command: Command) -> kontor_kit::Result<()> {
             let render = observe::start(&config)?;
             runtime()?.block_on(serve::until_signal(config, render))
         }
-        Command::User(UserCommand::Add { common, name, team, admin, password_stdin }) => {
+        Command::User(UserCommand::Add { common, name, email, team, admin, password_stdin }) => {
             let config = common.read(&[])?;
             let password = accounts::read_password(password_stdin)?;
-            runtime()?.block_on(accounts::add_user(&config, &name, team.as_deref(), admin, &password))
+            runtime()?.block_on(accounts::add_user(&config, &name, &email, team.as_deref(), admin, &password))
         }
         Command::Token(TokenCommand::Add { common, user, name }) => {
             let config = common.read(&[])?;

@@ -11,12 +11,19 @@ use crate::domain::user::{Details, User, check_line};
 use crate::rpc::sign_in::{hash, random};
 use crate::{rpc, store};
 
-/// Adds an account: `kontor user add NAME [--team T] [--admin]`. A team that does not exist is made.
+/// Adds an account: `kontor user add NAME [--email E] [--team T] [--admin]`. The address may be empty; a team that does not exist is made.
 ///
 /// # Errors
-/// ALREADY_EXISTS; INVALID_ARGUMENT for a wrong name or a password of fewer than 8 characters.
-pub async fn add_user(db: &Db, name: &str, team: Option<&str>, admin: bool, password: &str) -> Result<()> {
-    add_user_with(db, name, team, admin, Password::parse(password)?).await
+/// ALREADY_EXISTS; INVALID_ARGUMENT for a wrong name or address, or a password of fewer than 8 characters.
+pub async fn add_user(
+    db: &Db,
+    name: &str,
+    email: &str,
+    team: Option<&str>,
+    admin: bool,
+    password: &str,
+) -> Result<()> {
+    add_user_with(db, name, email, team, admin, Password::parse(password)?).await
 }
 
 /// Adds an account of the sample company; its password may be short, because it stands in the documents anyway.
@@ -26,11 +33,12 @@ pub async fn add_user(db: &Db, name: &str, team: Option<&str>, admin: bool, pass
 pub async fn add_sample_user(
     db: &Db,
     name: &str,
+    email: &str,
     team: Option<&str>,
     admin: bool,
     password: &str,
 ) -> Result<()> {
-    add_user_with(db, name, team, admin, Password::any(password)?).await
+    add_user_with(db, name, email, team, admin, Password::any(password)?).await
 }
 
 /// Whether there is any account yet.
@@ -44,11 +52,13 @@ pub async fn has_users(db: &Db) -> Result<bool> {
 async fn add_user_with(
     db: &Db,
     name: &str,
+    email: &str,
     team: Option<&str>,
     admin: bool,
     password: Password,
 ) -> Result<()> {
-    let details = Details { display_name: name.to_owned(), admin, ..Details::default() };
+    let details =
+        Details { display_name: name.to_owned(), email: email.to_owned(), admin, ..Details::default() };
     let user = User::new(name, details, db.clock().now())?;
     let kept = hash(password).await?;
     let team = team.map(str::to_owned);
