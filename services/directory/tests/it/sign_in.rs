@@ -174,13 +174,15 @@ async fn only_services_may_check_credentials(world: World) {
 
 async fn the_command_line_works_beside_a_running_server(world: World) {
     let db = world.other_process().await;
-    command_line::add_user(&db, "anna", Some("sales"), false, PASSWORD).await.unwrap();
-    command_line::add_user(&db, "ben", Some("sales"), true, PASSWORD).await.unwrap();
-    let taken = command_line::add_user(&db, "anna", None, false, PASSWORD).await.unwrap_err();
+    command_line::add_user(&db, "anna", "anna@example.com", Some("sales"), false, PASSWORD).await.unwrap();
+    command_line::add_user(&db, "ben", "", Some("sales"), true, PASSWORD).await.unwrap();
+    let taken = command_line::add_user(&db, "anna", "", None, false, PASSWORD).await.unwrap_err();
     assert_eq!(taken.code(), Code::AlreadyExists);
-    assert!(command_line::add_user(&db, "carl", None, false, "short").await.is_err());
+    assert!(command_line::add_user(&db, "carl", "", None, false, "short").await.is_err());
+    assert!(command_line::add_user(&db, "carl", "carl at home", None, false, PASSWORD).await.is_err());
     let user = world.check("anna", PASSWORD, HOME).await.unwrap().user.unwrap();
     assert_eq!((user.name.as_str(), user.teams), ("users/anna", vec!["teams/sales".to_owned()]));
+    assert_eq!(user.email, "anna@example.com");
     let secret = command_line::add_token(&db, "anna", "phone").await.unwrap();
     world.check("anna", &secret, HOME).await.unwrap();
     assert_eq!(command_line::add_token(&db, "nobody", "x").await.unwrap_err().code(), Code::NotFound);
