@@ -6,6 +6,7 @@ use kontor_collection::{Conditions, Object, Prepared, Target, write};
 use kontor_kit::auth::Caller;
 use kontor_kit::db::Tx;
 use kontor_kit::{Result, id};
+use tonic::Code;
 
 use super::{Sender, addresses, status};
 use crate::domain::scheduling::message::with_method;
@@ -83,17 +84,24 @@ impl Sender<'_> {
         parcel: &Parcel<'_>,
         theirs: &Addresses,
     ) -> Result<Option<&'static str>> {
-        let (message, present) = (Read::of(parcel.bytes)?, Read::of(&found.data)?);
+        // Deliveries inside one database come in their order, so nothing here is older than the copy.
+        let present = Read::of(&found.data)?;
         if !self.own.has(organizer_of(&present.object)) {
             return Ok(Some(status::NO_AUTHORITY));
-        }
-        if copy::is_older(&message, &present) {
-            return Ok(Some(status::DELIVERED));
         }
         let merged = copy::merge(parcel.bytes, &found.data, theirs)?;
         // RFC 6638 section 3.2.10: answers of others leave the tag as it is.
         let tag = if parcel.silent { found.object.schedule_tag.clone() } else { id::new() };
-        put(tx, self.hooks, &found.collection, &found.object.name, &merged, tag, Vec::new())?;
+        let (collection, name) = (&found.collection, &found.object.name);
+        match put(tx, self.hooks, collection, name, &merged, tag.clone(), Vec::new()) {
+            // What a guest added must not keep the organizer's change from being stored: then it goes.
+            Err(cause) if cause.code() == Code::InvalidArgument => {
+                put(tx, self.hooks, collection, name, parcel.bytes, tag, Vec::new())?;
+            }
+            outcome => {
+                outcome?;
+            }
+        }
         Ok(None)
     }
 

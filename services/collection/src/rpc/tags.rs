@@ -39,7 +39,14 @@ impl<H: Hooks> Server<H> {
         let left = if limit > 0 { limit } else { i64::MAX };
         self.stream(caller, target, move |_, collection| {
             sync::check(&collection, &id, since)?;
-            Ok(ByNumber { until: collection.seq, collection, at: since, left, done: false })
+            Ok(ByNumber {
+                until: collection.seq,
+                collection,
+                at: since,
+                first: since == -1,
+                left,
+                done: false,
+            })
         })
         .await
     }
@@ -88,6 +95,7 @@ struct ByNumber {
     collection: Collection,
     at: i64,
     until: i64,
+    first: bool,
     left: i64,
     done: bool,
 }
@@ -104,7 +112,7 @@ impl Reader for ByNumber {
             return Ok(None);
         }
         let wanted = self.left.min(tags::CHUNK);
-        let part = tags::changes(conn, self.collection.num, self.at, self.until, wanted)?;
+        let part = tags::changes(conn, self.collection.num, self.at, self.until, self.first, wanted)?;
         if part.count > 0 {
             self.at = part.last_seq;
         }

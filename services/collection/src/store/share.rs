@@ -87,8 +87,8 @@ pub fn put(tx: &mut Tx<'_>, caller: &Caller, target: &Target, share: &Share) -> 
             format!("{target} can't be shared with {}", share.grantee),
         ));
     }
-    let sql = "SELECT COUNT(*) FROM share WHERE coll = $1";
-    if tx.one(sql, args![found.num], |row| row.int(0))?.unwrap_or(0) >= SHARES {
+    let sql = "SELECT COUNT(*) FROM share WHERE coll = $1 AND grantee <> $2";
+    if tx.one(sql, args![found.num, &share.grantee], |row| row.int(0))?.unwrap_or(0) >= SHARES {
         let message = format!("{target} is shared with {SHARES} already");
         return Err(Error::new(Code::ResourceExhausted, "TOO_MANY_SHARES", message));
     }

@@ -55,15 +55,26 @@ pub fn list(conn: &mut Conn<'_>, coll: i64, after: &str, limit: i64) -> Result<P
     Ok(part)
 }
 
-/// Changes behind `after` up to `until`, in their order, with those that are gone.
+/// Changes behind `after` up to `until`, in their order, with those that are gone; a first sync has no use for these.
 ///
 /// # Errors
 /// Those of the database.
-pub fn changes(conn: &mut Conn<'_>, coll: i64, after: i64, until: i64, limit: i64) -> Result<Part> {
+pub fn changes(
+    conn: &mut Conn<'_>,
+    coll: i64,
+    after: i64,
+    until: i64,
+    first: bool,
+    limit: i64,
+) -> Result<Part> {
     let mut part = Part::new(limit.min(64));
-    let sql = "SELECT name, etag, seq FROM object WHERE coll = $1 AND seq > $2 AND seq <= $3
+    let sql = if first {
+        "SELECT name, etag, seq FROM object WHERE coll = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4"
+    } else {
+        "SELECT name, etag, seq FROM object WHERE coll = $1 AND seq > $2 AND seq <= $3
          UNION ALL SELECT name, '', seq FROM tombstone WHERE coll = $1 AND seq > $2 AND seq <= $3
-         ORDER BY 3 LIMIT $4";
+         ORDER BY 3 LIMIT $4"
+    };
     conn.each(sql, args![coll, after, until, limit + 1], |row| {
         if part.count == limit {
             part.more = true;

@@ -175,8 +175,8 @@ fn update(
 
 /// Fields that UpdateUser takes.
 const FIELDS: [&str; 7] = ["display_name", "email", "admin", "disabled", "color", "time_zone", "extension"];
-/// Those that users may change of themselves.
-const OWN_FIELDS: [&str; 4] = ["display_name", "email", "color", "time_zone"];
+/// Those that users may change of themselves. Not the address: who has it gets the invitations sent to it.
+const OWN_FIELDS: [&str; 3] = ["display_name", "color", "time_zone"];
 
 fn fields_set(user: &proto::User) -> Vec<&'static str> {
     let set = [

@@ -6,26 +6,9 @@ use kontor_vobject::Patch;
 use kontor_vobject::content::ContentLine;
 use kontor_vobject::ical::Item;
 use kontor_vobject::tree::{Component, Property};
-use kontor_vobject::value::DateValue;
 
 use super::compare::instants;
 use super::{Addresses, Read, guests, partstat, set_params};
-
-/// Whether a message is older than the copy that is there: a lower SEQUENCE, or the same with an earlier DTSTAMP (RFC 5546 section 2.1.5).
-pub fn is_older(message: &Read<'_>, copy: &Read<'_>) -> bool {
-    let stamp = |read: &Read<'_>, item: &Item| {
-        let stamp = read.component(item).property("DTSTAMP");
-        stamp.and_then(|stamp| DateValue::parse(stamp.value(), None, None).ok()).map(|stamp| stamp.civil())
-    };
-    let (new, old) = (message.object.first(), copy.object.first());
-    if new.recurrence_id.is_some() != old.recurrence_id.is_some() {
-        return false;
-    }
-    if new.sequence != old.sequence {
-        return new.sequence < old.sequence;
-    }
-    matches!((stamp(message, new), stamp(copy, old)), (Some(new), Some(old)) if new < old)
-}
 
 /// What a guest keeps of the copy when a new text comes: alarms, TRANSP, the state of a task, lines of the guest's program, and
 /// the instances that were taken out.

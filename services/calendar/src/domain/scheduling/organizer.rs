@@ -43,9 +43,11 @@ pub fn all_guests(read: &Read<'_>, own: &Addresses) -> BTreeMap<String, Guest> {
     all
 }
 
-/// Whether a component has more guests than are taken.
+/// Whether a component has more guests than are taken, or all together name more than ten times as many: each of these is looked at for
+/// each guest.
 pub fn has_too_many_guests(read: &Read<'_>) -> bool {
-    read.object.items.iter().any(|item| item.attendees.len() > MAX_GUESTS)
+    let named = read.object.items.iter().map(|item| item.attendees.len());
+    named.clone().any(|guests| guests > MAX_GUESTS) || named.sum::<usize>() > 10 * MAX_GUESTS
 }
 
 /// The organizer's text with the answers that the guests themselves gave: a client that has not seen them must not undo them, and
