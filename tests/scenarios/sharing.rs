@@ -92,6 +92,17 @@ both! {
         assert!(shared(&neighbour, "neighbour").await.is_empty());
     }
 
+    async fn d8_an_administrator_who_removes_a_shared_calendar_leaves_it_to_its_owner(sandbox: Sandbox) {
+        let (sales, admin) = (sandbox.http("sales"), sandbox.http("admin"));
+        sales.put("/dav/calendars/sales/work/one.ics", &[], event("one")).await.expect(201);
+        share(&sandbox, "users/admin", true).await;
+        let home = async || admin.propfind("/dav/calendars/admin/", "1", "<D:resourcetype/>").await.expect(207).text();
+        assert!(home().await.contains("/dav/calendars/admin/sales~work/"));
+        admin.send("DELETE", "/dav/calendars/admin/sales~work/", &[], "").await.expect(204);
+        assert!(!home().await.contains("sales~work"));
+        assert_eq!(sales.get("/dav/calendars/sales/work/one.ics").await.expect(200).text(), event("one"));
+    }
+
     async fn d8_a_team_gets_a_calendar_and_loses_it(sandbox: Sandbox) {
         let (neighbour, colleague) = (sandbox.http("neighbour"), sandbox.http("colleague"));
         sandbox.http("sales").put("/dav/calendars/sales/work/one.ics", &[], event("one")).await.expect(201);

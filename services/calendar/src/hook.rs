@@ -159,9 +159,13 @@ impl Hooks for CalendarHooks {
         Ok(())
     }
 
-    fn may_move(&self, _: &mut Conn<'_>, from: &Collection, to: &Collection, _: &Object) -> Result<()> {
+    fn may_move(&self, _: &mut Conn<'_>, from: &Collection, to: &Collection, object: &Object) -> Result<()> {
         if from.kind.is_of_server() || to.kind.is_of_server() {
             return Err(Error::denied("scheduling messages stay where they are"));
+        }
+        if !object.schedule_tag.is_empty() && from.owner != to.owner {
+            let message = "a meeting with guests stays with its owner, or they would hear no more of it: copy it instead";
+            return Err(Error::denied(message));
         }
         Ok(())
     }

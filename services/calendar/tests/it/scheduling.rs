@@ -23,6 +23,8 @@ kontor_testbed::on_both! { Bed;
     d9_nobody_writes_into_a_meeting_of_somebody_else,
     d9_the_same_meeting_stands_once_in_the_calendars_of_a_user,
     c7_a_part_is_handed_over_to_a_delegate,
+    c7_a_guest_whose_copy_runs_ahead_still_hears_the_organizer,
+    d9_a_meeting_with_guests_does_not_move_to_another_owner,
 }
 
 const SALES: &str =
@@ -468,4 +470,33 @@ async fn c7_a_part_is_handed_over_to_a_delegate(bed: Bed) {
     assert!(own.line(":mailto:third@").contains("DELEGATED-FROM"), "{}", own.text);
     assert!(copy(&bed, "third").await.has("SUMMARY:Plan"));
     assert_eq!(inbox(&bed, "third").await, ["REQUEST"]);
+}
+
+async fn c7_a_guest_whose_copy_runs_ahead_still_hears_the_organizer(bed: Bed) {
+    let text = meeting(&format!("{SALES}{MANAGER}"));
+    bed.put("sales", "m.ics", &text).await.unwrap();
+    let theirs = copy(&bed, "manager").await;
+    let ahead =
+        theirs.text.replace("UID:m\n", "UID:m\nSEQUENCE:9\n").replace("20261101T080000Z", "20361101T080000Z");
+    assert_ne!(ahead, theirs.text);
+    bed.put("manager", &theirs.name, &ahead).await.unwrap();
+    bed.put("sales", "m.ics", &text.replace("SUMMARY:Plan", "SUMMARY:Moved")).await.unwrap();
+    assert!(copy(&bed, "manager").await.has("SUMMARY:Moved"));
+}
+
+async fn d9_a_meeting_with_guests_does_not_move_to_another_owner(bed: Bed) {
+    bed.user("third", "", "").await;
+    bed.put("sales", "m.ics", &meeting(&format!("{SALES}{MANAGER}"))).await.unwrap();
+    let path = |owner: &str| Some(store::CollectionPath { owner: owner.to_owned(), slug: "work".to_owned() });
+    let request = store::MoveObjectRequest {
+        path: path("sales"),
+        name: "m.ics".to_owned(),
+        to_path: path("third"),
+        to_name: "m.ics".to_owned(),
+        ..Default::default()
+    };
+    let refused = failure(bed.collections().move_object(admin().request(request)).await);
+    assert_eq!(refused.0, Code::PermissionDenied);
+    assert!(copy(&bed, "sales").await.has("SUMMARY:Plan"));
+    assert!(all(&bed, "third", "work").await.is_empty());
 }
