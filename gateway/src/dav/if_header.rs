@@ -7,7 +7,7 @@ use kontor_proto::collection::v1::{Conditions, StateList, StateTest};
 
 use super::error::Failure;
 use super::path::{Location, Place};
-use super::properties::collection::parse_sync_token;
+use super::properties::collection::SyncToken;
 use super::properties::record::load_object;
 use super::{Call, limits, preconditions};
 
@@ -227,7 +227,9 @@ impl Resolve<'_> {
             }
             State::Token(token) => {
                 // No resource has a lock here, and `DAV:no-lock` matches none by its definition.
-                let Some((id, sequence)) = parse_sync_token(token) else { return known(false) };
+                let Some(token) = SyncToken::parse(token) else { return known(false) };
+                // Nothing stands at the token of a sync that was cut off.
+                let SyncToken { id, sequence, first_until: 0 } = token else { return known(false) };
                 let Place::Collection(location) = &place else { return known(false) };
                 let there = self.destination.and_then(collection_of) == Some(location);
                 if self.open.collection && (collection_of(self.call.place) == Some(location) || there) {

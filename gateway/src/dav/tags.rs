@@ -9,6 +9,7 @@ use kontor_proto::collection::v1::TagChunk;
 use tonic::Status;
 
 use super::limits;
+use super::properties::collection::SyncToken;
 use super::properties::object::Template;
 use super::reports::sync_collection;
 use super::stream::Source;
@@ -53,7 +54,9 @@ impl Source for Tags {
                 // A plain listing has no token.
                 if !last.collection_id.is_empty() {
                     let cut_off = last.truncated.then_some(&self.href);
-                    sync_collection::end(out, cut_off, &last.collection_id, last.sequence);
+                    let (id, sequence, first_until) =
+                        (&last.collection_id[..], last.sequence, last.first_until);
+                    sync_collection::end(out, cut_off, SyncToken { id, sequence, first_until });
                 }
                 return Ok(false);
             }

@@ -1,7 +1,7 @@
 //! Responses: propstats of collections and the template of objects.
 
 use kontor_gateway::dav::path::{Kind, Location};
-use kontor_gateway::dav::properties::collection::{self, parse_sync_token};
+use kontor_gateway::dav::properties::collection::{self, SyncToken};
 use kontor_gateway::dav::properties::object::{Setting, Template};
 use kontor_gateway::dav::properties::propstat::{self, Ask};
 use kontor_gateway::dav::properties::{Live, Wanted, on};
@@ -215,8 +215,13 @@ fn a_part_of_the_data_keeps_its_lines_as_they_were() {
 #[test]
 fn a_sync_token_is_taken_apart_or_refused() {
     let mut out = Writer::new();
-    collection::sync_token("0197-ab", 9, &mut out);
-    assert_eq!(parse_sync_token(&text(&out)), Some(("0197-ab", 9)));
+    collection::sync_token("0197-ab", 9, 0, &mut out);
+    assert_eq!(text(&out), "http://kontor/ns/sync/0197-ab/9");
+    let plain = SyncToken { id: "0197-ab", sequence: 9, first_until: 0 };
+    assert_eq!(SyncToken::parse(&text(&out)), Some(plain));
+    let mut out = Writer::new();
+    collection::sync_token("0197-ab", 9, 12, &mut out);
+    assert_eq!(SyncToken::parse(&text(&out)), Some(SyncToken { first_until: 12, ..plain }));
     for bad in [
         "",
         "9",
@@ -224,11 +229,13 @@ fn a_sync_token_is_taken_apart_or_refused() {
         "http://kontor/ns/sync/a",
         "http://kontor/ns/sync//9",
         "http://kontor/ns/sync/a/-9",
+        "http://kontor/ns/sync/a/9-",
+        "http://kontor/ns/sync/a/9-1-2",
         "http://kontor/ns/sync/a/9/9",
         "http://kontor/ns/sync/a/99999999999999999999",
         "http://kontor/ns/sync/a/+9",
         "http://example.com/ns/sync/a/9",
     ] {
-        assert_eq!(parse_sync_token(bad), None, "{bad}");
+        assert_eq!(SyncToken::parse(bad), None, "{bad}");
     }
 }

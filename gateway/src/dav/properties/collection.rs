@@ -53,7 +53,7 @@ pub fn write(live: Live, kind: Kind, it: &Collection, caller: &str, out: &mut Wr
             href.push_str(path::ADD_MEMBER);
             out.href(&href);
         }
-        Live::SyncToken => sync_token(&it.id, it.sequence, out),
+        Live::SyncToken => sync_token(&it.id, it.sequence, 0, out),
         Live::CollectionTag => {
             out.text(&it.id);
             out.raw("-");
@@ -116,19 +116,38 @@ fn text(value: &str, out: &mut Writer) -> bool {
     !value.is_empty()
 }
 
-/// Writes the sync token of a collection at a change number.
-pub fn sync_token(id: &str, sequence: i64, out: &mut Writer) {
+/// Writes the sync token of a collection at a change number; of a first sync that was cut off also the number when it began, else 0.
+pub fn sync_token(id: &str, sequence: i64, first_until: i64, out: &mut Writer) {
     out.raw(TOKEN);
     out.text(id);
     out.raw("/");
     out.number(sequence);
+    if first_until > 0 {
+        out.raw("-");
+        out.number(first_until);
+    }
 }
 
-/// Takes a sync token apart into collection id and change number; `None` when it is none of ours.
-pub fn parse_sync_token(token: &str) -> Option<(&str, i64)> {
-    let (id, sequence) = token.strip_prefix(TOKEN)?.split_once('/')?;
-    if id.is_empty() || !sequence.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
+/// A sync token taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncToken<'a> {
+    /// The collection's id.
+    pub id: &'a str,
+    /// The change number that was reached.
+    pub sequence: i64,
+    /// The collection's number when the first sync began, if that was cut off; else 0.
+    pub first_until: i64,
+}
+
+impl SyncToken<'_> {
+    /// Takes a sync token apart; `None` when it is none of ours.
+    pub fn parse(token: &str) -> Option<SyncToken<'_>> {
+        let number = |text: &str| -> Option<i64> {
+            if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+        };
+        let (id, numbers) = token.strip_prefix(TOKEN)?.split_once('/')?;
+        let (sequence, first_until) = numbers.split_once('-').unwrap_or((numbers, "0"));
+        let token = SyncToken { id, sequence: number(sequence)?, first_until: number(first_until)? };
+        (!id.is_empty()).then_some(token)
     }
-    Some((id, sequence.parse().ok()?))
 }

@@ -10,7 +10,7 @@ use tonic::Status;
 
 use super::Run;
 use crate::dav::error::{Condition, Failure};
-use crate::dav::properties::collection::{parse_sync_token, sync_token};
+use crate::dav::properties::collection::{SyncToken, sync_token};
 use crate::dav::properties::object::Template;
 use crate::dav::stream::{self, Source};
 use crate::dav::tags::Tags;
@@ -28,17 +28,18 @@ pub async fn run(
         let message = "a collection here has no collections inside: use sync-level 1";
         return Err(Failure::forbidden(Condition::SyncTraversalSupported, message));
     }
-    let (collection_id, since) = match token {
-        "" => ("", -1),
-        token => parse_sync_token(token).ok_or_else(|| {
+    let since = match token {
+        "" => SyncToken { id: "", sequence: -1, first_until: 0 },
+        token => SyncToken::parse(token).ok_or_else(|| {
             Failure::forbidden(Condition::ValidSyncToken, "the sync token is not one of this server's")
         })?,
     };
     let template = run.template().await?;
     let message = SyncObjectsRequest {
         path: Some(contract_path(run.location)),
-        since,
-        collection_id: collection_id.to_owned(),
+        since: since.sequence,
+        first_until: since.first_until,
+        collection_id: since.id.to_owned(),
         limit,
         with_data: template.with_data(),
     };
@@ -56,12 +57,12 @@ pub async fn run(
 }
 
 /// The end of a sync: a 507 for this href when it was cut off, and the token to go on from.
-pub fn end(out: &mut Writer, cut_off: Option<&String>, collection_id: &str, sequence: i64) {
+pub fn end(out: &mut Writer, cut_off: Option<&String>, reached: SyncToken<'_>) {
     if let Some(href) = cut_off {
         stream::over_limit(out, href);
     }
     out.raw("<D:sync-token>");
-    sync_token(collection_id, sequence, out);
+    sync_token(reached.id, reached.sequence, reached.first_until, out);
     out.raw("</D:sync-token>\n");
 }
 
@@ -85,7 +86,9 @@ impl Source for Changes {
                 }
             }
             if let Some(last) = self.last.take() {
-                end(out, last.truncated.then_some(&self.href), &last.collection_id, last.sequence);
+                let (id, sequence, first_until) = (&last.collection_id[..], last.sequence, last.first_until);
+                let reached = SyncToken { id, sequence, first_until };
+                end(out, last.truncated.then_some(&self.href), reached);
                 return Ok(false);
             }
             let Some(mut chunk) = self.stream.next().await.transpose()? else {

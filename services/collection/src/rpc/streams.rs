@@ -14,7 +14,7 @@ use crate::filter::Question;
 use crate::hooks::Hooks;
 use crate::model::{Collection, Object, Target};
 use crate::store::query::{self, Candidates};
-use crate::store::sync::{self, Step};
+use crate::store::sync::{self, Course, Step};
 use crate::store::{collection, object};
 
 /// Names in one multiget at most.
@@ -83,18 +83,11 @@ impl<H: Hooks> Server<H> {
     ) -> Result<Stream<proto::SyncChunk>> {
         let target = convert::target(request.path)?;
         let (id, since, with_data) = (request.collection_id, request.since, request.with_data);
+        let first_until = request.first_until;
         let left = if request.limit > 0 { request.limit } else { i64::MAX };
         self.stream(caller, target, move |_, collection| {
-            sync::check(&collection, &id, since)?;
-            Ok(Sync {
-                until: collection.seq,
-                collection,
-                at: since,
-                first: since == -1,
-                left,
-                with_data,
-                done: false,
-            })
+            let course = Course::begin(&collection, &id, since, first_until)?;
+            Ok(Sync { id: collection.id, course, left, with_data, done: false })
         })
         .await
     }
@@ -274,10 +267,8 @@ impl Reader for Query {
 }
 
 struct Sync {
-    collection: Collection,
-    at: i64,
-    until: i64,
-    first: bool,
+    id: String,
+    course: Course,
     left: i64,
     with_data: bool,
     done: bool,
@@ -296,8 +287,7 @@ impl Reader for Sync {
         }
         // One more than is told, so that the last chunk knows it.
         let wanted = self.left.min(object::chunk(self.with_data));
-        let mut steps =
-            sync::changes(conn, self.collection.num, self.at, self.until, self.first, wanted + 1)?;
+        let mut steps = sync::changes(conn, &self.course, wanted + 1)?;
         let mut told = steps.len().min(wanted as usize);
         if self.with_data {
             told = object::cut(steps[..told].iter().map(Step::object));
@@ -308,7 +298,7 @@ impl Reader for Sync {
             sync::load(conn, &mut steps)?;
         }
         self.left -= told as i64;
-        self.at = steps.last().map_or(self.at, Step::seq);
+        self.course.at = steps.last().map_or(self.course.at, Step::seq);
         let truncated = more && self.left == 0;
         self.done = !more || truncated;
         let mut chunk = proto::SyncChunk {
@@ -317,9 +307,10 @@ impl Reader for Sync {
             ..proto::SyncChunk::default()
         };
         if self.done {
-            chunk.sequence = if truncated { self.at } else { self.until };
+            chunk.sequence = if truncated { self.course.at } else { self.course.until };
+            chunk.first_until = if truncated { self.course.cut_off() } else { 0 };
             chunk.truncated = truncated;
-            chunk.collection_id.clone_from(&self.collection.id);
+            chunk.collection_id = std::mem::take(&mut self.id);
         }
         Ok(Some(chunk))
     }

@@ -10,7 +10,8 @@ use super::streams::Reader;
 use super::{Server, Stream, convert};
 use crate::hooks::Hooks;
 use crate::model::Collection;
-use crate::store::{sync, tags};
+use crate::store::sync::Course;
+use crate::store::tags;
 
 impl<H: Hooks> Server<H> {
     pub(super) async fn tags(
@@ -29,6 +30,7 @@ impl<H: Hooks> Server<H> {
     ) -> Result<Stream<proto::TagChunk>> {
         let target = convert::target(request.path)?;
         let (id, since, limit) = (request.collection_id, request.since, request.limit);
+        let first_until = request.first_until;
         if since == -1 && limit == 0 {
             return self
                 .stream(caller, target, move |_, collection| {
@@ -38,15 +40,8 @@ impl<H: Hooks> Server<H> {
         }
         let left = if limit > 0 { limit } else { i64::MAX };
         self.stream(caller, target, move |_, collection| {
-            sync::check(&collection, &id, since)?;
-            Ok(ByNumber {
-                until: collection.seq,
-                collection,
-                at: since,
-                first: since == -1,
-                left,
-                done: false,
-            })
+            let course = Course::begin(&collection, &id, since, first_until)?;
+            Ok(ByNumber { id: collection.id, course, left, done: false })
         })
         .await
     }
@@ -92,10 +87,8 @@ impl Reader for ByName {
 
 /// Changes, in their order.
 struct ByNumber {
-    collection: Collection,
-    at: i64,
-    until: i64,
-    first: bool,
+    id: String,
+    course: Course,
     left: i64,
     done: bool,
 }
@@ -112,18 +105,19 @@ impl Reader for ByNumber {
             return Ok(None);
         }
         let wanted = self.left.min(tags::CHUNK);
-        let part = tags::changes(conn, self.collection.num, self.at, self.until, self.first, wanted)?;
+        let part = tags::changes(conn, &self.course, wanted)?;
         if part.count > 0 {
-            self.at = part.last_seq;
+            self.course.at = part.last_seq;
         }
         self.left -= part.count;
         let truncated = part.more && self.left == 0;
         self.done = !part.more || truncated;
         let mut chunk = proto::TagChunk { tags: part.run.into(), last: self.done, ..Default::default() };
         if self.done {
-            chunk.sequence = if truncated { self.at } else { self.until };
+            chunk.sequence = if truncated { self.course.at } else { self.course.until };
+            chunk.first_until = if truncated { self.course.cut_off() } else { 0 };
             chunk.truncated = truncated;
-            chunk.collection_id.clone_from(&self.collection.id);
+            chunk.collection_id = std::mem::take(&mut self.id);
         }
         Ok(Some(chunk))
     }

@@ -34,38 +34,72 @@ impl Step {
     }
 }
 
-/// Checks that a sync can start from the number; -1 starts the first one.
-///
-/// # Errors
-/// FAILED_PRECONDITION with reason VALID_SYNC_TOKEN when the collection has another id, never had the number, or forgot it.
-pub fn check(collection: &Collection, collection_id: &str, since: i64) -> Result<()> {
-    if since == -1 {
-        return Ok(());
-    }
-    let known = since >= collection.floor_seq && since <= collection.seq;
-    if known && collection_id == collection.id {
-        return Ok(());
-    }
-    Err(Error::precondition("VALID_SYNC_TOKEN", "this sync token is unknown or too old: sync from the start"))
+/// How far a client is, and how far it can go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Course {
+    /// The collection's row.
+    pub coll: i64,
+    /// What is told up to now.
+    pub at: i64,
+    /// The collection's number: what comes behind it the next sync tells.
+    pub until: i64,
+    /// The collection's number when the client's first sync began. What was gone by then the client has never seen.
+    pub first_until: i64,
 }
 
-/// Changes behind `after` up to `until`, in order, at most `limit`. A first sync has no use for what is gone.
+impl Course {
+    /// Begins behind a client's number; -1 is a first sync. `first_until` goes with the number of a first sync that was cut off.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION with reason VALID_SYNC_TOKEN when the collection has another id, never had the number, or forgot what
+    /// was removed behind it.
+    pub fn begin(
+        collection: &Collection,
+        collection_id: &str,
+        since: i64,
+        first_until: i64,
+    ) -> Result<Course> {
+        let course = Course { coll: collection.num, at: since, until: collection.seq, first_until };
+        if since == -1 {
+            return Ok(Course { first_until: collection.seq, ..course });
+        }
+        let known = since >= 0 && since <= collection.seq && first_until <= collection.seq;
+        if known && course.gone_after() >= collection.floor_seq && collection_id == collection.id {
+            return Ok(course);
+        }
+        Err(Error::precondition(
+            "VALID_SYNC_TOKEN",
+            "this sync token is unknown or too old: sync from the start",
+        ))
+    }
+
+    /// Behind which number the client wants to hear of what is gone.
+    pub fn gone_after(&self) -> i64 {
+        self.at.max(self.first_until)
+    }
+
+    /// Whether there may be something gone to tell.
+    pub fn tells_gone(&self) -> bool {
+        self.gone_after() < self.until
+    }
+
+    /// What goes into the token of an answer that is cut off here: 0 once the first sync is over.
+    pub fn cut_off(&self) -> i64 {
+        if self.at < self.first_until { self.first_until } else { 0 }
+    }
+}
+
+/// Changes of a course in order, at most `limit`.
 ///
 /// # Errors
 /// Those of the database.
-pub fn changes(
-    conn: &mut Conn<'_>,
-    coll: i64,
-    after: i64,
-    until: i64,
-    first: bool,
-    limit: i64,
-) -> Result<Vec<Step>> {
+pub fn changes(conn: &mut Conn<'_>, course: &Course, limit: i64) -> Result<Vec<Step>> {
+    let Course { coll, at: after, until, .. } = *course;
     let columns = object::COLUMNS;
     let present = format!(
         "SELECT {columns}, CAST(0 AS BIGINT) FROM object o WHERE o.coll = $1 AND o.seq > $2 AND o.seq <= $3"
     );
-    if first {
+    if !course.tells_gone() {
         let sql = format!("{present} ORDER BY o.seq LIMIT $4");
         return conn.all(&sql, args![coll, after, until, limit], |row| {
             Ok(Step::Present(Box::new(object::read(row)?)))
@@ -74,10 +108,10 @@ pub fn changes(
     let sql = format!(
         "{present} UNION ALL
          SELECT 0, coll, '', name, '', '', '', '', seq, 0, 0, 0, CAST(1 AS BIGINT) FROM tombstone
-         WHERE coll = $1 AND seq > $2 AND seq <= $3
+         WHERE coll = $1 AND seq > $5 AND seq <= $3
          ORDER BY 9 LIMIT $4"
     );
-    conn.all(&sql, args![coll, after, until, limit], |row| {
+    conn.all(&sql, args![coll, after, until, limit, course.gone_after()], |row| {
         Ok(if row.bool(12)? {
             Step::Gone(row.string(3)?, row.int(8)?)
         } else {

@@ -1,8 +1,10 @@
 //! Names and ETags alone, written into a run of bytes while the rows are read.
 //! Called by `rpc`.
 
-use kontor_kit::db::Conn;
+use kontor_kit::db::{Conn, Row};
 use kontor_kit::{Result, args, tags};
+
+use crate::store::sync::Course;
 
 /// Objects in one chunk at most.
 pub const CHUNK: i64 = 1_000;
@@ -55,27 +57,14 @@ pub fn list(conn: &mut Conn<'_>, coll: i64, after: &str, limit: i64) -> Result<P
     Ok(part)
 }
 
-/// Changes behind `after` up to `until`, in their order, with those that are gone; a first sync has no use for these.
+/// Changes of a course in their order, with those that are gone.
 ///
 /// # Errors
 /// Those of the database.
-pub fn changes(
-    conn: &mut Conn<'_>,
-    coll: i64,
-    after: i64,
-    until: i64,
-    first: bool,
-    limit: i64,
-) -> Result<Part> {
+pub fn changes(conn: &mut Conn<'_>, course: &Course, limit: i64) -> Result<Part> {
+    let Course { coll, at, until, .. } = *course;
     let mut part = Part::new(limit.min(64));
-    let sql = if first {
-        "SELECT name, etag, seq FROM object WHERE coll = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4"
-    } else {
-        "SELECT name, etag, seq FROM object WHERE coll = $1 AND seq > $2 AND seq <= $3
-         UNION ALL SELECT name, '', seq FROM tombstone WHERE coll = $1 AND seq > $2 AND seq <= $3
-         ORDER BY 3 LIMIT $4"
-    };
-    conn.each(sql, args![coll, after, until, limit + 1], |row| {
+    let mut take = |row: &Row<'_>| {
         if part.count == limit {
             part.more = true;
             return Ok(());
@@ -84,6 +73,15 @@ pub fn changes(
         part.count += 1;
         part.last_seq = row.int(2)?;
         Ok(())
-    })?;
+    };
+    if course.tells_gone() {
+        let sql = "SELECT name, etag, seq FROM object WHERE coll = $1 AND seq > $2 AND seq <= $3
+             UNION ALL SELECT name, '', seq FROM tombstone WHERE coll = $1 AND seq > $5 AND seq <= $3
+             ORDER BY 3 LIMIT $4";
+        conn.each(sql, args![coll, at, until, limit + 1, course.gone_after()], take)?;
+    } else {
+        let sql = "SELECT name, etag, seq FROM object WHERE coll = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4";
+        conn.each(sql, args![coll, at, until, limit + 1], &mut take)?;
+    }
     Ok(part)
 }

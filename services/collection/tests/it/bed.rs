@@ -195,20 +195,32 @@ impl Bed {
         limit: i64,
         id: &str,
     ) -> std::result::Result<(Vec<proto::Object>, i64, bool), Status> {
+        let (objects, last) = self.sync_on((since, 0), limit, id).await?;
+        Ok((objects, last.sequence, last.truncated))
+    }
+
+    /// Goes on from a number and the number when the first sync began (0 for none); gives the changes and the last chunk.
+    pub async fn sync_on(
+        &self,
+        (since, first_until): (i64, i64),
+        limit: i64,
+        id: &str,
+    ) -> std::result::Result<(Vec<proto::Object>, proto::SyncChunk), Status> {
         let request = proto::SyncObjectsRequest {
             path: work(),
             since,
             limit,
             collection_id: id.to_owned(),
             with_data: false,
+            first_until,
         };
         let mut stream = self.client().sync_objects(sales().request(request)).await?.into_inner();
         let mut objects = Vec::new();
         while let Some(chunk) = stream.message().await? {
-            objects.extend(chunk.objects);
+            objects.extend(chunk.objects.iter().cloned());
             if chunk.last {
                 assert!(stream.message().await?.is_none(), "nothing follows the last chunk");
-                return Ok((objects, chunk.sequence, chunk.truncated));
+                return Ok((objects, chunk));
             }
         }
         panic!("the stream ended without its last chunk");

@@ -10,6 +10,7 @@ kontor_testbed::on_both! { Bed;
     unknown_numbers_are_refused,
     truncated_answers_resume_without_loss,
     old_tombstones_are_forgotten_with_their_numbers,
+    a_first_sync_in_parts_ends_whatever_is_forgotten,
 }
 
 async fn fill(bed: &Bed, count: usize) {
@@ -67,10 +68,11 @@ async fn truncated_answers_resume_without_loss(bed: Bed) {
     }
     for limit in [1_000, 501, 500, 499, 97] {
         let mut held = BTreeMap::new();
-        let mut token = -1;
+        let mut token = (-1, 0);
         let mut round = 0;
         loop {
-            let (changes, reached, more) = bed.sync(token, limit).await.unwrap();
+            let id = if token.0 < 0 { String::new() } else { bed.collection().await.id };
+            let (changes, last) = bed.sync_on(token, limit, &id).await.unwrap();
             assert!(changes.len() as i64 <= limit);
             for object in changes {
                 match object.missing {
@@ -78,9 +80,9 @@ async fn truncated_answers_resume_without_loss(bed: Bed) {
                     false => held.insert(object.name, object.etag),
                 };
             }
-            assert!(reached > token);
-            token = reached;
-            if !more {
+            assert!(last.sequence > token.0);
+            token = (last.sequence, last.first_until);
+            if !last.truncated {
                 break;
             }
             // Changes between the parts, of what was told and of what was not.
@@ -112,4 +114,44 @@ async fn old_tombstones_are_forgotten_with_their_numbers(bed: Bed) {
     assert_eq!(reason(bed.sync(early, 0).await), "VALID_SYNC_TOKEN");
     assert_eq!(bed.sync(late, 0).await.unwrap().0.len(), 0);
     assert_eq!(bed.collection().await.floor_sequence, late);
+}
+
+async fn a_first_sync_in_parts_ends_whatever_is_forgotten(bed: Bed) {
+    fill(&bed, 30).await;
+    // What was removed before a first sync is nothing to it, even when it is forgotten.
+    for number in 20..25 {
+        bed.delete(&format!("{number:04}.ics")).await.unwrap();
+    }
+    bed.place.set_clock(NOW + 400 * 86_400_000_000);
+    kontor_collection::tasks::run(&bed.db).await.unwrap();
+    let id = bed.collection().await.id;
+    let (part, first) = bed.sync_on((-1, 0), 10, "").await.unwrap();
+    assert!(part.len() == 10 && first.truncated);
+    assert!(first.sequence < bed.collection().await.floor_sequence, "its number is older than what is kept");
+    assert_eq!(reason(bed.sync_on((first.sequence, 0), 10, &id).await), "VALID_SYNC_TOKEN");
+    bed.delete("0003.ics").await.unwrap();
+    let mut held: BTreeMap<String, String> = part.into_iter().map(|it| (it.name, it.etag)).collect();
+    let mut token = (first.sequence, first.first_until);
+    loop {
+        let (part, last) = bed.sync_on(token, 10, &id).await.unwrap();
+        for object in part {
+            match object.missing {
+                true => assert!(held.remove(&object.name).is_some(), "only what the client has seen is gone"),
+                false => assert!(held.insert(object.name, object.etag).is_none()),
+            }
+        }
+        token = (last.sequence, last.first_until);
+        if !last.truncated {
+            break;
+        }
+    }
+    assert_eq!((held.len(), token), (24, (bed.collection().await.sequence, 0)));
+
+    // What the client has seen and was removed since it began must be told, or it starts over.
+    let (_, first) = bed.sync_on((-1, 0), 10, "").await.unwrap();
+    bed.delete("0005.ics").await.unwrap();
+    bed.place.set_clock(NOW + 800 * 86_400_000_000);
+    kontor_collection::tasks::run(&bed.db).await.unwrap();
+    let late = bed.sync_on((first.sequence, first.first_until), 10, &id).await;
+    assert_eq!(reason(late), "VALID_SYNC_TOKEN");
 }
