@@ -37,6 +37,13 @@ pub const SHARES: Migration = Migration {
     postgres: include_str!("../migrations/postgres/c002_share.sql"),
 };
 
+/// The engine's table by which parts of values are found. Put it third.
+pub const GRAMS: Migration = Migration {
+    name: "c003_gram",
+    sqlite: include_str!("../migrations/sqlite/c003_gram.sql"),
+    postgres: include_str!("../migrations/postgres/c003_gram.sql"),
+};
+
 /// Lists a service's migrations from its `migrations/sqlite/` and `migrations/postgres/`, behind the engine's own.
 #[macro_export]
 macro_rules! migrations {
@@ -44,6 +51,7 @@ macro_rules! migrations {
         &[
             $crate::MIGRATION,
             $crate::SHARES,
+            $crate::GRAMS,
             $($crate::Migration {
                 name: $name,
                 sqlite: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/", $name, ".sql")),

@@ -56,8 +56,42 @@ fn instance(property: &Property<'_>, filter: &PropertyFilter) -> bool {
 pub(crate) struct Needle {
     /// Kind of the values.
     pub kind: i64,
+    /// Folded text.
+    pub text: String,
+    /// Where in a value it stands.
+    pub part: Part,
+}
+
+/// Where in a value a text stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// It is the value.
+    Whole,
+    /// The value begins with it.
+    Start,
+    /// The value ends with it.
+    End,
+    /// Anywhere.
+    Any,
+}
+
+impl Needle {
     /// Pattern for LIKE, with "\" as its escape.
-    pub pattern: String,
+    pub fn pattern(&self) -> String {
+        let mut literal = String::with_capacity(self.text.len() + 2);
+        for character in self.text.chars() {
+            if matches!(character, '%' | '_' | '\\') {
+                literal.push('\\');
+            }
+            literal.push(character);
+        }
+        match self.part {
+            Part::Whole => literal,
+            Part::Start => literal + "%",
+            Part::End => format!("%{literal}"),
+            Part::Any => format!("%{literal}%"),
+        }
+    }
 }
 
 /// The looks whose hits together hold all matches; none when every card must be read.
@@ -76,14 +110,14 @@ fn of_property(filter: &PropertyFilter) -> Option<Vec<Needle>> {
     if filter.is_not_defined || filter.text_matches.is_empty() {
         return None;
     }
-    let mut each = filter.text_matches.iter().map(|test| Some(Needle { kind, pattern: pattern(test)? }));
+    let mut each = filter.text_matches.iter().map(|test| needle(kind, test));
     if filter.all_of {
         return each.find_map(|needle| needle).map(|needle| vec![needle]);
     }
     if filter.parameters.is_empty() { each.collect() } else { None }
 }
 
-fn pattern(test: &TextMatch) -> Option<String> {
+fn needle(kind: i64, test: &TextMatch) -> Option<Needle> {
     // Another collation folds other letters than the table has; of ASCII all fold alike.
     let collation = test.collation();
     let safe =
@@ -91,17 +125,11 @@ fn pattern(test: &TextMatch) -> Option<String> {
     if test.negate || !safe || test.text.contains('\0') {
         return None;
     }
-    let mut literal = String::with_capacity(test.text.len());
-    for character in fold(&test.text).chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            literal.push('\\');
-        }
-        literal.push(character);
-    }
-    Some(match test.match_type() {
-        MatchType::Equals => literal,
-        MatchType::StartsWith => literal + "%",
-        MatchType::EndsWith => format!("%{literal}"),
-        MatchType::Unspecified | MatchType::Contains => format!("%{literal}%"),
-    })
+    let part = match test.match_type() {
+        MatchType::Equals => Part::Whole,
+        MatchType::StartsWith => Part::Start,
+        MatchType::EndsWith => Part::End,
+        MatchType::Unspecified | MatchType::Contains => Part::Any,
+    };
+    Some(Needle { kind, text: fold(&test.text), part })
 }

@@ -14,7 +14,7 @@ use kontor_vobject::{Document, Limits};
 
 use crate::model::Kind;
 
-pub(crate) use card::needles;
+pub(crate) use card::{Needle, Part, needles};
 
 /// Component filters in component filters at most.
 const DEPTH: usize = 4;

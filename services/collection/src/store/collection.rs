@@ -280,6 +280,7 @@ pub fn delete<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, caller: &Caller, target: &Ta
         "DELETE FROM object WHERE coll = $1",
         "DELETE FROM occurrence WHERE coll = $1",
         "DELETE FROM lookup WHERE coll = $1",
+        "DELETE FROM gram WHERE coll = $1",
         "DELETE FROM tombstone WHERE coll = $1",
         "DELETE FROM dead_property WHERE coll = $1",
         "DELETE FROM share WHERE coll = $1",

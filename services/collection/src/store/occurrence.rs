@@ -6,45 +6,34 @@ use kontor_kit::{Result, args};
 
 use crate::index::{Index, Span};
 use crate::model::Object;
-use crate::store::rows;
+use crate::store::{lookup, rows};
 
 /// Writes the rows of an object; those of its old state go first.
 pub(crate) fn write(tx: &mut Tx<'_>, object: &Object, index: &Index, existed: bool) -> Result<()> {
+    if object.component == "VCARD" {
+        return lookup::write(tx, object, &index.lookups, existed);
+    }
     if existed {
         if stands(tx, object, index)? {
             return Ok(());
         }
-        clear(tx, object.num)?;
+        clear(tx, object)?;
     }
     let spans = index.spans.iter().map(|span| {
         [object.coll.into(), span.class.into(), span.start.into(), object.num.into(), span.end.into()]
     });
-    rows::insert(tx, "occurrence (coll, class, start_utc, object, end_utc)", spans)?;
-    let lookups = index
-        .lookups
-        .iter()
-        .map(|lookup| [object.coll.into(), lookup.kind.into(), (&lookup.value).into(), object.num.into()]);
-    rows::insert(tx, "lookup (coll, kind, value, object)", lookups)
+    rows::insert(tx, "occurrence (coll, class, start_utc, object, end_utc)", spans)
 }
 
-/// Whether the rows of an object are there already: most changes leave its times, or its names and numbers, as they were.
+/// Whether the rows of an object are there already: most changes leave its times as they were.
 fn stands(tx: &mut Tx<'_>, object: &Object, index: &Index) -> Result<bool> {
-    if object.component == "VCARD" {
-        let sql = "SELECT kind, value FROM lookup WHERE object = $1";
-        let mut kept = tx.all(sql, args![object.num], |row| Ok((row.int(0)?, row.string(1)?)))?;
-        let mut new: Vec<_> = index.lookups.iter().map(|it| (it.kind, it.value.clone())).collect();
-        kept.sort_unstable();
-        new.sort_unstable();
-        new.dedup();
-        return Ok(kept == new && index.spans.is_empty());
-    }
     let sql = "SELECT class, start_utc, end_utc FROM occurrence WHERE object = $1";
     let mut kept = tx.all(sql, args![object.num], |row| {
         Ok(Span { class: row.int(0)?, start: row.int(1)?, end: row.int(2)? })
     })?;
     kept.sort_unstable();
     // A key that comes twice is kept once: such an object is written anew.
-    Ok(index.lookups.is_empty() && index.spans.len() == kept.len() && {
+    Ok(index.spans.len() == kept.len() && {
         let mut new = index.spans.clone();
         new.sort_unstable();
         new == kept
@@ -52,15 +41,19 @@ fn stands(tx: &mut Tx<'_>, object: &Object, index: &Index) -> Result<bool> {
 }
 
 /// Takes all rows of an object along into another collection. They do not depend on the collection otherwise.
-pub(super) fn carry(tx: &mut Tx<'_>, object: i64, coll: i64) -> Result<()> {
-    tx.execute("UPDATE occurrence SET coll = $2 WHERE object = $1", args![object, coll])?;
-    tx.execute("UPDATE lookup SET coll = $2 WHERE object = $1", args![object, coll])?;
+pub(super) fn carry(tx: &mut Tx<'_>, object: &Object, coll: i64) -> Result<()> {
+    if object.component == "VCARD" {
+        return lookup::carry(tx, object, coll);
+    }
+    tx.execute("UPDATE occurrence SET coll = $2 WHERE object = $1", args![object.num, coll])?;
     Ok(())
 }
 
 /// Removes all rows of an object.
-pub(super) fn clear(tx: &mut Tx<'_>, object: i64) -> Result<()> {
-    tx.execute("DELETE FROM occurrence WHERE object = $1", args![object])?;
-    tx.execute("DELETE FROM lookup WHERE object = $1", args![object])?;
+pub(super) fn clear(tx: &mut Tx<'_>, object: &Object) -> Result<()> {
+    if object.component == "VCARD" {
+        return lookup::clear(tx, object);
+    }
+    tx.execute("DELETE FROM occurrence WHERE object = $1", args![object.num])?;
     Ok(())
 }

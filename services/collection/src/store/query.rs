@@ -10,6 +10,7 @@ use kontor_vobject::zone::Zone;
 use crate::filter::{Question, Range, needles};
 use crate::index::{REACH, wall};
 use crate::model::{Collection, Object};
+use crate::store::lookup;
 use crate::store::object::{self, COLUMNS};
 
 /// Bytes of bodies that are looked into in one go when none of them is handed on.
@@ -41,8 +42,7 @@ pub fn candidates(conn: &mut Conn<'_>, collection: &Collection, question: &Quest
             Some(needles) => {
                 let mut found = all(conn, PARTIAL, args![coll, i64::MIN])?;
                 for needle in needles {
-                    let sql = r"SELECT object FROM lookup WHERE coll = $1 AND kind = $2 AND value LIKE $3 ESCAPE '\'";
-                    found.extend(all(conn, sql, args![coll, needle.kind, needle.pattern])?);
+                    found.extend(lookup::find(conn, coll, &needle)?.into_iter().map(|num| (num, false)));
                 }
                 found
             }

@@ -188,7 +188,7 @@ impl<H: Hooks> Transfer<'_, H> {
         tx.execute("DELETE FROM tombstone WHERE coll = $1 AND name = $2", args![object.coll, &object.name])?;
         tx.execute("UPDATE collection SET object_count = object_count + 1 WHERE num = $1", args![to.num])?;
         if from.num != to.num {
-            occurrence::carry(tx, object.num, to.num)?;
+            occurrence::carry(tx, source, to.num)?;
             let change = Change {
                 caller: self.caller,
                 collection: &to,

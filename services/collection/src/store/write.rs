@@ -146,7 +146,7 @@ pub(super) fn take_away<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, removal: &Removal<
     let Removal { collection, object, .. } = removal;
     tx.execute("DELETE FROM body WHERE num = $1", args![object.num])?;
     tx.execute("DELETE FROM object WHERE coll = $1 AND name = $2", args![collection.num, &object.name])?;
-    occurrence::clear(tx, object.num)?;
+    occurrence::clear(tx, object)?;
     bury(tx, collection, &object.name)
 }
 

@@ -22,7 +22,7 @@ fn path(owner: &str, slug: &str) -> Option<proto::CollectionPath> {
     Some(proto::CollectionPath { owner: owner.to_owned(), slug: slug.to_owned() })
 }
 
-async fn make(bed: &Bed, slug: &str, components: &[&str]) {
+pub async fn make(bed: &Bed, slug: &str, components: &[&str]) {
     let collection = proto::Collection {
         owner: "sales".to_owned(),
         slug: slug.to_owned(),
@@ -33,7 +33,7 @@ async fn make(bed: &Bed, slug: &str, components: &[&str]) {
     bed.client().create_collection(sales().request(request)).await.unwrap();
 }
 
-fn wish(name: &str, slug: &str, to_name: &str) -> proto::MoveObjectRequest {
+pub fn wish(name: &str, slug: &str, to_name: &str) -> proto::MoveObjectRequest {
     proto::MoveObjectRequest {
         path: work(),
         name: name.to_owned(),
@@ -44,7 +44,7 @@ fn wish(name: &str, slug: &str, to_name: &str) -> proto::MoveObjectRequest {
     }
 }
 
-async fn run(bed: &Bed, request: proto::MoveObjectRequest) -> Result<proto::MoveObjectResponse, Status> {
+pub async fn run(bed: &Bed, request: proto::MoveObjectRequest) -> Result<proto::MoveObjectResponse, Status> {
     Ok(bed.client().move_object(sales().request(request)).await?.into_inner())
 }
 
