@@ -1,7 +1,7 @@
 //! The `kontor` command as its users call it: accounts and app passwords while the server runs, settings, the sample company.
 //! Row D15 from the command line.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kontor_proto::calendar::v1::ListOccurrencesRequest;
 use kontor_proto::directory::v1::ListPartnersRequest;
@@ -9,6 +9,8 @@ use kontor_proto::pipeline::v1::ListOpportunitiesRequest;
 use kontor_proto::telephony::v1::ListCallsRequest;
 use kontor_tests::process::run;
 use kontor_tests::{Grpc, Http, Process};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sample_company_is_there_at_once_and_a_second_start_keeps_it() {
@@ -93,4 +95,24 @@ async fn an_unknown_setting_is_refused_with_the_nearest_known_one() {
     assert!(good && output.contains("company.region = \"FR\"") && output.contains("(file)"), "{output}");
     let (good, _, errors) = run(&["serve", "--services", "calender"], "").await;
     assert!(!good && errors.contains("calendar"), "{errors}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_devices_than_the_usual_limit_of_open_files_stay_connected() {
+    const DEVICES: usize = 1_200;
+    rlimit::increase_nofile_limit(8_192).expect("this test opens many connections itself");
+    let folder = tempfile::tempdir().expect("a folder");
+    // What a shell or a service manager gives: 1,024 for now, more if the program asks for it.
+    let process = Process::start_limited(folder.path(), "ulimit -Sn 1024").await;
+    let mut open = Vec::new();
+    for _ in 0..DEVICES {
+        let mut device = TcpStream::connect(&process.address).await.expect("a connection");
+        device.write_all(b"OPTIONS /dav/ HTTP/1.1\r\nHost: kontor\r\n\r\n").await.expect("it is open");
+        let mut first = [0; 12];
+        let answer = tokio::time::timeout(Duration::from_secs(30), device.read_exact(&mut first)).await;
+        answer.unwrap_or_else(|_| panic!("no answer on connection {}", open.len())).expect("an answer");
+        assert_eq!(&first, b"HTTP/1.1 200");
+        open.push(device);
+    }
+    assert!(process.stop().await);
 }

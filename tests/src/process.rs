@@ -32,12 +32,23 @@ impl Process {
         Process::start_as(&arguments, &[]).await
     }
 
+    /// Starts one with all services in a shell that first runs `limits`, some `ulimit`s.
+    pub async fn start_limited(data: &Path, limits: &str) -> Process {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{limits}; exec \"$0\" serve --listen 127.0.0.1:0 --data \"$1\"")]);
+        shell.arg(program()).arg(data);
+        Process::ready(shell).await
+    }
+
     /// Starts one with these arguments of `serve` and variables and waits until it says that it is ready.
     pub async fn start_as(arguments: &[&str], variables: &[(String, String)]) -> Process {
-        let mut child = Command::new(program())
-            .arg("serve")
-            .args(arguments)
-            .envs(variables.iter().map(|(name, value)| (name, value)))
+        let mut command = Command::new(program());
+        command.arg("serve").args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
+        Process::ready(command).await
+    }
+
+    async fn ready(mut command: Command) -> Process {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .kill_on_drop(true)

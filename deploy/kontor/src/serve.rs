@@ -31,6 +31,24 @@ pub struct Running {
     edge: JoinHandle<()>,
 }
 
+/// Files that may be open at once, one for each connection: what we ask the system for, and what is too few for a company's devices.
+const FILES: (u64, u64) = (65_536, 4_096);
+
+/// Raises the limit of open files as far as the system lets us: the usual 1,024 are used up by a thousand phones.
+fn allow_many_connections() {
+    let (wanted, few) = FILES;
+    match rlimit::increase_nofile_limit(wanted) {
+        Ok(limit) if limit >= few => {}
+        Ok(limit) => {
+            tracing::warn!(
+                limit,
+                "few files may be open at once: raise the hard limit (ulimit -Hn) for more devices"
+            );
+        }
+        Err(cause) => tracing::warn!(%cause, "can't raise the limit of open files"),
+    }
+}
+
 /// Makes the data folder.
 ///
 /// # Errors
@@ -53,6 +71,7 @@ pub fn make_folder(config: &Config) -> Result<()> {
 /// # Errors
 /// Those of the start.
 pub async fn until_signal(config: Config, metrics: RenderMetrics) -> Result<()> {
+    allow_many_connections();
     let running = Running::start(&config, Clock::System, metrics).await?;
     greet(&config, &running);
     wait_for_signal().await;

@@ -96,7 +96,7 @@ impl Core {
     pub async fn load(&self, caller: &Caller, kind: Kind, name: &str, field: &str) -> Result<Loaded> {
         id::parse_child("calendars", kind.collection, name, field)?;
         let (caller, name, hooks) = (caller.clone(), name.to_owned(), self.hooks.clone());
-        self.db.read(move |conn| load(conn, &hooks, &caller, kind, &name)).await
+        self.db.read_few(move |conn| load(conn, &hooks, &caller, kind, &name)).await
     }
 
     /// The calendar of a parent's name; "calendars/default" is the caller's own.

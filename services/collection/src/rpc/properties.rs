@@ -24,7 +24,7 @@ impl<H: Hooks> Server<H> {
         if request.owner.is_empty() {
             return Err(Error::invalid("owner", "name the user whose home it is"));
         }
-        let collections = self.db.read(move |conn| {
+        let collections = self.db.read_few(move |conn| {
             let found = collection::home(conn, &caller, &request.owner)?;
             let calendar = default_calendar(&found);
             found
@@ -49,7 +49,7 @@ impl<H: Hooks> Server<H> {
     ) -> Result<proto::Collection> {
         let target = convert::target(request.path)?;
         let hooks = self.hooks.clone();
-        let read = self.db.read(move |conn| {
+        let read = self.db.read_few(move |conn| {
             let (collection, access) = collection::find(conn, &caller, &target)?;
             let calendar = match collection.kind {
                 Kind::Inbox => default_calendar(&collection::home(conn, &caller, &collection.owner)?),

@@ -28,6 +28,21 @@ pub(super) trait Reader: Send + Sized + 'static {
     fn is_done(&self) -> bool;
 }
 
+/// How much an answer's first chunk reads.
+pub(super) enum Size {
+    /// Some rows by their keys.
+    Few,
+    /// Much, or nobody knows.
+    Many,
+}
+
+impl Size {
+    /// Of a sync: what a client that was here before has missed is seldom much. The first one tells everything.
+    pub fn of_sync(since: i64) -> Size {
+        if since == -1 { Size::Many } else { Size::Few }
+    }
+}
+
 impl<H: Hooks> Server<H> {
     pub(super) async fn list(
         &self,
@@ -36,7 +51,7 @@ impl<H: Hooks> Server<H> {
     ) -> Result<Stream<proto::ObjectChunk>> {
         let target = convert::target(request.path)?;
         let with_data = request.with_data;
-        self.stream(caller, target, move |_, collection| {
+        self.stream(caller, target, Size::Many, move |_, collection| {
             Ok(List { coll: collection.num, after: String::new(), with_data, done: false })
         })
         .await
@@ -52,7 +67,8 @@ impl<H: Hooks> Server<H> {
             return Err(Error::invalid("names", format!("ask for at most {NAMES} at once")));
         }
         let (names, with_data) = (request.names, request.with_data);
-        self.stream(caller, target, move |_, collection| {
+        let size = if names.len() == 1 { Size::Few } else { Size::Many };
+        self.stream(caller, target, size, move |_, collection| {
             Ok(Named { coll: collection.num, names, at: 0, with_data })
         })
         .await
@@ -68,7 +84,7 @@ impl<H: Hooks> Server<H> {
         let left = if request.limit > 0 { request.limit } else { i64::MAX };
         let with_data = request.with_data;
         let hooks = self.hooks.clone();
-        self.stream(caller, target, move |conn, collection| {
+        self.stream(caller, target, Size::Many, move |conn, collection| {
             let question = question.in_zone(|| hooks.zone(conn, &collection))?;
             let candidates = query::candidates(conn, &collection, &question)?;
             Ok(Query { collection, question, candidates, left, with_data })
@@ -85,7 +101,7 @@ impl<H: Hooks> Server<H> {
         let (id, since, with_data) = (request.collection_id, request.since, request.with_data);
         let first_until = request.first_until;
         let left = if request.limit > 0 { request.limit } else { i64::MAX };
-        self.stream(caller, target, move |_, collection| {
+        self.stream(caller, target, Size::of_sync(since), move |_, collection| {
             let course = Course::begin(&collection, &id, since, first_until)?;
             Ok(Sync { id: collection.id, course, left, with_data, done: false })
         })
@@ -97,15 +113,19 @@ impl<H: Hooks> Server<H> {
         &self,
         caller: Caller,
         target: Target,
+        size: Size,
         begin: impl FnOnce(&mut Conn<'_>, Collection) -> Result<R> + Send + 'static,
     ) -> Result<Stream<R::Chunk>> {
-        let first = self.db.read(move |conn| {
+        let first = move |conn: &mut Conn<'_>| {
             let (collection, _) = collection::find(conn, &caller, &target)?;
             let mut reader = begin(conn, collection)?;
             let chunk = reader.next(conn)?;
             Ok((reader, chunk))
-        });
-        let (reader, chunk) = first.await?;
+        };
+        let (reader, chunk) = match size {
+            Size::Few => self.db.read_few(first).await?,
+            Size::Many => self.db.read(first).await?,
+        };
         let (sender, receiver) = mpsc::channel(2);
         if let Some(chunk) = chunk {
             // There is room: nothing was sent yet.

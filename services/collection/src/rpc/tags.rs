@@ -6,7 +6,7 @@ use kontor_kit::auth::Caller;
 use kontor_kit::db::Conn;
 use kontor_proto::collection::v1 as proto;
 
-use super::streams::Reader;
+use super::streams::{Reader, Size};
 use super::{Server, Stream, convert};
 use crate::hooks::Hooks;
 use crate::model::Collection;
@@ -20,7 +20,8 @@ impl<H: Hooks> Server<H> {
         request: proto::ListObjectsRequest,
     ) -> Result<Stream<proto::TagChunk>> {
         let target = convert::target(request.path)?;
-        self.stream(caller, target, move |_, collection| Ok(ByName::new(collection.num, None))).await
+        let begin = move |_: &mut Conn<'_>, collection: Collection| Ok(ByName::new(collection.num, None));
+        self.stream(caller, target, Size::Many, begin).await
     }
 
     pub(super) async fn sync_of_tags(
@@ -33,13 +34,13 @@ impl<H: Hooks> Server<H> {
         let first_until = request.first_until;
         if since == -1 && limit == 0 {
             return self
-                .stream(caller, target, move |_, collection| {
+                .stream(caller, target, Size::Many, move |_, collection| {
                     Ok(ByName::new(collection.num, Some(collection)))
                 })
                 .await;
         }
         let left = if limit > 0 { limit } else { i64::MAX };
-        self.stream(caller, target, move |_, collection| {
+        self.stream(caller, target, Size::of_sync(since), move |_, collection| {
             let course = Course::begin(&collection, &id, since, first_until)?;
             Ok(ByNumber { id: collection.id, course, left, done: false })
         })

@@ -68,7 +68,7 @@ impl ContactService for Contacts {
         let caller = Caller::of(&request)?;
         let name = request.into_inner().name;
         let (book, contact) = names(&name, "name")?;
-        let read = self.db.read(move |conn| {
+        let read = self.db.read_few(move |conn| {
             let object = store::contact::object(conn, &caller, &book, &contact, &name)?;
             let row = store::contact::stored(conn, &object.id)?;
             Ok(proto::Contact { vcard: object.data, ..to_proto(row, &book) })

@@ -63,7 +63,7 @@ impl PartnerService for Partners {
     async fn get_partner(&self, request: Request<proto::GetPartnerRequest>) -> Answer<proto::Partner> {
         Caller::of(&request)?;
         let id = id::parse("partners", &request.get_ref().name, "name")?.to_owned();
-        let row = self.db.read(move |conn| store::partner::get(conn, &id)).await?;
+        let row = self.db.read_few(move |conn| store::partner::get(conn, &id)).await?;
         Ok(Response::new(to_proto(row)))
     }
 

@@ -6,6 +6,7 @@
 //! a job is acknowledged only after that commit is on disk.
 
 mod conn;
+mod here;
 mod migrate;
 mod postgres;
 mod threads;
@@ -46,6 +47,7 @@ pub struct Db(Arc<Inner>);
 
 struct Inner {
     service: String,
+    here: here::Here,
     reads: Sender<threads::ReadJob>,
     writes: Sender<Box<dyn threads::WriteJob>>,
     published: watch::Receiver<i64>,
@@ -71,10 +73,11 @@ impl Db {
         let name = service.to_owned();
         let threads_clock = clock.clone();
         let started = tokio::task::spawn_blocking(move || {
-            threads::start(&storage, &name, migrations, threads_clock, read_jobs, write_jobs, announce)
+            threads::start(&storage, &name, migrations, threads_clock, read_jobs, write_jobs, announce)?;
+            here::Here::open(&storage, &name)
         });
-        started.await.map_err(Error::internal)??;
-        Ok(Db(Arc::new(Inner { service: service.to_owned(), reads, writes, published, clock })))
+        let here = started.await.map_err(Error::internal)??;
+        Ok(Db(Arc::new(Inner { service: service.to_owned(), here, reads, writes, published, clock })))
     }
 
     /// Name of the service that owns it.
@@ -108,6 +111,22 @@ impl Db {
         });
         self.0.reads.try_send(job).map_err(refused)?;
         answer.await.map_err(|_| stopped())?
+    }
+
+    /// As `read`, for a handful of rows found by a key: on SQLite at once, on the thread that asks. Nothing may be read so that grows
+    /// with the data, for the thread has other requests to serve.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub async fn read_few<T, F>(&self, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Conn<'_>) -> Result<T> + Send + 'static,
+    {
+        match self.0.here.read(job) {
+            Ok(outcome) => outcome,
+            Err(job) => self.read(job).await,
+        }
     }
 
     /// Runs a write in a transaction and answers when it is on disk. An error takes the whole write back.

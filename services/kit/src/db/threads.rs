@@ -84,7 +84,7 @@ pub(super) fn start(
         let reads = reads.clone();
         spawn(format!("{service}-read-{number}"), move || {
             for job in reads {
-                line.read(job);
+                line.read_with(job);
             }
             line.close();
         })?;
@@ -197,14 +197,14 @@ fn attempt_jobs(line: &mut Line, group: &mut [Box<dyn WriteJob>], clock: &Clock)
     Ok(Done { published, hooks })
 }
 
-/// One database connection that belongs to one thread.
-enum Line {
+/// One database connection that one thread uses at a time.
+pub(super) enum Line {
     Sqlite(rusqlite::Connection),
     Postgres(Box<Session>),
 }
 
 impl Line {
-    fn open(storage: &Storage, service: &str) -> Result<Line> {
+    pub(super) fn open(storage: &Storage, service: &str) -> Result<Line> {
         match storage {
             Storage::Sqlite(folder) => open_sqlite(&folder.join(format!("{service}.db"))).map(Line::Sqlite),
             Storage::Postgres(url) => {
@@ -274,7 +274,8 @@ impl Line {
         }
     }
 
-    fn read(&mut self, job: ReadJob) {
+    /// Runs a read in one snapshot.
+    pub(super) fn read_with(&mut self, job: impl FnOnce(Result<&mut Conn<'_>>)) {
         if let Err(cause) = self.begin_read() {
             return job(Err(cause));
         }

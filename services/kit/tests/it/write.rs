@@ -16,6 +16,7 @@ kontor_testbed::on_both! { Place;
     an_error_takes_back_its_own_write_only,
     a_panic_is_internal_and_the_writer_lives_on,
     a_panicking_read_is_internal_and_readers_live_on,
+    a_read_of_few_rows_sees_what_was_acknowledged_and_takes_turns,
     a_lone_error_leaves_nothing,
     hooks_run_after_the_commit_only,
     writing_on_after_a_failed_statement_is_never_acknowledged_half,
@@ -199,4 +200,31 @@ async fn a_text_with_nul_is_refused_by_postgresql_as_the_callers_mistake() {
     let db = place.open().await;
     let outcome = db.write(|tx| note(tx, "a\0b", 1)).await;
     assert_eq!(outcome.expect_err("it fails").code(), Code::InvalidArgument);
+}
+
+async fn a_read_of_few_rows_sees_what_was_acknowledged_and_takes_turns(place: Place) {
+    let db = place.open().await;
+    for number in 0..20 {
+        db.write(move |tx| note(tx, &format!("n{number}"), number)).await.unwrap();
+        let seen = db.read_few(|conn| conn.one("SELECT COUNT(*) FROM note", args![], |row| row.int(0)));
+        assert_eq!(seen.await.unwrap(), Some(number + 1));
+        // Far more at once than there are connections, some of which fall over or fail.
+        let readers = (0..32).map(|reader| {
+            let db = db.clone();
+            tokio::spawn(async move {
+                db.read_few(move |conn| match reader % 8 {
+                    0 => panic!("this one falls over"),
+                    1 => conn.one("SELECT nothing FROM nowhere", args![], |row| row.int(0)),
+                    _ => conn.one("SELECT COUNT(*) FROM note", args![], |row| row.int(0)),
+                })
+                .await
+            })
+        });
+        for (reader, answer) in futures_util::future::join_all(readers).await.into_iter().enumerate() {
+            match reader % 8 {
+                0 | 1 => assert!(answer.unwrap().is_err()),
+                _ => assert_eq!(answer.unwrap().unwrap(), Some(number + 1)),
+            }
+        }
+    }
 }

@@ -42,7 +42,7 @@ impl LeadService for Leads {
     async fn get_lead(&self, request: Request<proto::GetLeadRequest>) -> Answer<proto::Lead> {
         let caller = Caller::of(&request)?;
         let lead = id::parse("leads", &request.get_ref().name, "name")?.to_owned();
-        let lead = self.db.read(move |conn| store::lead::get(conn, &caller, &lead)).await?;
+        let lead = self.db.read_few(move |conn| store::lead::get(conn, &caller, &lead)).await?;
         Ok(Response::new(to_proto(lead)))
     }
 

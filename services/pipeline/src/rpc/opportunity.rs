@@ -56,7 +56,7 @@ impl OpportunityService for Opportunities {
         let deal = id::parse("opportunities", &request.get_ref().name, "name")?.to_owned();
         let answer = self
             .db
-            .read(move |conn| {
+            .read_few(move |conn| {
                 let deal = store::opportunity::get(conn, &caller, &deal)?;
                 shown(conn, deal)
             })

@@ -41,7 +41,7 @@ impl PipelineService for Pipelines {
     async fn get_pipeline(&self, request: Request<proto::GetPipelineRequest>) -> Answer<proto::Pipeline> {
         Caller::of(&request)?;
         let pipeline = id::parse("pipelines", &request.get_ref().name, "name")?.to_owned();
-        let pipeline = self.db.read(move |conn| store::pipeline::get(conn, &pipeline)).await?;
+        let pipeline = self.db.read_few(move |conn| store::pipeline::get(conn, &pipeline)).await?;
         Ok(Response::new(to_proto(pipeline)))
     }
 

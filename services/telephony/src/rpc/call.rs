@@ -106,7 +106,7 @@ impl CallService for Calls {
     async fn get_call(&self, request: Request<proto::GetCallRequest>) -> Answer<proto::Call> {
         Caller::of(&request)?;
         let id = id::parse("calls", &request.get_ref().name, "name")?.to_owned();
-        let call: Entry = self.intake.db.read(move |conn| resource::get(conn, &id)).await?;
+        let call: Entry = self.intake.db.read_few(move |conn| resource::get(conn, &id)).await?;
         Ok(Response::new(convert::call(&call)))
     }
 
