@@ -89,11 +89,21 @@ both! {
         }
         let transparency = http.propfind(WORK, "0", "<C:schedule-calendar-transp/>").await.expect(207).text();
         assert!(transparency.contains("<C:opaque/>"), "{transparency}");
+        for (path, reports) in [
+            (WORK, &["C:calendar-query", "C:calendar-multiget", "C:free-busy-query", "D:sync-collection", "D:expand-property"][..]),
+            (BOOK, &["CR:addressbook-query", "CR:addressbook-multiget", "D:sync-collection", "D:expand-property"][..]),
+        ] {
+            let announced = http.propfind(path, "0", "<D:supported-report-set/>").await.expect(207).text();
+            for report in reports {
+                assert!(announced.contains(&format!("<D:report><{report}/></D:report>")), "{report} of {path} is not in {announced}");
+            }
+        }
         let privileges = http.propfind(WORK, "0", "<D:supported-privilege-set/>").await.expect(207).text();
         let (all, rest) = privileges.split_once("<D:privilege><D:write/></D:privilege>").expect("write");
         let (write, rest) = rest.split_once("<D:privilege><C:schedule-deliver/></D:privilege>").expect("schedule-deliver");
         let (deliver, send) = rest.split_once("<D:privilege><C:schedule-send/></D:privilege>").expect("schedule-send");
         assert!(all.contains("<D:supported-privilege-set><D:supported-privilege><D:privilege><D:all/></D:privilege>"), "{all}");
+        assert!(write.starts_with("<D:description xml:lang=\"en\">write</D:description>"), "{write}");
         for (inside, names) in [
             (write, &["<D:bind/>", "<D:unbind/>", "<D:write-content/>", "<D:write-properties/>"][..]),
             (deliver, &["<C:schedule-deliver-invite/>", "<C:schedule-deliver-reply/>", "<C:schedule-query-freebusy/>"][..]),
@@ -129,6 +139,18 @@ both! {
         let answer = http.send("PROPFIND", WORK, &prefer, format!("<D:propfind {SPACES}><D:prop><D:getetag/></D:prop></D:propfind>")).await.expect(207);
         assert_eq!(answer.header("preference-applied"), "return=minimal");
         assert!(!answer.text().contains("404 Not Found"), "{}", answer.text());
+    }
+
+    async fn x4_rights_are_looked_at_before_conditions_and_stay_where_they_are(sandbox: Sandbox) {
+        let (http, neighbour) = (sandbox.http("sales"), sandbox.http("neighbour"));
+        let (path, company) = (format!("{BOOK}x.vcf"), "/dav/addressbooks/sales/company/x.vcf");
+        http.put(&path, &[], card("x", "")).await.expect(201);
+        neighbour.send("DELETE", &path, &[("if-match", "\"other\"")], "").await.expect(404);
+        http.send("DELETE", &path, &[("if-match", "\"other\"")], "").await.expect(412);
+        // What is moved is open to those to whom its new place is.
+        http.send("MOVE", &path, &[("destination", company)], "").await.expect(201);
+        neighbour.get("/dav/addressbooks/neighbour/company/x.vcf").await.expect(200);
+        neighbour.get(&path).await.expect(404);
     }
 
     async fn d5_books_are_asked_with_limits_groups_and_parameters(sandbox: Sandbox) {
@@ -217,6 +239,10 @@ both! {
         let first = sales.put(&path, &[], meeting("m", "manager", "")).await.expect(201);
         let (href, text) = only(&manager, THEIRS).await;
         assert!(!text.contains("DTSTAMP:20261101T080000Z"), "the stamp is the message's: {text}");
+        let stale = ("if-schedule-tag-match", "\"other\"");
+        for method in ["DELETE", "MOVE", "COPY"] {
+            sales.send(method, &path, &[stale, ("destination", "/dav/calendars/sales/work/n.ics")], "").await.expect(412);
+        }
         let second = sales.put(&path, &[], meeting("m", "manager", "LOCATION:Here\r\n")).await.expect(204);
         assert_ne!(first.header("schedule-tag"), second.header("schedule-tag"));
         let other = meeting("m", "manager", "").replace("ATTENDEE;PARTSTAT=NEEDS-ACTION", "ATTENDEE;SCHEDULE-AGENT=CLIENT;PARTSTAT=NEEDS-ACTION");
