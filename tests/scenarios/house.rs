@@ -1,4 +1,4 @@
-//! The check of the house itself: arrows between crates run only down, and each room uses only what it may.
+//! The check of the house itself: arrows between crates run only down, each room uses only what it may, and docs/rfc names what there is.
 //! Runs in CI like every other test. The plan is in ARCHITECTURE.md.
 
 use std::collections::BTreeMap;
@@ -39,6 +39,11 @@ const ROOMS: [(&str, &[&str]); 3] = [
     ("store", &["tonic", "crate::rpc", "crate::events"]),
     ("rpc", &["sqlx", "rusqlite"]),
 ];
+
+/// The states of a row in docs/rfc, in the order of the README's columns.
+const STATES: [&str; 4] = ["met", "met, no test", "not met", "not offered"];
+/// What a file with tests has in it.
+const TESTS: [&str; 4] = ["#[test]", "#[tokio::test", "both! {", "on_both! {"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ stands in the house").to_owned()
@@ -136,6 +141,78 @@ fn unequal_migrations(folder: &Path) -> Vec<String> {
     } else {
         vec![format!("{}: migrations differ", folder.display())]
     }
+}
+
+#[test]
+fn every_function_that_the_rfc_pages_name_stands_in_its_file() {
+    let folder = root().join("docs/rfc");
+    let readme = std::fs::read_to_string(folder.join("README.md")).expect("docs/rfc/README.md");
+    let mut wrong = Vec::new();
+    let mut pages = 0;
+    for entry in std::fs::read_dir(&folder).expect("docs/rfc") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if name == "README" {
+            continue;
+        }
+        pages += 1;
+        let text = std::fs::read_to_string(&path).expect("a page");
+        let mut counts = [0; STATES.len()];
+        for row in text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| section ")) {
+            let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+            let &[_, _, _, state, shown] = cells.as_slice() else {
+                wrong.push(format!("{name}: a row does not have five cells: {row}"));
+                continue;
+            };
+            match STATES.iter().position(|known| *known == state) {
+                Some(at) => counts[at] += 1,
+                None => wrong.push(format!("{name}: there is no state {state:?}")),
+            }
+            wrong.extend(unshown(state, shown).into_iter().map(|what| format!("{name}: {what}")));
+        }
+        let [met, untested, unmet, not_offered] = counts;
+        let begin = format!("| [{name}]({name}.md) |");
+        let end = format!("| {met} | {untested} | {unmet} | {not_offered} |");
+        if !readme.lines().any(|line| line.starts_with(&begin) && line.ends_with(&end)) {
+            wrong.push(format!("README.md: the row of {name} does not end with {end}"));
+        }
+    }
+    assert!(pages > 0, "there are no pages");
+    assert!(wrong.is_empty(), "docs/rfc:\n{}", wrong.join("\n"));
+}
+
+/// What is wrong with the last cell of a row: functions that are not in their file, or none where the state wants one.
+fn unshown(state: &str, shown: &str) -> Vec<String> {
+    let functions = named(shown);
+    let mut wrong = Vec::new();
+    let mut is_tested = false;
+    for (function, path) in &functions {
+        let text = std::fs::read_to_string(root().join(path)).unwrap_or_default();
+        let stands = [format!("fn {function}("), format!("fn {function}<")];
+        if !stands.iter().any(|head| text.contains(head.as_str())) {
+            wrong.push(format!("{path} has no function {function}"));
+        }
+        is_tested |= TESTS.iter().any(|mark| text.contains(*mark));
+    }
+    match state {
+        "met" if !is_tested => wrong.push(format!("met, but no test is named: {shown}")),
+        "met, no test" if functions.is_empty() => wrong.push(format!("no code is named: {shown}")),
+        _ if shown.is_empty() => wrong.push(format!("{state}, and nothing is said why")),
+        _ => {}
+    }
+    wrong
+}
+
+/// The functions that a cell names, each with its file: "`function` (path)".
+fn named(cell: &str) -> Vec<(&str, &str)> {
+    let pieces: Vec<&str> = cell.split('`').collect();
+    let codes = pieces.iter().zip(pieces.iter().skip(1)).skip(1).step_by(2);
+    codes
+        .filter_map(|(function, behind)| {
+            let (path, _) = behind.strip_prefix(" (")?.split_once(')')?;
+            path.ends_with(".rs").then_some((*function, path))
+        })
+        .collect()
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

@@ -17,6 +17,7 @@ mod meetings;
 mod pipeline;
 mod processes;
 mod replays;
+mod rfcs;
 mod scheduling;
 mod series;
 mod sharing;

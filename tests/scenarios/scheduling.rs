@@ -13,7 +13,7 @@ use crate::history::timeline;
 use crate::support::{add_partner, eventually, refused, texts};
 
 /// Gives users an e-mail address, and waits until the calendar has heard of it.
-async fn with_addresses(sandbox: &Sandbox) {
+pub async fn with_addresses(sandbox: &Sandbox) {
     for user in ["manager", "colleague", "neighbour", "sales"] {
         let request = UpdateUserRequest {
             user: Some(User {
@@ -41,7 +41,7 @@ async fn with_addresses(sandbox: &Sandbox) {
     .await;
 }
 
-fn meeting(uid: &str, guest: &str, lines: &str) -> String {
+pub fn meeting(uid: &str, guest: &str, lines: &str) -> String {
     format!(
         "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//EN\r\nBEGIN:VEVENT\r\nUID:{uid}\r\nDTSTAMP:20261101T080000Z\r\n\
          DTSTART:20261130T090000Z\r\nDTEND:20261130T100000Z\r\nSUMMARY:{uid}\r\nORGANIZER:mailto:sales@kontor.test\r\n\
@@ -51,13 +51,13 @@ fn meeting(uid: &str, guest: &str, lines: &str) -> String {
 }
 
 /// Paths of the objects in a collection.
-async fn hrefs(http: &Http, path: &str) -> Vec<String> {
+pub async fn hrefs(http: &Http, path: &str) -> Vec<String> {
     let answer = http.propfind(path, "1", "<D:getetag/>").await.expect(207).text();
     texts(&answer, "href").into_iter().filter(|href| href != path).collect()
 }
 
 /// The one object in a collection: its path and its unfolded text.
-async fn only(http: &Http, path: &str) -> (String, String) {
+pub async fn only(http: &Http, path: &str) -> (String, String) {
     let mut found = hrefs(http, path).await;
     assert_eq!(found.len(), 1, "{found:?}");
     let href = found.remove(0);
