@@ -181,8 +181,30 @@ both! {
         assert_eq!(seen.hours, [calendar::WorkingHours { day: 1, start: "10:00".into(), end: "11:00".into() }]);
         let broken = http.send("PROPPATCH", home, &xml, set("BEGIN:VCARD\nEND:VCARD\n")).await.expect(207).text();
         assert!(broken.contains("403 Forbidden") && broken.contains("valid-calendar-data"), "{broken}");
+        // Apple's programs look for it at the inbox.
+        let inbox = "/dav/calendars/sales/inbox/";
+        let other = text.replace("T110000", "T120000");
+        for (path, depth) in [(inbox, "0"), (home, "1")] {
+            let found = http.propfind(path, depth, "<C:calendar-availability/>").await.expect(207).text();
+            assert!(texts(&found, "calendar-availability").contains(&text.to_owned()), "{found}");
+        }
+        let done = http.send("PROPPATCH", inbox, &xml, set(&other)).await.expect(207).text();
+        assert!(done.contains("200 OK"), "{done}");
+        let found = http.propfind(home, "0", "<C:calendar-availability/>").await.expect(207).text();
+        assert_eq!(texts(&found, "calendar-availability")[0], other);
+        // What was said counts when somebody asks; the hours of who has said nothing do not.
+        let busy = report(&sandbox.http("manager"), home).await.expect(200).text().replace("\r\n ", "");
+        for part in ["BUSY-UNAVAILABLE", "20261123T000000Z/20261123T090000Z", "20261123T110000Z/20261124T000000Z"] {
+            assert!(busy.contains(part), "{part} in {busy}");
+        }
+        let silent = report(&http, "/dav/calendars/manager/").await.expect(200).text();
+        assert!(!silent.contains("BUSY-UNAVAILABLE"), "{silent}");
         // A neighbour neither reads nor writes it.
         let neighbour = sandbox.http("neighbour");
+        let hidden = neighbour.propfind(inbox, "0", "<C:calendar-availability/>").await;
+        assert!(!hidden.text().contains("BEGIN"), "{}", hidden.text());
+        let refused = neighbour.send("PROPPATCH", inbox, &xml, set(text)).await;
+        assert_ne!(refused.status, 200, "{}", refused.text());
         let hidden = neighbour.propfind(home, "0", "<C:calendar-availability/>").await.expect(207).text();
         assert!(hidden.contains("404 Not Found") && !hidden.contains("BEGIN"), "{hidden}");
         let refused = neighbour.send("PROPPATCH", home, &xml, set(text)).await.expect(207).text();

@@ -149,6 +149,18 @@ pub(super) async fn check(call: &Call<'_>) -> Result<(), Failure> {
     }
 }
 
+/// As `check`, on a collection that is there: it has no ETag, so that none can match.
+///
+/// # Errors
+/// As `check`.
+pub(super) async fn check_collection(call: &Call<'_>) -> Result<(), Failure> {
+    let plain = preconditions::conditions(call.headers)?;
+    if plain.if_absent || !plain.if_match.is_empty() {
+        return Err(Failure::precondition_failed("a collection has no ETag, and it is there"));
+    }
+    check(call).await
+}
+
 fn header(headers: &HeaderMap) -> Result<Option<String>, Failure> {
     if headers.contains_key("if") { preconditions::text(headers, "if") } else { Ok(None) }
 }

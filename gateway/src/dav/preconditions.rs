@@ -57,7 +57,13 @@ fn list_holds(list: &StateList, etag: &str) -> bool {
 }
 
 fn tags(headers: &HeaderMap, name: &str) -> Result<Option<Tags>, Failure> {
-    text(headers, name)?.map(|header| parse(&header)).transpose()
+    let Some(header) = text(headers, name)? else { return Ok(None) };
+    let tags = parse(&header)?;
+    if tags == Tags::These(Vec::new()) {
+        // To read it as no condition would make the write an unconditional one.
+        return Err(Failure::bad_request(format!("header {name} names no entity tag")));
+    }
+    Ok(Some(tags))
 }
 
 /// All lines of a header as one list.

@@ -44,6 +44,11 @@ fn every_condition_reaches_the_service() {
     assert!(read.if_absent && !read.if_exists);
     assert_eq!(read.if_schedule_tag, "s");
     assert!(conditions(&headers(&[("if-match", "*")])).unwrap().if_exists);
+    for name in ["if-match", "if-none-match", "if-schedule-tag-match"] {
+        for empty in ["", " , "] {
+            assert_eq!(conditions(&headers(&[(name, empty)])).unwrap_err().status(), 400, "{name}: {empty}");
+        }
+    }
 }
 
 #[test]

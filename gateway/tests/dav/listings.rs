@@ -203,12 +203,12 @@ fn a_part_of_the_data_keeps_its_lines_as_they_were() {
     let parsed = report::report(body.as_bytes()).unwrap();
     let ask = Ask { wanted: parsed.wanted, minimal: false };
     let data = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\n  y\r\nBEGIN:VTIMEZONE\r\nTZID:a\r\nBEGIN:STANDARD\r\n\
-        DTSTART:1\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART;TZID=a:2\r\nsummary;X=1:lo\r\n ng\r\nDESCRIPTION:no\r\n no\r\n\
+        DTSTART:1\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART;TZID=\"a:\r\n b\";\r\n X=c:2\r\n 0\r\nsummary;X=1:lo\r\n ng\r\nDESCRIPTION:no\r\n no\r\n\
         BEGIN:VALARM\r\nUID:2\r\nEND:VALARM\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
     let mut out = Writer::new();
     template(&ask, parsed.data.unwrap().subset).write(&Object { data: data.into(), ..event() }, &mut out);
     let expected = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VTIMEZONE\r\nTZID:a\r\nBEGIN:STANDARD\r\nDTSTART:1\r\nEND:STANDARD\r\n\
-        END:VTIMEZONE\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART:\r\nsummary;X=1:lo\r\n ng\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
+        END:VTIMEZONE\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART;TZID=&quot;a:\r\n b&quot;;\r\n X=c:\r\nsummary;X=1:lo\r\n ng\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
     assert!(text(&out).contains(&format!(">{expected}</C:calendar-data>")), "{}", text(&out));
 }
 

@@ -15,6 +15,23 @@ fn dead(local: &str, value: Option<&str>) -> Change {
     Change { property: Property::Other(name), value: value.map(|xml| Value::Xml(xml.to_owned())) }
 }
 
+const TOKYO: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nBEGIN:VTIMEZONE\r\nTZID:Asia/Tokyo\r\nBEGIN:STANDARD\r\n\
+    DTSTART:19700101T000000\r\nTZOFFSETFROM:+0900\r\nTZOFFSETTO:+0900\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\nEND:VCALENDAR\r\n";
+
+#[test]
+fn a_time_zone_is_one_that_can_be_read() {
+    let take = |text: &str| Update::default().take(&set(Live::CalendarTimeZone, text), Kind::Calendar, false);
+    assert_eq!(take(TOKYO), Ok(()));
+    assert_eq!(take("  "), Ok(()), "it is taken away");
+    let two =
+        TOKYO.replace("BEGIN:VTIMEZONE", "BEGIN:VTIMEZONE\r\nTZID:x\r\nEND:VTIMEZONE\r\nBEGIN:VTIMEZONE");
+    for bad in
+        ["Asia/Tokyo", "BEGIN:VCALENDAR\r\nBEGIN:VTIMEZONE\r\n", "BEGIN:VCARD\r\nEND:VCARD\r\n", two.as_str()]
+    {
+        assert_eq!(take(bad), Err(Refusal::TimeZone), "{bad}");
+    }
+}
+
 #[test]
 fn settable_properties_become_fields() {
     let mut update = Update::default();
@@ -23,7 +40,7 @@ fn settable_properties_become_fields() {
         set(Live::CalendarColor, "#12ab34FF"),
         set(Live::CalendarOrder, " 7 "),
         set(Live::CalendarDescription, "what\nwe do"),
-        set(Live::CalendarTimeZone, "BEGIN:VCALENDAR\r\nBEGIN:VTIMEZONE\r\n"),
+        set(Live::CalendarTimeZone, TOKYO),
         Change {
             property: Property::Live(Live::Transparency),
             value: Some(Value::Elements(vec![Name {

@@ -32,8 +32,20 @@ pub struct Ask {
     pub to: i64,
     /// UID of an event that does not count; may be empty.
     pub except_uid: String,
-    /// Whether time outside of working hours counts as unavailable. Absences always do.
-    pub working_hours: bool,
+    /// Whose time outside of working hours counts as unavailable.
+    pub hours: Hours,
+}
+
+/// Whose time outside of working hours counts as unavailable. Absences always do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Hours {
+    /// Nobody's.
+    #[default]
+    None,
+    /// That of people who have said when they work.
+    Stated,
+    /// Everybody's: who has said nothing works as the company does.
+    All,
 }
 
 /// What one answer may still cost, over all people that it is about.
@@ -168,7 +180,7 @@ fn answer<'i>(item: &'i ical::Item, address: &str) -> &'i str {
     guest.and_then(|guest| guest.partstat.as_deref()).unwrap_or_default()
 }
 
-/// Absences, and with working hours all time outside of them. Who has said nothing works as the company does.
+/// Absences, and with working hours all time outside of them.
 fn unavailable(
     conn: &mut Conn<'_>,
     hooks: &CalendarHooks,
@@ -179,14 +191,14 @@ fn unavailable(
     let zone = hooks.zone_of_person(&people::get(conn, login)?);
     let text = match kept::get(conn, login)? {
         Some(kept) => kept.data,
-        None if ask.working_hours => availability::usual(zone.iana_name().unwrap_or("UTC")),
+        None if ask.hours == Hours::All => availability::usual(zone.iana_name().unwrap_or("UTC")),
         None => return Ok(Vec::new()),
     };
     let document = Document::parse(text.as_bytes(), &Limits::default()).map_err(Error::internal)?;
     let read = Availability::read(&document, zone).map_err(Error::internal)?;
     let (from, to) = (floor(ask.from).as_second(), ceil(ask.to).as_second());
     let mut budget = Budget::new(work.steps);
-    let found = read.unavailable(from, to, ask.working_hours, &mut budget).map_err(|_| too_much())?;
+    let found = read.unavailable(from, to, ask.hours != Hours::None, &mut budget).map_err(|_| too_much())?;
     work.steps = budget.left();
     let interval = |one: kontor_vobject::availability::Unavailable| Interval {
         from: one.from.saturating_mul(MICROS),

@@ -24,7 +24,7 @@ pub async fn run(call: &Call<'_>) -> Result<Response<Body>, Failure> {
             answer.map_err(|status| refused(call, &status, &location.href()))?;
         }
         Place::Collection(location) => {
-            if_header::check(call).await?;
+            if_header::check_collection(call).await?;
             let message = DeleteCollectionRequest { path: Some(contract_path(location)) };
             let answer = call.dav.collections(location.kind).delete_collection(call.request(message)).await;
             let home = path::home(location.kind, &location.home);

@@ -13,7 +13,7 @@ use crate::dav::path::{self, Kind, Location, Place};
 use crate::dav::properties::settable::{Refusal, Update};
 use crate::dav::xml::request::{self, Change, Value};
 use crate::dav::xml::{Space, Writer};
-use crate::dav::{Call, body, empty, limits};
+use crate::dav::{Call, body, empty, if_header, limits};
 
 use super::proppatch;
 
@@ -32,6 +32,7 @@ pub async fn run(call: &Call<'_>, body: Body, calendar: bool) -> Result<Response
         let condition = Condition::LocationOk(if calendar { Kind::Calendar } else { location.kind });
         return Err(Failure::forbidden(condition, "such a collection can't be made here"));
     }
+    if_header::check(call).await?;
     let changes =
         request::make_collection(&body, calendar).map_err(|error| Failure::of_xml(&error, location.kind))?;
     let update = match gather(&changes, location.kind) {

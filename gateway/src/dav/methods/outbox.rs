@@ -63,6 +63,7 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
         people: known,
         start_time: at(question.range.0),
         end_time: at(question.range.1),
+        with_stated_hours: true,
         ..rpc::QueryFreeBusyRequest::default()
     };
     let answer = call.dav.free_busy.clone().query_free_busy(call.request(message)).await;

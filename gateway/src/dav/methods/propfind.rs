@@ -5,7 +5,7 @@ use axum::body::Body;
 use futures_util::StreamExt;
 use http::Response;
 use kontor_proto::collection::v1::{
-    Access, Collection, GetObjectsRequest, ListCollectionsRequest, ListObjectsRequest,
+    Access, Collection, CollectionKind, GetObjectsRequest, ListCollectionsRequest, ListObjectsRequest,
 };
 use kontor_proto::directory::v1::{ListTeamsRequest, ListUsersRequest, Team, User};
 
@@ -187,15 +187,15 @@ impl Find<'_> {
         }
         let look = self.members || self.needs_home_tag();
         let collections = if look { self.list(kind, user).await? } else { Vec::new() };
+        let availability = self.availability(kind, user).await?;
         let mut out = stream::begin();
         if !self.leaves_out_root() {
-            let availability = self.availability(kind, user).await?;
             self.write_home(&mut out, kind, user, &collections, availability.as_deref());
         }
         if self.members {
             for it in &collections {
                 let location = Location::new(kind, user, &it.owner, &it.slug);
-                self.write_collection(&mut out, &location, it);
+                self.write_collection(&mut out, &location, it, availability.as_deref());
             }
         }
         Ok(stream::finished(out, self.preferences))
@@ -205,7 +205,11 @@ impl Find<'_> {
         let it = self.call.collection(location).await?;
         let mut out = stream::begin();
         if !self.leaves_out_root() {
-            self.write_collection(&mut out, location, &it);
+            let availability = match it.kind() {
+                CollectionKind::ScheduleInbox => self.availability(location.kind, &it.owner).await?,
+                _ => None,
+            };
+            self.write_collection(&mut out, location, &it, availability.as_deref());
         }
         if !self.members {
             return Ok(stream::finished(out, self.preferences));
@@ -294,10 +298,23 @@ impl Find<'_> {
         });
     }
 
-    fn write_collection(&self, out: &mut Writer, location: &Location, it: &Collection) {
+    /// `availability` is that of the inbox's owner.
+    fn write_collection(
+        &self,
+        out: &mut Writer,
+        location: &Location,
+        it: &Collection,
+        availability: Option<&str>,
+    ) {
         let kind = collection::bit_of(location.kind, it);
         propstat::response(out, &location.href(), self.ask, kind, &it.dead_properties, |live, out| {
-            collection::write(live, location.kind, it, self.call.user(), out)
+            match (live, availability) {
+                (Live::CalendarAvailability, Some(text)) if it.kind() == CollectionKind::ScheduleInbox => {
+                    out.text(text);
+                    true
+                }
+                _ => collection::write(live, location.kind, it, self.call.user(), out),
+            }
         });
     }
 

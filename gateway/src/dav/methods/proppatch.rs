@@ -8,9 +8,9 @@ use tonic::Code;
 
 use crate::dav::error::Failure;
 use crate::dav::headers::{self, Preferences};
-use crate::dav::path::{Kind, Place};
-use crate::dav::properties::propstat;
+use crate::dav::path::{Kind, Location, Place};
 use crate::dav::properties::settable::{Refusal, Update};
+use crate::dav::properties::{Live, Property, propstat};
 use crate::dav::xml::request::{self, Change};
 use crate::dav::xml::{Space, Writer};
 use crate::dav::{Call, body, contract_path, empty, if_header, limits, stream};
@@ -21,6 +21,7 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
     let body = body::xml(call.headers, body, limits::XML_BODY_BYTES).await?;
     let changes = request::proppatch(&body).map_err(|error| Failure::of_xml(&error, Kind::Calendar))?;
     if let Place::Home(Kind::Calendar, user) = call.place {
+        if_header::check_collection(call).await?;
         let outcomes = super::availability::change(call, user, &changes).await?;
         return Ok(multistatus(call, &changes, &outcomes, preferences));
     }
@@ -28,7 +29,11 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
         let refused: Vec<_> = changes.iter().map(|_| Err(Refusal::Protected)).collect();
         return Ok(multistatus(call, &changes, &refused, preferences));
     };
-    if_header::check(call).await?;
+    if_header::check_collection(call).await?;
+    if is_own_inbox(call, location) && changes.iter().any(is_availability) {
+        let outcomes = super::availability::change(call, &location.owner, &changes).await?;
+        return Ok(multistatus(call, &changes, &outcomes, preferences));
+    }
     let mut update = Update::default();
     let outcomes: Vec<_> = changes.iter().map(|change| update.take(change, location.kind, false)).collect();
     if outcomes.iter().any(Result::is_err) {
@@ -52,6 +57,14 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
         return Ok(response);
     }
     Ok(multistatus(call, &changes, &outcomes, preferences))
+}
+
+fn is_own_inbox(call: &Call<'_>, location: &Location) -> bool {
+    location.kind == Kind::Calendar && location.slug == "inbox" && location.owner == call.user()
+}
+
+fn is_availability(change: &Change) -> bool {
+    change.property == Property::Live(Live::CalendarAvailability)
 }
 
 fn multistatus(

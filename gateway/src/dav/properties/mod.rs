@@ -109,7 +109,7 @@ live! {
     ScheduleInboxUrl CalDav "schedule-inbox-URL" on::PRINCIPAL, Protected;
     ScheduleOutboxUrl CalDav "schedule-outbox-URL" on::PRINCIPAL, Protected;
     ScheduleDefaultCalendar CalDav "schedule-default-calendar-URL" on::SCHEDULING, Protected;
-    CalendarAvailability CalDav "calendar-availability" on::HOME, Settable;
+    CalendarAvailability CalDav "calendar-availability" on::HOME | on::SCHEDULING, Settable;
     CalendarDescription CalDav "calendar-description" on::CALENDAR, Settable;
     CalendarTimeZone CalDav "calendar-timezone" on::CALENDAR, Settable;
     SupportedComponents CalDav "supported-calendar-component-set" on::CALENDAR, AtCreation;

@@ -30,7 +30,10 @@ pub fn write(live: Live, it: &Collection, out: &mut Writer) -> Option<bool> {
                 out.raw("/></D:privilege>");
             }
         }
-        Live::SupportedReportSet if is_inbox => common::collection_reports(Kind::Calendar, out),
+        // Not free-busy-query: what waits here makes nobody busy (RFC 6638 section 2.3).
+        Live::SupportedReportSet if is_inbox => {
+            common::reports(&["C:calendar-query", "C:calendar-multiget", "D:sync-collection"], out);
+        }
         Live::SupportedReportSet => common::reports(&[], out),
         Live::ScheduleDefaultCalendar if is_inbox && !it.default_calendar.is_empty() => {
             out.href(&Location::new(Kind::Calendar, &it.owner, &it.owner, &it.default_calendar).href());

@@ -3,6 +3,7 @@
 
 use http::StatusCode;
 use kontor_proto::collection::v1::{Collection, DeadProperty};
+use kontor_vobject::zone::Zone;
 
 use super::{Live, Property, Use, on};
 use crate::dav::path::Kind;
@@ -107,7 +108,9 @@ impl Update {
                 self.set("order").order = order.map_err(|_| Refusal::Value)?;
             }
             Live::CalendarTimeZone => {
-                if !text.trim().is_empty() && !text.contains("BEGIN:VTIMEZONE") {
+                // RFC 4791 section 5.2.2: an iCalendar object with exactly one zone, which we can read.
+                let zones = text.matches("BEGIN:VTIMEZONE").count();
+                if !text.trim().is_empty() && (zones != 1 || Zone::of_text(text.trim_start()).is_none()) {
                     return Err(Refusal::TimeZone);
                 }
                 self.set("time_zone").time_zone = text.trim_start().to_owned();

@@ -28,6 +28,7 @@ pub async fn run(call: &Call<'_>, span: Span) -> Result<Response<Body>, Failure>
     let mut message = rpc::QueryFreeBusyRequest {
         start_time: at(span.from),
         end_time: at(span.to),
+        with_stated_hours: true,
         ..rpc::QueryFreeBusyRequest::default()
     };
     match call.place {

@@ -16,17 +16,22 @@ pub fn select(data: &[u8], subset: &Subset) -> Vec<u8> {
     let mut out = Vec::with_capacity(data.len());
     let mut levels: Vec<Level<'_>> = Vec::new();
     let mut copying = false;
+    // Inside a line of which only name and parameters are wanted; whether in quotes.
+    let mut head = None;
     for line in data.split_inclusive(|byte| *byte == b'\n') {
         if matches!(line.first(), Some(b' ' | b'\t')) {
             // The rest of a folded line shares its fate.
             if copying {
                 out.extend_from_slice(line);
+            } else if let Some(quoted) = head {
+                head = without_value(line, quoted, &mut out);
             }
             continue;
         }
         let name = name(line);
         let here = levels.last().copied();
         copying = false;
+        head = None;
         if name.eq_ignore_ascii_case(b"BEGIN") {
             let inner = enter(here, value(line), subset);
             levels.push(inner);
@@ -36,10 +41,7 @@ pub fn select(data: &[u8], subset: &Subset) -> Vec<u8> {
         } else if let Some(here) = here {
             match wanted(here, name) {
                 Some(false) => copying = true,
-                Some(true) => {
-                    out.extend_from_slice(name);
-                    out.extend_from_slice(b":\r\n");
-                }
+                Some(true) => head = without_value(line, false, &mut out),
                 None => {}
             }
         }
@@ -83,6 +85,24 @@ fn wanted(here: Level<'_>, name: &[u8]) -> Option<bool> {
         }
         None => None,
     }
+}
+
+/// Copies up to the colon behind the parameters and ends the line there. When the colon is on the next line of a folded one, tells
+/// whether that goes on in quotes.
+fn without_value(line: &[u8], mut quoted: bool, out: &mut Vec<u8>) -> Option<bool> {
+    for (at, byte) in line.iter().enumerate() {
+        match byte {
+            b'"' => quoted = !quoted,
+            b':' if !quoted => {
+                out.extend_from_slice(&line[..at]);
+                out.extend_from_slice(b":\r\n");
+                return None;
+            }
+            _ => {}
+        }
+    }
+    out.extend_from_slice(line);
+    Some(quoted)
 }
 
 fn name(line: &[u8]) -> &[u8] {

@@ -11,7 +11,7 @@ use tonic::{Request, Response};
 use super::objects::{EVENTS, find_calendar};
 use super::{Answer, Core};
 use crate::domain::busy::{Busy, Interval, slots};
-use crate::free_busy::{self, Ask, Work};
+use crate::free_busy::{self, Ask, Hours, Work};
 use crate::store::people;
 
 const MINUTE: i64 = 60 * 1_000_000;
@@ -31,7 +31,12 @@ impl FreeBusyService for Core {
         let request = request.into_inner();
         let (from, to) = range(request.start_time.as_ref(), request.end_time.as_ref())?;
         let except_uid = self.uid(&caller, &request.excluded_event).await?;
-        let ask = Ask { from, to, except_uid, working_hours: request.with_working_hours };
+        let hours = match (request.with_working_hours, request.with_stated_hours) {
+            (true, _) => Hours::All,
+            (false, true) => Hours::Stated,
+            (false, false) => Hours::None,
+        };
+        let ask = Ask { from, to, except_uid, hours };
         let people = if request.calendar.is_empty() {
             self.busy(&caller, &request.people, ask).await?.into_iter().map(message).collect()
         } else {
@@ -62,7 +67,8 @@ impl FreeBusyService for Core {
             return Err(Error::invalid("people", "name at least one").into());
         }
         let except_uid = self.uid(&caller, &request.excluded_event).await?;
-        let ask = Ask { from, to, except_uid, working_hours: !request.outside_working_hours };
+        let hours = if request.outside_working_hours { Hours::None } else { Hours::All };
+        let ask = Ask { from, to, except_uid, hours };
         let all = self.busy(&caller, &request.people, ask).await?;
         if let Some(unknown) = all.iter().find(|one| one.login.is_none()) {
             let message = format!("nobody here is {:?}", unknown.person);

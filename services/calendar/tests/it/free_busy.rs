@@ -384,6 +384,12 @@ async fn c12_working_hours_and_absences_are_told_and_followed(bed: Bed) {
         "BUSY_UNAVAILABLE 23T15:30/25T23:00",
     ];
     assert_eq!(shown(&found[0]), wanted);
+    // Stated hours are those of people who have said them; the others are only busy.
+    let people = ["users/sales", "users/manager"];
+    let asked = proto::QueryFreeBusyRequest { with_stated_hours: true, ..ask(&people, from, to) };
+    let found = query(&bed, "manager", asked).await.unwrap();
+    assert_eq!(shown(&found[0]), wanted);
+    assert_eq!(shown(&found[1]), [""; 0]);
 
     // Others may not write it, a stale version is refused, and a user who is not there has none.
     let others = proto::Availability { name: "users/sales/availability".to_owned(), ..given.clone() };

@@ -25,6 +25,8 @@ kontor_testbed::on_both! { Bed;
     c7_a_part_is_handed_over_to_a_delegate,
     c7_a_guest_whose_copy_runs_ahead_still_hears_the_organizer,
     d9_a_meeting_with_guests_does_not_move_to_another_owner,
+    c7_a_new_time_and_a_cancellation_raise_the_sequence,
+    d9_an_agent_that_is_not_known_is_left_alone,
 }
 
 const SALES: &str =
@@ -499,4 +501,31 @@ async fn d9_a_meeting_with_guests_does_not_move_to_another_owner(bed: Bed) {
     assert_eq!(refused.0, Code::PermissionDenied);
     assert!(copy(&bed, "sales").await.has("SUMMARY:Plan"));
     assert!(all(&bed, "third", "work").await.is_empty());
+}
+
+async fn c7_a_new_time_and_a_cancellation_raise_the_sequence(bed: Bed) {
+    let text = meeting(&format!("SEQUENCE:4\n{SALES}{MANAGER}"));
+    bed.put("sales", "m.ics", &text).await.unwrap();
+    bed.put("sales", "m.ics", &text.replace("SUMMARY:Plan", "SUMMARY:Other")).await.unwrap();
+    assert!(copy(&bed, "sales").await.has("SEQUENCE:4"), "another title is no other meeting");
+    // Programs leave the number to the server or forget it; one that raises it itself is not corrected.
+    for (sent, start, kept) in [(4, "08", 5), (5, "07", 6), (9, "06", 9), (2, "05", 10)] {
+        let moved = text
+            .replace("SEQUENCE:4", &format!("SEQUENCE:{sent}"))
+            .replace("T090000Z", &format!("T{start}0000Z"));
+        bed.put("sales", "m.ics", &moved).await.unwrap();
+        for user in ["sales", "manager"] {
+            assert!(copy(&bed, user).await.has(&format!("SEQUENCE:{kept}")), "{user} {sent}");
+        }
+    }
+    delete(&bed, "sales", "m.ics", false).await;
+    let theirs = copy(&bed, "manager").await;
+    assert!(theirs.has("STATUS:CANCELLED") && theirs.has("SEQUENCE:11"), "{}", theirs.text);
+}
+
+async fn d9_an_agent_that_is_not_known_is_left_alone(bed: Bed) {
+    let text = meeting(&format!("{SALES}{}", MANAGER.replace("ATTENDEE", "ATTENDEE;SCHEDULE-AGENT=X-ROBOT")));
+    bed.put("sales", "m.ics", &text).await.unwrap();
+    assert!(all(&bed, "manager", "work").await.is_empty());
+    assert!(!copy(&bed, "sales").await.has("SCHEDULE-STATUS"));
 }

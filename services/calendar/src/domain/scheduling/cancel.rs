@@ -9,7 +9,7 @@ use kontor_vobject::value::DateValue;
 use super::Read;
 use crate::domain::time;
 
-/// The text with every component cancelled.
+/// The text with every component cancelled, as a newer state of the meeting (RFC 5546 section 2.1.4).
 ///
 /// # Errors
 /// INTERNAL for a text that can't be read.
@@ -19,6 +19,7 @@ pub fn cancelled(bytes: &[u8], now: i64) -> Result<Vec<u8>> {
     for item in &read.object.items {
         let component = read.component(item);
         patch.set(&component, ContentLine::new("STATUS", "CANCELLED"));
+        patch.bump_sequence(&component);
         patch.set(&component, ContentLine::date("DTSTAMP", &DateValue::Utc(time::stamp(now))));
     }
     Ok(patch.apply())

@@ -67,9 +67,10 @@ pub enum Agent {
 /// SCHEDULE-AGENT of an ATTENDEE or ORGANIZER.
 pub fn agent(property: &Property<'_>) -> Agent {
     match property.param("SCHEDULE-AGENT").map(|agent| agent.trim().to_ascii_uppercase()).as_deref() {
+        Some("SERVER") | None => Agent::Server,
         Some("CLIENT") => Agent::Client,
-        Some("NONE") => Agent::None,
-        _ => Agent::Server,
+        // One that we do not know is treated as NONE (RFC 6638 section 7.1).
+        Some(_) => Agent::None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use kontor_kit::Result;
 use kontor_vobject::Patch;
+use kontor_vobject::content::ContentLine;
 use kontor_vobject::ical::Item;
 use kontor_vobject::zone::Zones;
 
@@ -53,6 +54,8 @@ pub fn has_too_many_guests(read: &Read<'_>) -> bool {
 /// The organizer's text with the answers that the guests themselves gave: a client that has not seen them must not undo them, and
 /// a component that happens at another time has to be answered again (RFC 6638 sections 3.2.1 and 3.2.8). Of guests outside the
 /// organizer says what they answered, for their answers come to the organizer's client.
+///
+/// A change of time that left SEQUENCE as it was raises it (RFC 5546 section 2.1.4), or guests' programs take the message for an old one.
 pub fn settle(
     before: Option<&Read<'_>>,
     after: &Read<'_>,
@@ -73,6 +76,11 @@ pub fn settle(
             }
             _ => false,
         };
+        let known = same.or(master).map_or(0, |item| item.sequence);
+        if rescheduled && item.sequence <= known && !item.attendees.is_empty() {
+            let raised = ContentLine::new("SEQUENCE", known.saturating_add(1).to_string());
+            patch.set(&after.component(item), raised);
+        }
         for (address, line) in guests(&after.component(item), item) {
             if own.has(&address) || agent(&line) != Agent::Server {
                 continue;
