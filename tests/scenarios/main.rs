@@ -20,6 +20,7 @@ mod replays;
 mod scheduling;
 mod series;
 mod sharing;
+mod suites;
 mod support;
 mod sync;
 mod telephony;

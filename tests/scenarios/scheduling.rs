@@ -13,7 +13,7 @@ use crate::history::timeline;
 use crate::support::{add_partner, eventually, refused, texts};
 
 /// Gives users an e-mail address, and waits until the calendar has heard of it.
-async fn with_addresses(sandbox: &Sandbox) {
+pub async fn with_addresses(sandbox: &Sandbox) {
     for user in ["manager", "colleague", "neighbour", "sales"] {
         let request = UpdateUserRequest {
             user: Some(User {
