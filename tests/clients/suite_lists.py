@@ -65,7 +65,7 @@ TESTER = {
     "principal-search.list-all": ("unsupported", _SEARCH),
     "scheduling.schedule-tag.stable-partstat": (
         "unsupported",
-        "a PUT of a client always changes the tag; only what the server does itself may keep it (RFC 6638 3.2.10). An answer leaves the organizer's tag",
+        "a PUT of a client always changes the tag, as at the server of the RFC's author; only what the server does itself may keep it (RFC 6638 3.2.10)",
     ),
     "search.text.comp-type-optional": ("unsupported", "a property filter on VCALENDAR looks at the calendar's own properties (RFC 4791 9.7.2)"),
     "search.time-range.comp-type-optional": ("unsupported", "a time range belongs to a component that has times (RFC 4791 9.7.1)"),
