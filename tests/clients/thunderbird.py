@@ -125,7 +125,8 @@ class Thunderbird:
         self._marionette = Marionette(self._wait_for_port(port_file))
         self._marionette.start_session(CALL_SECONDS)
         self._wait_for_window()
-        self._marionette.run(LOAD.format(source=(HERE / "thunderbird.js").read_text(encoding="utf-8")))
+        sources = [(HERE / name).read_text(encoding="utf-8") for name in ("thunderbird.js", "thunderbird_meetings.js")]
+        self._marionette.run(LOAD.format(source="\n".join(sources)))
 
     def restart(self):
         """Ends and starts it again on the same profile, as a user does the next morning."""

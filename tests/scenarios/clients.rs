@@ -1,5 +1,5 @@
 //! Real mail clients against a whole Kontor: Thunderbird, vdirsyncer, khal, khard. They get the address, user and password.
-//! Rows D1, D2, D3, D7, C2, C6, C11. The scripts are in tests/clients/.
+//! Rows D1, D2, D3, D7, D9, C2, C6, C7, C11. The scripts are in tests/clients/.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -9,6 +9,7 @@ use kontor_tests::{Backend, Sandbox};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::scheduling::{answer_of, events, with_addresses};
 use crate::support::{add_partner, eventually};
 
 fn python() -> PathBuf {
@@ -58,6 +59,34 @@ async fn d2_vdirsyncer_khal_and_khard_sync_both_ways() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d2_vdirsyncer_khal_and_khard_do_so_on_postgresql_too() {
     all_steps_pass("run_vdirsyncer.py", Backend::Postgres).await;
+}
+
+/// Two Thunderbirds of two users: invite, accept, decline, move a meeting and one instance of a series, cancel. Over gRPC the answer is the same.
+async fn two_thunderbirds_meet(backend: Backend) {
+    let sandbox = Sandbox::start(backend).await;
+    with_addresses(&sandbox).await;
+    let output = script("run_invitations.py", &sandbox).args(["--guest", "manager"]).output().await;
+    let output = output.expect("the script runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let meetings = events(&sandbox.grpc("sales")).await;
+    let told: Vec<_> = meetings
+        .iter()
+        .map(|meeting| (meeting.summary.as_str(), answer_of(meeting, "manager@kontor.test")))
+        .collect();
+    assert!(told.contains(&("Stays accepted", "ACCEPTED".to_owned())), "{told:?}");
+    assert!(told.contains(&("Is declined", "DECLINED".to_owned())), "{told:?}");
+    assert!(!told.iter().any(|(title, _)| *title == "Every week"), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d9_c7_two_thunderbirds_invite_answer_move_and_cancel() {
+    two_thunderbirds_meet(Backend::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c7_d9_two_thunderbirds_do_so_on_postgresql_too() {
+    two_thunderbirds_meet(Backend::Postgres).await;
 }
 
 /// Thunderbird that does what it is told, one JSON line each way.

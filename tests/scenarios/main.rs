@@ -21,6 +21,7 @@ mod rfcs;
 mod scheduling;
 mod series;
 mod sharing;
+mod suites;
 mod support;
 mod sync;
 mod telephony;

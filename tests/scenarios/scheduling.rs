@@ -65,7 +65,7 @@ pub async fn only(http: &Http, path: &str) -> (String, String) {
     (href, text)
 }
 
-async fn events(grpc: &Grpc) -> Vec<Event> {
+pub async fn events(grpc: &Grpc) -> Vec<Event> {
     let request = ListEventsRequest { parent: "calendars/default".into(), ..Default::default() };
     grpc.events().list_events(request).await.expect("events").into_inner().events
 }
@@ -78,7 +78,7 @@ fn guest(email: &str) -> Attendee {
     Attendee { email: email.into(), ..Default::default() }
 }
 
-fn answer_of(event: &Event, email: &str) -> String {
+pub fn answer_of(event: &Event, email: &str) -> String {
     let guest = event.attendees.iter().find(|guest| guest.email == email);
     guest.map(|guest| guest.participation.clone()).unwrap_or_default()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 
@@ -32,10 +32,7 @@ pub async fn read(
     }
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
-        // Who asked first sends nothing more; who did not may read the answer only after the last byte.
-        if !headers.contains_key(EXPECT) {
-            drain(body).await;
-        }
+        // The edge throws away what still comes: who sends may read the answer only after the last byte.
         return Err(too_large());
     }
     collect(body, limit, limits::BODY_PAUSE, too_large).await
@@ -56,7 +53,6 @@ async fn collect(
         let Ok(data) = frame.into_data() else { continue };
         length += data.len();
         if length > limit {
-            drain(body).await;
             return Err(too_large());
         }
         match first.take() {
@@ -69,21 +65,6 @@ async fn collect(
         }
     }
     Ok(first.unwrap_or_else(|| whole.freeze()))
-}
-
-/// Throws away the rest of a body that is refused: a connection that is closed on a client that still sends takes the answer with it.
-async fn drain(mut body: Body) {
-    let mut left = limits::DRAIN_BYTES;
-    let rest = async {
-        while let Some(Ok(frame)) = body.frame().await {
-            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
-            if left == 0 {
-                break;
-            }
-        }
-    };
-    // Whoever sends more, or slower, meets a closed connection.
-    let _ = tokio::time::timeout(limits::DRAIN_TIME, rest).await;
 }
 
 /// Reads an XML body. Its Content-Type is not looked at, since clients send none or the wrong one.

@@ -11,10 +11,6 @@ pub const REPORT_BODY_BYTES: usize = 10 * 1024 * 1024;
 pub const XML_BODY_BYTES: usize = 1024 * 1024;
 /// Longest silence in the middle of a body.
 pub const BODY_PAUSE: Duration = Duration::from_secs(60);
-/// Of a body that is too large, so many more bytes are read and thrown away, so that its sender gets the answer.
-pub const DRAIN_BYTES: usize = 64 * 1024 * 1024;
-/// The longest time for that.
-pub const DRAIN_TIME: Duration = Duration::from_secs(15);
 /// Deepest nesting of elements.
 pub const XML_DEPTH: usize = 32;
 /// Most elements in one body.

@@ -102,6 +102,10 @@ impl Dav {
         }
         let place = match Place::parse(parts.uri.path()) {
             Ok(place) => place,
+            // There can be no collection to put it in (RFC 4918 sections 9.3.1 and 9.7.1).
+            Err(Lost::Nowhere) if matches!(parts.method.as_str(), "PUT" | "MKCOL" | "MKCALENDAR") => {
+                return Failure::not_found().with_status(StatusCode::CONFLICT).into_response();
+            }
             Err(Lost::Nowhere) => return Failure::not_found().into_response(),
             Err(Lost::Malformed) => return Failure::bad_request("the path is not valid").into_response(),
         };

@@ -6,6 +6,7 @@ mod lease;
 mod operation;
 mod serve;
 mod sign_in;
+mod unread;
 mod webhook;
 
 use std::collections::HashMap;

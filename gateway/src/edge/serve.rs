@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use http::Request;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -16,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::Gateway;
+use super::{Gateway, unread};
 
 /// Connections at once. More wait in the listener's queue.
 const CONNECTIONS: usize = 10_000;
@@ -43,7 +42,12 @@ pub async fn serve(gateway: Gateway, listener: TcpListener, stop: CancellationTo
         let gateway = gateway.clone();
         let service = service_fn(move |request: Request<hyper::body::Incoming>| {
             let gateway = gateway.clone();
-            async move { Ok::<_, Infallible>(gateway.answer(request.map(Body::new), peer.ip()).await) }
+            async move {
+                let (request, rest) = unread::watch(request);
+                let response = gateway.answer(request, peer.ip()).await;
+                rest.drain().await;
+                Ok::<_, Infallible>(response)
+            }
         });
         let (builder, watcher, stop) = (builder.clone(), graceful.watcher(), stop.clone());
         tokio::spawn(async move {

@@ -196,7 +196,7 @@ fn expand_property_is_read_level_by_level_and_no_deeper() {
 }
 
 #[test]
-fn a_search_for_principals_needs_something_to_look_for() {
+fn a_search_for_principals_is_read_with_its_conditions() {
     use kontor_gateway::dav::xml::principals::How;
     let body = |attributes: &str, inside: &str| {
         format!(
@@ -215,8 +215,10 @@ fn a_search_for_principals_needs_something_to_look_for() {
     let Kind::PrincipalPropertySearch(search) = parsed.kind else { panic!() };
     assert!(search.any_of && !search.everywhere);
     assert_eq!((search.tests[0].text.as_str(), search.tests[0].how), ("anna", How::StartsWith));
+    let all = report::report(body("", "").as_bytes()).unwrap();
+    let Kind::PrincipalPropertySearch(all) = all.kind else { panic!() };
+    assert!(all.tests.is_empty());
     for bad in [
-        body("", ""),
         body(r#"test="some""#, &test("")),
         body("", &test(r#"match-type="like""#)),
         body("", "<D:property-search><D:match>x</D:match></D:property-search>"),

@@ -1,12 +1,14 @@
 //! Occurrences of a calendar object in a range: rules, dates, exceptions and overrides joined (RFC 5545 3.8.5, RFC 4791 9.9).
 //! Called by calendar queries, free/busy, reminders, and by the index that stores the first and last instant.
 
+mod alarm;
 mod bounds;
 mod overlap;
 mod read;
 mod times;
 mod write;
 
+pub use alarm::Alarm;
 pub use bounds::Bounds;
 pub use write::{Allowance, Span, expanded, limited, limited_free_busy};
 

@@ -3,7 +3,7 @@
 
 use axum::body::Body;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use kontor_proto::collection::v1::{CollectionKind, CreateCollectionRequest};
 use tonic::Code;
 
@@ -20,6 +20,10 @@ use super::proppatch;
 /// Answers MKCALENDAR and MKCOL with 201.
 pub async fn run(call: &Call<'_>, body: Body, calendar: bool) -> Result<Response<Body>, Failure> {
     let body = body::xml(call.headers, body, limits::XML_BODY_BYTES).await?;
+    if !says_xml(call.headers) && request::make_collection(&body, calendar).is_err() {
+        // RFC 4918 section 9.3. XML under another name is taken: clients are careless with it.
+        return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a collection is described by XML"));
+    }
     let location = match call.place {
         Place::Collection(location) => location,
         Place::Object(location, _) => {
@@ -47,6 +51,13 @@ pub async fn run(call: &Call<'_>, body: Body, calendar: bool) -> Result<Response
     let preferences = headers::preferences(call.headers);
     Preferences { no_root: false, ..preferences }.acknowledge(response.headers_mut());
     Ok(response)
+}
+
+/// False when the headers tell of a body that is something else than XML.
+fn says_xml(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(CONTENT_TYPE) else { return true };
+    let kind = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    kind.to_ascii_lowercase().ends_with(b"xml")
 }
 
 async fn create(call: &Call<'_>, location: &Location, update: Update) -> Result<(), Failure> {

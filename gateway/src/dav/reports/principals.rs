@@ -63,7 +63,11 @@ fn matches(search: &Search, record: &Record) -> bool {
             texts(record, property).iter().any(|text| test.how.matches(&text.to_lowercase(), &test.text))
         })
     };
-    if search.any_of { search.tests.iter().any(holds) } else { search.tests.iter().all(holds) }
+    if search.any_of && !search.tests.is_empty() {
+        search.tests.iter().any(holds)
+    } else {
+        search.tests.iter().all(holds)
+    }
 }
 
 /// The values of a property that can be searched for; none of any other, which therefore never matches.

@@ -22,7 +22,7 @@ pub struct Expand {
 pub struct Search {
     /// One test is enough (`test="anyof"`, of calendarserver); else all must hold.
     pub any_of: bool,
-    /// At least one.
+    /// None finds all.
     pub tests: Vec<SearchTest>,
     /// Look everywhere, not only below the resource that was asked.
     pub everywhere: bool,
@@ -134,9 +134,8 @@ pub(super) fn property_search(reader: &mut Reader<'_>, root: &Element<'_>) -> Re
         }
         reader.skip()?;
     }
-    if search.tests.is_empty() {
-        return Err(malformed("principal-property-search has no property-search"));
-    }
+    // RFC 3744 section 9.4 asks for at least one property-search. python-caldav sends none when it wants all, and an empty
+    // condition holds for all.
     let wanted = common.finish()?.unwrap_or(Wanted::These(Vec::new()));
     Ok(Report { kind: Kind::PrincipalPropertySearch(search), wanted, data: None })
 }

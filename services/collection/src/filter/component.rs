@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use kontor_kit::{Error, Result};
 use kontor_proto::collection::v1::{Collation, ComponentFilter, PropertyFilter};
-use kontor_vobject::expand::Series;
+use kontor_vobject::expand::{Alarm, Series};
 use kontor_vobject::recur::Budget;
 use kontor_vobject::value::DateValue;
 use kontor_vobject::zone::{Zone, Zones};
@@ -28,7 +28,10 @@ pub(super) fn check(filter: &ComponentFilter) -> Result<()> {
         tests += 1;
         if let Some(range) = &filter.time_range {
             Range::read(range)?;
-            if !["VEVENT", "VTODO", "VJOURNAL"].iter().any(|name| filter.name.eq_ignore_ascii_case(name)) {
+            if !["VEVENT", "VTODO", "VJOURNAL", "VALARM"]
+                .iter()
+                .any(|name| filter.name.eq_ignore_ascii_case(name))
+            {
                 let message = format!("a time range on {} can't be answered", filter.name);
                 return Err(Error::new(tonic::Code::InvalidArgument, "SUPPORTED_FILTER", message));
             }
@@ -78,8 +81,15 @@ impl<'d> Asker<'_, 'd> {
             return parent.children(&filter.name).next().is_none();
         }
         let range = filter.time_range.as_ref().and_then(|range| Range::read(range).ok());
-        let inside = range.map(|range| self.overlapping(range));
         let children: Vec<Component<'d>> = parent.children(&filter.name).collect();
+        if let Some(range) = range
+            && filter.name.eq_ignore_ascii_case("VALARM")
+        {
+            return children
+                .iter()
+                .any(|alarm| self.rings(parent, alarm, range) && self.inside(alarm, filter));
+        }
+        let inside = range.map(|range| self.overlapping(range));
         children.iter().any(|child| {
             let timely = match &inside {
                 Some(Overlap::These(components)) => components.contains(&child.index()),
@@ -87,6 +97,15 @@ impl<'d> Asker<'_, 'd> {
             };
             timely && self.inside(child, filter)
         })
+    }
+
+    /// Whether an alarm of an event or task goes off in a range. One that is too much work does.
+    fn rings(&mut self, parent: &Component<'d>, alarm: &Component<'d>, range: Range) -> bool {
+        let (document, zone) = (self.document, self.zone);
+        let Some(alarm) = Alarm::of(alarm, &mut Zones::of(document, zone.clone())) else { return false };
+        let series = self.series.get_or_insert_with(|| Series::of(document, zone.clone()).ok());
+        let Some(series) = series else { return false };
+        series.rings(parent.index(), &alarm, range.instants(), self.budget).unwrap_or(true)
     }
 
     /// The components that overlap a range.

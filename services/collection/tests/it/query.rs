@@ -222,6 +222,21 @@ async fn properties_and_parameters_are_tested(bed: Bed) {
     };
     assert_eq!(bed.query(alarm(false)).await.unwrap(), ["d.ics"]);
     assert_eq!(bed.query(alarm(true)).await.unwrap(), [""; 0]);
+    bed.put(
+        "e.ics",
+        with_lines("e", &lines("BEGIN:VALARM\r\nACTION:AUDIO\r\nTRIGGER:-PT15M\r\nEND:VALARM\r\n")),
+    )
+    .await
+    .unwrap();
+    let rings = |from: i64, to: i64| {
+        let minutes = |count: i64| Some(november(23) + (9 * 60 + count) * 60);
+        let alarm =
+            proto::ComponentFilter { time_range: Some(range(minutes(from), minutes(to))), ..of("VALARM") };
+        asking(proto::ComponentFilter { components: vec![alarm], ..of("VEVENT") })
+    };
+    assert_eq!(bed.query(rings(-20, -10)).await.unwrap(), ["e.ics"]);
+    assert_eq!(bed.query(rings(-14, 60)).await.unwrap(), [""; 0]);
+    bed.delete("e.ics").await.unwrap();
     let without = proto::ComponentFilter { is_not_defined: true, ..of("VTODO") };
     assert_eq!(bed.query(asking(without)).await.unwrap(), ["a.ics", "b.ics", "c.ics"]);
     assert_eq!(bed.query(Default::default()).await.unwrap().len(), 4);
@@ -251,7 +266,7 @@ async fn filters_have_limits(bed: Bed) {
     assert_eq!(reason(bed.query(in_time("VEVENT", Some(10), Some(10), "")).await), "VALID_FILTER");
     assert_eq!(reason(bed.query(in_time("VEVENT", Some(10), Some(20), "Nowhere")).await), "VALID_FILTER");
     let alarm = proto::ComponentFilter {
-        components: vec![proto::ComponentFilter { time_range: Some(range(Some(0), None)), ..of("VALARM") }],
+        components: vec![proto::ComponentFilter { time_range: Some(range(Some(0), None)), ..of("X-OWN") }],
         ..of("VEVENT")
     };
     assert_eq!(reason(bed.query(asking(alarm)).await), "SUPPORTED_FILTER");
