@@ -85,6 +85,11 @@ fn unescape(text: &str) -> String {
     plain.replace("&amp;", "&")
 }
 
+/// The last segment of an href, decoded.
+pub fn name_of(href: &str) -> String {
+    decode(href.trim_end_matches('/').rsplit('/').next().unwrap_or_default())
+}
+
 /// The responses of a multistatus.
 pub fn responses(xml: &str) -> Vec<Response> {
     let all =
@@ -92,7 +97,7 @@ pub fn responses(xml: &str) -> Vec<Response> {
     all.map(|part| {
         let one = |element: &str| texts(part, element).into_iter().next().unwrap_or_default();
         let href = unescape(&one("href"));
-        let name = decode(href.trim_end_matches('/').rsplit('/').next().unwrap_or_default());
+        let name = name_of(&href);
         let whole = if part.contains("<D:propstat>") { String::new() } else { one("status") };
         let data = one("calendar-data") + &one("address-data");
         Response { href, name, status: whole, etag: unescape(&one("getetag")), data: unescape(&data) }

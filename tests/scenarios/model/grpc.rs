@@ -35,6 +35,11 @@ fn others(bytes: &[u8]) -> Vec<String> {
     text.lines().filter(|line| !TOUCHED.contains(&name(line).as_str())).map(str::to_owned).collect()
 }
 
+/// "Ok" or the code, for the log.
+pub fn outcome<T>(answer: &Result<T, tonic::Status>) -> String {
+    answer.as_ref().map_or_else(|status| format!("{:?}", status.code()), |_| "Ok".to_owned())
+}
+
 impl Run {
     /// "calendars/{id}" or "addressBooks/{id}".
     fn parent(&self, id: &ShelfId) -> String {
@@ -132,7 +137,7 @@ impl Run {
                 )
             }
         };
-        self.log.outcome(format!("{:?}", answer.as_ref().map_err(tonic::Status::code)));
+        self.log.outcome(outcome(&answer));
         let expected = match self.world.access(client.user, &id) {
             None => Err(Code::NotFound),
             Some(_) if !self.world.may_write(client.user, &id) => Err(Code::PermissionDenied),
@@ -239,7 +244,7 @@ impl Run {
                 client.grpc.contacts().update_contact(request).await.map(|contact| contact.into_inner().etag)
             }
         };
-        self.log.outcome(format!("{:?}", answer.as_ref().map_err(tonic::Status::code)));
+        self.log.outcome(outcome(&answer));
         let told = answer.as_ref().map(|_| ()).map_err(tonic::Status::code);
         assert_eq!(told, self.allowed(at, &id, holds), "{answer:?}");
         if let Ok(etag) = answer {
@@ -280,7 +285,7 @@ impl Run {
         };
         let answer =
             client.grpc.events().update_occurrence(request).await.map(|event| event.into_inner().etag);
-        self.log.outcome(format!("{:?}", answer.as_ref().map_err(tonic::Status::code)));
+        self.log.outcome(outcome(&answer));
         let mut expected = self.allowed(at, &id, true);
         if expected.is_ok() && week == old.series {
             expected = Err(Code::NotFound);
@@ -319,7 +324,7 @@ impl Run {
                 client.grpc.contacts().delete_contact(request).await.map(|_| ())
             }
         };
-        self.log.outcome(format!("{:?}", answer.as_ref().map_err(tonic::Status::code)));
+        self.log.outcome(outcome(&answer));
         let told = answer.as_ref().copied().map_err(tonic::Status::code);
         assert_eq!(told, self.allowed(at, &id, holds), "{answer:?}");
         if answer.is_ok() {

@@ -89,7 +89,7 @@ impl Run {
             mirror.items.insert(response.name, response.etag);
         }
         assert!(limit == 0 || told.len() <= limit, "{} of {limit} in {text}", told.len());
-        // What a client needs to go on: not an empty answer that asks for more.
+        // An empty answer that asks for more would never end.
         assert!(whole || !told.is_empty(), "{text}");
         (mirror.token, mirror.born, mirror.whole) = (client::token(text), shelf.born, whole);
         if whole {
@@ -102,6 +102,26 @@ impl Run {
                 self.clients[at].name
             );
         }
+    }
+
+    /// Takes an answer into the mirror that was made while others wrote: some of what they wrote may be in it.
+    pub fn take_in_meanwhile(&mut self, at: usize, id: &ShelfId, answer: &kontor_tests::Answer) {
+        let born = self.world.shelves[id].born;
+        let mut mirror = self.clients[at].mirrors.remove(id).unwrap_or_default();
+        let is_fresh = mirror.token.is_empty() || mirror.born == born;
+        if self.world.access(self.clients[at].user, id).is_some() && is_fresh {
+            assert_eq!(answer.status.as_u16(), 207, "{}", answer.text());
+            let text = answer.text();
+            (mirror.token, mirror.born, mirror.whole) = (client::token(&text), born, false);
+            for response in responses(&text) {
+                if response.status.contains("404") {
+                    mirror.items.remove(&response.name);
+                } else {
+                    mirror.items.insert(response.name, response.etag);
+                }
+            }
+        }
+        self.clients[at].mirrors.insert(id.clone(), mirror);
     }
 
     /// Names and ETags that a collection must have.

@@ -64,7 +64,8 @@ impl Run {
 
     async fn step(&mut self) {
         match self.random.below(100) {
-            0..=26 => self.put().await,
+            0..=24 => self.put().await,
+            25..=26 => self.post().await,
             27..=33 => self.delete().await,
             34..=44 => self.transfer().await,
             45..=46 => self.race().await,

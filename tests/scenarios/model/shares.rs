@@ -5,6 +5,7 @@ use kontor_proto::calendar::v1::{ShareCalendarRequest, UnshareCalendarRequest};
 use tonic::Code;
 
 use super::client::{encode, home, id_of, path};
+use super::grpc::outcome;
 use super::run::Run;
 use super::world::{Access, Kind, ShelfId, USERS};
 
@@ -102,7 +103,7 @@ impl Run {
         let request = ShareCalendarRequest { name, grantee: grantee.clone(), writable, ..Default::default() };
         let answer =
             client.grpc.calendars().share_calendar(request).await.map(|share| share.into_inner().writable);
-        self.log.outcome(format!("{:?}", answer.as_ref().map_err(tonic::Status::code)));
+        self.log.outcome(outcome(&answer));
         let expected = self.may_share(at, &id).and_then(|()| {
             if grantee == format!("users/{}", id.1) { Err(Code::FailedPrecondition) } else { Ok(writable) }
         });
@@ -126,7 +127,7 @@ impl Run {
         let name = format!("calendars/{}", id_of(&self.world.shelves[&id].token));
         let request = UnshareCalendarRequest { name, grantee: grantee.clone(), ..Default::default() };
         let answer = client.grpc.calendars().unshare_calendar(request).await;
-        self.log.outcome(format!("{:?}", answer.as_ref().map(|_| ()).map_err(tonic::Status::code)));
+        self.log.outcome(outcome(&answer));
         let expected = self.may_share(at, &id).and_then(|()| {
             let shares = &mut self.world.shelves.get_mut(&id).expect("it is there").shares;
             shares.remove(&grantee).map(|_| ()).ok_or(Code::NotFound)

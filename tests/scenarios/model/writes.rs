@@ -2,8 +2,9 @@
 //! Called by the run.
 
 use super::bodies;
+use super::client::{name_of, path};
 use super::run::Run;
-use super::world::{Condition, Transfer};
+use super::world::{Condition, Kind, Transfer};
 
 impl Run {
     pub async fn put(&mut self) {
@@ -33,6 +34,31 @@ impl Run {
             assert!(answer.text().contains("no-uid-conflict"), "{}", answer.text());
         }
         self.compare(&[(&id, &[&name])]).await;
+    }
+
+    /// POST to the address for new members: the server chooses the name.
+    pub async fn post(&mut self) {
+        let at = self.some_client();
+        let id = self.some_shelf(at, None);
+        let uid = bodies::uid(&mut self.random);
+        let body = bodies::body(&mut self.random, id.0, &uid);
+        let user = self.clients[at].user;
+        self.log.note(format!("{} POST {id:?} uid {uid}", self.clients[at].name));
+        let address = format!("{}?add-member", path(user, &id));
+        let kind = if id.0 == Kind::Book { "text/vcard" } else { "text/calendar" };
+        let answer =
+            self.clients[at].send("POST", &address, &[("content-type", kind.into())], &body.text).await;
+        self.log.outcome(answer.status);
+        let name = name_of(answer.header("location"));
+        // No name that the server chooses is there already.
+        let mut expected = self.world.put(user, &id, &name, body.thing.as_ref(), &Condition::NoneAny);
+        if body.thing.is_some() && self.world.access(user, &id).is_none() {
+            expected = 404;
+        }
+        assert_eq!(answer.status.as_u16(), expected, "{}\n{}", answer.text(), body.text);
+        if expected == 201 {
+            self.compare(&[(&id, &[&name])]).await;
+        }
     }
 
     pub async fn delete(&mut self) {
@@ -84,7 +110,8 @@ impl Run {
         self.compare(&[(&from, &[&name]), (&to, &[&to_name])]).await;
     }
 
-    /// Two clients change one object at the same moment, with the same ETag: one wins, whichever.
+    /// Two clients change one object at the same moment, with the same ETag: one wins, whichever. A third one syncs meanwhile; what it
+    /// has is compared after its next sync.
     pub async fn race(&mut self) {
         let (one, two) = (self.some_client(), self.some_client());
         let id = self.some_shelf(one, None);
@@ -101,10 +128,15 @@ impl Run {
             "{} and {} PUT {id:?} {name} at once",
             self.clients[one].name, self.clients[two].name
         ));
+        let reader = self.some_client();
+        let token =
+            self.clients[reader].mirrors.get(&id).map(|mirror| mirror.token.clone()).unwrap_or_default();
         let answers = tokio::join!(
             self.clients[one].put(&id, &name, &condition, &bodies[0].text),
-            self.clients[two].put(&id, &name, &condition, &bodies[1].text)
+            self.clients[two].put(&id, &name, &condition, &bodies[1].text),
+            self.clients[reader].sync(&id, &token, 0, false)
         );
+        self.take_in_meanwhile(reader, &id, &answers.2);
         let statuses = [answers.0.status.as_u16(), answers.1.status.as_u16()];
         self.log.outcome(format!("{statuses:?}"));
         // Told one after the other, in the order in which they must have come.
