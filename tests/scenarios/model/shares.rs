@@ -11,7 +11,7 @@ use super::world::{Access, Kind, ShelfId, USERS};
 
 /// Slugs of collections that come and go.
 const SLUGS: [&str; 3] = ["private", "a b", "café"];
-const COMPONENTS: [&[&'static str]; 3] = [&["VEVENT"], &["VTODO"], &["VEVENT", "VTODO", "VJOURNAL"]];
+const COMPONENTS: [&[&str]; 3] = [&["VEVENT"], &["VTODO"], &["VEVENT", "VTODO", "VJOURNAL"]];
 
 impl Run {
     /// MKCALENDAR or MKCOL, at times in another one's home.
