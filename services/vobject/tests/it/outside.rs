@@ -170,7 +170,9 @@ pub fn check_card(bytes: &[u8]) {
     };
     let after = read(&back);
     assert_eq!((&before.uid, &before.formatted_name), (&after.uid, &after.formatted_name));
-    assert_eq!((&before.name, &before.organization), (&after.name, &after.organization));
+    // 3.0 must have N, so that one is made.
+    assert!(before.name.is_none() || before.name == after.name, "{:?} and {:?}", before.name, after.name);
+    assert_eq!(before.organization, after.organization);
     let numbers = |card: &Card| card.phones.iter().map(|phone| phone.number.clone()).collect::<Vec<_>>();
     let mails = |card: &Card| card.emails.iter().map(|mail| mail.address.clone()).collect::<Vec<_>>();
     assert_eq!((numbers(&before), mails(&before)), (numbers(&after), mails(&after)));
