@@ -1,7 +1,7 @@
 //! What the fuzz targets run, with the properties that must hold for any bytes: scheduling (iTIP), changes of series, working hours.
 //! Called by the targets beside this folder and by the ordinary test over the corpus.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use kontor_calendar::domain::event::Event;
 use kontor_calendar::domain::scheduling::answer::Answer;
@@ -51,7 +51,10 @@ pub fn meeting(bytes: &[u8]) {
 /// What the organizer's change brings to the guests.
 fn organize(before: &Read<'_>, after: &Read<'_>, host: &Addresses) {
     let _ = organizer::new_answers(before, after, host);
-    let settled = organizer::settle(Some(before), after, host, |address| address.contains("neighbour"));
+    let logins = [("neighbour@example.com", "neighbour"), ("/dav/principals/users/neighbour/", "neighbour")];
+    let users: HashMap<String, String> =
+        logins.into_iter().map(|(address, login)| (address.to_owned(), login.to_owned())).collect();
+    let settled = organizer::settle(Some(before), after, host, &users);
     let settled = must_be_stored(&settled);
     assert_eq!(settled.object.items.len(), after.object.items.len());
     let guests = organizer::all_guests(&settled, host);
