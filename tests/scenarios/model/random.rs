@@ -52,6 +52,10 @@ impl Log {
         Log { seed, step: 0, last: VecDeque::new(), tally: BTreeMap::new() }
     }
 
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// A new step begins.
     pub fn begin(&mut self) {
         self.step += 1;

@@ -54,6 +54,9 @@ impl Run {
         for step in 1..=steps {
             self.log.begin();
             self.step().await;
+            if step % 10_000 == 0 {
+                println!("the model's run with seed {} did {step} steps", self.log.seed());
+            }
             if step % WHOLE == 0 || step == steps {
                 self.log.note("everything is compared".into());
                 self.everything().await;
