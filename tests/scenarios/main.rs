@@ -14,6 +14,7 @@ mod history;
 mod house;
 mod limits;
 mod meetings;
+mod model;
 mod pipeline;
 mod processes;
 mod replays;

@@ -38,6 +38,39 @@ pub fn path(bytes: &[u8]) {
     }
 }
 
+/// A body of REPORT alone: calendar-query and addressbook-query with their filters, multigets, sync, expand. What is read once is
+/// read the same again, and white space between elements means nothing.
+pub fn query(body: &[u8]) {
+    let Ok(read) = report::report(body) else { return };
+    let again = report::report(body).expect("it was read before");
+    assert_eq!(format!("{read:?}"), format!("{again:?}"));
+}
+
+/// The `If` header. What was read, written in the plainest form, is read as the same.
+pub fn if_header(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(lists) = if_header::parse(text) else { return };
+    let mut plain = String::new();
+    for list in &lists {
+        if let Some(tag) = &list.tag {
+            plain.push_str(&format!("<{tag}>"));
+        }
+        plain.push('(');
+        for test in &list.tests {
+            plain.push_str(if test.negate { "Not " } else { "" });
+            match &test.state {
+                if_header::State::Token(token) => plain.push_str(&format!("<{token}>")),
+                // A quote inside a tag can't be written in quotes.
+                if_header::State::Etag(etag) if etag.contains('"') => return,
+                if_header::State::Etag(etag) => plain.push_str(&format!("[\"{etag}\"]")),
+            }
+        }
+        plain.push(')');
+    }
+    let Ok(again) = if_header::parse(&plain) else { panic!("{plain} is not read") };
+    assert_eq!(again, lists, "{plain}");
+}
+
 /// Condition headers: the first line is If-Match, the second If-None-Match, the third If-Schedule-Tag-Match, the fourth If.
 pub fn headers(bytes: &[u8]) {
     let mut map = HeaderMap::new();

@@ -34,3 +34,13 @@ fn paths_of_the_corpus_do_no_harm() {
 fn headers_of_the_corpus_do_no_harm() {
     each("headers", targets::headers);
 }
+
+#[test]
+fn queries_of_the_corpus_do_no_harm() {
+    each("query", targets::query);
+}
+
+#[test]
+fn if_headers_of_the_corpus_do_no_harm() {
+    each("if_header", targets::if_header);
+}

@@ -5,6 +5,8 @@ mod deliver;
 mod reply;
 mod send;
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use kontor_collection::store::collection::by_target;
 use kontor_collection::store::object;
@@ -141,8 +143,10 @@ fn organized(
     // What was somebody's own before is no message to compare with.
     let before = before.filter(|before| role(&before.object, &sender.own) == Role::Organizer);
     let guests = organizer::all_guests(after, &sender.own);
-    let users = people::users(tx, guests.keys().map(String::as_str))?;
-    let settled = organizer::settle(before, after, &sender.own, |address| users.contains_key(address));
+    let known = before.map(|before| organizer::all_guests(before, &sender.own)).unwrap_or_default();
+    let addresses: BTreeSet<&String> = guests.keys().chain(known.keys()).collect();
+    let users = people::users(tx, addresses.into_iter().map(String::as_str))?;
+    let settled = organizer::settle(before, after, &sender.own, &users);
     let after = Read::of(&settled)?;
     let statuses = sender.send(tx, before, (new_role == Role::Organizer).then_some(&after), "")?;
     let marked = organizer::mark(&settled, &statuses)?;

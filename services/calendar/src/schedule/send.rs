@@ -1,7 +1,7 @@
 //! Messages of an organizer: who has to be told what, after a change of the meeting (RFC 6638 section 3.2.1).
 //! Called by schedule/mod.rs for the organizer's own changes, and by reply.rs for those that an answer brings.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use kontor_kit::db::Tx;
@@ -20,6 +20,8 @@ use crate::store::people;
 
 /// Which items a guest sees.
 type Seen = Vec<usize>;
+/// Those invited, by address.
+type Guests = BTreeMap<String, Guest>;
 
 /// A text that several guests get.
 #[derive(Clone)]
@@ -50,7 +52,7 @@ impl Sender<'_> {
     ) -> Result<BTreeMap<String, &'static str>> {
         let old = before.map(|before| all_guests(before, &self.own)).unwrap_or_default();
         let new = after.map(|after| all_guests(after, &self.own)).unwrap_or_default();
-        let everybody: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+        let everybody: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
         let users = people::users(tx, everybody.iter().map(|address| address.as_str()))?;
         let Some(uid) = after.or(before).map(|read| read.object.uid.clone()) else {
             return Ok(BTreeMap::new());
@@ -59,9 +61,10 @@ impl Sender<'_> {
         let mut outside: HashMap<*const u8, (Message, Vec<String>)> = HashMap::new();
         let mut statuses = BTreeMap::new();
         let mut work = 0;
-        for address in everybody {
-            let message = messages.to(address, old.get(address), new.get(address))?;
+        for addresses in recipients(everybody, &users) {
+            let message = messages.to(&addresses, &old, &new)?;
             let Some(message) = message else { continue };
+            let address = addresses[0];
             let user = users.get(address);
             if user.is_some_and(|user| user == but || *user == self.collection.owner) {
                 continue;
@@ -86,11 +89,11 @@ impl Sender<'_> {
                 bytes: &message.bytes,
                 method: message.method,
                 silent: message.silent,
-                is_new: !old.get(address).is_some_and(|guest| guest.agent == Agent::Server),
+                is_new: !addresses.iter().any(|address| is_told(&old, address)),
             };
             let became = self.deliver(tx, user, &parcel)?;
             if !message.silent {
-                statuses.insert(address.clone(), became);
+                statuses.extend(addresses.into_iter().map(|address| (address.clone(), became)));
             }
         }
         let mut groups: Vec<(Message, Vec<String>)> = outside.into_values().collect();
@@ -121,14 +124,37 @@ impl Sender<'_> {
     }
 }
 
+/// The addresses of each who is told: those of one user together, for a user who is named in another way than before was there before.
+fn recipients<'a>(
+    everybody: BTreeSet<&'a String>,
+    users: &HashMap<String, String>,
+) -> impl Iterator<Item = Vec<&'a String>> {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut all: Vec<Vec<&String>> = Vec::new();
+    for address in everybody {
+        let place = users.get(address).map(|user| *places.entry(user.clone()).or_insert(all.len()));
+        match place {
+            Some(place) if place < all.len() => all[place].push(address),
+            _ => all.push(vec![address]),
+        }
+    }
+    all.into_iter()
+}
+
+/// Whether the server tells this address anything.
+fn is_told(guests: &Guests, address: &String) -> bool {
+    guests.get(address).is_some_and(|guest| guest.agent == Agent::Server)
+}
+
 impl Messages<'_> {
     /// The message to one guest, if there is anything to tell.
-    fn to(&mut self, address: &str, old: Option<&Guest>, new: Option<&Guest>) -> Result<Option<Message>> {
-        let seen = |read: Option<&Read<'_>>, guest: Option<&Guest>| match (read, guest) {
-            (Some(read), Some(guest)) if guest.agent == Agent::Server => seen_by(read, address),
-            _ => Vec::new(),
+    fn to(&mut self, addresses: &[&String], old: &Guests, new: &Guests) -> Result<Option<Message>> {
+        let seen = |read: Option<&Read<'_>>, guests: &Guests| {
+            let told = addresses.iter().filter(|address| is_told(guests, address));
+            let all = told.flat_map(|address| read.map(|read| seen_by(read, address)).unwrap_or_default());
+            all.collect::<BTreeSet<usize>>().into_iter().collect::<Seen>()
         };
-        let forced = new.is_some_and(|guest| guest.forced);
+        let forced = addresses.iter().any(|address| new.get(*address).is_some_and(|guest| guest.forced));
         let key = (seen(self.before, old), seen(self.after, new), forced);
         if let Some(made) = self.made.get(&key) {
             return Ok(made.clone());

@@ -3,6 +3,7 @@
 
 mod calendars;
 mod changes;
+mod corpus;
 mod dav;
 mod events;
 mod free_busy;

@@ -19,6 +19,7 @@ kontor_testbed::on_both! { Bed;
     c7_a_guest_who_deletes_declines_unless_told_not_to,
     c7_one_instance_of_a_series_is_answered_moved_and_cancelled_apart,
     c7_a_guest_of_one_instance_sees_only_that,
+    d9_a_guest_named_in_another_way_is_the_same_guest,
     d9_people_outside_get_a_message_for_the_mail_service,
     d9_nobody_writes_into_a_meeting_of_somebody_else,
     d9_the_same_meeting_stands_once_in_the_calendars_of_a_user,
@@ -354,6 +355,21 @@ async fn c7_a_guest_of_one_instance_sees_only_that(bed: Bed) {
     bed.put("sales", "m.ics", &object(&[weekly(&format!("{SALES}{MANAGER}")), without])).await.unwrap();
     let theirs = copy(&bed, "manager").await;
     assert!(theirs.has("RRULE") && theirs.has("EXDATE:20261207T090000Z") && !theirs.has("RECURRENCE-ID"));
+}
+
+async fn d9_a_guest_named_in_another_way_is_the_same_guest(bed: Bed) {
+    let put = async |text: &str| bed.put("sales", "m.ics", text).await.unwrap();
+    put(&meeting(&format!("{SALES}{MANAGER}"))).await;
+    answer(&bed, "manager", "ACCEPTED").await.unwrap();
+    let by_path = "ATTENDEE;RSVP=TRUE:/dav/principals/users/manager/\n";
+    for guest in [by_path, MANAGER] {
+        put(&meeting(&format!("{SALES}{guest}"))).await;
+        let kept = copy(&bed, "manager").await;
+        assert!(!kept.has("STATUS:CANCELLED"), "{}", kept.text);
+        assert!(kept.line("manager").contains("PARTSTAT=ACCEPTED"), "{}", kept.text);
+        assert!(copy(&bed, "sales").await.line("manager").contains("PARTSTAT=ACCEPTED"));
+    }
+    assert!(!inbox(&bed, "manager").await.contains(&"CANCEL".to_owned()));
 }
 
 async fn d9_people_outside_get_a_message_for_the_mail_service(bed: Bed) {

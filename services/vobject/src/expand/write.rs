@@ -96,7 +96,9 @@ pub fn expanded(bytes: &[u8], span: Span, zone: &Zone, allowance: &mut Allowance
         && undated.overlaps(span.from, span.to)
     {
         // A task without times has one instance, which is the task.
-        root.children("VTODO").for_each(|task| out.extend_from_slice(task.raw()));
+        for task in root.children("VTODO").filter(|task| task.property("RECURRENCE-ID").is_none()) {
+            Mold::of(task, None, &mut zones).cast_undated(&mut out);
+        }
     }
     out.extend_from_slice(&bytes[root.end_range()]);
     allowance.spend(found.len(), out.len())?;
@@ -272,6 +274,17 @@ impl<'d> Mold<'d> {
         parts.extend(component.components().map(|inner| Part::Bytes(inner.raw())));
         parts.push(Part::Bytes(raw(component, component.end_range())));
         Mold { parts, id_form: id_form.or(own_id) }
+    }
+
+    /// Without an occurrence there are no times to be written, and still no rules.
+    fn cast_undated(&self, out: &mut Vec<u8>) {
+        for part in &self.parts {
+            match part {
+                Part::Bytes(bytes) | Part::Duration(bytes, _) => out.extend_from_slice(bytes),
+                Part::Written(line) => out.extend_from_slice(line.as_bytes()),
+                Part::Start(_) | Part::End(..) | Part::Id => {}
+            }
+        }
     }
 
     fn cast(&self, occurrence: &Occurrence, zone: &Zone, line_end: &str, out: &mut Vec<u8>) {

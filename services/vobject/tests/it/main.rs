@@ -3,5 +3,6 @@
 
 mod corpus;
 mod invariants;
+mod outside;
 mod random;
 mod second_reader;

@@ -42,10 +42,17 @@ impl Addresses {
 /// Where the gateway shows principals: a principal's address is a calendar user address too (RFC 6638 section 2.4.1).
 const PRINCIPALS: &str = "/dav/principals/users/";
 
-/// The login name that an address of a principal ends with, whatever the host before it.
+/// The login name of a principal's address: its path, or a web address of it, whatever the host. No other address has a principal's
+/// path somewhere inside.
 pub fn login_of(address: &str) -> Option<&str> {
-    let at = address.find(PRINCIPALS)?;
-    let login = address[at + PRINCIPALS.len()..].trim_end_matches('/');
+    let path = match address.split_once("://") {
+        Some((scheme, rest)) => {
+            let is_web = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
+            &rest[rest.find('/').filter(|_| is_web)?..]
+        }
+        None => address,
+    };
+    let login = path.strip_prefix(PRINCIPALS)?.trim_end_matches('/');
     (!login.is_empty() && !login.contains('/')).then_some(login)
 }
 
@@ -207,4 +214,35 @@ fn in_utc(value: &DateValue, zones: &mut Zones<'_>) -> DateValue {
 /// Reads a text that this program has just written.
 fn parse(bytes: &[u8]) -> kontor_kit::Result<Document<'_>> {
     Document::parse(bytes, &Limits::default()).map_err(kontor_kit::Error::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_path_is_a_principal() {
+        for address in [
+            "/dav/principals/users/anna",
+            "/dav/principals/users/anna/",
+            "https://kontor.test/dav/principals/users/anna/",
+            "HTTP://127.0.0.1:8080/dav/principals/users/anna",
+        ] {
+            assert_eq!(login_of(address), Some("anna"), "{address}");
+        }
+        for address in [
+            "/other/dav/principals/users/anna",
+            "https://elsewhere.test/proxy/dav/principals/users/anna/",
+            "x/dav/principals/users/anna@example.com",
+            "urn:x:/dav/principals/users/anna",
+            "ftp://kontor.test/dav/principals/users/anna",
+            "https://kontor.test",
+            "/dav/principals/users/",
+            "/dav/principals/users/anna/x",
+        ] {
+            assert_eq!(login_of(address), None, "{address}");
+        }
+        assert!(Addresses::of("anna", "").has("https://kontor.test/dav/principals/users/anna/"));
+        assert!(!Addresses::of("anna", "").has("mailto:x/dav/principals/users/anna"));
+    }
 }

@@ -1,7 +1,7 @@
 //! The organizer's object: whose answers stand in it, and what became of the messages.
 //! Called by schedule/ before a change of the organizer is stored, and after its messages went out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use kontor_kit::Result;
 use kontor_vobject::Patch;
@@ -53,14 +53,15 @@ pub fn has_too_many_guests(read: &Read<'_>) -> bool {
 
 /// The organizer's text with the answers that the guests themselves gave: a client that has not seen them must not undo them, and
 /// a component that happens at another time has to be answered again (RFC 6638 sections 3.2.1 and 3.2.8). Of guests outside the
-/// organizer says what they answered, for their answers come to the organizer's client.
+/// organizer says what they answered, for their answers come to the organizer's client. `users` are the login names behind the addresses of
+/// both texts: who is named by another address than before has answered already.
 ///
 /// A change of time that left SEQUENCE as it was raises it (RFC 5546 section 2.1.4), or guests' programs take the message for an old one.
 pub fn settle(
     before: Option<&Read<'_>>,
     after: &Read<'_>,
     own: &Addresses,
-    is_user: impl Fn(&str) -> bool,
+    users: &HashMap<String, String>,
 ) -> Vec<u8> {
     let old = before.map(Read::by_instance).unwrap_or_default();
     let mut old_zones = before.map(Read::zones);
@@ -86,10 +87,10 @@ pub fn settle(
                 continue;
             }
             let written = partstat(item, &address).unwrap_or_default();
-            let said = same.or(master).and_then(|item| partstat(item, &address));
+            let said = same.or(master).and_then(|item| said_by(item, &address, users));
             let right = if rescheduled || (forces(&line, "REQUEST") && written == NEEDS_ACTION) {
                 NEEDS_ACTION.to_owned()
-            } else if is_user(&address) {
+            } else if users.contains_key(&address) {
                 said.unwrap_or_else(|| NEEDS_ACTION.to_owned())
             } else {
                 continue;
@@ -100,6 +101,15 @@ pub fn settle(
         }
     }
     patch.apply()
+}
+
+/// PARTSTAT of an address in an item, or that of another address of the same user.
+fn said_by(item: &Item, address: &str, users: &HashMap<String, String>) -> Option<String> {
+    partstat(item, address).or_else(|| {
+        let user = users.get(address)?;
+        let other = item.attendees.iter().find(|guest| users.get(&guest.address) == Some(user))?;
+        partstat(item, &other.address)
+    })
 }
 
 fn is_moved_instance(

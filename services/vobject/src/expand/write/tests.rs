@@ -244,3 +244,12 @@ fn what_is_expanded_happens_at_the_same_times_as_the_series() {
     }
     assert!(compared > 300, "only {compared} were compared");
 }
+
+#[test]
+fn a_task_without_times_comes_without_its_rule() {
+    let task = "BEGIN:VTODO\nUID:1\nRRULE:FREQ=DAILY\nSUMMARY:Any time\nBEGIN:VALARM\nACTION:DISPLAY\nEND:VALARM\nEND:VTODO\n";
+    let out = expand(task, span("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"));
+    let wanted =
+        "BEGIN:VTODO\nUID:1\nSUMMARY:Any time\nBEGIN:VALARM\nACTION:DISPLAY\nEND:VALARM\nEND:VTODO\n";
+    assert!(out.contains(wanted), "{out}");
+}

@@ -1,0 +1,9 @@
+//! Time zones that outsiders describe.
+//! Run by `cargo fuzz run zone`.
+#![no_main]
+
+#[path = "../../tests/it/outside.rs"]
+#[allow(dead_code, reason = "each target uses one of the checks")]
+mod outside;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| outside::check_zone(bytes));
