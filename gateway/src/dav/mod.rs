@@ -155,7 +155,7 @@ impl Call<'_> {
     /// Reads a collection with its properties.
     async fn collection(&self, location: &Location) -> Result<Collection, Failure> {
         let request =
-            self.request(GetCollectionRequest { path: Some(contract_path(location)), with_zone: false });
+            self.request(GetCollectionRequest { path: Some(contract_path(location)), ..Default::default() });
         let answer = self.dav.near(location.kind).get_collection(request).await;
         answer.map_err(|status| Failure::of_status(&status, location.kind, &location.href()))
     }

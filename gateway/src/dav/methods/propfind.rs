@@ -264,7 +264,7 @@ impl Find<'_> {
     }
 
     async fn list(&self, kind: Kind, user: &str) -> Result<Vec<Collection>, Failure> {
-        let request = self.call.request(ListCollectionsRequest { owner: user.to_owned() });
+        let request = self.call.request(ListCollectionsRequest { owner: user.to_owned(), ..Default::default() });
         let answer = self.call.dav.near(kind).list_collections(request).await;
         Ok(answer.map_err(|status| self.call.failure(&status))?.collections)
     }

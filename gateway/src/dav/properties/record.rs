@@ -50,7 +50,7 @@ impl Record {
                     // Another one's home may not exist.
                     load_user(call, user).await?;
                 }
-                let request = call.request(ListCollectionsRequest { owner: user.clone() });
+                let request = call.request(ListCollectionsRequest { owner: user.clone(), ..Default::default() });
                 let answer = call.dav.collections(*kind).list_collections(request).await;
                 let answer = answer.map_err(|status| call.failure(&status))?.into_inner();
                 Record::Home(*kind, user.clone(), answer.collections)

@@ -69,7 +69,7 @@ impl Run<'_> {
         if !self.time_zone.is_empty() {
             return Ok(Zone::of_text(&self.time_zone).unwrap_or(Zone::UTC));
         }
-        let message = GetCollectionRequest { path: Some(contract_path(self.location)), with_zone: true };
+        let message = GetCollectionRequest { path: Some(contract_path(self.location)), with_zone: true, ..Default::default() };
         let answer =
             self.call.dav.collections(self.location.kind).get_collection(self.call.request(message)).await;
         let collection = answer.map_err(|status| self.call.failure(&status))?.into_inner();

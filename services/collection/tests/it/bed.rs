@@ -150,7 +150,7 @@ impl Bed {
     }
 
     pub async fn collection(&self) -> proto::Collection {
-        let request = proto::GetCollectionRequest { path: work(), with_zone: false };
+        let request = proto::GetCollectionRequest { path: work(), ..Default::default() };
         self.client().get_collection(sales().request(request)).await.unwrap().into_inner()
     }
 
