@@ -3,6 +3,7 @@
 
 mod callers;
 mod clients;
+mod colours;
 mod command_line;
 mod contacts;
 mod dav_methods;
@@ -20,6 +21,8 @@ mod replays;
 mod scheduling;
 mod series;
 mod sharing;
+mod sharing_books;
+mod sharing_clients;
 mod support;
 mod sync;
 mod telephony;

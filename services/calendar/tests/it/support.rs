@@ -67,7 +67,10 @@ impl Bed {
             ..Default::default()
         };
         self.users().create_user(admin().request(request)).await.unwrap();
-        let request = || user(login).request(store::ListCollectionsRequest { owner: login.to_owned(), ..Default::default() });
+        let request = || {
+            user(login)
+                .request(store::ListCollectionsRequest { owner: login.to_owned(), ..Default::default() })
+        };
         for _ in 0..200 {
             let found = self.collections().list_collections(request()).await.unwrap().into_inner();
             if !found.collections.is_empty() {

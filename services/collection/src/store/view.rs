@@ -23,7 +23,8 @@ struct View {
 impl View {
     fn put_on(self, collection: &mut Collection) {
         let View { display_name, description, color, order } = self;
-        collection.display_name = display_name.unwrap_or_else(|| std::mem::take(&mut collection.display_name));
+        collection.display_name =
+            display_name.unwrap_or_else(|| std::mem::take(&mut collection.display_name));
         collection.description = description.unwrap_or_else(|| std::mem::take(&mut collection.description));
         collection.color = color.unwrap_or_else(|| std::mem::take(&mut collection.color));
         collection.order = order.unwrap_or(collection.order);
@@ -61,7 +62,9 @@ pub(super) fn apply_at_home(
     for (it, _) in home.iter_mut().filter(|(it, _)| others(it)) {
         views.remove(&it.num).unwrap_or_default().put_on(it);
     }
-    home.sort_by(|(one, _), (other, _)| (one.order, &one.slug, one.num).cmp(&(other.order, &other.slug, other.num)));
+    home.sort_by(|(one, _), (other, _)| {
+        (one.order, &one.slug, one.num).cmp(&(other.order, &other.slug, other.num))
+    });
     Ok(())
 }
 
