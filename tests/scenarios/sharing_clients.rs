@@ -99,8 +99,9 @@ both! {
         // The company's book is everyone's already.
         let company = "/dav/addressbooks/sales/company/";
         share(&sales, company, &set("/dav/principals/users/neighbour/", "read")).await.expect(403);
-        let admin = share(&sandbox.http("admin"), "/dav/addressbooks/admin/company/", &set("/dav/principals/users/neighbour/", "read"));
-        assert!(admin.await.expect(403).text().contains("<D:allowed-principal/>"));
+        let (admin, theirs) = (sandbox.http("admin"), "/dav/addressbooks/admin/company/");
+        let refused = share(&admin, theirs, &set("/dav/principals/users/neighbour/", "read")).await.expect(403);
+        assert!(refused.text().contains("<D:allowed-principal/>"), "{}", refused.text());
         let all = sales.propfind(company, "0", SHARING).await.expect(207).text();
         assert!(!all.contains("can-be-shared") && !all.contains("CS:shared/"), "{all}");
     }
