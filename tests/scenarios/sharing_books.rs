@@ -123,6 +123,7 @@ both! {
         let sales = sandbox.grpc("sales");
         let name = own(&sandbox, "sales").await;
         let request = ShareAddressBookRequest { name: name.clone(), grantee: "users/neighbour".into(), writable: true, ..Default::default() };
+        refused(Grpc::stranger(&sandbox.address()).contacts().share_address_book(request.clone()).await, Code::Unauthenticated, "");
         refused(sandbox.grpc("neighbour").contacts().share_address_book(request.clone()).await, Code::NotFound, "");
         sales.contacts().share_address_book(request.clone()).await.expect("a share");
         let on = ShareAddressBookRequest { grantee: "users/colleague".into(), ..request.clone() };

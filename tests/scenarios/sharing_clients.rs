@@ -111,6 +111,7 @@ both! {
         give_address(&sandbox, "manager", "Office@example.com").await;
         let (sales, neighbour) = (sandbox.http("sales"), sandbox.http("neighbour"));
         let all = set("/dav/principals/users/colleague/", "read");
+        share(&Http::new(&sandbox.address()), WORK, &all).await.expect(401);
         share(&neighbour, WORK, &all).await.expect(404);
         share(&neighbour, SHARED, &all).await.expect(404);
         share(&sales, WORK, &set("/dav/principals/users/neighbour/", "read-write")).await.expect(200);
@@ -126,6 +127,7 @@ both! {
             ("mailto:office@example.com", "recognized-principal"),
             ("urn:uuid:1", "recognized-principal"),
             ("/dav/principals/users/sales/", "allowed-principal"),
+            ("/dav/principals/users/me/", "allowed-principal"),
         ] {
             let refused = share(&sales, WORK, &format!("{all}{}", set(href, "read"))).await.expect(403).text();
             assert!(refused.contains(condition), "{href}: {refused}");

@@ -28,21 +28,16 @@ impl Book {
     /// # Errors
     /// What the directory answers.
     pub async fn find(&mut self, call: &Call<'_>, href: &str) -> Result<Option<String>, Failure> {
-        let exists = |found: Result<(), Failure>| match found {
-            Ok(()) => Ok(true),
-            Err(failure) if failure.status() == StatusCode::NOT_FOUND => Ok(false),
-            Err(failure) => Err(failure),
+        // By the name that the directory has, for "me" is whoever asks.
+        let found = match named(href) {
+            Some(Place::Principal(user)) => record::load_user(call, &user).await.map(|user| user.name),
+            Some(Place::Team(team)) => record::load_team(call, &team).await.map(|team| team.name),
+            _ => return self.by_address(call, href).await,
         };
-        match named(href) {
-            Some(Place::Principal(user)) => {
-                let exists = exists(record::load_user(call, &user).await.map(|_| ()))?;
-                Ok(exists.then(|| format!("users/{user}")))
-            }
-            Some(Place::Team(team)) => {
-                let exists = exists(record::load_team(call, &team).await.map(|_| ()))?;
-                Ok(exists.then(|| format!("teams/{team}")))
-            }
-            _ => self.by_address(call, href).await,
+        match found {
+            Ok(name) => Ok(Some(name)),
+            Err(failure) if failure.status() == StatusCode::NOT_FOUND => Ok(None),
+            Err(failure) => Err(failure),
         }
     }
 

@@ -230,7 +230,7 @@ pub fn update(tx: &mut Tx<'_>, caller: &Caller, target: &Target, update: &Update
     if share::is_shared_with(tx, caller, &before)? {
         return view::update(tx, caller, before, update);
     }
-    let before = owned(tx, caller, target)?;
+    let before = of_owner(tx, caller, target, before)?;
     let now = tx.now();
     let sql = format!(
         "UPDATE collection SET display_name = $2, description = $3, color = $4, place = $5, time_zone = $6, \
@@ -326,7 +326,17 @@ pub fn update_dead(
 /// The caller's own collection, locked before it is read: what is written back must not undo another process's change.
 pub(super) fn owned(tx: &mut Tx<'_>, caller: &Caller, target: &Target) -> Result<Collection> {
     let collection = raise(tx, target, 0)?.ok_or_else(|| Error::not_found(target))?;
-    match share::access(tx, caller, &collection)? {
+    of_owner(tx, caller, target, collection)
+}
+
+/// The collection when it is the caller's own.
+fn of_owner(
+    conn: &mut Conn<'_>,
+    caller: &Caller,
+    target: &Target,
+    collection: Collection,
+) -> Result<Collection> {
+    match share::access(conn, caller, &collection)? {
         Some(Access::Owner) => Ok(collection),
         Some(_) => Err(Error::denied(format!("{target} belongs to someone else"))),
         None => Err(Error::not_found(target)),

@@ -26,7 +26,7 @@ impl Contacts {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     let target = target(tx, &caller, &book)?;
                     share::put(tx, &caller, &target, &share)?;
-                    // Asked last, so that nobody learns anything by a book that is not their own.
+                    // Asked last: whose book it is comes first.
                     if !is_known(tx, &share.grantee)? {
                         return Err(Error::not_found(&share.grantee));
                     }
