@@ -3,6 +3,7 @@
 
 mod callers;
 mod clients;
+mod colours;
 mod command_line;
 mod contacts;
 mod dav_methods;
@@ -22,6 +23,8 @@ mod rfcs;
 mod scheduling;
 mod series;
 mod sharing;
+mod sharing_books;
+mod sharing_clients;
 mod suites;
 mod support;
 mod sync;

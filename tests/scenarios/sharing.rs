@@ -80,7 +80,9 @@ both! {
         neighbour.put(&format!("{SHARED}two.ics"), &[], event("two")).await.expect(201);
         assert_eq!(sales.get("/dav/calendars/sales/work/two.ics").await.expect(200).text(), event("two"));
         let name = "<D:propertyupdate xmlns:D=\"DAV:\"><D:set><D:prop><D:displayname>Mine</D:displayname></D:prop></D:set></D:propertyupdate>";
-        neighbour.send("PROPPATCH", SHARED, &[], name).await.expect(403);
+        neighbour.send("PROPPATCH", SHARED, &[], name).await.expect(207);
+        let named = sales.propfind("/dav/calendars/sales/work/", "0", "<D:displayname/>").await.expect(207).text();
+        assert!(named.contains("Calendar") && !named.contains("Mine"), "{named}");
         let first = neighbour.report(SHARED, "1", sync("")).await.expect(207).text();
         let token = texts(&first, "sync-token").remove(0);
         neighbour.report(SHARED, "1", sync(&token)).await.expect(207);

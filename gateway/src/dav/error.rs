@@ -43,6 +43,10 @@ pub enum Condition {
     NumberOfMatchesWithinLimits,
     /// RFC 3744 section 7.1.1: href of the resource and the privilege's local name.
     NeedPrivileges(String, &'static str),
+    /// RFC 3744 section 8.1.1: an href names no user and no team.
+    RecognizedPrincipal,
+    /// RFC 3744 section 8.1.1: this one can't be shared with, or this can't be shared.
+    AllowedPrincipal,
     /// RFC 4791 section 5.3.2.1, RFC 6352 section 6.3.2.1: href of the object that has the UID.
     NoUidConflict(Kind, Option<String>),
     /// valid-calendar-data, valid-address-data.
@@ -171,6 +175,7 @@ impl Failure {
             "SUPPORTED_DATA" => return forbidden(Condition::SupportedData(kind)),
             "TOO_MANY_INSTANCES" => return forbidden(Condition::NumberOfMatchesWithinLimits),
             "TOO_LARGE" => return Failure::too_large(kind),
+            "NOT_SHAREABLE" => return forbidden(Condition::AllowedPrincipal),
             "SAME_ORGANIZER" => return forbidden(Condition::SameOrganizer),
             "ALLOWED_ORGANIZER_CHANGE" => return forbidden(Condition::AllowedOrganizerChange),
             "ALLOWED_ATTENDEE_CHANGE" => return forbidden(Condition::AllowedAttendeeChange),
@@ -292,6 +297,8 @@ impl Condition {
             Condition::ValidResourcetype => "<D:valid-resourcetype/>",
             Condition::NumberOfMatchesWithinLimits => "<D:number-of-matches-within-limits/>",
             Condition::SupportedComponent => "<C:supported-calendar-component/>",
+            Condition::RecognizedPrincipal => "<D:recognized-principal/>",
+            Condition::AllowedPrincipal => "<D:allowed-principal/>",
             Condition::SameOrganizer => "<C:same-organizer-in-all-components/>",
             Condition::AllowedOrganizerChange => "<C:allowed-organizer-scheduling-object-change/>",
             Condition::AllowedAttendeeChange => "<C:allowed-attendee-scheduling-object-change/>",

@@ -47,6 +47,10 @@ pub const PRINCIPALS_LOOKED_AT: usize = 20_000;
 pub const PRINCIPALS_FOUND: usize = 500;
 /// Most property-search elements of one search.
 pub const PRINCIPAL_SEARCHES: usize = 20;
+/// Most users and teams that one request may share with, or stop to share with.
+pub const SHAREES: usize = 200;
+/// Most users and teams whose names are looked up for the `invite` properties of one answer.
+pub const SHAREES_NAMED: usize = 200;
 /// Most other resources that an `If` header may speak of.
 pub const IF_LOOKUPS: usize = 10;
 /// An answer is handed on in pieces of about so many bytes.

@@ -11,6 +11,7 @@ pub mod path;
 pub mod preconditions;
 pub mod properties;
 mod reports;
+mod sharees;
 mod stream;
 mod tags;
 pub mod xml;
@@ -158,8 +159,14 @@ impl Call<'_> {
 
     /// Reads a collection with its properties.
     async fn collection(&self, location: &Location) -> Result<Collection, Failure> {
+        self.collection_with(location, false).await
+    }
+
+    /// The same, with its shares when they are asked for.
+    async fn collection_with(&self, location: &Location, with_shares: bool) -> Result<Collection, Failure> {
+        let path = Some(contract_path(location));
         let request =
-            self.request(GetCollectionRequest { path: Some(contract_path(location)), with_zone: false });
+            self.request(GetCollectionRequest { path, with_shares, ..GetCollectionRequest::default() });
         let answer = self.dav.near(location.kind).get_collection(request).await;
         answer.map_err(|status| Failure::of_status(&status, location.kind, &location.href()))
     }

@@ -125,6 +125,11 @@ impl Location {
         (self.slug != COMPANY).then(|| principal(&self.owner))
     }
 
+    /// Whether it belongs to the whole company.
+    pub fn is_company(&self) -> bool {
+        self.slug == COMPANY
+    }
+
     /// Whether a new collection may have this slug: it must come back as the same path.
     pub fn is_own(&self) -> bool {
         self.owner == self.home
@@ -233,6 +238,15 @@ pub fn principal(user: &str) -> String {
 /// Href of a team.
 pub fn team(team: &str) -> String {
     format!("{TEAMS}{}/", encode(team))
+}
+
+/// Href of a user or a team by the name that the services give them: "users/{user}" or "teams/{team}".
+pub fn grantee(name: &str) -> String {
+    match name.split_once('/') {
+        Some(("teams", team)) => self::team(team),
+        Some((_, user)) => principal(user),
+        None => principal(name),
+    }
 }
 
 /// Href of a user's calendars or address books.

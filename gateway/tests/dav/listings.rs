@@ -60,7 +60,14 @@ fn template(ask: &Ask, subset: Option<Subset>) -> Template {
     let location = Location::new(Kind::Calendar, "sales", "sales", "a&b");
     Template::new(
         ask,
-        Setting { location: &location, access: Access::Read, caller: "sales", subset, version: None },
+        Setting {
+            location: &location,
+            access: Access::Read,
+            shares: &[],
+            caller: "sales",
+            subset,
+            version: None,
+        },
     )
 }
 

@@ -144,12 +144,16 @@ pub fn guard(collection: &Collection) -> Guard {
 /// The calendar that every user gets: one for events and tasks, for some programs show only one.
 pub fn default_calendar(owner: &str, color: &str) -> New {
     New {
-        // Apple's property has the opacity too.
-        color: if color.len() == 7 { format!("{color}FF") } else { color.to_owned() },
+        color: with_opacity(color),
         components: vec!["VEVENT".to_owned(), "VTODO".to_owned()],
         is_default: true,
         ..New::named(owner, DEFAULT_SLUG, Kind::Calendar, "Calendar")
     }
+}
+
+/// A user's colour as calendars have it: Apple's property has the opacity too.
+pub fn with_opacity(color: &str) -> String {
+    if color.len() == 7 { format!("{color}FF") } else { color.to_owned() }
 }
 
 /// Slugs of the collections for scheduling messages.

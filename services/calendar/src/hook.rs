@@ -66,6 +66,10 @@ impl Hooks for CalendarHooks {
         Ok(self.zone_of(collection, &owner))
     }
 
+    fn color(&self, conn: &mut Conn<'_>, owner: &str) -> Result<String> {
+        Ok(events::with_opacity(&people::get(conn, owner)?.color))
+    }
+
     async fn prepare(&self, _caller: &Caller, data: Bytes) -> Result<Prepared<Parsed>> {
         let now = self.clock.now();
         let (index, typed) = if data.len() > LARGE {

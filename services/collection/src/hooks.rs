@@ -27,6 +27,14 @@ pub trait Hooks: Clone + Send + Sync + 'static {
         Ok(zone(&collection.time_zone).unwrap_or(Zone::UTC))
     }
 
+    /// The colour of a collection for which none was set: the same one for all of an owner's. Empty for a kind that has none.
+    ///
+    /// # Errors
+    /// Those of the database.
+    fn color(&self, _conn: &mut Conn<'_>, _owner: &str) -> Result<String> {
+        Ok(String::new())
+    }
+
     /// Reads and checks bytes before any transaction. This may ask other services.
     ///
     /// # Errors

@@ -44,6 +44,13 @@ pub const GRAMS: Migration = Migration {
     postgres: include_str!("../migrations/postgres/c003_gram.sql"),
 };
 
+/// The engine's table of how users see what is shared with them. Put it behind the one above.
+pub const VIEWS: Migration = Migration {
+    name: "c005_share_view",
+    sqlite: include_str!("../migrations/sqlite/c005_share_view.sql"),
+    postgres: include_str!("../migrations/postgres/c005_share_view.sql"),
+};
+
 /// Lists a service's migrations from its `migrations/sqlite/` and `migrations/postgres/`, behind the engine's own.
 #[macro_export]
 macro_rules! migrations {
@@ -52,6 +59,7 @@ macro_rules! migrations {
             $crate::MIGRATION,
             $crate::SHARES,
             $crate::GRAMS,
+            $crate::VIEWS,
             $($crate::Migration {
                 name: $name,
                 sqlite: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/", $name, ".sql")),

@@ -87,6 +87,8 @@ pub struct Collection {
     pub create_time: i64,
     /// Last change of its properties; microseconds UTC.
     pub update_time: i64,
+    /// Number of users and teams that it is shared with.
+    pub shares: i64,
 }
 
 impl Collection {

@@ -63,6 +63,7 @@ async fn add_user_with(
     let kept = hash(password).await?;
     let team = team.map(str::to_owned);
     db.write(move |tx| {
+        let user = rpc::user::with_color(tx, &user, false)?;
         rpc::user::create(tx, &user, &kept, &Caller::system())?;
         match &team {
             Some(team) => join_team(tx, team, &user.id),

@@ -14,6 +14,7 @@ mod proppatch;
 mod put;
 mod report;
 mod representation;
+mod share;
 mod transfer;
 
 use axum::body::Body;
@@ -31,6 +32,7 @@ pub async fn dispatch(call: &Call<'_>, method: &Method, body: Body) -> Result<Re
         "HEAD" => get::run(call, true).await,
         "PUT" => put::run(call, body).await,
         "POST" if outbox::takes(call.place) => outbox::run(call, body).await,
+        "POST" if share::takes(call) => share::run(call, body).await,
         "POST" => post::run(call, body).await,
         "DELETE" => delete::run(call).await,
         "COPY" => transfer::run(call, true).await,

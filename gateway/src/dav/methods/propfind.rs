@@ -5,7 +5,7 @@ use axum::body::Body;
 use futures_util::StreamExt;
 use http::Response;
 use kontor_proto::collection::v1::{
-    Access, Collection, CollectionKind, GetObjectsRequest, ListCollectionsRequest, ListObjectsRequest,
+    Collection, CollectionKind, GetObjectsRequest, ListCollectionsRequest, ListObjectsRequest,
 };
 use kontor_proto::directory::v1::{ListTeamsRequest, ListUsersRequest, Team, User};
 
@@ -13,13 +13,15 @@ use crate::dav::error::{Condition, Failure};
 use crate::dav::headers::{self, Depth, Preferences};
 use crate::dav::path::{self, Kind, Location, Place};
 use crate::dav::properties::home::Home;
-use crate::dav::properties::object::{Setting, Template};
-use crate::dav::properties::propstat::{self, Ask};
-use crate::dav::properties::{Live, Property, Use, Wanted, collection, common, home, on, principal, record};
+use crate::dav::properties::object::{self, Setting, Template};
+use crate::dav::properties::propstat::{self, Ask, Found};
+use crate::dav::properties::{
+    Live, Property, Use, Wanted, collection, common, home, on, principal, record, sharing,
+};
 use crate::dav::stream::{self, Listing};
 use crate::dav::tags::Tags;
 use crate::dav::xml::{Writer, request};
-use crate::dav::{Call, body, contract_path, limits};
+use crate::dav::{Call, body, contract_path, limits, sharees};
 
 use super::availability;
 
@@ -202,7 +204,9 @@ impl Find<'_> {
     }
 
     async fn collection(&self, location: &Location) -> Result<Response<Body>, Failure> {
-        let it = self.call.collection(location).await?;
+        let needs_shares = sharing::needs_shares(&self.ask.wanted);
+        let mut it = self.call.collection_with(location, needs_shares).await?;
+        self.name_sharees(std::slice::from_mut(&mut it)).await;
         let mut out = stream::begin();
         if !self.leaves_out_root() {
             let availability = match it.kind() {
@@ -214,7 +218,7 @@ impl Find<'_> {
         if !self.members {
             return Ok(stream::finished(out, self.preferences));
         }
-        let template = self.template(location, it.access());
+        let template = self.template(location, &it);
         let message = ListObjectsRequest { path: Some(contract_path(location)), with_data: false };
         if template.needs_tags_only() {
             let tags = self.call.dav.near(location.kind).list_tags(self.call.request(message)).await;
@@ -229,10 +233,10 @@ impl Find<'_> {
     }
 
     async fn object(&self, location: &Location, name: &str) -> Result<Response<Body>, Failure> {
-        let access = if self.ask.wanted.names(Live::CurrentUserPrivilegeSet) {
-            self.call.collection(location).await?.access()
+        let it = if object::needs_collection(&self.ask.wanted) {
+            self.call.collection_with(location, sharing::needs_shares(&self.ask.wanted)).await?
         } else {
-            Access::Read
+            Collection::default()
         };
         let message = GetObjectsRequest {
             path: Some(contract_path(location)),
@@ -247,11 +251,11 @@ impl Find<'_> {
             return Err(Failure::not_found());
         };
         let mut out = stream::begin();
-        self.template(location, access).write(&object, &mut out);
+        self.template(location, &it).write(&object, &mut out);
         Ok(stream::finished(out, self.preferences))
     }
 
-    fn template(&self, location: &Location, access: Access) -> Template {
+    fn template(&self, location: &Location, it: &Collection) -> Template {
         // PROPFIND never carries calendar-data or address-data (RFC 4791 section 9.6): they go to the 404 propstat.
         let mut ask = self.ask.clone();
         if let Wanted::These(list) = &mut ask.wanted {
@@ -261,16 +265,23 @@ impl Find<'_> {
                 }
             }
         }
-        Template::new(
-            &ask,
-            Setting { location, access, caller: self.call.user(), subset: None, version: None },
-        )
+        let (access, shares, caller) = (it.access(), it.shares.as_slice(), self.call.user());
+        Template::new(&ask, Setting { location, access, shares, caller, subset: None, version: None })
     }
 
     async fn list(&self, kind: Kind, user: &str) -> Result<Vec<Collection>, Failure> {
-        let request = self.call.request(ListCollectionsRequest { owner: user.to_owned() });
+        let with_shares = sharing::needs_shares(&self.ask.wanted);
+        let request = self.call.request(ListCollectionsRequest { owner: user.to_owned(), with_shares });
         let answer = self.call.dav.near(kind).list_collections(request).await;
-        Ok(answer.map_err(|status| self.call.failure(&status))?.collections)
+        let mut collections = answer.map_err(|status| self.call.failure(&status))?.collections;
+        self.name_sharees(&mut collections).await;
+        Ok(collections)
+    }
+
+    async fn name_sharees(&self, collections: &mut [Collection]) {
+        if self.ask.wanted.names(Live::Invite) {
+            sharees::name(self.call, collections).await;
+        }
     }
 
     fn needs_home_tag(&self) -> bool {
@@ -311,9 +322,9 @@ impl Find<'_> {
             match (live, availability) {
                 (Live::CalendarAvailability, Some(text)) if it.kind() == CollectionKind::ScheduleInbox => {
                     out.text(text);
-                    true
+                    Found::Here
                 }
-                _ => collection::write(live, location.kind, it, self.call.user(), out),
+                _ => collection::answer(live, location.kind, it, self.call.user(), out),
             }
         });
     }

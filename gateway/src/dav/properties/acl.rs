@@ -1,6 +1,8 @@
 //! Access control as properties (RFC 3744 section 5): who may do what, as far as clients are to be shown it. Nothing is decided here.
 //! Called by the property files of each kind. All entries are protected, for there is no ACL method.
 
+use kontor_proto::collection::v1::{Access, Share};
+
 use crate::dav::path::{self, Location};
 use crate::dav::xml::Writer;
 
@@ -57,42 +59,66 @@ pub fn restrictions(out: &mut Writer) {
     out.raw("<D:grant-only/><D:no-invert/>");
 }
 
+/// To whom an entry gives something.
+#[derive(Clone, Copy)]
+enum To<'a> {
+    /// Everyone signed in.
+    Everyone,
+    /// A user by login name.
+    User(&'a str),
+    /// A user or a team, as a share names them.
+    Grantee(&'a str),
+}
+
 /// The entries of folders and principals.
 pub fn everyone_reads(out: &mut Writer) {
-    entry(None, &["read"], None, out);
+    entry(To::Everyone, &["read"], None, out);
 }
 
 /// The entries of a home: its user may make collections, others see what is open to them.
 pub fn home(user: &str, out: &mut Writer) {
-    entry(Some(user), &["read", "write-content", "bind", "unbind"], None, out);
-    entry(None, &["read"], None, out);
+    entry(To::User(user), &["read", "write-content", "bind", "unbind"], None, out);
+    entry(To::Everyone, &["read"], None, out);
 }
 
 /// The entries of a collection of this owner.
-pub fn collection(owner: &str, out: &mut Writer) {
+pub fn collection(owner: &str, shares: &[Share], out: &mut Writer) {
     if owner == path::COMPANY {
-        entry(None, &["read", "write-content", "bind", "unbind"], None, out);
-    } else {
-        entry(Some(owner), &["all"], None, out);
+        return entry(To::Everyone, &["read", "write-content", "bind", "unbind"], None, out);
+    }
+    entry(To::User(owner), &["all"], None, out);
+    for share in shares {
+        let privileges: &[&'static str] = match share.access() {
+            Access::Write => &["read", "write-content", "bind", "unbind"],
+            _ => &["read"],
+        };
+        entry(To::Grantee(&share.grantee), privileges, None, out);
     }
 }
 
 /// The entries of an object: those of its collection.
-pub fn object(location: &Location, out: &mut Writer) {
+pub fn object(location: &Location, shares: &[Share], out: &mut Writer) {
     let from = location.href();
     if location.slug == path::COMPANY {
-        entry(None, &["read", "write-content"], Some(&from), out);
-    } else {
-        entry(Some(&location.owner), &["all"], Some(&from), out);
+        return entry(To::Everyone, &["read", "write-content"], Some(&from), out);
+    }
+    entry(To::User(&location.owner), &["all"], Some(&from), out);
+    for share in shares {
+        let privileges: &[&'static str] = match share.access() {
+            Access::Write => &["read", "write-content"],
+            _ => &["read"],
+        };
+        entry(To::Grantee(&share.grantee), privileges, Some(&from), out);
     }
 }
 
-/// One entry: a user, or everyone signed in, with privileges; `from` is the collection that it is inherited from.
-fn entry(user: Option<&str>, privileges: &[&'static str], from: Option<&str>, out: &mut Writer) {
+/// One entry with its privileges; `from` is the collection that it is inherited from.
+fn entry(to: To<'_>, privileges: &[&'static str], from: Option<&str>, out: &mut Writer) {
     out.raw("<D:ace><D:principal>");
-    match user {
-        Some(user) => out.href(&path::principal(user)),
-        None => out.raw(AUTHENTICATED),
+    match to {
+        To::User(user) => out.href(&path::principal(user)),
+        To::Grantee(name) => out.href(&path::grantee(name)),
+        To::Everyone => out.raw(AUTHENTICATED),
     }
     out.raw("</D:principal><D:grant>");
     super::common::privileges(privileges, out);

@@ -1,9 +1,10 @@
 //! Properties of a calendar or an address book.
 //! Called by PROPFIND on a collection and on a home.
 
-use kontor_proto::collection::v1::{Access, Collection};
+use kontor_proto::collection::v1::Collection;
 
-use super::{Live, acl, common, on, scheduling};
+use super::propstat::Found;
+use super::{Live, acl, common, on, scheduling, sharing};
 use crate::dav::limits;
 use crate::dav::path::{self, Kind, Location};
 use crate::dav::xml::Writer;
@@ -37,16 +38,20 @@ pub fn write(live: Live, kind: Kind, it: &Collection, caller: &str, out: &mut Wr
                 Kind::Calendar => "<D:collection/><C:calendar/>",
                 Kind::Book => "<D:collection/><CR:addressbook/>",
             });
-            if is_shared(it, caller) {
+            if sharing::is_shared(it, caller) {
                 out.raw("<CS:shared/>");
+            } else if it.shared {
+                out.raw("<CS:shared-owner/>");
             }
         }
         Live::DisplayName => out.text(if it.display_name.is_empty() { &it.slug } else { &it.display_name }),
         // Empty for the company's collection, which no user owns (RFC 3744 section 5.1).
         Live::Owner if it.owner == path::COMPANY => {}
         Live::Owner => out.href(&path::principal(&it.owner)),
-        Live::Acl => acl::collection(&it.owner, out),
-        Live::CurrentUserPrivilegeSet => common::collection_privileges(it.access(), kind, out),
+        Live::Acl => acl::collection(&it.owner, &it.shares, out),
+        Live::CurrentUserPrivilegeSet => {
+            common::collection_privileges(it.access(), sharing::is_shared(it, caller), kind, out);
+        }
         Live::SupportedReportSet => common::collection_reports(kind, out),
         Live::AddMember => {
             let mut href = Location::new(kind, caller, &it.owner, &it.slug).href();
@@ -67,14 +72,20 @@ pub fn write(live: Live, kind: Kind, it: &Collection, caller: &str, out: &mut Wr
             out.raw(if it.transparent { "<C:transparent/>" } else { "<C:opaque/>" });
         }
         Live::CalendarMaxSize | Live::BookMaxSize => out.number(limits::OBJECT_BYTES),
+        Live::Invite | Live::AllowedSharingModes | Live::SharedUrl => {
+            return sharing::write(live, kind, it, caller, out);
+        }
         _ => return formats(live, it, out) || common::write(live, caller, out),
     }
     true
 }
 
-/// Whether it is somebody else's, and stands in the caller's home by a share.
-fn is_shared(it: &Collection, caller: &str) -> bool {
-    it.owner != caller && it.owner != path::COMPANY && matches!(it.access(), Access::Read | Access::Write)
+/// Writes a property, or says why not: who reads a shared collection does not read with whom else it is shared (RFC 3744 section 5.5).
+pub fn answer(live: Live, kind: Kind, it: &Collection, caller: &str, out: &mut Writer) -> Found {
+    if live == Live::Acl && sharing::is_shared(it, caller) {
+        return Found::Denied;
+    }
+    write(live, kind, it, caller, out).into()
 }
 
 /// What objects may look like.

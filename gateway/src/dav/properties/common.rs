@@ -48,23 +48,28 @@ pub fn privileges(names: &[&'static str], out: &mut Writer) {
     }
 }
 
+/// What those may do with whom something is shared: with whom else it is shared is not shown to them.
+const READ_SHARED: &[&str] = &["read", "read-current-user-privilege-set"];
+
 /// What the caller may do with a collection. `write` is left out where properties can't be changed, because it would
-/// promise that; Thunderbird and Outlook look for `write-content`, `bind` and `unbind` then.
-pub fn collection_privileges(access: Access, kind: Kind, out: &mut Writer) {
-    privileges(READ, out);
+/// promise that; Thunderbird and Outlook look for `write-content`, `bind` and `unbind` then. Who reads a shared one sets its name and colour
+/// too, for their own eyes, but `write-properties` is not shown to them: Thunderbird would take the whole calendar for writable.
+pub fn collection_privileges(access: Access, shared: bool, kind: Kind, out: &mut Writer) {
+    privileges(if shared { READ_SHARED } else { READ }, out);
     if kind == Kind::Calendar {
         out.raw("<D:privilege><C:read-free-busy/></D:privilege>");
     }
     match access {
         Access::Owner => privileges(&["write", "write-properties", "write-content", "bind", "unbind"], out),
+        Access::Write if shared => privileges(&["write-properties", "write-content", "bind", "unbind"], out),
         Access::Write => privileges(&["write-content", "bind", "unbind"], out),
         Access::Read | Access::Unspecified => {}
     }
 }
 
 /// What the caller may do with an object.
-pub fn object_privileges(access: Access, out: &mut Writer) {
-    privileges(READ, out);
+pub fn object_privileges(access: Access, shared: bool, out: &mut Writer) {
+    privileges(if shared { READ_SHARED } else { READ }, out);
     if matches!(access, Access::Owner | Access::Write) {
         privileges(&["write-content"], out);
     }

@@ -71,7 +71,7 @@ fn tag(collections: &[Collection]) -> String {
         mix(collection.display_name.as_bytes());
         mix(&[0]);
         mix(collection.color.as_bytes());
-        mix(&[0]);
+        mix(&[u8::from(collection.shared)]);
     }
     format!("{hash:016x}")
 }

@@ -11,6 +11,7 @@ pub mod propstat;
 pub(super) mod record;
 mod scheduling;
 pub mod settable;
+pub mod sharing;
 
 use super::xml::{Name, Space};
 
@@ -127,6 +128,9 @@ live! {
     AddressData CardDav "address-data" on::CARD, Data;
     CollectionTag CalendarServer "getctag" on::HOME | on::COLLECTION | on::SCHEDULING, Protected;
     EmailAddressSet CalendarServer "email-address-set" on::PRINCIPAL, Protected;
+    Invite CalendarServer "invite" on::COLLECTION, Protected;
+    AllowedSharingModes CalendarServer "allowed-sharing-modes" on::COLLECTION, Protected;
+    SharedUrl CalendarServer "shared-url" on::COLLECTION, Protected;
     CalendarColor Apple "calendar-color" on::CALENDAR, Settable;
     CalendarOrder Apple "calendar-order" on::CALENDAR, Settable;
 }

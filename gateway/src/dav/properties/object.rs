@@ -1,11 +1,11 @@
 //! Properties of events, tasks and cards, made once a request into a template into which each object's few values are copied.
 //! Called by PROPFIND and by the reports; this is the hot path of every listing.
 
-use kontor_proto::collection::v1::{Access, Object};
+use kontor_proto::collection::v1::{Access, Object, Share};
 use tonic::Status;
 
-use super::propstat::{self, Ask};
-use super::{Live, acl, common, on};
+use super::propstat::{self, Ask, Found};
+use super::{Live, Wanted, acl, common, on};
 use crate::dav::path::{self, Kind, Location};
 use crate::dav::reports::partial;
 use crate::dav::reports::shape::Shaper;
@@ -53,14 +53,28 @@ pub struct Template {
 pub struct Setting<'a> {
     /// The collection's place.
     pub location: &'a Location,
-    /// What the caller may do; needed for `current-user-privilege-set` only.
+    /// What the caller may do; needed for `current-user-privilege-set` and `acl` only.
     pub access: Access,
+    /// With whom the collection is shared; needed for `acl` only.
+    pub shares: &'a [Share],
     /// Login name of the caller.
     pub caller: &'a str,
     /// Part of the data; `None` is all of it.
     pub subset: Option<Subset>,
     /// Version that cards come in; `None` leaves each as it was written.
     pub version: Option<Version>,
+}
+
+/// What a setting needs to know of the collection, or nothing when nothing of it is asked for.
+pub fn needs_collection(wanted: &Wanted) -> bool {
+    wanted.names(Live::CurrentUserPrivilegeSet) || wanted.names(Live::Acl)
+}
+
+impl Setting<'_> {
+    /// Whether the collection is somebody else's and shared with the caller.
+    fn is_shared(&self) -> bool {
+        self.location.owner != self.caller && !self.location.is_company() && self.access != Access::Owner
+    }
 }
 
 impl Template {
@@ -199,10 +213,12 @@ fn shape(ask: &Ask, setting: &Setting<'_>, tagged: bool) -> Shape {
             Live::GetLastModified => Hole::Modified,
             Live::ScheduleTag if tagged => Hole::ScheduleTag,
             Live::CalendarData | Live::AddressData => Hole::Data,
-            _ => return fixed(live, setting, out),
+            // Who reads a shared collection does not read with whom else it is shared.
+            Live::Acl if setting.is_shared() => return Found::Denied,
+            _ => return fixed(live, setting, out).into(),
         };
         holes.push((out.len(), hole));
-        true
+        Found::Here
     });
     out.raw("</D:response>\n");
     Shape { xml: out.into_bytes().to_vec(), holes }
@@ -215,9 +231,10 @@ fn fixed(live: Live, setting: &Setting<'_>, out: &mut Writer) -> bool {
         Live::GetContentType => out.raw(content_type(setting.location.kind)),
         // Empty when no user owns it (RFC 3744 section 5.1).
         Live::Owner => setting.location.owner_href().iter().for_each(|href| out.href(href)),
-        Live::Acl => acl::object(setting.location, out),
+        Live::Acl if setting.is_shared() => return false,
+        Live::Acl => acl::object(setting.location, setting.shares, out),
         Live::InheritedAclSet => out.href(&setting.location.href()),
-        Live::CurrentUserPrivilegeSet => common::object_privileges(setting.access, out),
+        Live::CurrentUserPrivilegeSet => common::object_privileges(setting.access, setting.is_shared(), out),
         Live::SupportedReportSet => common::reports(&[], out),
         _ => return common::write(live, setting.caller, out),
     }

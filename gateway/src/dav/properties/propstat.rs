@@ -15,14 +15,38 @@ pub struct Ask {
     pub minimal: bool,
 }
 
+/// What became of a property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Its content was written.
+    Here,
+    /// The resource lacks it: 404.
+    Absent,
+    /// The caller may not read it: 403.
+    Denied,
+}
+
+impl From<bool> for Found {
+    fn from(is_here: bool) -> Self {
+        if is_here { Found::Here } else { Found::Absent }
+    }
+}
+
+/// Properties without a value, by the reason.
+#[derive(Default)]
+struct Without<'a> {
+    absent: Vec<&'a Property>,
+    denied: Vec<&'a Property>,
+}
+
 /// Writes a whole response. `value` writes a property's content and says whether the resource has it.
-pub fn response(
+pub fn response<F: Into<Found>>(
     out: &mut Writer,
     href: &str,
     ask: &Ask,
     kind: u8,
     dead: &[DeadProperty],
-    value: impl FnMut(Live, &mut Writer) -> bool,
+    value: impl FnMut(Live, &mut Writer) -> F,
 ) {
     out.raw("<D:response>");
     out.href(href);
@@ -38,17 +62,17 @@ pub fn missing(out: &mut Writer, href: &str) {
 }
 
 /// Writes the propstats of one resource.
-pub fn propstats(
+pub fn propstats<F: Into<Found>>(
     out: &mut Writer,
     ask: &Ask,
     kind: u8,
     dead: &[DeadProperty],
-    mut value: impl FnMut(Live, &mut Writer) -> bool,
+    mut value: impl FnMut(Live, &mut Writer) -> F,
 ) {
     let begin = out.len();
     out.raw("<D:propstat><D:prop>");
     let empty = out.len();
-    let mut absent = Vec::new();
+    let mut without = Without::default();
     match &ask.wanted {
         Wanted::Names => names(out, kind, dead),
         Wanted::All(include) => {
@@ -63,46 +87,58 @@ pub fn propstats(
                 Property::Live(live) => !Live::shown_on(kind).any(|shown| shown == *live),
                 Property::Other(_) => false,
             });
-            these(out, more, kind, dead, &mut value, &mut absent);
+            these(out, more, kind, dead, &mut value, &mut without);
         }
-        Wanted::These(list) => these(out, list.iter(), kind, dead, &mut value, &mut absent),
+        Wanted::These(list) => these(out, list.iter(), kind, dead, &mut value, &mut without),
     }
     let found = out.len() > empty;
-    if found || absent.is_empty() || ask.minimal {
+    let Without { absent, denied } = without;
+    if found || (absent.is_empty() && denied.is_empty()) || ask.minimal {
         out.raw("</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>");
     } else {
         out.truncate(begin);
     }
-    if !absent.is_empty() && !ask.minimal {
-        out.raw("<D:propstat><D:prop>");
-        for property in absent {
-            empty_element(out, property);
-        }
-        out.raw("</D:prop><D:status>HTTP/1.1 404 Not Found</D:status></D:propstat>");
+    if !ask.minimal {
+        valueless(out, &absent, "</D:prop><D:status>HTTP/1.1 404 Not Found</D:status></D:propstat>");
+        valueless(out, &denied, "</D:prop><D:status>HTTP/1.1 403 Forbidden</D:status></D:propstat>");
     }
 }
 
-fn these<'a>(
+fn valueless(out: &mut Writer, properties: &[&Property], end: &'static str) {
+    if properties.is_empty() {
+        return;
+    }
+    out.raw("<D:propstat><D:prop>");
+    for property in properties {
+        empty_element(out, property);
+    }
+    out.raw(end);
+}
+
+fn these<'a, F: Into<Found>>(
     out: &mut Writer,
     list: impl Iterator<Item = &'a Property>,
     kind: u8,
     dead: &[DeadProperty],
-    value: &mut impl FnMut(Live, &mut Writer) -> bool,
-    absent: &mut Vec<&'a Property>,
+    value: &mut impl FnMut(Live, &mut Writer) -> F,
+    without: &mut Without<'a>,
 ) {
     for property in list {
         let found = match property {
-            Property::Live(live) => live.is_on(kind) && element(out, *live, value),
+            Property::Live(live) if live.is_on(kind) => element(out, *live, value),
+            Property::Live(_) => Found::Absent,
             Property::Other(name) => match dead.iter().find(|stored| is_same(stored, name)) {
                 Some(stored) => {
                     write_dead(out, stored);
-                    true
+                    Found::Here
                 }
-                None => false,
+                None => Found::Absent,
             },
         };
-        if !found {
-            absent.push(property);
+        match found {
+            Found::Here => {}
+            Found::Absent => without.absent.push(property),
+            Found::Denied => without.denied.push(property),
         }
     }
 }
@@ -122,7 +158,11 @@ fn names(out: &mut Writer, kind: u8, dead: &[DeadProperty]) {
 }
 
 /// Writes a live property, or nothing when the resource lacks it.
-fn element(out: &mut Writer, live: Live, value: &mut impl FnMut(Live, &mut Writer) -> bool) -> bool {
+fn element<F: Into<Found>>(
+    out: &mut Writer,
+    live: Live,
+    value: &mut impl FnMut(Live, &mut Writer) -> F,
+) -> Found {
     let begin = out.len();
     let (prefix, local) = live.tag();
     out.raw("<");
@@ -130,16 +170,17 @@ fn element(out: &mut Writer, live: Live, value: &mut impl FnMut(Live, &mut Write
     out.raw(":");
     out.raw(local);
     out.raw(">");
-    if !value(live, out) {
+    let found = value(live, out).into();
+    if found != Found::Here {
         out.truncate(begin);
-        return false;
+        return found;
     }
     out.raw("</");
     out.raw(prefix);
     out.raw(":");
     out.raw(local);
     out.raw(">");
-    true
+    Found::Here
 }
 
 /// Writes a property's name alone.

@@ -2,12 +2,13 @@
 //! Called by the reports on principals and by expand-property; listings have their own, faster ways.
 
 use kontor_proto::collection::v1::{
-    Access, Collection, DeadProperty, GetObjectsRequest, ListCollectionsRequest, Object,
+    Collection, DeadProperty, GetObjectsRequest, ListCollectionsRequest, Object,
 };
 use kontor_proto::directory::v1::{GetTeamRequest, GetUserRequest, Team, User};
 
 use super::home::Home;
 use super::object::{self, Setting};
+use super::propstat::Found;
 use super::{Live, collection, common, home, on, principal};
 use crate::dav::error::Failure;
 use crate::dav::path::{Kind, Location, Place};
@@ -26,8 +27,8 @@ pub enum Record {
     Home(Kind, String, Vec<Collection>),
     /// A calendar or an address book.
     Collection(Location, Box<Collection>),
-    /// An object, without its data.
-    Object(Location, Access, Box<Object>),
+    /// An object, without its data, and its collection.
+    Object(Location, Box<Collection>, Box<Object>),
 }
 
 impl Record {
@@ -50,18 +51,18 @@ impl Record {
                     // Another one's home may not exist.
                     load_user(call, user).await?;
                 }
-                let request = call.request(ListCollectionsRequest { owner: user.clone() });
+                let request = call.request(ListCollectionsRequest { owner: user.clone(), with_shares: true });
                 let answer = call.dav.collections(*kind).list_collections(request).await;
                 let answer = answer.map_err(|status| call.failure(&status))?.into_inner();
                 Record::Home(*kind, user.clone(), answer.collections)
             }
             Place::Collection(location) => {
-                Record::Collection(location.clone(), Box::new(call.collection(location).await?))
+                Record::Collection(location.clone(), Box::new(call.collection_with(location, true).await?))
             }
             Place::Object(location, name) => {
-                let access = call.collection(location).await?.access();
+                let it = call.collection_with(location, true).await?;
                 let object = load_object(call, location, name, false).await?;
-                Record::Object(location.clone(), access, Box::new(object))
+                Record::Object(location.clone(), Box::new(it), Box::new(object))
             }
         })
     }
@@ -97,9 +98,12 @@ impl Record {
                 caller,
                 out,
             ),
-            Record::Collection(location, it) => collection::write(live, location.kind, it, caller, out),
-            Record::Object(location, access, object) => {
-                let setting = Setting { location, access: *access, caller, subset: None, version: None };
+            Record::Collection(location, it) => {
+                collection::answer(live, location.kind, it, caller, out) == Found::Here
+            }
+            Record::Object(location, it, object) => {
+                let (access, shares) = (it.access(), it.shares.as_slice());
+                let setting = Setting { location, access, shares, caller, subset: None, version: None };
                 object::write(live, &setting, object, out)
             }
         }

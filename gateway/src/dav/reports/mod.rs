@@ -13,15 +13,15 @@ pub mod sync_collection;
 
 use axum::body::Body;
 use http::Response;
-use kontor_proto::collection::v1::{Access, GetCollectionRequest, QueryObjectsRequest};
+use kontor_proto::collection::v1::{Collection, GetCollectionRequest, QueryObjectsRequest};
 use kontor_vobject::zone::Zone;
 
 use super::error::{Condition, Failure};
 use super::headers::Preferences;
 use super::path::Location;
-use super::properties::Live;
-use super::properties::object::{Setting, Template};
+use super::properties::object::{self, Setting, Template};
 use super::properties::propstat::Ask;
+use super::properties::sharing;
 use super::stream::{self, Listing};
 use super::xml::report::{Forms, Subset};
 use super::{Call, contract_path};
@@ -50,13 +50,20 @@ pub struct Run<'a> {
 impl Run<'_> {
     /// The template of the objects' responses. The collection is read only when the privileges were asked for.
     async fn template(&mut self) -> Result<Template, Failure> {
-        let access = if self.ask.wanted.names(Live::CurrentUserPrivilegeSet) {
-            self.call.collection(self.location).await?.access()
+        let it = if object::needs_collection(&self.ask.wanted) {
+            self.call.collection_with(self.location, sharing::needs_shares(&self.ask.wanted)).await?
         } else {
-            Access::Read
+            Collection::default()
         };
         let (subset, version) = (self.subset.take(), self.version);
-        let setting = Setting { location: self.location, access, caller: self.call.user(), subset, version };
+        let setting = Setting {
+            location: self.location,
+            access: it.access(),
+            shares: &it.shares,
+            caller: self.call.user(),
+            subset,
+            version,
+        };
         let template = Template::new(&self.ask, setting);
         if self.forms.is_plain() || !template.with_data() {
             return Ok(template);
@@ -69,7 +76,11 @@ impl Run<'_> {
         if !self.time_zone.is_empty() {
             return Ok(Zone::of_text(&self.time_zone).unwrap_or(Zone::UTC));
         }
-        let message = GetCollectionRequest { path: Some(contract_path(self.location)), with_zone: true };
+        let message = GetCollectionRequest {
+            path: Some(contract_path(self.location)),
+            with_zone: true,
+            ..Default::default()
+        };
         let answer =
             self.call.dav.collections(self.location.kind).get_collection(self.call.request(message)).await;
         let collection = answer.map_err(|status| self.call.failure(&status))?.into_inner();

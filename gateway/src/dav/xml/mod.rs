@@ -7,6 +7,7 @@ pub mod principals;
 pub mod reader;
 pub mod report;
 pub mod request;
+pub mod share;
 pub mod writer;
 
 pub use reader::{Element, Error, Reader};

@@ -2,7 +2,8 @@
 //! Mounted by `start`.
 
 use kontor_collection::store::collection::{self, New, Update};
-use kontor_collection::{Access, Collection, Kind, Target, access};
+use kontor_collection::store::view;
+use kontor_collection::{Access, Collection, Hooks, Kind, Target, access};
 use kontor_kit::auth::Caller;
 use kontor_kit::db::Conn;
 use kontor_kit::mask::Mask;
@@ -69,9 +70,14 @@ impl CalendarService for Core {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let new = new(&caller, &request)?;
+        let hooks = self.hooks.clone();
         let answer = self
             .write(request.validate_only, move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
+                    let mut new = new.clone();
+                    if new.color.is_empty() {
+                        new.color = hooks.color(tx, &new.owner)?;
+                    }
                     let calendar = collection::create(tx, &caller, &new)?;
                     message(tx, &calendar, &caller)
                 })
@@ -89,6 +95,7 @@ impl CalendarService for Core {
         let given = request.calendar.clone().unwrap_or_default();
         let id = id::parse("calendars", &given.name, "calendar.name")?.to_owned();
         let update = update(&given, request.update_mask.as_ref())?;
+        let hooks = self.hooks.clone();
         let answer = self
             .db
             .write(move |tx| {
@@ -100,7 +107,13 @@ impl CalendarService for Core {
                     if !given.etag.is_empty() && given.etag != resource::etag(present.seq) {
                         return Err(Error::etag_mismatch(&given.name));
                     }
-                    let calendar = collection::update(tx, &caller, &target, &update)?;
+                    let mut calendar = collection::update(tx, &caller, &target, &update)?;
+                    if calendar.color.is_empty() {
+                        // Whoever takes a colour away gets the owner's.
+                        let color = Some(hooks.color(tx, &calendar.owner)?);
+                        let again = Update { color, ..Update::default() };
+                        calendar = collection::update(tx, &caller, &target, &again)?;
+                    }
                     message(tx, &calendar, &caller)
                 })
             })
@@ -149,6 +162,8 @@ impl CalendarService for Core {
 
 fn message(conn: &mut Conn<'_>, calendar: &Collection, caller: &Caller) -> Result<proto::Calendar> {
     let writable = access(conn, caller, calendar)?.is_some_and(|access| access >= Access::Write);
+    let mut calendar = calendar.clone();
+    view::apply(conn, caller, &mut calendar)?;
     Ok(proto::Calendar {
         name: format!("calendars/{}", calendar.id),
         display_name: calendar.display_name.clone(),

@@ -9,7 +9,7 @@ use kontor_kit::page::{Field, Listing, Page, Query};
 use kontor_kit::{Error, Result, args, page};
 
 const COLUMNS: &str = "num, id, owner, slug, display_name, description, color, place, time_zone, components, transparent, \
-                       is_default, seq, floor_seq, object_count, dead_count, create_time, update_time";
+                       is_default, seq, floor_seq, object_count, dead_count, create_time, update_time, shares";
 
 const LISTING: Listing = Listing {
     table: "collection",
@@ -147,5 +147,6 @@ fn read(row: &Row<'_>, from: usize) -> Result<Collection> {
         dead_count: row.int(from + 15)?,
         create_time: row.int(from + 16)?,
         update_time: row.int(from + 17)?,
+        shares: row.int(from + 18)?,
     })
 }

@@ -73,7 +73,7 @@ async fn a_calendar_is_made_changed_and_deleted_with_all_in_it(bed: Bed) {
     assert_eq!(failure(taken).0, Code::AlreadyExists);
     // DAV clients get the zone as a VTIMEZONE.
     let path = store::CollectionPath { owner: "sales".to_owned(), slug: "travel".to_owned() };
-    let get = store::GetCollectionRequest { path: Some(path), with_zone: false };
+    let get = store::GetCollectionRequest { path: Some(path), ..Default::default() };
     let seen = bed.collections().get_collection(user("sales").request(get)).await.unwrap().into_inner();
     assert!(seen.time_zone.contains("BEGIN:VTIMEZONE\r\nTZID:America/New_York\r\n"), "{}", seen.time_zone);
 

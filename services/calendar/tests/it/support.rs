@@ -67,7 +67,10 @@ impl Bed {
             ..Default::default()
         };
         self.users().create_user(admin().request(request)).await.unwrap();
-        let request = || user(login).request(store::ListCollectionsRequest { owner: login.to_owned() });
+        let request = || {
+            user(login)
+                .request(store::ListCollectionsRequest { owner: login.to_owned(), ..Default::default() })
+        };
         for _ in 0..200 {
             let found = self.collections().list_collections(request()).await.unwrap().into_inner();
             if !found.collections.is_empty() {
@@ -144,7 +147,7 @@ impl Bed {
     /// What changed since a sync number: names, and the number reached.
     pub async fn changed_since(&self, login: &str, since: i64) -> (Vec<String>, i64) {
         let path = store::CollectionPath { owner: login.to_owned(), slug: "work".to_owned() };
-        let request = store::GetCollectionRequest { path: Some(path.clone()), with_zone: false };
+        let request = store::GetCollectionRequest { path: Some(path.clone()), ..Default::default() };
         let collection = self.collections().get_collection(user(login).request(request)).await.unwrap();
         let request = store::SyncObjectsRequest {
             path: Some(path),

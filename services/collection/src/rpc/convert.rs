@@ -7,6 +7,7 @@ use kontor_proto::collection::v1 as proto;
 
 use crate::model::{Access, Collection, Conditions, Kind, Object, State, Target, Test};
 use crate::store::dead::Property;
+use crate::store::share::Share;
 use crate::store::sync::Step;
 
 pub(super) fn target(path: Option<proto::CollectionPath>) -> Result<Target> {
@@ -50,7 +51,25 @@ pub(super) fn collection(collection: Collection, access: Access, dead: Vec<Prope
         is_default: collection.is_default,
         default_calendar: String::new(),
         zone: String::new(),
+        shared: collection.shares > 0,
+        shares: Vec::new(),
     }
+}
+
+pub(super) fn share(share: Share) -> proto::Share {
+    let access = if share.access >= Access::Write { proto::Access::Write } else { proto::Access::Read };
+    proto::Share { grantee: share.grantee, access: access.into(), display_name: String::new() }
+}
+
+pub(super) fn shared(share: proto::Share) -> Result<Share> {
+    let access = match share.access() {
+        proto::Access::Read => Access::Read,
+        proto::Access::Write => Access::Write,
+        proto::Access::Owner | proto::Access::Unspecified => {
+            return Err(Error::invalid("set.access", "use ACCESS_READ or ACCESS_WRITE"));
+        }
+    };
+    Ok(Share { grantee: share.grantee, access })
 }
 
 fn dead_property(property: Property) -> proto::DeadProperty {

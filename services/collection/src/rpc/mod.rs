@@ -84,6 +84,15 @@ impl<H: Hooks> CollectionService for Server<H> {
         Ok(Response::new(self.update(caller, request.into_inner()).await?))
     }
 
+    async fn change_shares(
+        &self,
+        request: Request<proto::ChangeSharesRequest>,
+    ) -> Answer<proto::ChangeSharesResponse> {
+        let caller = Caller::of(&request)?;
+        self.change_shares(caller, request.into_inner()).await?;
+        Ok(Response::new(proto::ChangeSharesResponse {}))
+    }
+
     async fn delete_collection(
         &self,
         request: Request<proto::DeleteCollectionRequest>,

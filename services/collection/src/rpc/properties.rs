@@ -10,8 +10,11 @@ use super::{Server, convert};
 use crate::hooks::Hooks;
 use crate::model::{Access, Collection, Kind};
 use crate::store::collection::{self, New, Update};
-use crate::store::dead;
+use crate::store::share::{self, Share};
+use crate::store::{dead, view};
 
+/// Shares in one change at most.
+const CHANGES: usize = 1_000;
 /// Fields of a collection that an update may take over.
 const FIELDS: [&str; 6] = ["display_name", "color", "order", "description", "time_zone", "transparent"];
 
@@ -26,12 +29,14 @@ impl<H: Hooks> Server<H> {
         }
         let collections = self.db.read_few(move |conn| {
             let found = collection::home(conn, &caller, &request.owner)?;
-            let calendar = default_calendar(&found);
+            let calendar = default_calendar(&found, &request.owner);
             found
                 .into_iter()
                 .map(|(collection, access)| {
                     let is_inbox = collection.kind == Kind::Inbox;
+                    let shares = shares(conn, &collection, access, request.with_shares)?;
                     let mut shown = with_dead(conn, collection, access)?;
+                    shown.shares = shares;
                     if is_inbox {
                         shown.default_calendar.clone_from(&calendar);
                     }
@@ -50,14 +55,17 @@ impl<H: Hooks> Server<H> {
         let target = convert::target(request.path)?;
         let hooks = self.hooks.clone();
         let read = self.db.read_few(move |conn| {
-            let (collection, access) = collection::find(conn, &caller, &target)?;
+            let (mut collection, access) = collection::find(conn, &caller, &target)?;
+            view::apply(conn, &caller, &mut collection)?;
+            let owner = &collection.owner;
             let calendar = match collection.kind {
-                Kind::Inbox => default_calendar(&collection::home(conn, &caller, &collection.owner)?),
+                Kind::Inbox => default_calendar(&collection::home(conn, &caller, owner)?, owner),
                 _ => String::new(),
             };
             let zone = if request.with_zone { zone_text(conn, &hooks, &collection)? } else { String::new() };
+            let shares = shares(conn, &collection, access, request.with_shares)?;
             let shown = with_dead(conn, collection, access)?;
-            Ok(proto::Collection { default_calendar: calendar, zone, ..shown })
+            Ok(proto::Collection { default_calendar: calendar, zone, shares, ..shown })
         });
         read.await
     }
@@ -89,8 +97,10 @@ impl<H: Hooks> Server<H> {
             transparent: asked.transparent,
             is_default: false,
         };
+        let hooks = self.hooks.clone();
         let write = self.db.write(move |tx| {
-            let mut made = collection::create(tx, &caller, &new)?;
+            let color = if new.color.is_empty() { hooks.color(tx, &new.owner)? } else { new.color.clone() };
+            let mut made = collection::create(tx, &caller, &New { color, ..new.clone() })?;
             if !set.is_empty() {
                 made = collection::update_dead(tx, &caller, &crate::Target::id(&made.id), &set, &[])?;
             }
@@ -110,14 +120,35 @@ impl<H: Hooks> Server<H> {
         let set: Vec<dead::Property> = request.set_dead.into_iter().map(convert::dead).collect();
         let remove: Vec<(String, String)> =
             request.remove_dead.into_iter().map(|property| (property.namespace, property.name)).collect();
+        let hooks = self.hooks.clone();
         let write = self.db.write(move |tx| {
             let mut changed = collection::update(tx, &caller, &target, &update)?;
+            if changed.color.is_empty() && update.color.is_some() {
+                // Whoever takes a colour away gets the owner's.
+                let color = Some(hooks.color(tx, &changed.owner)?);
+                changed = collection::update(tx, &caller, &target, &Update { color, ..Update::default() })?;
+            }
             if !set.is_empty() || !remove.is_empty() {
                 changed = collection::update_dead(tx, &caller, &target, &set, &remove)?;
             }
-            with_dead(tx, changed, Access::Owner)
+            let access = crate::access(tx, &caller, &changed)?.unwrap_or(Access::Read);
+            with_dead(tx, changed, access)
         });
         write.await
+    }
+
+    pub(super) async fn change_shares(
+        &self,
+        caller: Caller,
+        request: proto::ChangeSharesRequest,
+    ) -> Result<()> {
+        let target = convert::target(request.path)?;
+        if request.set.len().max(request.remove.len()) > CHANGES {
+            return Err(Error::invalid("set", format!("change at most {CHANGES} shares at once")));
+        }
+        let set: Vec<Share> = request.set.into_iter().map(convert::shared).collect::<Result<_>>()?;
+        let remove = request.remove;
+        self.db.write(move |tx| share::change(tx, &caller, &target, &set, &remove)).await
     }
 
     pub(super) async fn delete(&self, caller: Caller, request: proto::DeleteCollectionRequest) -> Result<()> {
@@ -127,9 +158,22 @@ impl<H: Hooks> Server<H> {
     }
 }
 
-/// Slug of the calendar of a home that new invitations come to; empty without one.
-fn default_calendar(home: &[(Collection, Access)]) -> String {
-    let mut own = home.iter().map(|(it, _)| it).filter(|it| it.kind == Kind::Calendar && !it.is_company());
+/// With whom it is shared, when that is asked for and the caller may know it.
+fn shares(
+    conn: &mut Conn<'_>,
+    collection: &Collection,
+    access: Access,
+    wanted: bool,
+) -> Result<Vec<proto::Share>> {
+    if !wanted || access != Access::Owner || collection.shares == 0 {
+        return Ok(Vec::new());
+    }
+    Ok(share::of(conn, collection.num)?.into_iter().map(convert::share).collect())
+}
+
+/// Slug of the calendar of a home that new invitations come to; empty without one. One that is shared with the home's user is never it.
+fn default_calendar(home: &[(Collection, Access)], user: &str) -> String {
+    let mut own = home.iter().map(|(it, _)| it).filter(|it| it.kind == Kind::Calendar && it.owner == user);
     let first = own.clone().next();
     own.find(|it| it.is_default).or(first).map(|it| it.slug.clone()).unwrap_or_default()
 }

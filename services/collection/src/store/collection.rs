@@ -8,10 +8,10 @@ use tonic::Code;
 
 use crate::hooks::{Hooks, Removal, Tell};
 use crate::model::{Access, COMPANY, Collection, Kind, Target};
-use crate::store::{dead, object, share};
+use crate::store::{dead, object, share, view};
 
 const COLUMNS: &str = "num, id, owner, slug, kind, display_name, description, color, place, time_zone, components, \
-                       transparent, is_default, seq, floor_seq, object_count, dead_count, create_time, update_time";
+                       transparent, is_default, seq, floor_seq, object_count, dead_count, create_time, update_time, shares";
 
 /// Longest list of collections in one home.
 const HOME_LIMIT: i64 = 1_000;
@@ -116,7 +116,8 @@ fn home_owner<'a>(owner: &'a str, slug: &str) -> &'a str {
     if slug == COMPANY { COMPANY } else { owner }
 }
 
-/// The collections of one user's home that the caller may see, the company's included, in the order of `order`, then slug.
+/// The collections of one user's home that the caller may see, the company's included, in the order of `order`, then slug. What is shared
+/// with the caller looks as the caller has chosen.
 ///
 /// # Errors
 /// Those of the database.
@@ -134,6 +135,11 @@ pub fn home(conn: &mut Conn<'_>, caller: &Caller, owner: &str) -> Result<Vec<(Co
         if let Some(access) = share::access(conn, caller, &collection)? {
             seen.push((collection, access));
         }
+    }
+    if caller.user == owner {
+        view::apply_at_home(conn, owner, &mut seen)?;
+    } else {
+        seen.iter_mut().try_for_each(|(collection, _)| view::apply(conn, caller, collection))?;
     }
     Ok(seen)
 }
@@ -208,18 +214,23 @@ fn insert(tx: &mut Tx<'_>, new: &New) -> Result<Collection> {
     }
 }
 
-/// Changes properties and raises the change number.
+/// Changes properties and raises the change number. With whom it is shared changes only how it looks to that user.
 ///
 /// # Errors
 /// NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT.
 pub fn update(tx: &mut Tx<'_>, caller: &Caller, target: &Target, update: &Update) -> Result<Collection> {
-    let before = owned(tx, caller, target)?;
     check_texts(
         update.display_name.as_deref(),
         update.description.as_deref(),
         update.color.as_deref(),
         update.time_zone.as_deref(),
     )?;
+    let before = locked(tx, target)?.ok_or_else(|| Error::not_found(target))?;
+    // Administrators too: what they see in their home is a share, and they mean that.
+    if share::is_shared_with(tx, caller, &before)? {
+        return view::update(tx, caller, before, update);
+    }
+    let before = of_owner(tx, caller, target, before)?;
     let now = tx.now();
     let sql = format!(
         "UPDATE collection SET display_name = $2, description = $3, color = $4, place = $5, time_zone = $6, \
@@ -284,6 +295,7 @@ pub fn delete<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, caller: &Caller, target: &Ta
         "DELETE FROM tombstone WHERE coll = $1",
         "DELETE FROM dead_property WHERE coll = $1",
         "DELETE FROM share WHERE coll = $1",
+        "DELETE FROM share_view WHERE coll = $1",
         "DELETE FROM collection WHERE num = $1",
     ] {
         tx.execute(sql, args![collection.num])?;
@@ -314,7 +326,17 @@ pub fn update_dead(
 /// The caller's own collection, locked before it is read: what is written back must not undo another process's change.
 pub(super) fn owned(tx: &mut Tx<'_>, caller: &Caller, target: &Target) -> Result<Collection> {
     let collection = raise(tx, target, 0)?.ok_or_else(|| Error::not_found(target))?;
-    match share::access(tx, caller, &collection)? {
+    of_owner(tx, caller, target, collection)
+}
+
+/// The collection when it is the caller's own.
+fn of_owner(
+    conn: &mut Conn<'_>,
+    caller: &Caller,
+    target: &Target,
+    collection: Collection,
+) -> Result<Collection> {
+    match share::access(conn, caller, &collection)? {
         Some(Access::Owner) => Ok(collection),
         Some(_) => Err(Error::denied(format!("{target} belongs to someone else"))),
         None => Err(Error::not_found(target)),
@@ -417,5 +439,6 @@ fn read(row: &Row<'_>) -> Result<Collection> {
         dead_count: row.int(16)?,
         create_time: row.int(17)?,
         update_time: row.int(18)?,
+        shares: row.int(19)?,
     })
 }

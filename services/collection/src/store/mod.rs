@@ -12,4 +12,5 @@ pub mod share;
 pub mod sync;
 pub mod tags;
 pub mod transfer;
+pub mod view;
 pub mod write;

@@ -31,13 +31,30 @@ pub fn access(conn: &mut Conn<'_>, caller: &Caller, collection: &Collection) -> 
     if alone.is_some() || caller.user.is_empty() {
         return Ok(alone);
     }
+    let shared = shared(conn, caller, collection)?;
+    Ok(model::access(caller, collection, shared))
+}
+
+/// What a collection is shared for with the caller or a team of the caller.
+fn shared(conn: &mut Conn<'_>, caller: &Caller, collection: &Collection) -> Result<Option<Access>> {
     let grantees = grantees(caller);
     let (names, count) = places(grantees.len(), 2);
     let mut args: Vec<Value> = vec![collection.num.into()];
     args.extend(padded(grantees.iter().map(Value::from), count));
     let sql = format!("SELECT MAX(level) FROM share WHERE coll = $1 AND grantee IN ({names})");
     let level = conn.one(&sql, &args, |row| row.opt_int(0))?.flatten();
-    Ok(model::access(caller, collection, level.map(of_level)))
+    Ok(level.map(of_level))
+}
+
+/// Whether a collection of somebody else is shared with the caller, who may be an administrator.
+///
+/// # Errors
+/// Those of the database.
+pub fn is_shared_with(conn: &mut Conn<'_>, caller: &Caller, collection: &Collection) -> Result<bool> {
+    if collection.shares == 0 || caller.user.is_empty() || caller.user == collection.owner {
+        return Ok(false);
+    }
+    Ok(shared(conn, caller, collection)?.is_some())
 }
 
 /// The names under which something may be shared with the caller.
@@ -69,9 +86,32 @@ pub fn list(conn: &mut Conn<'_>, caller: &Caller, target: &Target) -> Result<Vec
     if access != Access::Owner {
         return Err(Error::denied(format!("{target} belongs to someone else")));
     }
-    conn.all("SELECT grantee, level FROM share WHERE coll = $1 ORDER BY grantee", args![found.num], |row| {
+    of(conn, found.num)
+}
+
+/// All shares of the collection of this number, in the order of their names. For who is known to be its owner.
+pub(crate) fn of(conn: &mut Conn<'_>, coll: i64) -> Result<Vec<Share>> {
+    conn.all("SELECT grantee, level FROM share WHERE coll = $1 ORDER BY grantee", args![coll], |row| {
         Ok(Share { grantee: row.string(0)?, access: of_level(row.int(1)?) })
     })
+}
+
+/// Sets some shares and ends others; one that is not there is ended already.
+///
+/// # Errors
+/// Those of `put`.
+pub fn change(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    target: &Target,
+    set: &[Share],
+    remove: &[String],
+) -> Result<()> {
+    let found = collection::owned(tx, caller, target)?;
+    for grantee in remove {
+        take(tx, found.num, grantee)?;
+    }
+    set.iter().try_for_each(|share| put(tx, caller, target, share))
 }
 
 /// Shares a collection, or changes how.
@@ -88,7 +128,8 @@ pub fn put(tx: &mut Tx<'_>, caller: &Caller, target: &Target, share: &Share) -> 
         ));
     }
     let sql = "SELECT COUNT(*) FROM share WHERE coll = $1 AND grantee <> $2";
-    if tx.one(sql, args![found.num, &share.grantee], |row| row.int(0))?.unwrap_or(0) >= SHARES {
+    let others = tx.one(sql, args![found.num, &share.grantee], |row| row.int(0))?.unwrap_or(0);
+    if others >= SHARES {
         let message = format!("{target} is shared with {SHARES} already");
         return Err(Error::new(Code::ResourceExhausted, "TOO_MANY_SHARES", message));
     }
@@ -99,6 +140,7 @@ pub fn put(tx: &mut Tx<'_>, caller: &Caller, target: &Target, share: &Share) -> 
          ON CONFLICT (coll, grantee) DO UPDATE SET level = excluded.level",
         args![found.num, &share.grantee, level, now],
     )?;
+    tx.execute("UPDATE collection SET shares = $2 WHERE num = $1", args![found.num, others + 1])?;
     Ok(())
 }
 
@@ -117,5 +159,10 @@ pub fn remove(tx: &mut Tx<'_>, caller: &Caller, target: &Target, grantee: &str) 
 /// Whether there was such a share; it is gone then.
 pub(super) fn take(tx: &mut Tx<'_>, coll: i64, grantee: &str) -> Result<bool> {
     let gone = tx.execute("DELETE FROM share WHERE coll = $1 AND grantee = $2", args![coll, grantee])?;
+    if gone > 0 {
+        tx.execute("UPDATE collection SET shares = shares - 1 WHERE num = $1", args![coll])?;
+        let login = grantee.strip_prefix("users/").unwrap_or_default();
+        tx.execute("DELETE FROM share_view WHERE coll = $1 AND login = $2", args![coll, login])?;
+    }
     Ok(gone > 0)
 }

@@ -3,7 +3,9 @@
 
 use bytes::Bytes;
 use kontor_collection::store::collection::{self, New};
-use kontor_collection::{Change, GRAMS, Hooks, Index, Kind, MIGRATION, Prepared, Removal, SHARES, index};
+use kontor_collection::{
+    Change, GRAMS, Hooks, Index, Kind, MIGRATION, Prepared, Removal, SHARES, VIEWS, index,
+};
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Db, Migration, Tx};
 use kontor_kit::link::{Link, MESSAGE_LIMIT};
@@ -23,7 +25,7 @@ pub type Client = CollectionServiceClient<Link>;
 const TYPED: &str = "CREATE TABLE typed (id TEXT PRIMARY KEY, uid TEXT NOT NULL, etag TEXT NOT NULL)";
 
 static MIGRATIONS: &[Migration] =
-    &[MIGRATION, SHARES, GRAMS, Migration { name: "t001_typed", sqlite: TYPED, postgres: TYPED }];
+    &[MIGRATION, SHARES, GRAMS, VIEWS, Migration { name: "t001_typed", sqlite: TYPED, postgres: TYPED }];
 
 /// 2026-11-23T12:00:00Z
 pub const NOW: i64 = 1_795_435_200_000_000;
@@ -150,7 +152,7 @@ impl Bed {
     }
 
     pub async fn collection(&self) -> proto::Collection {
-        let request = proto::GetCollectionRequest { path: work(), with_zone: false };
+        let request = proto::GetCollectionRequest { path: work(), ..Default::default() };
         self.client().get_collection(sales().request(request)).await.unwrap().into_inner()
     }
 

@@ -130,14 +130,14 @@ async fn rows(bed: &Bed) -> Vec<String> {
 
 async fn others_do_not_see_a_collection(bed: Bed) {
     let get = |caller: Caller| {
-        let request = caller.request(proto::GetCollectionRequest { path: work(), with_zone: false });
+        let request = caller.request(proto::GetCollectionRequest { path: work(), ..Default::default() });
         let mut client = bed.client();
         async move { client.get_collection(request).await }
     };
     assert_eq!(get(user("manager")).await.unwrap_err().code(), Code::NotFound);
     assert_eq!(get(admin()).await.unwrap().into_inner().access(), proto::Access::Owner);
     let bare =
-        bed.client().get_collection(proto::GetCollectionRequest { path: work(), with_zone: false }).await;
+        bed.client().get_collection(proto::GetCollectionRequest { path: work(), ..Default::default() }).await;
     assert_eq!(bare.unwrap_err().code(), Code::Unauthenticated);
     let request = proto::PutObjectRequest {
         path: work(),
@@ -152,7 +152,7 @@ async fn others_do_not_see_a_collection(bed: Bed) {
         |owner: &str| Some(proto::CollectionPath { owner: owner.to_owned(), slug: "company".to_owned() });
     let request = proto::PutObjectRequest { path: path("manager"), ..request };
     bed.client().put_object(user("manager").request(request)).await.unwrap();
-    let request = proto::ListCollectionsRequest { owner: "sales".to_owned() };
+    let request = proto::ListCollectionsRequest { owner: "sales".to_owned(), ..Default::default() };
     let home = bed.client().list_collections(sales().request(request.clone())).await.unwrap().into_inner();
     let slugs: Vec<&str> = home.collections.iter().map(|collection| collection.slug.as_str()).collect();
     assert_eq!(slugs, ["company", "work"]);

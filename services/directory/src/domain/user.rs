@@ -141,13 +141,26 @@ fn check_zone(zone: &str) -> Result<()> {
     Err(Error::invalid("user.time_zone", format!("{zone:?} is no IANA time zone like Europe/Brussels")))
 }
 
-/// A colour that stays the same for a login name (FNV-1a over its bytes).
+/// A colour that stays the same for a login name.
 fn color_of(user_id: &str) -> &'static str {
+    PALETTE[place_of(user_id)]
+}
+
+/// The colour of a new user: the login name's, or the next one in the palette that fewer others have, so that the first twelve users have
+/// twelve colours. `taken` has every colour with the number of users who have it.
+pub fn free_color(user_id: &str, taken: &[(String, i64)]) -> &'static str {
+    let users = |color: &str| taken.iter().find(|(other, _)| other == color).map_or(0, |(_, users)| *users);
+    let first = place_of(user_id);
+    let from_there = PALETTE[first..].iter().chain(&PALETTE[..first]).copied();
+    from_there.min_by_key(|color| users(color)).unwrap_or(PALETTE[first])
+}
+
+/// FNV-1a over the bytes of the login name.
+fn place_of(user_id: &str) -> usize {
     let hash = user_id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    let place = usize::try_from((hash >> 32) % PALETTE.len() as u64).unwrap_or(0);
-    PALETTE[place]
+    usize::try_from((hash >> 32) % PALETTE.len() as u64).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -156,6 +169,19 @@ mod tests {
 
     fn details() -> Details {
         Details { display_name: " Anna ".to_owned(), ..Details::default() }
+    }
+
+    #[test]
+    fn c3_no_two_users_have_one_colour_while_there_are_others() {
+        let mut taken: Vec<(String, i64)> = Vec::new();
+        for number in 0..PALETTE.len() {
+            let color = free_color(&format!("user{number}"), &taken);
+            assert!(taken.iter().all(|(other, _)| other != color), "{color} twice");
+            taken.push((color.to_owned(), 1));
+        }
+        // Then they begin anew, with the login name's own again.
+        assert_eq!(free_color("anna", &taken), color_of("anna"));
+        assert_eq!(free_color("anna", &[]), color_of("anna"));
     }
 
     #[test]

@@ -41,6 +41,28 @@ impl ContactService for Contacts {
         Ok(Response::new(books_page(books, &request)?))
     }
 
+    async fn share_address_book(
+        &self,
+        request: Request<proto::ShareAddressBookRequest>,
+    ) -> Answer<proto::AddressBookShare> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.share(caller, request.into_inner()).await?))
+    }
+
+    async fn list_address_book_shares(
+        &self,
+        request: Request<proto::ListAddressBookSharesRequest>,
+    ) -> Answer<proto::ListAddressBookSharesResponse> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.shares(caller, request.into_inner()).await?))
+    }
+
+    async fn unshare_address_book(&self, request: Request<proto::UnshareAddressBookRequest>) -> Answer<()> {
+        let caller = Caller::of(&request)?;
+        self.unshare(caller, request.into_inner()).await?;
+        Ok(Response::new(()))
+    }
+
     async fn list_contacts(
         &self,
         request: Request<proto::ListContactsRequest>,
@@ -153,7 +175,7 @@ fn book_id(book: &Collection) -> String {
     if book.is_company() { COMPANY.to_owned() } else { book.id.clone() }
 }
 
-fn find_book(conn: &mut Conn<'_>, caller: &Caller, book: &str) -> kontor_kit::Result<Collection> {
+pub(super) fn find_book(conn: &mut Conn<'_>, caller: &Caller, book: &str) -> kontor_kit::Result<Collection> {
     let missing = |cause: Error| match cause.code() {
         tonic::Code::NotFound => Error::not_found(format!("addressBooks/{book}")),
         _ => cause,

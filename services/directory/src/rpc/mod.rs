@@ -7,6 +7,7 @@ mod check;
 mod collection;
 mod contact;
 mod partner;
+mod shares;
 pub mod sign_in;
 mod team;
 pub mod timeline;

@@ -2,7 +2,7 @@
 //! Called by the gateway and by other services.
 
 use kontor_kit::auth::Caller;
-use kontor_kit::db::{Db, Tx};
+use kontor_kit::db::{Conn, Db, Tx};
 use kontor_kit::mask::Mask;
 use kontor_kit::page::Query;
 use kontor_kit::resource::{self, Stored};
@@ -52,11 +52,15 @@ impl UserService for Users {
         caller.must_be_admin()?;
         let mut request = request.into_inner();
         let details = details(request.user.as_ref().ok_or_else(|| Error::invalid("user", "it is missing"))?);
+        let chooses_color = !details.color.is_empty();
         let draft = User::new(&request.user_id, details, self.db.clock().now())?;
         let password = password(&caller, &std::mem::take(&mut request.password))?;
         if request.validate_only {
-            let answer = created(&draft);
-            self.db.read(move |conn| store::user::check_new(conn, &draft)).await?;
+            let read = self.db.read(move |conn| {
+                store::user::check_new(conn, &draft)?;
+                Ok(created(&with_color(conn, &draft, chooses_color)?))
+            });
+            let answer = read.await?;
             return Ok(Response::new(answer));
         }
         let password = match password {
@@ -68,8 +72,9 @@ impl UserService for Users {
             .db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
-                    create(tx, &draft, &password, &caller)?;
-                    Ok(created(&draft))
+                    let user = with_color(tx, &draft, chooses_color)?;
+                    create(tx, &user, &password, &caller)?;
+                    Ok(created(&user))
                 })
             })
             .await?;
@@ -135,6 +140,18 @@ impl UserService for Users {
     async fn delete_app_password(&self, request: Request<proto::DeleteAppPasswordRequest>) -> Answer<()> {
         Ok(Response::new(self.delete_app_password_of(Caller::of(&request)?, request.into_inner()).await?))
     }
+}
+
+/// The user with a colour that others have not, unless one was chosen.
+///
+/// # Errors
+/// Those of the database.
+pub fn with_color(conn: &mut Conn<'_>, user: &User, chosen: bool) -> kontor_kit::Result<User> {
+    let mut user = user.clone();
+    if !chosen {
+        store::user::free_color(conn, &user.id)?.clone_into(&mut user.details.color);
+    }
+    Ok(user)
 }
 
 /// Writes a new user with all that belongs to it.

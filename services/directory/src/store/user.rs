@@ -8,7 +8,7 @@ use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result, args};
 
 use super::credential;
-use crate::domain::user::{Details, Profile, User};
+use crate::domain::user::{self, Details, Profile, User};
 
 impl Stored for User {
     const TABLE: &'static str = "account";
@@ -177,6 +177,17 @@ fn check_extension(conn: &mut Conn<'_>, user: &User) -> Result<()> {
             user.details.extension
         ))),
     }
+}
+
+/// A colour for a new user who has chosen none: one that as few others have as can be.
+///
+/// # Errors
+/// Those of the database.
+pub fn free_color(conn: &mut Conn<'_>, user: &str) -> Result<&'static str> {
+    let taken = conn.all("SELECT color, COUNT(*) FROM account GROUP BY color", &[], |row| {
+        Ok((row.string(0)?, row.int(1)?))
+    })?;
+    Ok(user::free_color(user, &taken))
 }
 
 /// Writes a new user; `password` is the kept text, or empty.

@@ -114,7 +114,7 @@ async fn new_users_have_a_book_of_their_own_and_the_companys(world: World) {
     let second = contacts(&world).list_address_books(sales().request(request)).await.unwrap().into_inner();
     assert_ne!(first.address_books[0], second.address_books[0]);
     assert_eq!(second.next_page_token, "");
-    let request = dav::GetCollectionRequest { path: path("sales", "contacts"), with_zone: false };
+    let request = dav::GetCollectionRequest { path: path("sales", "contacts"), ..Default::default() };
     let mut client = CollectionServiceClient::new(world.link.clone());
     let book = client.get_collection(sales().request(request.clone())).await.unwrap().into_inner();
     assert!(book.is_default && book.kind() == dav::CollectionKind::AddressBook);
