@@ -1,6 +1,7 @@
 //! One request at the edge: who asks, what is asked, and which room answers it.
 //! Called by the accept loop in `serve.rs`.
 
+mod feed;
 mod grpc;
 mod lease;
 mod operation;
@@ -49,6 +50,7 @@ struct Outside {
     sign_in: SignIn,
     dav: Dav,
     telephony: Option<Link>,
+    calendar: Link,
 }
 
 impl Gateway {
@@ -76,6 +78,7 @@ impl Gateway {
                 sign_in: SignIn::new(&find("directory")?),
                 dav: Dav::new(find("calendar")?, find("directory")?),
                 telephony: links.get("telephony").cloned(),
+                calendar: find("calendar")?,
             })
         } else {
             None
@@ -107,6 +110,7 @@ impl Gateway {
             Kind::Operation => operation::answer(&self.0, request.uri().path()).await,
             Kind::Webhook => self.webhook(request, peer).await,
             Kind::Dav => self.dav(request, peer).await,
+            Kind::Feed => self.feed(request, peer).await,
             Kind::Nothing => plain(StatusCode::NOT_FOUND, "there is nothing here\n"),
         }
     }
@@ -157,6 +161,13 @@ impl Gateway {
         }
     }
 
+    async fn feed(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
+        match &self.0.outside {
+            Some(outside) => feed::answer(outside.calendar.clone(), request, peer).await,
+            None => feed::nothing(),
+        }
+    }
+
     async fn dav(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
         let Some(outside) = &self.0.outside else {
             return plain(StatusCode::NOT_FOUND, "this process has no gateway\n");
@@ -191,6 +202,7 @@ enum Kind {
     Operation,
     Webhook,
     Dav,
+    Feed,
     Nothing,
 }
 
@@ -201,6 +213,7 @@ impl Kind {
             Kind::Operation => "operation",
             Kind::Webhook => "webhook",
             Kind::Dav => "dav",
+            Kind::Feed => "feed",
             Kind::Nothing => "nothing",
         }
     }
@@ -216,6 +229,7 @@ fn kind_of(request: &Request<Body>) -> Kind {
         _ if grpc => Kind::Grpc,
         "/healthz" | "/readyz" | "/metrics" => Kind::Operation,
         path if path.starts_with("/telephony/") => Kind::Webhook,
+        path if path.starts_with(feed::ROOT) => Kind::Feed,
         path if Dav::takes(request.method(), path) => Kind::Dav,
         _ => Kind::Nothing,
     }
