@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use kontor_collection::Accounts;
 use kontor_kit::auth::Caller;
 use kontor_kit::link::{Link, MESSAGE_LIMIT};
 use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
@@ -154,6 +155,12 @@ impl Directory {
 
     fn client(&self) -> PartnerServiceClient<Link> {
         PartnerServiceClient::new(self.0.link.clone()).max_decoding_message_size(MESSAGE_LIMIT)
+    }
+}
+
+impl Accounts for Directory {
+    async fn caller(&self, login: &str) -> kontor_kit::Result<Option<Caller>> {
+        Directory::caller(self, login).await
     }
 }
 

@@ -78,7 +78,8 @@ pub async fn start(context: &Context, peers: Peers, _config: Config) -> Result<U
     let subscriptions = SubscriptionServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
     let feeds = FeedServiceServer::new(rpc::feed::Feeds::new(core.clone()));
     let changes = ChangeServiceServer::new(core).max_decoding_message_size(MESSAGE_LIMIT);
-    let collections = kontor_collection::rpc::Server::new(context, &db, hooks);
+    let push = kontor_collection::Push::start(context, &db, hooks.directory.clone()).await?;
+    let collections = kontor_collection::rpc::Server::new(context, &db, hooks).with_push(push);
     let routes = Routes::new(calendars)
         .add_service(events)
         .add_service(tasks)

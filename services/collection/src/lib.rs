@@ -8,6 +8,7 @@ mod filter;
 pub mod hooks;
 pub mod index;
 pub mod model;
+pub mod push;
 pub mod rpc;
 pub mod store;
 pub mod tasks;
@@ -16,6 +17,7 @@ pub use filter::zone;
 pub use hooks::{Admission, Admitted, Change, Hooks, Prepared, Removal, Tell};
 pub use index::Index;
 pub use model::{Access, COMPANY, Collection, Conditions, Kind, Object, Target};
+pub use push::{Accounts, Push};
 pub use store::share::access;
 pub use store::transfer;
 pub use store::write;
@@ -37,6 +39,13 @@ pub const SHARES: Migration = Migration {
     postgres: include_str!("../migrations/postgres/c002_share.sql"),
 };
 
+/// The engine's tables of push registrations. Put it third.
+pub const PUSH: Migration = Migration {
+    name: "c003_push",
+    sqlite: include_str!("../migrations/sqlite/c003_push.sql"),
+    postgres: include_str!("../migrations/postgres/c003_push.sql"),
+};
+
 /// Lists a service's migrations from its `migrations/sqlite/` and `migrations/postgres/`, behind the engine's own.
 #[macro_export]
 macro_rules! migrations {
@@ -44,6 +53,7 @@ macro_rules! migrations {
         &[
             $crate::MIGRATION,
             $crate::SHARES,
+            $crate::PUSH,
             $($crate::Migration {
                 name: $name,
                 sqlite: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/", $name, ".sql")),

@@ -1,15 +1,13 @@
 //! Properties of a calendar or an address book.
 //! Called by PROPFIND on a collection and on a home.
 
+use kontor_kit::tags::SYNC_TOKEN;
 use kontor_proto::collection::v1::{Access, Collection};
 
 use super::{Live, acl, common, on, scheduling};
 use crate::dav::limits;
 use crate::dav::path::{self, Kind, Location};
 use crate::dav::xml::Writer;
-
-/// What comes before id and change number in a sync token. Opaque to clients, but it must be a URI (RFC 6578 section 3.3).
-const TOKEN: &str = "http://kontor/ns/sync/";
 
 /// Which kind of resource it is, for the table.
 pub fn kind_bit(kind: Kind) -> u8 {
@@ -59,6 +57,11 @@ pub fn write(live: Live, kind: Kind, it: &Collection, caller: &str, out: &mut Wr
             out.raw("-");
             out.number(it.sequence);
         }
+        Live::PushTopic => out.text(&it.id),
+        Live::PushTriggers => out.raw(
+            "<P:content-update><D:depth>1</D:depth></P:content-update>\
+             <P:property-update><D:depth>0</D:depth></P:property-update>",
+        ),
         Live::CalendarDescription | Live::BookDescription => return text(&it.description, out),
         Live::CalendarTimeZone => return text(&it.time_zone, out),
         Live::CalendarColor => return text(&it.color, out),
@@ -118,7 +121,7 @@ fn text(value: &str, out: &mut Writer) -> bool {
 
 /// Writes the sync token of a collection at a change number.
 pub fn sync_token(id: &str, sequence: i64, out: &mut Writer) {
-    out.raw(TOKEN);
+    out.raw(SYNC_TOKEN);
     out.text(id);
     out.raw("/");
     out.number(sequence);
@@ -126,7 +129,7 @@ pub fn sync_token(id: &str, sequence: i64, out: &mut Writer) {
 
 /// Takes a sync token apart into collection id and change number; `None` when it is none of ours.
 pub fn parse_sync_token(token: &str) -> Option<(&str, i64)> {
-    let (id, sequence) = token.strip_prefix(TOKEN)?.split_once('/')?;
+    let (id, sequence) = token.strip_prefix(SYNC_TOKEN)?.split_once('/')?;
     if id.is_empty() || !sequence.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }

@@ -5,6 +5,7 @@ pub mod collection;
 pub mod dead;
 pub mod object;
 pub mod occurrence;
+pub mod push;
 pub mod query;
 pub mod rows;
 pub mod share;

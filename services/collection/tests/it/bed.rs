@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use kontor_collection::store::collection::{self, New};
-use kontor_collection::{Change, Hooks, Index, Kind, MIGRATION, Prepared, Removal, SHARES, index};
+use kontor_collection::{Change, Hooks, Index, Kind, MIGRATION, PUSH, Prepared, Removal, SHARES, index};
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Db, Migration, Tx};
 use kontor_kit::link::{Link, MESSAGE_LIMIT};
@@ -23,7 +23,7 @@ pub type Client = CollectionServiceClient<Link>;
 const TYPED: &str = "CREATE TABLE typed (id TEXT PRIMARY KEY, uid TEXT NOT NULL, etag TEXT NOT NULL)";
 
 static MIGRATIONS: &[Migration] =
-    &[MIGRATION, SHARES, Migration { name: "t001_typed", sqlite: TYPED, postgres: TYPED }];
+    &[MIGRATION, SHARES, PUSH, Migration { name: "t001_typed", sqlite: TYPED, postgres: TYPED }];
 
 /// 2026-11-23T12:00:00Z
 pub const NOW: i64 = 1_795_435_200_000_000;
