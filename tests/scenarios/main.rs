@@ -18,6 +18,7 @@ mod meetings;
 mod outlook;
 mod pipeline;
 mod processes;
+mod push;
 mod replays;
 mod scheduling;
 mod series;

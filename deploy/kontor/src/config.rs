@@ -171,6 +171,7 @@ impl Config {
     /// Settings of push messages.
     pub fn push(&self) -> Push {
         Push {
+            tls: cfg!(feature = "push-tls"),
             private_addresses: self.get("push.private_addresses") == "true",
             contact: self.get("push.contact").to_owned(),
         }

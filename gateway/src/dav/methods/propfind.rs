@@ -21,7 +21,7 @@ use crate::dav::tags::Tags;
 use crate::dav::xml::{Writer, request};
 use crate::dav::{Call, body, contract_path, limits};
 
-use super::availability;
+use super::{availability, push};
 
 /// Answers PROPFIND.
 pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure> {
@@ -33,7 +33,8 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
     // Without members there is no root to leave out (RFC 8144 section 2.2).
     let members = depth == Depth::One;
     let preferences = Preferences { no_root: preferences.no_root && members, ..preferences };
-    let find = Find { call, ask: &ask, preferences, members };
+    let push_key = push_key(call, &ask).await?;
+    let find = Find { call, ask: &ask, preferences, members, push_key };
     match call.place {
         Place::Root => find.root(),
         Place::Principals => find.folders("Principals", &[(path::USERS, "Users"), (path::TEAMS, "Teams")]),
@@ -71,6 +72,20 @@ struct Find<'a> {
     ask: &'a Ask,
     preferences: Preferences,
     members: bool,
+    /// Public key of push messages; empty when nobody asks for it.
+    push_key: String,
+}
+
+/// The public key of push messages, when the properties that were asked for need it.
+async fn push_key(call: &Call<'_>, ask: &Ask) -> Result<String, Failure> {
+    match call.place {
+        Place::Home(kind, _) | Place::Collection(Location { kind, .. })
+            if ask.wanted.names(Live::PushTransports) =>
+        {
+            push::public_key(call, *kind).await
+        }
+        _ => Ok(String::new()),
+    }
 }
 
 impl Find<'_> {
@@ -297,6 +312,9 @@ impl Find<'_> {
     fn write_collection(&self, out: &mut Writer, location: &Location, it: &Collection) {
         let kind = collection::bit_of(location.kind, it);
         propstat::response(out, &location.href(), self.ask, kind, &it.dead_properties, |live, out| {
+            if live == Live::PushTransports {
+                return collection::push_transports(&self.push_key, out);
+            }
             collection::write(live, location.kind, it, self.call.user(), out)
         });
     }

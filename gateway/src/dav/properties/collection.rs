@@ -75,6 +75,14 @@ pub fn write(live: Live, kind: Kind, it: &Collection, caller: &str, out: &mut Wr
     true
 }
 
+/// Writes how push messages are sent, with the public key of the service that sends them.
+pub fn push_transports(public_key: &str, out: &mut Writer) -> bool {
+    out.raw("<P:web-push><P:vapid-public-key type=\"p256ecdsa\">");
+    out.text(public_key);
+    out.raw("</P:vapid-public-key></P:web-push>");
+    !public_key.is_empty()
+}
+
 /// Whether it is somebody else's, and stands in the caller's home by a share.
 fn is_shared(it: &Collection, caller: &str) -> bool {
     it.owner != caller && it.owner != path::COMPANY && matches!(it.access(), Access::Read | Access::Write)

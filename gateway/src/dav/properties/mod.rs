@@ -129,6 +129,9 @@ live! {
     EmailAddressSet CalendarServer "email-address-set" on::PRINCIPAL, Protected;
     CalendarColor Apple "calendar-color" on::CALENDAR, Settable;
     CalendarOrder Apple "calendar-order" on::CALENDAR, Settable;
+    PushTransports Push "transports" on::COLLECTION, Protected;
+    PushTopic Push "topic" on::COLLECTION, Protected;
+    PushTriggers Push "supported-triggers" on::COLLECTION, Protected;
 }
 
 impl Live {

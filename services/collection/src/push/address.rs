@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use http::Uri;
+use kontor_kit::context::Push as Settings;
 
 /// Longest address in bytes.
 const LONGEST: usize = 2_000;
@@ -12,14 +13,15 @@ const LONGEST: usize = 2_000;
 ///
 /// # Errors
 /// Why it can't be used.
-pub fn check(address: &str, private_allowed: bool) -> Result<Uri, &'static str> {
+pub fn check(address: &str, settings: &Settings) -> Result<Uri, &'static str> {
     if address.len() > LONGEST {
         return Err("it is longer than 2,000 bytes");
     }
     let uri: Uri = address.parse().map_err(|_| "it is no address")?;
     match uri.scheme_str() {
-        Some("https") => {}
-        Some("http") if private_allowed => {}
+        Some("https") if settings.tls => {}
+        Some("https") => return Err("this server reaches no push service by TLS"),
+        Some("http") if settings.private_addresses => {}
         _ => return Err("it does not begin with https://"),
     }
     let authority = uri.authority().ok_or("it has no host")?;
@@ -32,7 +34,7 @@ pub fn check(address: &str, private_allowed: bool) -> Result<Uri, &'static str> 
     }
     let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     match literal {
-        Ok(ip) if !private_allowed && !is_public(ip) => Err("it leads into a private network"),
+        Ok(ip) if !settings.private_addresses && !is_public(ip) => Err("it leads into a private network"),
         _ => Ok(uri),
     }
 }
@@ -118,6 +120,10 @@ mod tests {
         }
     }
 
+    fn with(tls: bool, private_addresses: bool) -> Settings {
+        Settings { tls, private_addresses, ..Settings::default() }
+    }
+
     #[test]
     fn only_plain_https_addresses_are_taken() {
         for good in [
@@ -126,7 +132,7 @@ mod tests {
             "https://9.9.9.9/x",
             "https://[2a00:1450::1]/x",
         ] {
-            assert!(check(good, false).is_ok(), "{good}");
+            assert!(check(good, &with(true, false)).is_ok(), "{good}");
         }
         let long = format!("https://push.example/{}", "a".repeat(2_000));
         for bad in [
@@ -144,9 +150,10 @@ mod tests {
             "https://push.example/\u{e9}\n",
             long.as_str(),
         ] {
-            assert!(check(bad, false).is_err(), "{bad}");
+            assert!(check(bad, &with(true, false)).is_err(), "{bad}");
         }
-        assert!(check("http://127.0.0.1:81/", true).is_ok());
-        assert!(check("file:///etc/passwd", true).is_err());
+        assert!(check("http://127.0.0.1:81/", &with(false, true)).is_ok());
+        assert!(check("https://push.example/", &with(false, true)).is_err());
+        assert!(check("file:///etc/passwd", &with(true, true)).is_err());
     }
 }

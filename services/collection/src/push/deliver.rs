@@ -88,8 +88,8 @@ impl<A: Accounts> Courier<A> {
     }
 
     async fn attempt(&self, to: &Registration) -> Result<Outcome> {
-        // The operator may have shut private addresses since it was registered.
-        if address::check(&to.address, self.context.push.private_addresses).is_err() {
+        // The settings may have changed since it was registered.
+        if address::check(&to.address, &self.context.push).is_err() {
             return Ok(Outcome::Over);
         }
         let Some(caller) = self.accounts.caller(&to.login).await? else { return Ok(Outcome::Over) };

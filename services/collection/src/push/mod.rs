@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use kontor_kit::auth::Caller;
 use kontor_kit::clock::Clock;
-use kontor_kit::context::Context;
+use kontor_kit::context::{Context, Push as Settings};
 use kontor_kit::db::Db;
 use kontor_kit::{Error, Result};
 use tokio::sync::{Notify, Semaphore};
@@ -54,7 +54,7 @@ pub struct Push(Arc<Inner>);
 struct Inner {
     key: Key,
     clock: Clock,
-    private_addresses: bool,
+    settings: Settings,
     wake: Notify,
 }
 
@@ -70,23 +70,27 @@ pub(crate) struct Wish {
 }
 
 impl Push {
-    /// Reads the service's key, makes it at the first start, and sends for as long as the process runs.
+    /// Reads the service's key, makes it at the first start, and sends for as long as the process runs. None when no message
+    /// could go out.
     ///
     /// # Errors
     /// Those of the database; INTERNAL when the kept key is none.
-    pub async fn start<A: Accounts>(context: &Context, db: &Db, accounts: A) -> Result<Push> {
+    pub async fn start<A: Accounts>(context: &Context, db: &Db, accounts: A) -> Result<Option<Push>> {
+        if !context.push.is_on() {
+            return Ok(None);
+        }
         let fresh = Key::random();
         let secret = db.write(move |tx| store::key(tx, &fresh)).await?;
         let inner = Inner {
             key: Key::of_secret(&secret)?,
             clock: context.clock.clone(),
-            private_addresses: context.push.private_addresses,
+            settings: context.push.clone(),
             wake: Notify::new(),
         };
         let push = Push(Arc::new(inner));
         let courier = Courier::new(context, db, accounts, push.0.key.clone());
         context.spawn(look(push.clone(), context.clone(), db.clone(), courier));
-        Ok(push)
+        Ok(Some(push))
     }
 
     /// The public key for clients: base64url.
@@ -113,7 +117,7 @@ impl Push {
                 format!("the subscription's {what}"),
             ))
         };
-        if let Err(why) = address::check(&address, self.0.private_addresses) {
+        if let Err(why) = address::check(&address, &self.0.settings) {
             return refused(&format!("address can't be used: {why}"));
         }
         if public_key.len() != 65 || PublicKey::from_sec1_bytes(public_key).is_err() {

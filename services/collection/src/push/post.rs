@@ -1,4 +1,5 @@
-//! The client that posts to push services: TLS with the system's roots, no redirects, time-outs, and only where it may go.
+//! The client that posts to push services: TLS with the system's roots (feature `push-tls`), no redirects, time-outs, and only where it
+//! may go.
 //! Called by deliver.rs.
 
 use std::net::SocketAddr;
@@ -8,7 +9,6 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
@@ -27,6 +27,12 @@ const KEPT_FOR: Duration = Duration::from_secs(30);
 /// The longest pause that a push service may ask for, in seconds.
 const LONGEST_PAUSE: i64 = 3_600;
 
+/// How connections are made.
+#[cfg(feature = "push-tls")]
+type Connector = hyper_rustls::HttpsConnector<HttpConnector<Guarded>>;
+#[cfg(not(feature = "push-tls"))]
+type Connector = HttpConnector<Guarded>;
+
 /// What a push service said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Said {
@@ -41,7 +47,7 @@ pub enum Said {
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct Post {
-    client: Client<HttpsConnector<HttpConnector<Guarded>>, Full<bytes::Bytes>>,
+    client: Client<Connector, Full<bytes::Bytes>>,
 }
 
 impl Post {
@@ -49,22 +55,13 @@ impl Post {
     pub fn new(private_addresses: bool) -> Post {
         let mut connector =
             HttpConnector::new_with_resolver(Guarded { inner: GaiResolver::new(), private_addresses });
-        connector.enforce_http(false);
         connector.set_connect_timeout(Some(CONNECT));
         connector.set_nodelay(true);
-        let provider = rustls::crypto::ring::default_provider();
-        let builder = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider);
-        let builder = builder.unwrap_or_else(|cause| {
-            tracing::warn!(cause = %cause, "the system has no root certificates, so no push service can be reached by TLS");
-            HttpsConnectorBuilder::new().with_tls_config(no_roots())
-        });
-        let builder = if private_addresses { builder.https_or_http() } else { builder.https_only() };
-        let connector = builder.enable_http1().wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new())
             .pool_max_idle_per_host(KEPT)
             .pool_idle_timeout(KEPT_FOR)
             .pool_timer(TokioTimer::new())
-            .build(connector);
+            .build(secured(connector, private_addresses));
         Post { client }
     }
 
@@ -95,12 +92,35 @@ impl Post {
     }
 }
 
+/// With TLS by the system's root certificates.
+#[cfg(feature = "push-tls")]
+fn secured(mut connector: HttpConnector<Guarded>, private_addresses: bool) -> Connector {
+    use hyper_rustls::HttpsConnectorBuilder;
+
+    connector.enforce_http(false);
+    let provider = rustls::crypto::ring::default_provider();
+    let builder = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider);
+    let builder = builder.unwrap_or_else(|cause| {
+        tracing::warn!(cause = %cause, "the system has no root certificates, so no push service can be reached by TLS");
+        HttpsConnectorBuilder::new().with_tls_config(no_roots())
+    });
+    let builder = if private_addresses { builder.https_or_http() } else { builder.https_only() };
+    builder.enable_http1().wrap_connector(connector)
+}
+
 /// Trusts nobody.
+#[cfg(feature = "push-tls")]
 fn no_roots() -> rustls::ClientConfig {
     let builder =
         rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into());
     let builder = builder.with_safe_default_protocol_versions().expect("ring has the usual versions of TLS");
     builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
+}
+
+/// Plain HTTP, for a push server in the own network.
+#[cfg(not(feature = "push-tls"))]
+fn secured(connector: HttpConnector<Guarded>, _: bool) -> Connector {
+    connector
 }
 
 /// Names are looked up as ever, but what leads into the own network is left out. It is done here, for the connection goes where this

@@ -38,10 +38,10 @@ impl<H: Hooks> Server<H> {
         Server { context: context.clone(), db: db.clone(), hooks, push: None }
     }
 
-    /// The same with push messages.
+    /// The same with push messages, where they can be sent.
     #[must_use]
-    pub fn with_push(self, push: Push) -> Server<H> {
-        Server { push: Some(push), ..self }
+    pub fn with_push(self, push: Option<Push>) -> Server<H> {
+        Server { push, ..self }
     }
 
     /// The tonic service, to be put among the unit's routes.

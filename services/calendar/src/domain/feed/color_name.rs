@@ -143,8 +143,11 @@ const NAMES: [(&str, u32); 138] = [
     ("yellowgreen", 0x9ACD32),
 ];
 
-/// The name that is nearest to "#RRGGBB" or "#RRGGBBAA"; none for another text.
+/// The name that is nearest to "#RRGGBB" or "#RRGGBBAA", or the name that it is already; none for another text.
 pub fn nearest(color: &str) -> Option<&'static str> {
+    if let Some((name, _)) = NAMES.iter().find(|(name, _)| color.eq_ignore_ascii_case(name)) {
+        return Some(name);
+    }
     let digits = color.strip_prefix('#').filter(|digits| matches!(digits.len(), 6 | 8))?;
     let wanted = u32::from_str_radix(digits.get(..6)?, 16).ok()?;
     NAMES.iter().min_by_key(|(_, known)| distance(wanted, *known)).map(|(name, _)| *name)
@@ -163,7 +166,8 @@ mod tests {
         assert_eq!(nearest("#FF0000FF"), Some("red"));
         assert_eq!(nearest("#40E0D1"), Some("turquoise"));
         assert_eq!(nearest("#000"), None);
-        assert_eq!(nearest("red"), None);
+        assert_eq!(nearest("Red"), Some("red"));
+        assert_eq!(nearest("reddish"), None);
         assert_eq!(nearest("#é0000"), None);
     }
 }

@@ -76,7 +76,9 @@ impl Feed {
         }
         if let Some(name) = color_name::nearest(&about.color) {
             line(ContentLine::new("COLOR", name));
-            line(ContentLine::new("X-APPLE-CALENDAR-COLOR", about.color.get(..7).unwrap_or_default()));
+            if about.color.starts_with('#') {
+                line(ContentLine::new("X-APPLE-CALENDAR-COLOR", about.color.get(..7).unwrap_or_default()));
+            }
         }
         line(ContentLine::new("REFRESH-INTERVAL", REFRESH).param("VALUE", "DURATION"));
         line(ContentLine::new("X-PUBLISHED-TTL", REFRESH));
