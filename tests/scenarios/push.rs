@@ -372,7 +372,7 @@ with_push! {
     }
 }
 
-/// Only for a program that can't reach push services: see docs/adr/0008-web-push.md.
+// Only for a program that can't reach push services: see docs/adr/0008-web-push.md.
 #[cfg(not(feature = "push-tls"))]
 both! {
     async fn d16_push_is_not_announced_where_no_message_could_go_out(sandbox: Sandbox) {
@@ -386,7 +386,7 @@ both! {
     }
 }
 
-/// And for one that can: never into the own network.
+// And for one that can: never into the own network.
 #[cfg(feature = "push-tls")]
 both! {
     async fn d16_messages_never_go_into_the_own_network(sandbox: Sandbox) {
