@@ -212,6 +212,10 @@ both! {
         assert_eq!((nothing, limited), (100, 30));
         http.get(&made.path).await.expect(200);
         http.get("/ics/").await.expect(404);
+        // The way behind it is the gateway's alone.
+        let headers = [("content-type", "application/grpc"), ("te", "trailers")];
+        let hidden = sandbox.http("admin").send("POST", "/kontor.calendar.v1.FeedService/ReadFeed", &headers, "").await.expect(200);
+        assert_eq!(hidden.header("grpc-status"), "12");
         http.get("/ics/a/b.ics").await.expect(404);
     }
 

@@ -3,7 +3,6 @@
 
 use kontor_kit::db::{Conn, Row, Tx};
 use kontor_kit::{Error, Result, args};
-use tonic::Code;
 
 /// Addresses that one user may have, over all calendars.
 const MOST: i64 = 100;
@@ -33,7 +32,7 @@ pub struct Subscription {
 /// Keeps a new address. Those that the user made for calendars that are gone are forgotten.
 ///
 /// # Errors
-/// RESOURCE_EXHAUSTED with reason TOO_MANY_SUBSCRIPTIONS.
+/// FAILED_PRECONDITION with reason TOO_MANY_SUBSCRIPTIONS.
 pub fn add(tx: &mut Tx<'_>, new: &Subscription, hash: [u8; 32]) -> Result<()> {
     tx.execute(
         "DELETE FROM subscription WHERE login = $1 AND calendar NOT IN (SELECT id FROM collection)",
@@ -42,7 +41,7 @@ pub fn add(tx: &mut Tx<'_>, new: &Subscription, hash: [u8; 32]) -> Result<()> {
     let sql = "SELECT COUNT(*) FROM subscription WHERE login = $1";
     if tx.one(sql, args![&new.login], |row| row.int(0))?.unwrap_or(0) >= MOST {
         let message = format!("{} has {MOST} secret addresses already: revoke some", new.login);
-        return Err(Error::new(Code::ResourceExhausted, "TOO_MANY_SUBSCRIPTIONS", message));
+        return Err(Error::precondition("TOO_MANY_SUBSCRIPTIONS", message));
     }
     tx.execute(
         "INSERT INTO subscription (id, calendar, login, display_name, busy_only, hash, create_time, last_use_time)

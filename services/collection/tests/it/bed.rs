@@ -135,6 +135,7 @@ impl Bed {
             name: name.to_owned(),
             data: data.into(),
             conditions: Some(conditions),
+            ..Default::default()
         };
         Ok(self.client().put_object(sales().request(request)).await?.into_inner())
     }
@@ -145,6 +146,7 @@ impl Bed {
             name: name.to_owned(),
             conditions: None,
             silent: false,
+            ..Default::default()
         };
         self.client().delete_object(sales().request(request)).await.map(|_| ())
     }
