@@ -96,6 +96,8 @@ impl Grpc {
         free_busy => calendar::free_busy_service_client::FreeBusyServiceClient<Signed>;
         /// Working hours and absences.
         availability => calendar::availability_service_client::AvailabilityServiceClient<Signed>;
+        /// Secret addresses of calendars.
+        subscriptions => calendar::subscription_service_client::SubscriptionServiceClient<Signed>;
         /// Tasks.
         tasks => calendar::task_service_client::TaskServiceClient<Signed>;
         /// Connectors.

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use kontor_kit::context::Company;
+use kontor_kit::context::{Company, Push};
 use kontor_kit::db::Storage;
 use kontor_kit::{Error, Result};
 
 /// Every setting: key, default, what it is. Environment: `company.region` is `KONTOR_COMPANY_REGION`.
-const KEYS: [(&str, &str, &str); 16] = [
+const KEYS: [(&str, &str, &str); 18] = [
     ("data", "./kontor-data", "folder of the data"),
     ("listen", "127.0.0.1:8420", "address and port to listen on; port 0 takes a free one"),
     ("services", "all", "services to run here, by comma"),
@@ -23,6 +23,12 @@ const KEYS: [(&str, &str, &str); 16] = [
     ("peers.pipeline", "", "address of pipeline when it runs elsewhere"),
     ("peers.calendar", "", "address of calendar when it runs elsewhere"),
     ("peers.telephony", "", "address of telephony when it runs elsewhere"),
+    (
+        "push.private_addresses",
+        "false",
+        "push messages also to the own network and without TLS: for a push server in the house",
+    ),
+    ("push.contact", "", "how push services reach you: mailto:it@example.com or an https address"),
     ("log.level", "info", "error, warn, info, debug or trace; or a filter like info,kontor_gateway=debug"),
     ("log.format", "text", "text or json"),
     ("trace.endpoint", "", "OpenTelemetry collector that takes OTLP over HTTP: http://127.0.0.1:4318"),
@@ -110,8 +116,17 @@ impl Config {
 
     fn check(&self) -> Result<()> {
         self.services()?;
-        if !["true", "false"].contains(&self.get("demo")) {
-            return Err(Error::invalid("demo", "use true or false"));
+        for key in ["demo", "push.private_addresses"] {
+            if !["true", "false"].contains(&self.get(key)) {
+                return Err(Error::invalid(key, "use true or false"));
+            }
+        }
+        let contact = self.get("push.contact");
+        if !contact.is_empty() && !contact.starts_with("mailto:") && !contact.starts_with("https://") {
+            return Err(Error::invalid(
+                "push.contact",
+                format!("{contact:?} is not like mailto:it@example.com"),
+            ));
         }
         let zone = self.get("company.time_zone");
         jiff::tz::TimeZone::get(zone)
@@ -150,6 +165,15 @@ impl Config {
             region: self.get("company.region").to_owned(),
             time_zone: self.get("company.time_zone").to_owned(),
             currency: self.get("company.currency").to_owned(),
+        }
+    }
+
+    /// Settings of push messages.
+    pub fn push(&self) -> Push {
+        Push {
+            tls: cfg!(feature = "push-tls"),
+            private_addresses: self.get("push.private_addresses") == "true",
+            contact: self.get("push.contact").to_owned(),
         }
     }
 

@@ -123,6 +123,7 @@ fn context(config: &Config, clock: Clock) -> Result<Context> {
         clock,
         bus: Bus::default(),
         company: config.company(),
+        push: config.push(),
         cluster_key,
         stop: CancellationToken::new(),
         tasks: TaskTracker::new(),

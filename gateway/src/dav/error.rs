@@ -81,6 +81,12 @@ pub enum Condition {
     SupportedFilter(Kind),
     /// supported-collation.
     SupportedCollation(Kind),
+    /// WebDAV-Push: the address or the keys can't be used.
+    InvalidSubscription,
+    /// WebDAV-Push: nothing that is asked for is told.
+    NoSupportedTrigger,
+    /// WebDAV-Push: not here, or no more.
+    PushNotAvailable,
 }
 
 impl Failure {
@@ -185,6 +191,8 @@ impl Failure {
                 let other = other.map(|(slug, name)| sibling_href(href, slug, name));
                 return forbidden(Condition::UniqueSchedulingObject(other));
             }
+            "INVALID_SUBSCRIPTION" => return forbidden(Condition::InvalidSubscription),
+            "PUSH_NOT_AVAILABLE" => return forbidden(Condition::PushNotAvailable),
             "COMPANY_COLLECTION" | "SERVER_COLLECTION" => return Failure::need_privilege(href, "unbind"),
             "UID_CONFLICT" => {
                 let other = conflict_href(&metadata, href);
@@ -305,6 +313,9 @@ impl Condition {
             Condition::MaxAttendees => "<C:max-attendees-per-instance/>",
             Condition::ValidSchedulingMessage => "<C:valid-scheduling-message/>",
             Condition::ValidOrganizer => "<C:valid-organizer/>",
+            Condition::InvalidSubscription => "<P:invalid-subscription/>",
+            Condition::NoSupportedTrigger => "<P:no-supported-trigger/>",
+            Condition::PushNotAvailable => "<P:push-not-available/>",
             Condition::ValidData(kind) => {
                 by_kind(*kind, "<C:valid-calendar-data/>", "<CR:valid-address-data/>")
             }

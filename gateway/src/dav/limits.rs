@@ -53,6 +53,8 @@ pub const SHAREES: usize = 200;
 pub const SHAREES_NAMED: usize = 200;
 /// Most other resources that an `If` header may speak of.
 pub const IF_LOOKUPS: usize = 10;
+/// Push registrations that one request may leave out.
+pub const SILENT_REGISTRATIONS: usize = 100;
 /// An answer is handed on in pieces of about so many bytes.
 pub const ANSWER_CHUNK_BYTES: usize = 64 * 1024;
 /// Longest path segment after decoding, in bytes.

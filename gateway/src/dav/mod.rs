@@ -59,6 +59,7 @@ pub struct Dav {
     teams: TeamServiceClient<Link>,
     free_busy: FreeBusyServiceClient<Link>,
     availability: AvailabilityServiceClient<Link>,
+    push: bool,
 }
 
 impl Dav {
@@ -72,7 +73,14 @@ impl Dav {
             books: Way::new(directory.clone()),
             users: UserServiceClient::new(directory.clone()),
             teams: TeamServiceClient::new(directory),
+            push: false,
         }
+    }
+
+    /// The same that tells whether push messages are sent.
+    #[must_use]
+    pub fn with_push(self, push: bool) -> Dav {
+        Dav { push, ..self }
     }
 
     /// Whether this request is DAV's: the tree itself, the two addresses that lead to it, and what clients try first.
@@ -90,7 +98,7 @@ impl Dav {
     pub fn anonymous(&self, request: &http::request::Parts) -> Option<Response<Body>> {
         let path = request.uri.path();
         if request.method == Method::OPTIONS {
-            return Some(methods::options::answer(path));
+            return Some(methods::options::answer(path, self.push));
         }
         is_well_known(path).then(methods::options::well_known)
     }
@@ -100,6 +108,10 @@ impl Dav {
         let (parts, body) = request.into_parts();
         if let Some(answer) = self.anonymous(&parts) {
             return answer;
+        }
+        if let Some((kind, id)) = methods::push::registration(parts.uri.path()) {
+            let ended = methods::push::unregister(self, &caller, &parts.method, kind, id).await;
+            return ended.unwrap_or_else(Failure::into_response);
         }
         let place = match Place::parse(parts.uri.path()) {
             Ok(place) => place,

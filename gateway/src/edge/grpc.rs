@@ -14,8 +14,11 @@ use tonic::service::Routes;
 use super::Links;
 
 /// Services that are spoken between processes only.
-const INSIDE_ONLY: [&str; 2] =
-    ["kontor.collection.v1.CollectionService", "kontor.directory.v1.CredentialService"];
+const INSIDE_ONLY: [&str; 3] = [
+    "kontor.collection.v1.CollectionService",
+    "kontor.directory.v1.CredentialService",
+    "kontor.calendar.v1.FeedService",
+];
 
 /// Services that reflection shows, those that a process of the installation may run.
 const OUTSIDE: [(&str, &[&str]); 4] = [
@@ -30,6 +33,7 @@ const OUTSIDE: [(&str, &[&str]); 4] = [
             "FreeBusyService",
             "AvailabilityService",
             "SeriesService",
+            "SubscriptionService",
             "ChangeService",
         ],
     ),

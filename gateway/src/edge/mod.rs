@@ -1,6 +1,7 @@
 //! One request at the edge: who asks, what is asked, and which room answers it.
 //! Called by the accept loop in `serve.rs`.
 
+mod feed;
 mod grpc;
 mod lease;
 mod operation;
@@ -50,6 +51,7 @@ struct Outside {
     sign_in: SignIn,
     dav: Dav,
     telephony: Option<Link>,
+    calendar: Link,
 }
 
 impl Gateway {
@@ -75,8 +77,9 @@ impl Gateway {
         let outside = if outside {
             Some(Outside {
                 sign_in: SignIn::new(&find("directory")?),
-                dav: Dav::new(find("calendar")?, find("directory")?),
+                dav: Dav::new(find("calendar")?, find("directory")?).with_push(context.push.is_on()),
                 telephony: links.get("telephony").cloned(),
+                calendar: find("calendar")?,
             })
         } else {
             None
@@ -108,6 +111,7 @@ impl Gateway {
             Kind::Operation => operation::answer(&self.0, request.uri().path()).await,
             Kind::Webhook => self.webhook(request, peer).await,
             Kind::Dav => self.dav(request, peer).await,
+            Kind::Feed => self.feed(request, peer).await,
             Kind::Nothing => plain(StatusCode::NOT_FOUND, "there is nothing here\n"),
         }
     }
@@ -158,6 +162,13 @@ impl Gateway {
         }
     }
 
+    async fn feed(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
+        match &self.0.outside {
+            Some(outside) => feed::answer(outside.calendar.clone(), request, peer).await,
+            None => feed::nothing(),
+        }
+    }
+
     async fn dav(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
         let Some(outside) = &self.0.outside else {
             return plain(StatusCode::NOT_FOUND, "this process has no gateway\n");
@@ -192,6 +203,7 @@ enum Kind {
     Operation,
     Webhook,
     Dav,
+    Feed,
     Nothing,
 }
 
@@ -202,6 +214,7 @@ impl Kind {
             Kind::Operation => "operation",
             Kind::Webhook => "webhook",
             Kind::Dav => "dav",
+            Kind::Feed => "feed",
             Kind::Nothing => "nothing",
         }
     }
@@ -217,6 +230,7 @@ fn kind_of(request: &Request<Body>) -> Kind {
         _ if grpc => Kind::Grpc,
         "/healthz" | "/readyz" | "/metrics" => Kind::Operation,
         path if path.starts_with("/telephony/") => Kind::Webhook,
+        path if path.starts_with(feed::ROOT) => Kind::Feed,
         path if Dav::takes(request.method(), path) => Kind::Dav,
         _ => Kind::Nothing,
     }

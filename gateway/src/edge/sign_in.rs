@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use kontor_kit::auth::Caller;
 use kontor_kit::link::Link;
 use kontor_kit::near::Credentials;
-use kontor_proto::directory::v1::{CheckCredentialRequest, User};
+use kontor_proto::directory::v1::CheckCredentialRequest;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -37,7 +37,7 @@ impl SignIn {
         })?;
         let request = CheckCredentialRequest { user, secret, peer: peer.to_string() };
         let answer = self.0.check_credential(Caller::system().request(request)).await?;
-        Ok(answer.user.map(caller_of))
+        Ok(answer.user.map(Caller::of_user))
     }
 }
 
@@ -61,21 +61,6 @@ fn read(header: &HeaderValue) -> Option<(String, String)> {
     let (user, secret) = text.split_once(':')?;
     // Some phones write the name with blanks around it or with a capital.
     Some((user.trim().to_lowercase(), secret.to_owned()))
-}
-
-fn caller_of(user: User) -> Caller {
-    let ids = |names: Vec<String>| {
-        names.into_iter().filter_map(|name| name.strip_prefix("teams/").map(str::to_owned)).collect()
-    };
-    Caller {
-        user: user.name.strip_prefix("users/").unwrap_or(&user.name).to_owned(),
-        display_name: user.display_name,
-        admin: user.admin,
-        teams: ids(user.teams),
-        led_teams: ids(user.led_teams),
-        time_zone: user.time_zone,
-        system: false,
-    }
 }
 
 /// 401 with a realm that never changes: Thunderbird keeps passwords by origin and realm.

@@ -12,7 +12,7 @@ use kontor_proto::collection::v1::{Access, Collection, DeadProperty, Object};
 use crate::text;
 
 const NAMESPACES: &str = "xmlns:D='DAV:' xmlns:C='urn:ietf:params:xml:ns:caldav' \
-    xmlns:CR='urn:ietf:params:xml:ns:carddav' xmlns:CS='http://calendarserver.org/ns/' xmlns:ICAL='http://apple.com/ns/ical/'";
+    xmlns:CR='urn:ietf:params:xml:ns:carddav' xmlns:CS='http://calendarserver.org/ns/' xmlns:ICAL='http://apple.com/ns/ical/' xmlns:P='https://bitfire.at/webdav-push'";
 
 fn ask(names: &str, minimal: bool) -> Ask {
     let body = format!("<D:propfind {NAMESPACES}><D:prop>{names}</D:prop></D:propfind>");

@@ -11,6 +11,7 @@ mod hostile;
 mod http_answers;
 mod listings;
 mod paths;
+mod push;
 mod settings;
 
 use kontor_gateway::dav::xml::Writer;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use kontor_collection::Accounts;
 use kontor_kit::auth::Caller;
 use kontor_kit::link::{Link, MESSAGE_LIMIT};
 use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
@@ -97,6 +98,20 @@ impl Directory {
         }
     }
 
+    /// The user as a caller with the teams of now; none when there is no such user, or the user is disabled.
+    ///
+    /// # Errors
+    /// UNAVAILABLE when the directory does not answer.
+    pub async fn caller(&self, login: &str) -> kontor_kit::Result<Option<Caller>> {
+        let mut client = UserServiceClient::new(self.0.link.clone());
+        let request = Caller::system().request(GetUserRequest { name: format!("users/{login}") });
+        match tokio::time::timeout(Duration::from_secs(5), client.get_user(request)).await {
+            Ok(Ok(user)) => Ok(Some(user.into_inner()).filter(|user| !user.disabled).map(Caller::of_user)),
+            Ok(Err(status)) if matches!(status.code(), Code::NotFound | Code::InvalidArgument) => Ok(None),
+            _ => Err(kontor_kit::Error::unavailable("the directory does not answer: try again")),
+        }
+    }
+
     /// Forgets all answers, after a change of partners.
     pub fn forget(&self) {
         self.0.remembered.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -140,6 +155,12 @@ impl Directory {
 
     fn client(&self) -> PartnerServiceClient<Link> {
         PartnerServiceClient::new(self.0.link.clone()).max_decoding_message_size(MESSAGE_LIMIT)
+    }
+}
+
+impl Accounts for Directory {
+    async fn caller(&self, login: &str) -> kontor_kit::Result<Option<Caller>> {
+        Directory::caller(self, login).await
     }
 }
 

@@ -24,8 +24,10 @@ use kontor_proto::calendar::v1::availability_service_server::AvailabilityService
 use kontor_proto::calendar::v1::calendar_service_server::CalendarServiceServer;
 use kontor_proto::calendar::v1::change_service_server::ChangeServiceServer;
 use kontor_proto::calendar::v1::event_service_server::EventServiceServer;
+use kontor_proto::calendar::v1::feed_service_server::FeedServiceServer;
 use kontor_proto::calendar::v1::free_busy_service_server::FreeBusyServiceServer;
 use kontor_proto::calendar::v1::series_service_server::SeriesServiceServer;
+use kontor_proto::calendar::v1::subscription_service_server::SubscriptionServiceServer;
 use kontor_proto::calendar::v1::task_service_server::TaskServiceServer;
 use tokio::sync::Notify;
 use tonic::service::Routes;
@@ -47,7 +49,7 @@ pub struct Peers {
 }
 
 const MIGRATIONS: &[Migration] =
-    kontor_collection::migrations!["0001_calendar", "0002_free_busy", "0003_scheduling"];
+    kontor_collection::migrations!["0001_calendar", "0002_free_busy", "0003_scheduling", "0004_subscription"];
 
 /// Starts the service: database, background work, routes.
 ///
@@ -73,8 +75,11 @@ pub async fn start(context: &Context, peers: Peers, _config: Config) -> Result<U
     let free_busy = FreeBusyServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
     let availability = AvailabilityServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
     let series = SeriesServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
+    let subscriptions = SubscriptionServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
+    let feeds = FeedServiceServer::new(rpc::feed::Feeds::new(core.clone()));
     let changes = ChangeServiceServer::new(core).max_decoding_message_size(MESSAGE_LIMIT);
-    let collections = kontor_collection::rpc::Server::new(context, &db, hooks);
+    let push = kontor_collection::Push::start(context, &db, hooks.directory.clone()).await?;
+    let collections = kontor_collection::rpc::Server::new(context, &db, hooks).with_push(push);
     let routes = Routes::new(calendars)
         .add_service(events)
         .add_service(tasks)
@@ -82,6 +87,8 @@ pub async fn start(context: &Context, peers: Peers, _config: Config) -> Result<U
         .add_service(free_busy)
         .add_service(availability)
         .add_service(series)
+        .add_service(subscriptions)
+        .add_service(feeds)
         .add_service(collections.clone().into_service());
     Ok(Unit::new("calendar", context, routes).offer(Near::default().collections(collections)))
 }

@@ -8,6 +8,7 @@ mod filter;
 pub mod hooks;
 pub mod index;
 pub mod model;
+pub mod push;
 pub mod rpc;
 pub mod store;
 pub mod tasks;
@@ -16,6 +17,7 @@ pub use filter::zone;
 pub use hooks::{Admission, Admitted, Change, Hooks, Prepared, Removal, Tell};
 pub use index::Index;
 pub use model::{Access, COMPANY, Collection, Conditions, Kind, Object, Target};
+pub use push::{Accounts, Push};
 pub use store::share::access;
 pub use store::transfer;
 pub use store::write;
@@ -44,6 +46,13 @@ pub const GRAMS: Migration = Migration {
     postgres: include_str!("../migrations/postgres/c003_gram.sql"),
 };
 
+/// The engine's tables of push registrations. Put it behind the one above.
+pub const PUSH: Migration = Migration {
+    name: "c004_push",
+    sqlite: include_str!("../migrations/sqlite/c004_push.sql"),
+    postgres: include_str!("../migrations/postgres/c004_push.sql"),
+};
+
 /// The engine's table of how users see what is shared with them. Put it behind the one above.
 pub const VIEWS: Migration = Migration {
     name: "c005_share_view",
@@ -59,6 +68,7 @@ macro_rules! migrations {
             $crate::MIGRATION,
             $crate::SHARES,
             $crate::GRAMS,
+            $crate::PUSH,
             $crate::VIEWS,
             $($crate::Migration {
                 name: $name,

@@ -5,7 +5,7 @@ use kontor_kit::auth::Caller;
 use kontor_kit::db::{Db, Tx};
 use kontor_kit::{Error, Result, id, resource};
 
-use crate::domain::credential::{AppSecret, Password};
+use crate::domain::credential::{AppSecret, Password, hash_of};
 use crate::domain::team::Team;
 use crate::domain::user::{Details, User, check_line};
 use crate::rpc::sign_in::{hash, random};
@@ -79,7 +79,7 @@ async fn add_user_with(
 /// NOT_FOUND for an unknown user; INVALID_ARGUMENT for a device name that is empty or longer than 100 characters.
 pub async fn add_token(db: &Db, user: &str, device: &str) -> Result<String> {
     let secret = AppSecret::from_random(random());
-    let hash = secret.hash();
+    let hash = hash_of(&secret);
     let record = store::credential::AppPassword {
         id: id::new(),
         user: user.to_owned(),

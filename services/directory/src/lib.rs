@@ -25,5 +25,5 @@ pub async fn start(context: &Context) -> Result<Unit> {
     store::timeline::drop_unfinished(&db).await?;
     store::card::ensure_company_book(&db).await?;
     events::listen(context, &db);
-    Ok(rpc::unit(context, &db))
+    rpc::unit(context, &db).await
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
+use kontor_proto::directory::v1::User;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
@@ -58,6 +59,22 @@ impl Caller {
                 "sign in first: send `authorization: Bearer TOKEN` or `authorization: Basic ...`",
             )
         })
+    }
+
+    /// The caller that a user of the directory is.
+    pub fn of_user(user: User) -> Self {
+        let ids = |names: Vec<String>| {
+            names.into_iter().filter_map(|name| name.strip_prefix("teams/").map(str::to_owned)).collect()
+        };
+        Caller {
+            user: user.name.strip_prefix("users/").unwrap_or(&user.name).to_owned(),
+            display_name: user.display_name,
+            admin: user.admin,
+            teams: ids(user.teams),
+            led_teams: ids(user.led_teams),
+            time_zone: user.time_zone,
+            system: false,
+        }
     }
 
     /// A request to another service on behalf of this caller.

@@ -21,6 +21,8 @@ pub struct Context {
     pub bus: Bus,
     /// The company's settings.
     pub company: Company,
+    /// Settings of push messages.
+    pub push: Push,
     /// Trust between processes; none when all runs in one.
     pub cluster_key: Option<ClusterKey>,
     /// Cancelled when the process is asked to stop: background work ends, streams end.
@@ -38,6 +40,24 @@ pub struct Company {
     pub time_zone: String,
     /// ISO 4217 currency: "EUR".
     pub currency: String,
+}
+
+/// Settings of the messages that tell phones of changes (WebDAV-Push).
+#[derive(Clone, Debug, Default)]
+pub struct Push {
+    /// This program speaks TLS to push services.
+    pub tls: bool,
+    /// Also to addresses of the own network, and without TLS: for a push server inside the house, and for tests.
+    pub private_addresses: bool,
+    /// How the operators of push services reach who runs this installation: "mailto:..." or "https://..."; may be empty.
+    pub contact: String,
+}
+
+impl Push {
+    /// Whether any message can go out. Nothing is announced else.
+    pub fn is_on(&self) -> bool {
+        self.tls || self.private_addresses
+    }
 }
 
 impl Default for Company {

@@ -19,8 +19,10 @@ pub mod outbox;
 pub mod page;
 pub mod replay;
 pub mod resource;
+pub mod secret;
 pub mod tags;
 pub mod trace;
 pub mod unit;
+pub mod window;
 
 pub use error::{Error, Result};

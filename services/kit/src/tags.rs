@@ -1,6 +1,9 @@
 //! Names and ETags of many objects as one run of bytes, so that a listing of thousands is a few copies and no allocation for each.
 //! Written by the collection engine, read by the DAV edge; the form is described at `TagChunk.tags` in the contract.
 
+/// What comes before id and change number in a sync token. Opaque to clients, but it must be a URI (RFC 6578 section 3.3).
+pub const SYNC_TOKEN: &str = "http://kontor/ns/sync/";
+
 /// Adds one object. A name has at most 255 bytes; an empty ETag says that the object is gone.
 pub fn push(run: &mut Vec<u8>, name: &str, etag: &str) {
     for text in [name, etag] {

@@ -42,6 +42,7 @@ impl Place {
             clock: Clock::Fixed(time.clone()),
             bus: Bus::default(),
             company: Company::default(),
+            push: Default::default(),
             cluster_key: None,
             stop: Default::default(),
             tasks: Default::default(),

@@ -7,6 +7,7 @@ use kontor_proto::collection::v1::{DeleteCollectionRequest, DeleteObjectRequest}
 use tonic::{Code, Status};
 
 use crate::dav::error::Failure;
+use crate::dav::methods::push;
 use crate::dav::path::{self, Place};
 use crate::dav::{Call, contract_path, empty, if_header};
 
@@ -18,6 +19,7 @@ pub async fn run(call: &Call<'_>) -> Result<Response<Body>, Failure> {
                 path: Some(contract_path(location)),
                 name: name.clone(),
                 silent: wants_no_reply(call.headers),
+                silent_registrations: push::silent(call.headers),
                 conditions: Some(if_header::conditions(call, None).await?),
             };
             let answer = call.dav.near(location.kind).delete_object(call.request(message)).await;

@@ -11,6 +11,7 @@ mod outbox;
 mod post;
 mod propfind;
 mod proppatch;
+pub mod push;
 mod put;
 mod report;
 mod representation;
@@ -33,6 +34,7 @@ pub async fn dispatch(call: &Call<'_>, method: &Method, body: Body) -> Result<Re
         "PUT" => put::run(call, body).await,
         "POST" if outbox::takes(call.place) => outbox::run(call, body).await,
         "POST" if share::takes(call) => share::run(call, body).await,
+        "POST" if push::takes(call) => push::register(call, body).await,
         "POST" => post::run(call, body).await,
         "DELETE" => delete::run(call).await,
         "COPY" => transfer::run(call, true).await,

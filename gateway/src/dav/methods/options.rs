@@ -12,13 +12,16 @@ use crate::dav::{empty, path};
 /// finds `calendar-auto-schedule`.
 const DAV: &str =
     "1, 3, access-control, calendar-access, calendar-auto-schedule, addressbook, extended-mkcol";
+/// The same where push messages are sent (draft-bitfire-webdav-push-00 section 2).
+const DAV_WITH_PUSH: &str =
+    "1, 3, access-control, calendar-access, calendar-auto-schedule, addressbook, extended-mkcol, webdav-push";
 
 /// Answers OPTIONS on any path; one that leads nowhere gets the list of a folder.
-pub fn answer(path: &str) -> Response<Body> {
+pub fn answer(path: &str, push: bool) -> Response<Body> {
     let place = Place::parse(path).unwrap_or(Place::Root);
     let mut response = empty(StatusCode::OK);
     let headers = response.headers_mut();
-    headers.insert("dav", HeaderValue::from_static(DAV));
+    headers.insert("dav", HeaderValue::from_static(if push { DAV_WITH_PUSH } else { DAV }));
     headers.insert(ALLOW, HeaderValue::from_static(allow(&place)));
     headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     response

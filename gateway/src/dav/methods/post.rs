@@ -8,7 +8,7 @@ use kontor_proto::collection::v1::{Conditions, PutObjectRequest};
 use tonic::{Code, Status};
 
 use crate::dav::error::Failure;
-use crate::dav::methods::{options, put, representation};
+use crate::dav::methods::{options, push, put, representation};
 use crate::dav::path::{ADD_MEMBER, Kind, Location, Place};
 use crate::dav::{Call, body, contract_path, empty, headers, if_header, limits};
 
@@ -31,6 +31,7 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
         name: name.clone(),
         data,
         conditions: Some(conditions),
+        silent_registrations: push::silent(call.headers),
     };
     let answer = call.dav.collections(location.kind).put_object(call.request(message)).await;
     let answer = answer.map_err(|status| refused(&status, location, &place))?.into_inner();

@@ -23,7 +23,7 @@ use crate::dav::tags::Tags;
 use crate::dav::xml::{Writer, request};
 use crate::dav::{Call, body, contract_path, limits, sharees};
 
-use super::availability;
+use super::{availability, push};
 
 /// Answers PROPFIND.
 pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure> {
@@ -35,7 +35,8 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
     // Without members there is no root to leave out (RFC 8144 section 2.2).
     let members = depth == Depth::One;
     let preferences = Preferences { no_root: preferences.no_root && members, ..preferences };
-    let find = Find { call, ask: &ask, preferences, members };
+    let push_key = push_key(call, &ask).await?;
+    let find = Find { call, ask: &ask, preferences, members, push_key };
     match call.place {
         Place::Root => find.root(),
         Place::Principals => find.folders("Principals", &[(path::USERS, "Users"), (path::TEAMS, "Teams")]),
@@ -73,6 +74,20 @@ struct Find<'a> {
     ask: &'a Ask,
     preferences: Preferences,
     members: bool,
+    /// Public key of push messages; empty when nobody asks for it.
+    push_key: String,
+}
+
+/// The public key of push messages, when the properties that were asked for need it.
+async fn push_key(call: &Call<'_>, ask: &Ask) -> Result<String, Failure> {
+    match call.place {
+        Place::Home(kind, _) | Place::Collection(Location { kind, .. })
+            if ask.wanted.names(Live::PushTransports) =>
+        {
+            push::public_key(call, *kind).await
+        }
+        _ => Ok(String::new()),
+    }
 }
 
 impl Find<'_> {
@@ -324,6 +339,7 @@ impl Find<'_> {
                     out.text(text);
                     Found::Here
                 }
+                (Live::PushTransports, _) => collection::push_transports(&self.push_key, out).into(),
                 _ => collection::answer(live, location.kind, it, self.call.user(), out),
             }
         });

@@ -10,7 +10,7 @@ use tonic::Code;
 
 use crate::dav::error::{Condition, Failure};
 use crate::dav::headers;
-use crate::dav::methods::{options, representation};
+use crate::dav::methods::{options, push, representation};
 use crate::dav::path::{Kind, Place};
 use crate::dav::{Call, body, contract_path, empty, if_header, limits};
 
@@ -33,6 +33,7 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
         name: name.clone(),
         data,
         conditions: Some(conditions),
+        silent_registrations: push::silent(call.headers),
     };
     let answer = call.dav.near(location.kind).put_object(call.request(message)).await;
     let answer = match answer {

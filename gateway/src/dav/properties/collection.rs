@@ -1,6 +1,7 @@
 //! Properties of a calendar or an address book.
 //! Called by PROPFIND on a collection and on a home.
 
+use kontor_kit::tags::SYNC_TOKEN;
 use kontor_proto::collection::v1::Collection;
 
 use super::propstat::Found;
@@ -8,9 +9,6 @@ use super::{Live, acl, common, on, scheduling, sharing};
 use crate::dav::limits;
 use crate::dav::path::{self, Kind, Location};
 use crate::dav::xml::Writer;
-
-/// What comes before id and change number in a sync token. Opaque to clients, but it must be a URI (RFC 6578 section 3.3).
-const TOKEN: &str = "http://kontor/ns/sync/";
 
 /// Which kind of resource it is, for the table.
 pub fn kind_bit(kind: Kind) -> u8 {
@@ -64,6 +62,11 @@ pub fn write(live: Live, kind: Kind, it: &Collection, caller: &str, out: &mut Wr
             out.raw("-");
             out.number(it.sequence);
         }
+        Live::PushTopic => out.text(&it.id),
+        Live::PushTriggers => out.raw(
+            "<P:content-update><D:depth>1</D:depth></P:content-update>\
+             <P:property-update><D:depth>0</D:depth></P:property-update>",
+        ),
         Live::CalendarDescription | Live::BookDescription => return text(&it.description, out),
         Live::CalendarTimeZone => return text(&it.time_zone, out),
         Live::CalendarColor => return text(&it.color, out),
@@ -78,6 +81,14 @@ pub fn write(live: Live, kind: Kind, it: &Collection, caller: &str, out: &mut Wr
         _ => return formats(live, it, out) || common::write(live, caller, out),
     }
     true
+}
+
+/// Writes how push messages are sent, with the public key of the service that sends them.
+pub fn push_transports(public_key: &str, out: &mut Writer) -> bool {
+    out.raw("<P:web-push><P:vapid-public-key type=\"p256ecdsa\">");
+    out.text(public_key);
+    out.raw("</P:vapid-public-key></P:web-push>");
+    !public_key.is_empty()
 }
 
 /// Writes a property, or says why not: who reads a shared collection does not read with whom else it is shared (RFC 3744 section 5.5).
@@ -129,7 +140,7 @@ fn text(value: &str, out: &mut Writer) -> bool {
 
 /// Writes the sync token of a collection at a change number; of a first sync that was cut off also the number when it began, else 0.
 pub fn sync_token(id: &str, sequence: i64, first_until: i64, out: &mut Writer) {
-    out.raw(TOKEN);
+    out.raw(SYNC_TOKEN);
     out.text(id);
     out.raw("/");
     out.number(sequence);
@@ -156,7 +167,7 @@ impl SyncToken<'_> {
         let number = |text: &str| -> Option<i64> {
             if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
         };
-        let (id, numbers) = token.strip_prefix(TOKEN)?.split_once('/')?;
+        let (id, numbers) = token.strip_prefix(SYNC_TOKEN)?.split_once('/')?;
         let (sequence, first_until) = numbers.split_once('-').unwrap_or((numbers, "0"));
         let token = SyncToken { id, sequence: number(sequence)?, first_until: number(first_until)? };
         (!id.is_empty()).then_some(token)

@@ -133,6 +133,9 @@ live! {
     SharedUrl CalendarServer "shared-url" on::COLLECTION, Protected;
     CalendarColor Apple "calendar-color" on::CALENDAR, Settable;
     CalendarOrder Apple "calendar-order" on::CALENDAR, Settable;
+    PushTransports Push "transports" on::COLLECTION, Protected;
+    PushTopic Push "topic" on::COLLECTION, Protected;
+    PushTriggers Push "supported-triggers" on::COLLECTION, Protected;
 }
 
 impl Live {

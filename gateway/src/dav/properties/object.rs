@@ -265,7 +265,11 @@ pub fn content_type(kind: Kind) -> &'static str {
 
 /// Last change as HTTP writes dates.
 pub fn http_date(object: &Object) -> String {
-    let seconds = object.update_time.as_ref().map_or(0, |time| time.seconds);
+    date(object.update_time.as_ref().map_or(0, |time| time.seconds))
+}
+
+/// Seconds UTC as HTTP writes dates (RFC 9110 section 5.6.7).
+pub fn date(seconds: i64) -> String {
     let moment = jiff::Timestamp::from_second(seconds).unwrap_or_default();
     jiff::fmt::rfc2822::DateTimePrinter::new()
         .timestamp_to_rfc9110_string(&moment)

@@ -4,6 +4,7 @@
 pub mod filter;
 mod fragment;
 pub mod principals;
+pub mod push;
 pub mod reader;
 pub mod report;
 pub mod request;
@@ -13,7 +14,7 @@ pub mod writer;
 pub use reader::{Element, Error, Reader};
 pub use writer::Writer;
 
-/// A namespace. The five that the protocols use are told apart without a comparison of texts.
+/// A namespace. The six that the protocols use are told apart without a comparison of texts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Space {
     /// `DAV:`
@@ -26,6 +27,8 @@ pub enum Space {
     CalendarServer,
     /// `http://apple.com/ns/ical/`
     Apple,
+    /// `https://bitfire.at/webdav-push`
+    Push,
     /// No namespace.
     None,
     /// Any other.
@@ -41,6 +44,7 @@ impl Space {
             "urn:ietf:params:xml:ns:carddav" => Space::CardDav,
             "http://calendarserver.org/ns/" => Space::CalendarServer,
             "http://apple.com/ns/ical/" => Space::Apple,
+            "https://bitfire.at/webdav-push" => Space::Push,
             "" => Space::None,
             other => Space::Other(other.to_owned()),
         }
@@ -54,6 +58,7 @@ impl Space {
             Space::CardDav => "urn:ietf:params:xml:ns:carddav",
             Space::CalendarServer => "http://calendarserver.org/ns/",
             Space::Apple => "http://apple.com/ns/ical/",
+            Space::Push => "https://bitfire.at/webdav-push",
             Space::None => "",
             Space::Other(address) => address,
         }
@@ -67,6 +72,7 @@ impl Space {
             Space::CardDav => Some("CR"),
             Space::CalendarServer => Some("CS"),
             Space::Apple => Some("ICAL"),
+            Space::Push => Some("P"),
             Space::None | Space::Other(_) => None,
         }
     }

@@ -6,7 +6,7 @@ use super::{Name, Space};
 /// The declarations that every root element carries.
 const DECLARATIONS: &str = " xmlns:D=\"DAV:\" xmlns:C=\"urn:ietf:params:xml:ns:caldav\" \
      xmlns:CR=\"urn:ietf:params:xml:ns:carddav\" xmlns:CS=\"http://calendarserver.org/ns/\" \
-     xmlns:ICAL=\"http://apple.com/ns/ical/\"";
+     xmlns:ICAL=\"http://apple.com/ns/ical/\" xmlns:P=\"https://bitfire.at/webdav-push\"";
 
 /// A growing XML text.
 #[derive(Debug, Default)]
@@ -63,7 +63,7 @@ impl Writer {
         let _ = write!(self.buffer, "{number}");
     }
 
-    /// `<D:name>` for the five known namespaces, else a declaration on the spot.
+    /// `<D:name>` for the six known namespaces, else a declaration on the spot.
     pub fn open(&mut self, name: &Name) {
         self.raw("<");
         self.tag(name);

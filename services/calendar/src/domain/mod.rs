@@ -6,6 +6,7 @@ pub mod busy;
 pub mod change;
 pub mod color;
 pub mod event;
+pub mod feed;
 pub mod index;
 pub mod meeting;
 pub mod scheduling;

@@ -6,6 +6,7 @@ mod calendars;
 mod changes;
 mod convert;
 mod events;
+pub mod feed;
 mod free_busy;
 mod list;
 mod objects;
@@ -13,6 +14,7 @@ mod occurrences;
 mod respond;
 mod series;
 mod shares;
+mod subscriptions;
 mod tasks;
 
 use std::sync::{Arc, Mutex, PoisonError};

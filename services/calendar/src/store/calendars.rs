@@ -105,9 +105,9 @@ pub fn counting(conn: &mut Conn<'_>, login: &str) -> Result<Vec<Collection>> {
 /// Those of the database.
 pub fn recolor(tx: &mut Tx<'_>, login: &str, before: &str, after: &str) -> Result<()> {
     if before != after {
-        let sql =
-            "UPDATE collection SET color = $3, seq = seq + 1 WHERE kind = 1 AND owner = $1 AND color = $2";
-        tx.execute(sql, args![login, format!("{before}FF"), format!("{after}FF")])?;
+        let sql = "UPDATE collection SET color = $3, seq = seq + 1, update_time = $4 WHERE kind = 1 AND owner = $1 AND color = $2";
+        let now = tx.now();
+        tx.execute(sql, args![login, format!("{before}FF"), format!("{after}FF"), now])?;
     }
     Ok(())
 }

@@ -8,3 +8,4 @@ pub mod items;
 pub mod occurrences;
 pub mod pending;
 pub mod people;
+pub mod subscriptions;

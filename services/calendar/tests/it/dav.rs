@@ -44,6 +44,7 @@ async fn what_a_client_puts_is_an_event_at_once_and_goes_with_it(bed: Bed) {
         name: "a.ics".to_owned(),
         conditions: None,
         silent: false,
+        ..Default::default()
     };
     bed.collections().delete_object(user("sales").request(delete)).await.unwrap();
     assert!(bed.titles("sales", "2026-11-24T00:00:00Z", "2026-11-25T00:00:00Z").await.is_empty());

@@ -107,8 +107,13 @@ async fn inbox(bed: &Bed, login: &str) -> Vec<String> {
 
 async fn delete(bed: &Bed, login: &str, name: &str, silent: bool) {
     let path = store::CollectionPath { owner: login.to_owned(), slug: "work".to_owned() };
-    let request =
-        store::DeleteObjectRequest { path: Some(path), name: name.to_owned(), conditions: None, silent };
+    let request = store::DeleteObjectRequest {
+        path: Some(path),
+        name: name.to_owned(),
+        conditions: None,
+        silent,
+        ..Default::default()
+    };
     bed.collections().delete_object(user(login).request(request)).await.unwrap();
 }
 
@@ -241,7 +246,7 @@ async fn d9_a_guest_may_not_change_the_meeting(bed: Bed) {
         path: Some(path),
         name: "x.ics".to_owned(),
         data: meeting("").into_bytes().into(),
-        conditions: None,
+        ..Default::default()
     };
     assert!(!message.is_empty());
     let refused = failure(bed.collections().put_object(user("manager").request(request)).await);
@@ -464,7 +469,7 @@ async fn d9_the_same_meeting_stands_once_in_the_calendars_of_a_user(bed: Bed) {
         path: Some(store::CollectionPath { owner: "sales".to_owned(), slug: "two".to_owned() }),
         name: "m.ics".to_owned(),
         data: meeting(&format!("{SALES}{MANAGER}")).into_bytes().into(),
-        conditions: None,
+        ..Default::default()
     };
     let refused = failure(bed.collections().put_object(user("sales").request(request)).await);
     assert_eq!(refused, (Code::FailedPrecondition, "UNIQUE_SCHEDULING_OBJECT".to_owned()));

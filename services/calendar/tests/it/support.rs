@@ -126,7 +126,7 @@ impl Bed {
             path: Some(store::CollectionPath { owner: login.to_owned(), slug: "work".to_owned() }),
             name: name.to_owned(),
             data: text.replace('\n', "\r\n").into_bytes().into(),
-            conditions: None,
+            ..Default::default()
         };
         Ok(self.collections().put_object(user(login).request(request)).await?.into_inner())
     }

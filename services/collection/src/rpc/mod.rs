@@ -4,6 +4,7 @@
 mod convert;
 mod objects;
 mod properties;
+mod push;
 mod streams;
 mod tags;
 
@@ -17,6 +18,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::hooks::Hooks;
+use crate::push::Push;
 
 type Stream<T> = ReceiverStream<Result<T, Status>>;
 type Answer<T> = Result<Response<T>, Status>;
@@ -27,12 +29,19 @@ pub struct Server<H> {
     context: Context,
     db: Db,
     hooks: H,
+    push: Option<Push>,
 }
 
 impl<H: Hooks> Server<H> {
     /// A server over the service's database.
     pub fn new(context: &Context, db: &Db, hooks: H) -> Server<H> {
-        Server { context: context.clone(), db: db.clone(), hooks }
+        Server { context: context.clone(), db: db.clone(), hooks, push: None }
+    }
+
+    /// The same with push messages, where they can be sent.
+    #[must_use]
+    pub fn with_push(self, push: Option<Push>) -> Server<H> {
+        Server { push, ..self }
     }
 
     /// The tonic service, to be put among the unit's routes.
@@ -167,5 +176,30 @@ impl<H: Hooks> CollectionService for Server<H> {
     ) -> Answer<proto::MoveObjectResponse> {
         let caller = Caller::of(&request)?;
         Ok(Response::new(self.transfer(caller, request.into_inner()).await?))
+    }
+
+    async fn describe_push(
+        &self,
+        request: Request<proto::DescribePushRequest>,
+    ) -> Answer<proto::DescribePushResponse> {
+        Caller::of(&request)?;
+        Ok(Response::new(self.pushes()?))
+    }
+
+    async fn register_push(
+        &self,
+        request: Request<proto::RegisterPushRequest>,
+    ) -> Answer<proto::RegisterPushResponse> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.register(caller, request.into_inner()).await?))
+    }
+
+    async fn unregister_push(
+        &self,
+        request: Request<proto::UnregisterPushRequest>,
+    ) -> Answer<proto::UnregisterPushResponse> {
+        let caller = Caller::of(&request)?;
+        self.unregister(caller, request.into_inner()).await?;
+        Ok(Response::new(proto::UnregisterPushResponse {}))
     }
 }

@@ -5,9 +5,10 @@ use kontor_kit::auth::Caller;
 use kontor_kit::{Error, Result};
 use kontor_proto::collection::v1 as proto;
 
+use super::push::check_silent;
 use super::{Server, convert};
 use crate::hooks::{Hooks, Tell};
-use crate::store::{transfer, write};
+use crate::store::{self, transfer, write};
 
 /// How often a move is tried anew when the source changed while it was read.
 const TRIES: usize = 5;
@@ -21,11 +22,19 @@ impl<H: Hooks> Server<H> {
         let target = convert::target(request.path)?;
         let conditions = convert::conditions(request.conditions);
         let (name, data, hooks) = (request.name, request.data, self.hooks.clone());
+        let silent = request.silent_registrations;
+        check_silent(&silent)?;
         write::check_size(&data)?;
         let prepared = hooks.prepare(&caller, data.clone()).await?;
         let outcome = self
             .db
-            .write(move |tx| write::put(tx, &hooks, &caller, &target, &name, &data, &conditions, &prepared))
+            .write(move |tx| {
+                let outcome = write::put(tx, &hooks, &caller, &target, &name, &data, &conditions, &prepared)?;
+                if !silent.is_empty() {
+                    store::push::silence(tx, &caller.user, &outcome.collection, &silent)?;
+                }
+                Ok(outcome)
+            })
             .await?;
         Ok(proto::PutObjectResponse {
             // Without an ETag the client reads again what it did not write.
@@ -40,12 +49,20 @@ impl<H: Hooks> Server<H> {
         let conditions = convert::conditions(request.conditions);
         let tell = if request.silent { Tell::Guests } else { Tell::Everyone };
         let (name, hooks) = (request.name, self.hooks.clone());
+        let silent = request.silent_registrations;
+        check_silent(&silent)?;
         self.db
             .write(move |tx| {
-                write::delete_as(tx, &hooks, &caller, &target, &name, &conditions, tell).map(|_| ())
+                write::delete_as(tx, &hooks, &caller, &target, &name, &conditions, tell)?;
+                if !silent.is_empty() {
+                    let (collection, _) = store::collection::find(tx, &caller, &target)?;
+                    store::push::silence(tx, &caller.user, &collection, &silent)?;
+                }
+                Ok(())
             })
             .await
     }
+
     /// Reads and checks the source before the transaction, as `put` does; when it changed in between, once more.
     pub(super) async fn transfer(
         &self,

@@ -296,6 +296,7 @@ pub fn delete<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, caller: &Caller, target: &Ta
         "DELETE FROM dead_property WHERE coll = $1",
         "DELETE FROM share WHERE coll = $1",
         "DELETE FROM share_view WHERE coll = $1",
+        "DELETE FROM push_registration WHERE coll = $1",
         "DELETE FROM collection WHERE num = $1",
     ] {
         tx.execute(sql, args![collection.num])?;
@@ -317,10 +318,11 @@ pub fn update_dead(
     let collection = owned(tx, caller, target)?;
     dead::change(tx, collection.num, set, remove)?;
     let sql = format!(
-        "UPDATE collection SET seq = seq + 1, dead_count = (SELECT COUNT(*) FROM dead_property WHERE coll = $1) \
-         WHERE num = $1 RETURNING {COLUMNS}"
+        "UPDATE collection SET seq = seq + 1, update_time = $2, \
+         dead_count = (SELECT COUNT(*) FROM dead_property WHERE coll = $1) WHERE num = $1 RETURNING {COLUMNS}"
     );
-    tx.one(&sql, args![collection.num], read)?.ok_or_else(|| Error::not_found(target))
+    let now = tx.now();
+    tx.one(&sql, args![collection.num, now], read)?.ok_or_else(|| Error::not_found(target))
 }
 
 /// The caller's own collection, locked before it is read: what is written back must not undo another process's change.

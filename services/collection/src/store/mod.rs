@@ -6,6 +6,7 @@ pub mod dead;
 pub mod lookup;
 pub mod object;
 pub mod occurrence;
+pub mod push;
 pub mod query;
 pub mod rows;
 pub mod share;

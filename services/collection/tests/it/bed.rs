@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use kontor_collection::store::collection::{self, New};
 use kontor_collection::{
-    Change, GRAMS, Hooks, Index, Kind, MIGRATION, Prepared, Removal, SHARES, VIEWS, index,
+    Change, GRAMS, Hooks, Index, Kind, MIGRATION, PUSH, Prepared, Removal, SHARES, VIEWS, index,
 };
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Db, Migration, Tx};
@@ -24,8 +24,14 @@ pub type Client = CollectionServiceClient<Link>;
 
 const TYPED: &str = "CREATE TABLE typed (id TEXT PRIMARY KEY, uid TEXT NOT NULL, etag TEXT NOT NULL)";
 
-static MIGRATIONS: &[Migration] =
-    &[MIGRATION, SHARES, GRAMS, VIEWS, Migration { name: "t001_typed", sqlite: TYPED, postgres: TYPED }];
+static MIGRATIONS: &[Migration] = &[
+    MIGRATION,
+    SHARES,
+    GRAMS,
+    PUSH,
+    VIEWS,
+    Migration { name: "t001_typed", sqlite: TYPED, postgres: TYPED },
+];
 
 /// 2026-11-23T12:00:00Z
 pub const NOW: i64 = 1_795_435_200_000_000;
@@ -137,6 +143,7 @@ impl Bed {
             name: name.to_owned(),
             data: data.into(),
             conditions: Some(conditions),
+            ..Default::default()
         };
         Ok(self.client().put_object(sales().request(request)).await?.into_inner())
     }
@@ -147,6 +154,7 @@ impl Bed {
             name: name.to_owned(),
             conditions: None,
             silent: false,
+            ..Default::default()
         };
         self.client().delete_object(sales().request(request)).await.map(|_| ())
     }

@@ -58,6 +58,7 @@ async fn conditions_are_checked_inside_the_write(bed: Bed) {
         name: "a.ics".to_owned(),
         conditions: Some(matching(&first.etag)),
         silent: false,
+        ..Default::default()
     };
     let refused = bed.client().delete_object(sales().request(request)).await;
     assert_eq!(refused.as_ref().unwrap_err().code(), Code::Aborted);
@@ -143,7 +144,7 @@ async fn others_do_not_see_a_collection(bed: Bed) {
         path: work(),
         name: "a.ics".to_owned(),
         data: event("a", "20261123").into(),
-        conditions: None,
+        ..Default::default()
     };
     let put = bed.client().put_object(user("manager").request(request.clone())).await;
     assert_eq!(put.unwrap_err().code(), Code::NotFound);
@@ -210,7 +211,7 @@ async fn collections_are_made_changed_and_deleted(bed: Bed) {
         path: path.clone(),
         name: "a.ics".to_owned(),
         data: event("a", "20261123").into(),
-        conditions: None,
+        ..Default::default()
     };
     assert_eq!(reason(bed.client().put_object(sales().request(put)).await), "SUPPORTED_COMPONENT");
     let request = proto::UpdateCollectionRequest {

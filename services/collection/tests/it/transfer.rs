@@ -161,7 +161,7 @@ async fn a_move_that_may_not_be_changes_nothing(bed: Bed) {
         path: path("company", "company"),
         name: "c.ics".to_owned(),
         data: component("VEVENT", "c", "DTSTART:20261123T090000Z\r\n").into(),
-        conditions: None,
+        ..Default::default()
     };
     bed.client().put_object(user("other").request(put)).await.unwrap();
     assert_eq!(reason(bed.client().move_object(user("other").request(request)).await), "NO_DESTINATION");

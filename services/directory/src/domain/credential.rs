@@ -3,66 +3,20 @@
 
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
+pub use kontor_kit::secret::Secret as AppSecret;
 use kontor_kit::{Error, Result};
-use sha2::{Digest, Sha256};
 
-/// Letters of an app password: no i, l, o, u, which are easily taken for others (Crockford's base 32).
-const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-/// Letters in an app password: 5 bits each make 160.
-const LENGTH: usize = 32;
 /// Longest secret looked at, in bytes.
 pub const LONGEST: usize = 1_024;
 /// Shortest account password, in characters.
 const SHORTEST: usize = 8;
 
-/// An app password or a bearer token in its plain form: 32 letters, without dashes.
-#[derive(Clone)]
-pub struct AppSecret([u8; LENGTH]);
+/// What the hash of an app password or a bearer token is for.
+const PURPOSE: &str = "kontor app password";
 
-impl AppSecret {
-    /// Makes one from 20 random bytes.
-    pub fn from_random(random: [u8; 20]) -> AppSecret {
-        let mut letters = [0; LENGTH];
-        for (place, letter) in letters.iter_mut().enumerate() {
-            let bit = place * 5;
-            let pair = u16::from_be_bytes([random[bit / 8], *random.get(bit / 8 + 1).unwrap_or(&0)]);
-            *letter = LETTERS[usize::from((pair >> (11 - bit % 8)) & 31)];
-        }
-        AppSecret(letters)
-    }
-
-    /// Reads what a person typed: case, dashes and blanks don't matter, o is 0, i and l are 1. None when it can't be one.
-    pub fn read(text: &str) -> Option<AppSecret> {
-        if text.len() > 2 * LENGTH {
-            return None;
-        }
-        let mut letters = [0; LENGTH];
-        let mut count = 0;
-        for byte in text.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'-') {
-            let letter = match byte.to_ascii_lowercase() {
-                b'o' => b'0',
-                b'i' | b'l' => b'1',
-                other => other,
-            };
-            *letters.get_mut(count)? = *LETTERS.iter().find(|known| **known == letter)?;
-            count += 1;
-        }
-        (count == LENGTH).then_some(AppSecret(letters))
-    }
-
-    /// As it is shown: eight groups of four.
-    pub fn shown(&self) -> String {
-        let groups: Vec<_> = self.0.chunks(4).map(String::from_utf8_lossy).collect();
-        groups.join("-")
-    }
-
-    /// What is kept. A fast hash is enough: 160 random bits can't be guessed.
-    pub fn hash(&self) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        hash.update(b"kontor app password\0");
-        hash.update(self.0);
-        hash.finalize().into()
-    }
+/// What is kept of an app password. A fast hash is enough: 160 random bits can't be guessed.
+pub fn hash_of(secret: &AppSecret) -> [u8; 32] {
+    secret.hash(PURPOSE)
 }
 
 /// An account password, checked.
@@ -117,29 +71,6 @@ fn hasher() -> Result<Argon2<'static>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn app_secret_reads_what_people_type() {
-        let secret = AppSecret::from_random([0x5a; 20]);
-        let shown = secret.shown();
-        assert_eq!(shown.len(), 39);
-        let typed = format!(" {} ", shown.to_uppercase().replace('-', " ").replace('1', "l"));
-        assert_eq!(AppSecret::read(&typed).map(|read| read.hash()), Some(secret.hash()));
-        assert!(AppSecret::read(&shown[..38]).is_none());
-        assert!(AppSecret::read(&format!("{shown}0")).is_none());
-        assert!(AppSecret::read(&"u".repeat(32)).is_none());
-    }
-
-    #[test]
-    fn every_random_bit_counts() {
-        let zero = AppSecret::from_random([0; 20]).shown();
-        for bit in 0..160 {
-            let mut random = [0; 20];
-            random[bit / 8] = 0x80 >> (bit % 8);
-            let shown = AppSecret::from_random(random).shown();
-            assert_eq!(shown.chars().zip(zero.chars()).filter(|(left, right)| left != right).count(), 1);
-        }
-    }
 
     #[test]
     fn password_verifies_against_its_hash_only() {

@@ -1,19 +1,16 @@
 //! The limit on wrong sign-ins: sliding windows in bounded tables. Each process counts for itself.
 //! Called by rpc/sign_in.rs.
 
-use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-/// Length of all windows.
-const WINDOW: Duration = Duration::from_secs(60);
+use kontor_kit::window::Window;
+
 /// Wrong tries of one user from one address.
 const PAIR: usize = 10;
 /// Wrong tries from one address, whatever the user: a whole office behind one address stays below.
 const PEER: usize = 100;
 /// Wrong tries for one user from anywhere. Much higher, so that a stranger's guesses do not lock the user out.
 const USER: usize = 500;
-/// Keys in one table at most.
-const KEYS: usize = 10_000;
 /// Longest part of a key, in bytes.
 const KEY: usize = 64;
 
@@ -61,52 +58,6 @@ fn short(text: &str) -> &str {
     &text[..end]
 }
 
-/// The latest tries of each key, as many as the limit allows.
-struct Window {
-    most: usize,
-    tries: HashMap<String, VecDeque<i64>>,
-}
-
-impl Window {
-    fn new(most: usize) -> Self {
-        Window { most, tries: HashMap::new() }
-    }
-
-    fn wait(&self, key: &str, now: i64) -> Option<Duration> {
-        let tries = self.tries.get(key)?;
-        let first = tries.front().filter(|_| tries.len() >= self.most)?;
-        let left = first.saturating_add(micros(WINDOW)).saturating_sub(now);
-        u64::try_from(left).ok().filter(|left| *left > 0).map(Duration::from_micros)
-    }
-
-    fn note(&mut self, key: &str, now: i64) {
-        if self.tries.len() >= KEYS && !self.tries.contains_key(key) {
-            self.make_room(now);
-        }
-        let tries = self.tries.entry(key.to_owned()).or_default();
-        tries.push_back(now);
-        if tries.len() > self.most {
-            tries.pop_front();
-        }
-    }
-
-    /// Forgets what is over; when that is little, the tenth that has rested longest, so that this runs seldom.
-    fn make_room(&mut self, now: i64) {
-        let last = |tries: &VecDeque<i64>| tries.back().copied().unwrap_or(i64::MIN);
-        self.tries.retain(|_, tries| last(tries).saturating_add(micros(WINDOW)) > now);
-        if self.tries.len() >= KEYS {
-            let mut times: Vec<i64> = self.tries.values().map(last).collect();
-            let (_, oldest, _) = times.select_nth_unstable(KEYS / 10);
-            let oldest = *oldest;
-            self.tries.retain(|_, tries| last(tries) > oldest);
-        }
-    }
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,7 +100,7 @@ mod tests {
         for number in 0..12_000_i64 {
             limits.note(&"x".repeat(500), &format!("{number}"), number);
         }
-        assert!(limits.pair.tries.len() <= KEYS && limits.peer.tries.len() <= KEYS);
-        assert!(limits.pair.tries.keys().all(|key| key.len() <= 2 * KEY + 1));
+        assert!(limits.pair.keys().count() <= 10_000 && limits.peer.keys().count() <= 10_000);
+        assert!(limits.pair.keys().all(|key| key.len() <= 2 * KEY + 1));
     }
 }

@@ -11,7 +11,7 @@ use kontor_proto::directory::v1 as proto;
 
 use super::sign_in::random;
 use super::user::{Users, check_own, user_of};
-use crate::domain::credential::AppSecret;
+use crate::domain::credential::{AppSecret, hash_of};
 use crate::domain::user::check_line;
 use crate::store;
 use crate::store::credential::AppPassword;
@@ -33,7 +33,7 @@ impl Users {
             last_use_time: 0,
         };
         let secret = AppSecret::from_random(random());
-        let hash = secret.hash();
+        let hash = hash_of(&secret);
         let made = Arc::new(AtomicBool::new(false));
         let mark = made.clone();
         let mut answer = self

@@ -13,6 +13,7 @@ mod team;
 pub mod timeline;
 pub mod user;
 
+use kontor_kit::Result;
 use kontor_kit::context::Context;
 use kontor_kit::db::Db;
 use kontor_kit::link::MESSAGE_LIMIT;
@@ -29,7 +30,10 @@ use tonic::service::Routes;
 use crate::store::card::Cards;
 
 /// All services of the directory; the edge calls two of them directly.
-pub fn unit(context: &Context, db: &Db) -> Unit {
+///
+/// # Errors
+/// Those of the database.
+pub async fn unit(context: &Context, db: &Db) -> Result<Unit> {
     let sign_ins = sign_in::SignIns::new(context, db);
     let users = user::Users { db: db.clone(), sign_ins: sign_ins.clone() };
     let teams = team::Teams { db: db.clone(), sign_ins: sign_ins.clone() };
@@ -39,7 +43,7 @@ pub fn unit(context: &Context, db: &Db) -> Unit {
     let timelines = timeline::Timelines { context: context.clone(), db: db.clone() };
     let partners = partner::Partners { db: db.clone(), cards: cards.clone(), timelines };
     let credentials = check::Credentials { sign_ins };
-    let collections = collection::service(context, db, &cards);
+    let collections = collection::service(context, db, &cards).await?;
     let routes = Routes::new(UserServiceServer::new(users).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(TeamServiceServer::new(teams).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(CredentialServiceServer::new(credentials.clone()))
@@ -47,6 +51,6 @@ pub fn unit(context: &Context, db: &Db) -> Unit {
         .add_service(PartnerServiceServer::new(partners).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(ContactServiceServer::new(contacts).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(collections.clone().into_service());
-    Unit::new("directory", context, routes)
-        .offer(Near::default().collections(collections).credentials(credentials))
+    Ok(Unit::new("directory", context, routes)
+        .offer(Near::default().collections(collections).credentials(credentials)))
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use kontor_kit::clock::Clock;
 use kontor_kit::context::Context;
 use kontor_kit::db::{Db, Tx};
+pub use kontor_kit::secret::random;
 use kontor_kit::{Error, Result};
 use kontor_proto::directory::v1::CheckCredentialResponse;
 use subtle::ConstantTimeEq;
@@ -155,7 +156,7 @@ impl SignIns {
 
     async fn by_app_password(&self, attempt: &Attempt) -> Result<Option<CheckCredentialResponse>> {
         let Some(secret) = AppSecret::read(&attempt.secret) else { return Ok(None) };
-        let hash = secret.hash();
+        let hash = credential::hash_of(&secret);
         let user = attempt.user.clone();
         let found = self
             .0
@@ -299,14 +300,6 @@ fn answer(
 pub async fn hash(password: Password) -> Result<String> {
     let salt = random();
     tokio::task::spawn_blocking(move || password.hash(salt)).await.map_err(Error::internal)?
-}
-
-/// Random bytes from the system.
-pub fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    // A system without random numbers can't keep secrets: better to end than to go on with zeros.
-    getrandom::fill(&mut bytes).expect("the system gives random numbers");
-    bytes
 }
 
 fn micros(duration: Duration) -> i64 {

@@ -53,8 +53,12 @@ pub async fn put(
     name: &str,
     data: &str,
 ) -> Result<dav::PutObjectResponse, Status> {
-    let request =
-        dav::PutObjectRequest { path, name: name.to_owned(), data: data.to_owned().into(), conditions: None };
+    let request = dav::PutObjectRequest {
+        path,
+        name: name.to_owned(),
+        data: data.to_owned().into(),
+        ..Default::default()
+    };
     let mut client = CollectionServiceClient::new(world.link.clone());
     Ok(client.put_object(sales().request(request)).await?.into_inner())
 }
