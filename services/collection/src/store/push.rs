@@ -56,8 +56,8 @@ pub struct Registration {
     pub properties_time: i64,
     /// Failures since the last message that went out.
     pub tries: i64,
-    /// When it is looked at again.
-    next_time: i64,
+    /// When it is looked at again; microseconds UTC.
+    pub next_time: i64,
 }
 
 const COLUMNS: &str = "r.id, r.coll, c.id, r.login, r.address, r.public_key, r.auth_secret, r.wants, r.seq, \
