@@ -126,7 +126,7 @@ impl Week {
     }
 }
 
-/// The text of a week; `now` in microseconds UTC.
+/// The text of a week that has hours, absences or both; `now` in microseconds UTC.
 pub fn write(week: &Week, now: i64) -> String {
     let stamp = DateValue::Utc(time::stamp(now));
     let mut text = format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:{PRODUCT}\r\n");
@@ -139,10 +139,32 @@ pub fn write(week: &Week, now: i64) -> String {
         .iter()
         .filter_map(|zone| vtimezone_for(zone, 2000))
         .for_each(|zone| text.extend(zone.trim().lines().flat_map(|line| [line, "\r\n"])));
+    if !week.hours.is_empty() {
+        write_hours(week, &stamp, &mut text);
+    }
+    let mut push = |line: ContentLine| text.push_str(&line.write("\r\n"));
+    for (number, absence) in week.absences.iter().enumerate() {
+        push(ContentLine::new("BEGIN", "VAVAILABILITY"));
+        push(ContentLine::new("UID", format!("kontor-absence-{number}")));
+        push(ContentLine::date("DTSTAMP", &stamp));
+        push(ContentLine::new("PRIORITY", "1"));
+        push(ContentLine::date("DTSTART", &absence.start));
+        push(ContentLine::date("DTEND", &absence.end));
+        if !absence.summary.is_empty() {
+            push(ContentLine::text("SUMMARY", &absence.summary));
+        }
+        push(ContentLine::new("END", "VAVAILABILITY"));
+    }
+    push(ContentLine::new("END", "VCALENDAR"));
+    text
+}
+
+/// One VAVAILABILITY with an AVAILABLE for each time of day. Without any it would say that nobody is there for all time.
+fn write_hours(week: &Week, stamp: &DateValue, text: &mut String) {
     let mut push = |line: ContentLine| text.push_str(&line.write("\r\n"));
     push(ContentLine::new("BEGIN", "VAVAILABILITY"));
     push(ContentLine::new("UID", "kontor-hours"));
-    push(ContentLine::date("DTSTAMP", &stamp));
+    push(ContentLine::date("DTSTAMP", stamp));
     let mut spans: Vec<(u16, u16)> = week.hours.iter().map(|hours| (hours.start, hours.end)).collect();
     spans.sort_unstable();
     spans.dedup();
@@ -163,27 +185,13 @@ pub fn write(week: &Week, now: i64) -> String {
         let names: Vec<&str> = days.iter().map(|day| WEEKDAYS[usize::from(*day % 7)]).collect();
         push(ContentLine::new("BEGIN", "AVAILABLE"));
         push(ContentLine::new("UID", format!("kontor-hours-{number}")));
-        push(ContentLine::date("DTSTAMP", &stamp));
+        push(ContentLine::date("DTSTAMP", stamp));
         push(ContentLine::date("DTSTART", &at(start)));
         push(ContentLine::date("DTEND", &at(end)));
         push(ContentLine::new("RRULE", format!("FREQ=WEEKLY;BYDAY={}", names.join(","))));
         push(ContentLine::new("END", "AVAILABLE"));
     }
     push(ContentLine::new("END", "VAVAILABILITY"));
-    for (number, absence) in week.absences.iter().enumerate() {
-        push(ContentLine::new("BEGIN", "VAVAILABILITY"));
-        push(ContentLine::new("UID", format!("kontor-absence-{number}")));
-        push(ContentLine::date("DTSTAMP", &stamp));
-        push(ContentLine::new("PRIORITY", "1"));
-        push(ContentLine::date("DTSTART", &absence.start));
-        push(ContentLine::date("DTEND", &absence.end));
-        if !absence.summary.is_empty() {
-            push(ContentLine::text("SUMMARY", &absence.summary));
-        }
-        push(ContentLine::new("END", "VAVAILABILITY"));
-    }
-    push(ContentLine::new("END", "VCALENDAR"));
-    text
 }
 
 /// What of a text a week can show. `zone` is the user's.
@@ -294,6 +302,16 @@ mod tests {
         check_text(&text, "text").expect("it is good");
         assert_eq!(read(&text, "UTC").expect("it is read"), week);
         assert_eq!(read(&usual("Asia/Tokyo"), "UTC").expect("it is read").hours, usual_hours());
+    }
+
+    #[test]
+    fn absences_alone_do_not_become_an_absence_for_ever() {
+        let date = |text: &str| DateValue::parse(text, None, None).expect("a date");
+        let absence = Absence { start: date("20261221"), end: date("20270104"), summary: String::new() };
+        let week = Week { zone: "UTC".to_owned(), absences: vec![absence], ..Week::default() };
+        let text = write(&week, 0);
+        check_text(&text, "text").expect("it is good");
+        assert_eq!(read(&text, "UTC").expect("it is read"), week);
     }
 
     #[test]

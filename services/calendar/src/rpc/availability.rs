@@ -180,6 +180,10 @@ fn changed(present: &Present, given: &proto::Availability, mask: &Mask, now: i64
         week.absences = given.absences.iter().map(absence).collect::<Result<_>>()?;
     }
     week.check()?;
+    if week.hours.is_empty() && week.absences.is_empty() {
+        // A program had told absences only, and the last of them is gone: nothing is said any more.
+        return Ok(String::new());
+    }
     Ok(availability::write(&week, now))
 }
 
