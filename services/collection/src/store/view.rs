@@ -114,7 +114,7 @@ pub(super) fn update(
 
 fn find(conn: &mut Conn<'_>, coll: i64, login: &str) -> Result<Option<View>> {
     let sql = "SELECT display_name, description, color, place FROM share_view WHERE coll = $1 AND login = $2";
-    conn.one(sql, args![coll, login], |row| read(row))
+    conn.one(sql, args![coll, login], read)
 }
 
 fn read(row: &Row<'_>) -> Result<View> {
