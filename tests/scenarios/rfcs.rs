@@ -232,6 +232,30 @@ both! {
         }
     }
 
+    async fn d7_conditions_count_where_no_object_stands(sandbox: Sandbox) {
+        let http = sandbox.http("sales");
+        let trip = "/dav/calendars/sales/trip/";
+        let unheld = ("if", "</dav/calendars/sales/work/> (<http://kontor/ns/sync/other/1>)");
+        let held = ("if", "(Not <DAV:no-lock>)");
+        for method in ["MKCOL", "MKCALENDAR"] {
+            http.send(method, trip, &[unheld], "").await.expect(412);
+        }
+        http.propfind(trip, "0", "<D:displayname/>").await.expect(404);
+        http.send("MKCALENDAR", trip, &[held], "").await.expect(201);
+        let named = format!("<D:propertyupdate {SPACES}><D:set><D:prop><D:displayname>Trip</D:displayname></D:prop></D:set></D:propertyupdate>");
+        // A collection has no ETag, so that none is its own.
+        for condition in [unheld, ("if-match", "\"a\""), ("if-none-match", "*")] {
+            http.send("PROPPATCH", trip, &[condition, XML], named.clone()).await.expect(412);
+            http.send("PROPPATCH", "/dav/calendars/sales/", &[condition, XML], named.clone()).await.expect(412);
+            http.send("DELETE", trip, &[condition], "").await.expect(412);
+        }
+        http.send("PROPPATCH", trip, &[held, ("if-match", "*"), XML], named).await.expect(207);
+        http.send("DELETE", trip, &[held, ("if-match", "*")], "").await.expect(204);
+        http.put(&format!("{WORK}a.ics"), &[("if-match", "")], object("VEVENT", "a", "DTSTART:20261123T090000Z\r\n")).await.expect(400);
+        let inbox = http.propfind("/dav/calendars/sales/inbox/", "0", "<D:supported-report-set/>").await.expect(207).text();
+        assert!(inbox.contains("<C:calendar-query/>") && !inbox.contains("free-busy-query"), "{inbox}");
+    }
+
     async fn d9_who_is_told_by_somebody_else_and_who_loses_the_calendar_is_cancelled(sandbox: Sandbox) {
         with_addresses(&sandbox).await;
         let (sales, manager) = (sandbox.http("sales"), sandbox.http("manager"));
