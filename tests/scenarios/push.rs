@@ -16,8 +16,11 @@ use kontor_proto::calendar::v1::{
     CreateEventRequest, Event, EventTime, ListCalendarsRequest, ShareCalendarRequest, UnshareCalendarRequest,
     event_time,
 };
-use kontor_tests::{Backend, Grpc, Http, Sandbox, both};
+use kontor_tests::{Backend, Grpc, Http, Process, Sandbox, both};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use web_push_native::p256::SecretKey;
 use web_push_native::p256::ecdsa::signature::Verifier;
 use web_push_native::p256::ecdsa::{Signature, VerifyingKey};
@@ -45,6 +48,49 @@ struct PushServer {
 
 impl PushServer {
     async fn start() -> PushServer {
+        PushServer::start_with(None).await
+    }
+
+    /// By TLS, as push services on the Internet are. The second is the certificate, in PEM, that its clients have to trust.
+    async fn start_secured() -> (PushServer, String) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (key, certificate) = (folder.path().join("key.pem"), folder.path().join("certificate.pem"));
+        let made = tokio::process::Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-days",
+                "2",
+            ])
+            .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+            .arg("-keyout")
+            .arg(&key)
+            .arg("-out")
+            .arg(&certificate)
+            .output()
+            .await
+            .expect("openssl is there: tests/install sees to it");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let provider = rustls::crypto::ring::default_provider().into();
+        let builder =
+            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let settings = builder.expect("versions").with_no_client_auth().with_single_cert(
+            vec![CertificateDer::from_pem_file(&certificate).expect("a certificate")],
+            PrivateKeyDer::from_pem_file(&key).expect("a key"),
+        );
+        let tls = TlsAcceptor::from(Arc::new(settings.expect("a certificate with its key")));
+        let mut server = PushServer::start_with(Some(tls)).await;
+        server.address = server.address.replace("127.0.0.1", "localhost");
+        (server, std::fs::read_to_string(&certificate).expect("a certificate"))
+    }
+
+    async fn start_with(tls: Option<TlsAcceptor>) -> PushServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let (got, answers) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
@@ -70,10 +116,18 @@ impl PushServer {
                         Ok::<_, Infallible>(answer.body(Full::<Bytes>::default()).expect("an answer"))
                     }
                 });
-                tokio::spawn(
-                    hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service),
-                );
+                let tls = tls.clone();
+                tokio::spawn(async move {
+                    let http = hyper::server::conn::http1::Builder::new();
+                    // Who does not trust the certificate ends here.
+                    let _ = match tls {
+                        None => http.serve_connection(TokioIo::new(stream), service).await.ok(),
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => http.serve_connection(TokioIo::new(stream), service).await.ok(),
+                            Err(_) => None,
+                        },
+                    };
+                });
             }
         });
         PushServer { address, got, answers }
@@ -372,22 +426,51 @@ with_push! {
     }
 }
 
-// Only for a program that can't reach push services: see docs/adr/0008-web-push.md.
-#[cfg(not(feature = "push-tls"))]
-both! {
-    async fn d16_push_is_not_announced_where_no_message_could_go_out(sandbox: Sandbox) {
-        let http = sandbox.http("sales");
-        assert!(!http.send("OPTIONS", CALENDAR, &[], "").await.header("dav").contains("webdav-push"));
-        let found = push_properties(&http, CALENDAR).await;
-        assert!(!found.contains("web-push") && found.contains("404"), "{found}");
-        let phone = Phone::new(&PushServer::start().await, "phone");
-        let refused = phone.register(&http, CALENDAR, CONTENT).await.expect(403);
-        assert!(refused.text().contains("push-not-available"), "{}", refused.text());
-    }
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d16_push_is_not_announced_where_it_is_switched_off() {
+    let sandbox = Sandbox::start_with(Backend::Sqlite, &[("push.enabled", "false")]).await;
+    let http = sandbox.http("sales");
+    assert!(!http.send("OPTIONS", CALENDAR, &[], "").await.header("dav").contains("webdav-push"));
+    let found = push_properties(&http, CALENDAR).await;
+    assert!(!found.contains("web-push") && found.contains("404"), "{found}");
+    let phone = Phone::new(&PushServer::start().await, "phone");
+    let refused = phone.register(&http, CALENDAR, CONTENT).await.expect(403);
+    assert!(refused.text().contains("push-not-available"), "{}", refused.text());
 }
 
-// And for one that can: never into the own network.
-#[cfg(feature = "push-tls")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d16_push_services_are_reached_by_tls_if_the_system_trusts_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ((trusted, root), (stranger, _)) =
+        (PushServer::start_secured().await, PushServer::start_secured().await);
+    let roots = folder.path().join("roots.pem");
+    std::fs::write(&roots, root).expect("the system's roots");
+    let data = folder.path().join("data").display().to_string();
+    let variables = [
+        ("SSL_CERT_FILE".to_owned(), roots.display().to_string()),
+        ("KONTOR_PUSH_PRIVATE_ADDRESSES".to_owned(), "true".to_owned()),
+    ];
+    let process =
+        Process::start_as(&["--listen", "127.0.0.1:0", "--data", &data, "--demo"], &variables).await;
+    let http = Http::new(&process.address).sign_in("sales", "demo");
+    for server in [&stranger, &trusted] {
+        let mut phone = Phone::new(server, "phone");
+        phone.resource = phone.resource.replace("http:", "https:");
+        phone.register(&http, CALENDAR, CONTENT).await.expect(201);
+    }
+    http.put(&format!("{CALENDAR}tls.ics"), &[], event("tls")).await.expect(201);
+    let message = trusted.message(0).await;
+    let opened = Phone::new(&trusted, "phone").open(&message);
+    assert!(opened.contains("push-message"), "{opened}");
+    check_vapid(
+        &message,
+        &one(&push_properties(&http, CALENDAR).await, "vapid-public-key"),
+        &format!("https://{}", trusted.address),
+    );
+    assert_eq!(stranger.count(), 0, "nobody trusts it");
+    assert!(process.stop().await);
+}
+
 both! {
     async fn d16_messages_never_go_into_the_own_network(sandbox: Sandbox) {
         let http = sandbox.http("sales");

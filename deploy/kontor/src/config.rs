@@ -9,7 +9,7 @@ use kontor_kit::db::Storage;
 use kontor_kit::{Error, Result};
 
 /// Every setting: key, default, what it is. Environment: `company.region` is `KONTOR_COMPANY_REGION`.
-const KEYS: [(&str, &str, &str); 18] = [
+const KEYS: [(&str, &str, &str); 19] = [
     ("data", "./kontor-data", "folder of the data"),
     ("listen", "127.0.0.1:8420", "address and port to listen on; port 0 takes a free one"),
     ("services", "all", "services to run here, by comma"),
@@ -23,6 +23,11 @@ const KEYS: [(&str, &str, &str); 18] = [
     ("peers.pipeline", "", "address of pipeline when it runs elsewhere"),
     ("peers.calendar", "", "address of calendar when it runs elsewhere"),
     ("peers.telephony", "", "address of telephony when it runs elsewhere"),
+    (
+        "push.enabled",
+        "true",
+        "push messages to phones that ask for them: Kontor posts to the push services that they name",
+    ),
     (
         "push.private_addresses",
         "false",
@@ -116,7 +121,7 @@ impl Config {
 
     fn check(&self) -> Result<()> {
         self.services()?;
-        for key in ["demo", "push.private_addresses"] {
+        for key in ["demo", "push.enabled", "push.private_addresses"] {
             if !["true", "false"].contains(&self.get(key)) {
                 return Err(Error::invalid(key, "use true or false"));
             }
@@ -171,7 +176,7 @@ impl Config {
     /// Settings of push messages.
     pub fn push(&self) -> Push {
         Push {
-            tls: cfg!(feature = "push-tls"),
+            enabled: self.get("push.enabled") == "true",
             private_addresses: self.get("push.private_addresses") == "true",
             contact: self.get("push.contact").to_owned(),
         }

@@ -77,7 +77,7 @@ impl Gateway {
         let outside = if outside {
             Some(Outside {
                 sign_in: SignIn::new(&find("directory")?),
-                dav: Dav::new(find("calendar")?, find("directory")?).with_push(context.push.is_on()),
+                dav: Dav::new(find("calendar")?, find("directory")?).with_push(context.push.enabled),
                 telephony: links.get("telephony").cloned(),
                 calendar: find("calendar")?,
             })

@@ -45,19 +45,12 @@ pub struct Company {
 /// Settings of the messages that tell phones of changes (WebDAV-Push).
 #[derive(Clone, Debug, Default)]
 pub struct Push {
-    /// This program speaks TLS to push services.
-    pub tls: bool,
+    /// Whether any are sent. Nothing is announced else.
+    pub enabled: bool,
     /// Also to addresses of the own network, and without TLS: for a push server inside the house, and for tests.
     pub private_addresses: bool,
     /// How the operators of push services reach who runs this installation: "mailto:..." or "https://..."; may be empty.
     pub contact: String,
-}
-
-impl Push {
-    /// Whether any message can go out. Nothing is announced else.
-    pub fn is_on(&self) -> bool {
-        self.tls || self.private_addresses
-    }
 }
 
 impl Default for Company {

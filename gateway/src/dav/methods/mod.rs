@@ -7,6 +7,7 @@ mod delete;
 mod get;
 mod make_collection;
 pub mod options;
+mod order;
 mod outbox;
 mod post;
 mod propfind;
@@ -33,8 +34,7 @@ pub async fn dispatch(call: &Call<'_>, method: &Method, body: Body) -> Result<Re
         "HEAD" => get::run(call, true).await,
         "PUT" => put::run(call, body).await,
         "POST" if outbox::takes(call.place) => outbox::run(call, body).await,
-        "POST" if share::takes(call) => share::run(call, body).await,
-        "POST" if push::takes(call) => push::register(call, body).await,
+        "POST" if order::takes(call) => order::run(call, body).await,
         "POST" => post::run(call, body).await,
         "DELETE" => delete::run(call).await,
         "COPY" => transfer::run(call, true).await,

@@ -1,18 +1,18 @@
 //! WebDAV-Push (draft-bitfire-webdav-push-00): POST of push-register to a collection, and DELETE of a registration.
-//! Called by the table of methods and by `Dav::handle`. The services keep the registrations and send the messages.
+//! Called by `order` and by `Dav::handle`. The services keep the registrations and send the messages.
 
 use axum::body::Body;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, EXPIRES, HOST, LOCATION};
+use http::header::{ALLOW, CONTENT_LENGTH, EXPIRES, HOST, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use kontor_kit::auth::Caller;
 use kontor_proto::collection::v1::{DescribePushRequest, RegisterPushRequest, UnregisterPushRequest};
 use tonic::Code;
 
 use crate::dav::error::{Condition, Failure};
-use crate::dav::path::{Kind, Place};
+use crate::dav::path::{Kind, Location};
 use crate::dav::properties::object;
 use crate::dav::xml::push;
-use crate::dav::{Call, Dav, body, contract_path, empty, limits};
+use crate::dav::{Call, Dav, contract_path, empty, limits};
 
 /// Where the registrations are, by kind of their collections.
 const CALENDARS: &str = "/dav/push/calendars/";
@@ -20,20 +20,9 @@ const BOOKS: &str = "/dav/push/addressbooks/";
 /// The header of a client that made a change itself (section 4.2).
 const DONT_NOTIFY: &str = "push-dont-notify";
 
-/// Whether a POST is a registration: one with an XML body to a collection. The address for new members has a query.
-pub fn takes(call: &Call<'_>) -> bool {
-    let kind = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    matches!(call.place, Place::Collection(_))
-        && call.uri.query().is_none()
-        && matches!(kind.as_str(), "application/xml" | "text/xml")
-}
-
 /// Answers push-register: 201 for a new registration, 204 for one that is renewed.
-pub async fn register(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure> {
-    let Place::Collection(location) = call.place else { return Err(Failure::not_found()) };
-    let body = body::xml(call.headers, body, limits::XML_BODY_BYTES).await?;
-    let wish = push::register(&body).map_err(|error| Failure::of_xml(&error, location.kind))?;
+pub async fn register(call: &Call<'_>, location: &Location, body: &[u8]) -> Result<Response<Body>, Failure> {
+    let wish = push::register(body).map_err(|error| Failure::of_xml(&error, location.kind))?;
     if !wish.content_updates && !wish.property_updates {
         let message = "content-update and property-update are told, nothing else";
         return Err(Failure::forbidden(Condition::NoSupportedTrigger, message));

@@ -1,31 +1,21 @@
 //! POST of a CS:share to a calendar or a book: its owner shares it, changes how, and ends shares (caldav-sharing of calendarserver.org,
-//! section 5.3.2). Called by the table of methods. There are no invitations to accept: what is shared stands in the other's home at once.
+//! section 5.3.2). Called by `order`. There are no invitations to accept: what is shared stands in the other's home at once.
 
 use axum::body::Body;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH};
 use http::{HeaderValue, Response, StatusCode};
 use kontor_proto::collection::v1::{Access, ChangeSharesRequest, Share};
 use tonic::Code;
 
 use crate::dav::error::{Condition, Failure};
-use crate::dav::path::{Location, Place};
+use crate::dav::path::Location;
 use crate::dav::sharees::Book;
 use crate::dav::xml::share::{self, Step};
-use crate::dav::{Call, body, contract_path, empty, if_header, limits};
-
-/// Whether it may be a CS:share: XML, posted to a collection itself.
-pub fn takes(call: &Call<'_>) -> bool {
-    let kind = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_xml = matches!(kind.as_str(), "application/xml" | "text/xml");
-    is_xml && call.uri.query().is_none() && matches!(call.place, Place::Collection(_))
-}
+use crate::dav::{Call, contract_path, empty, if_header};
 
 /// Answers POST with 200 when all was done, else nothing was.
-pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure> {
-    let Place::Collection(location) = call.place else { return Err(Failure::not_found()) };
-    let body = body::xml(call.headers, body, limits::XML_BODY_BYTES).await?;
-    let steps = share::share(&body).map_err(|error| Failure::of_xml(&error, location.kind))?;
+pub async fn run(call: &Call<'_>, location: &Location, body: &[u8]) -> Result<Response<Body>, Failure> {
+    let steps = share::share(body).map_err(|error| Failure::of_xml(&error, location.kind))?;
     if_header::check(call).await?;
     // Who may not share it learns nothing of addresses.
     if call.collection(location).await?.access() != Access::Owner {

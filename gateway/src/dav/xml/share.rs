@@ -14,6 +14,13 @@ pub enum Step {
     Remove(String),
 }
 
+/// Whether a body's root element is CS:share. Another one, or no XML at all, is told by who reads it.
+pub fn is_share(body: &[u8]) -> bool {
+    let root =
+        Reader::new(body).and_then(|mut reader| Ok(reader.root()?.is(&Space::CalendarServer, "share")));
+    root.unwrap_or(false)
+}
+
 /// Reads a CS:share. Names and summaries that the client gives are passed over: the directory knows the names, and shares have no text.
 pub fn share(body: &[u8]) -> Result<Vec<Step>, Error> {
     let mut reader = Reader::new(body)?;

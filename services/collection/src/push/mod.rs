@@ -76,7 +76,7 @@ impl Push {
     /// # Errors
     /// Those of the database; INTERNAL when the kept key is none.
     pub async fn start<A: Accounts>(context: &Context, db: &Db, accounts: A) -> Result<Option<Push>> {
-        if !context.push.is_on() {
+        if !context.push.enabled {
             return Ok(None);
         }
         let fresh = Key::random();

@@ -1,4 +1,4 @@
-//! The client that posts to push services: TLS with the system's roots (feature `push-tls`), no redirects, time-outs, and only where it
+//! The client that posts to push services: TLS with the system's roots, no redirects, time-outs, and only where it
 //! may go.
 //! Called by deliver.rs.
 
@@ -28,10 +28,7 @@ const KEPT_FOR: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: i64 = 3_600;
 
 /// How connections are made.
-#[cfg(feature = "push-tls")]
 type Connector = hyper_rustls::HttpsConnector<HttpConnector<Guarded>>;
-#[cfg(not(feature = "push-tls"))]
-type Connector = HttpConnector<Guarded>;
 
 /// What a push service said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +90,6 @@ impl Post {
 }
 
 /// With TLS by the system's root certificates.
-#[cfg(feature = "push-tls")]
 fn secured(mut connector: HttpConnector<Guarded>, private_addresses: bool) -> Connector {
     use hyper_rustls::HttpsConnectorBuilder;
 
@@ -109,18 +105,11 @@ fn secured(mut connector: HttpConnector<Guarded>, private_addresses: bool) -> Co
 }
 
 /// Trusts nobody.
-#[cfg(feature = "push-tls")]
 fn no_roots() -> rustls::ClientConfig {
     let builder =
         rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into());
     let builder = builder.with_safe_default_protocol_versions().expect("ring has the usual versions of TLS");
     builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
-}
-
-/// Plain HTTP, for a push server in the own network.
-#[cfg(not(feature = "push-tls"))]
-fn secured(connector: HttpConnector<Guarded>, _: bool) -> Connector {
-    connector
 }
 
 /// Names are looked up as ever, but what leads into the own network is left out. It is done here, for the connection goes where this
