@@ -83,6 +83,8 @@ impl Run {
         self.log.outcome(answer.status);
         let expected = match self.world.access(user, &id) {
             None => 404,
+            // The company's name is everybody's.
+            Some(_) if id.1 == "company" => 403,
             // For one's own eyes only, so that nothing changes for anybody else.
             Some(Access::Read | Access::Write) => 207,
             Some(Access::Owner) => {
