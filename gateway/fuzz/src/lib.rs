@@ -4,14 +4,16 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use kontor_gateway::dav::path::Place;
 use kontor_gateway::dav::xml::request::Value;
-use kontor_gateway::dav::xml::{Writer, report, request, share};
+use kontor_gateway::dav::xml::{Writer, push, report, request, share};
 use kontor_gateway::dav::{if_header, preconditions};
 
 /// A body of any method. What was taken of a dead property must be well-formed inside another document, and stay the same.
 pub fn xml(body: &[u8]) {
     let _ = request::propfind(body);
     let _ = report::report(body);
+    assert!(push::register(body).is_err() || !share::is_share(body));
     if let Ok(steps) = share::share(body) {
+        assert!(share::is_share(body));
         assert!(!steps.is_empty());
     }
     let _ = request::make_collection(body, true);

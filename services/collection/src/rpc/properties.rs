@@ -27,7 +27,8 @@ impl<H: Hooks> Server<H> {
         if request.owner.is_empty() {
             return Err(Error::invalid("owner", "name the user whose home it is"));
         }
-        let collections = self.db.read_few(move |conn| {
+        let with_shares = request.with_shares;
+        let look = move |conn: &mut Conn<'_>| {
             let found = collection::home(conn, &caller, &request.owner)?;
             let calendar = default_calendar(&found, &request.owner);
             found
@@ -42,9 +43,11 @@ impl<H: Hooks> Server<H> {
                     }
                     Ok(shown)
                 })
-                .collect()
-        });
-        Ok(proto::ListCollectionsResponse { collections: collections.await? })
+                .collect::<Result<Vec<_>>>()
+        };
+        // The shares are a statement for each collection that has some.
+        let read = if with_shares { self.db.read(look).await } else { self.db.read_few(look).await };
+        Ok(proto::ListCollectionsResponse { collections: read? })
     }
 
     pub(super) async fn collection(

@@ -37,9 +37,10 @@ pub(super) enum Size {
 }
 
 impl Size {
-    /// Of a sync: what a client that was here before has missed is seldom much. The first one tells everything.
-    pub fn of_sync(since: i64) -> Size {
-        if since == -1 { Size::Many } else { Size::Few }
+    /// Of a sync of names and ETags: what a client that was here before has missed is seldom much, and a chunk of these is small even
+    /// then. Bodies are not, and the first sync tells everything.
+    pub fn of_sync(since: i64, with_data: bool) -> Size {
+        if since == -1 || with_data { Size::Many } else { Size::Few }
     }
 }
 
@@ -101,7 +102,7 @@ impl<H: Hooks> Server<H> {
         let (id, since, with_data) = (request.collection_id, request.since, request.with_data);
         let first_until = request.first_until;
         let left = if request.limit > 0 { request.limit } else { i64::MAX };
-        self.stream(caller, target, Size::of_sync(since), move |_, collection| {
+        self.stream(caller, target, Size::of_sync(since, with_data), move |_, collection| {
             let course = Course::begin(&collection, &id, since, first_until)?;
             Ok(Sync { id: collection.id, course, left, with_data, done: false })
         })

@@ -40,7 +40,7 @@ impl<H: Hooks> Server<H> {
                 .await;
         }
         let left = if limit > 0 { limit } else { i64::MAX };
-        self.stream(caller, target, Size::of_sync(since), move |_, collection| {
+        self.stream(caller, target, Size::of_sync(since, false), move |_, collection| {
             let course = Course::begin(&collection, &id, since, first_until)?;
             Ok(ByNumber { id: collection.id, course, left, done: false })
         })

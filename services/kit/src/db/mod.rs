@@ -113,8 +113,8 @@ impl Db {
         answer.await.map_err(|_| stopped())?
     }
 
-    /// As `read`, for a handful of rows found by a key: on SQLite at once, on the thread that asks. Nothing may be read so that grows
-    /// with the data, for the thread has other requests to serve.
+    /// As `read`, for rows found by a key, few of them or short (a thousand at the very most, without bodies): on SQLite at once, on the
+    /// thread that asks. Nothing may be read so that grows with the data beyond that, for the thread has other requests to serve.
     ///
     /// # Errors
     /// Those of `read`.
