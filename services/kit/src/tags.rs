@@ -4,10 +4,10 @@
 /// What comes before id and change number in a sync token. Opaque to clients, but it must be a URI (RFC 6578 section 3.3).
 pub const SYNC_TOKEN: &str = "http://kontor/ns/sync/";
 
-/// Adds one object. A name has at most 255 bytes; an empty ETag says that the object is gone.
-pub fn push(run: &mut Vec<u8>, name: &str, etag: &str) {
+/// Adds one object. A name has at most 255 bytes, and both are UTF-8; an empty ETag says that the object is gone.
+pub fn push(run: &mut Vec<u8>, name: &[u8], etag: &[u8]) {
     for text in [name, etag] {
-        let text = &text.as_bytes()[..text.len().min(usize::from(u16::MAX))];
+        let text = &text[..text.len().min(usize::from(u16::MAX))];
         // The length was cut to fit.
         run.extend_from_slice(&(text.len() as u16).to_be_bytes());
         run.extend_from_slice(text);
@@ -34,8 +34,8 @@ mod tests {
     #[test]
     fn what_is_pushed_comes_back_and_a_cut_run_ends() {
         let mut run = Vec::new();
-        push(&mut run, "a.ics", "0123");
-        push(&mut run, "é.ics", "");
+        push(&mut run, b"a.ics", b"0123");
+        push(&mut run, "é.ics".as_bytes(), b"");
         let mut rest = run.as_slice();
         assert_eq!(next(&mut rest), Some(("a.ics", "0123")));
         assert_eq!(next(&mut rest), Some(("é.ics", "")));

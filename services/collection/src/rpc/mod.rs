@@ -8,19 +8,20 @@ mod push;
 mod streams;
 mod tags;
 
+use std::pin::Pin;
+
 use kontor_kit::auth::Caller;
 use kontor_kit::context::Context;
 use kontor_kit::db::Db;
 use kontor_kit::link::MESSAGE_LIMIT;
 use kontor_proto::collection::v1 as proto;
 use kontor_proto::collection::v1::collection_service_server::{CollectionService, CollectionServiceServer};
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::hooks::Hooks;
 use crate::push::Push;
 
-type Stream<T> = ReceiverStream<Result<T, Status>>;
+type Stream<T> = Pin<Box<dyn futures_util::Stream<Item = Result<T, Status>> + Send>>;
 type Answer<T> = Result<Response<T>, Status>;
 
 /// The service over one database.

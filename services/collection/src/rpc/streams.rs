@@ -1,6 +1,7 @@
 //! Long answers over CollectionService: list, multiget, query and sync, in chunks read by key.
-//! Called by the server in `rpc/mod.rs`. Memory holds one chunk of each answer and two more on their way.
+//! Called by the server in `rpc/mod.rs`. Memory holds one chunk of each answer and, of those with bodies, two more on their way.
 
+use futures_util::{StreamExt, stream};
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Conn, Db};
 use kontor_kit::{Error, Result};
@@ -28,10 +29,12 @@ pub(super) trait Reader: Send + Sized + 'static {
     fn is_done(&self) -> bool;
 }
 
-/// How much an answer's first chunk reads.
+/// How much an answer reads.
 pub(super) enum Size {
-    /// Some rows by their keys.
+    /// Some rows by their keys in its first chunk, which is most often all.
     Few,
+    /// Names and ETags, a few hundred a chunk: each is read when the answer has room for it, where it is asked for.
+    Names,
     /// Much, or nobody knows.
     Many,
 }
@@ -110,6 +113,7 @@ impl<H: Hooks> Server<H> {
     }
 
     /// Finds the collection, begins the answer and reads its first chunk in one read; short answers end there.
+    /// The chunks of `Size::Many` are read ahead on the database's threads.
     pub(super) async fn stream<R: Reader>(
         &self,
         caller: Caller,
@@ -124,19 +128,41 @@ impl<H: Hooks> Server<H> {
             Ok((reader, chunk))
         };
         let (reader, chunk) = match size {
-            Size::Few => self.db.read_few(first).await?,
+            Size::Few | Size::Names => self.db.read_few(first).await?,
             Size::Many => self.db.read(first).await?,
         };
-        let (sender, receiver) = mpsc::channel(2);
-        if let Some(chunk) = chunk {
-            // There is room: nothing was sent yet.
-            let _ = sender.try_send(Ok(chunk));
-            if !reader.is_done() {
-                self.context.spawn(pump(self.db.clone(), reader, sender));
-            }
+        let going_on = chunk.is_some() && !reader.is_done();
+        let first = stream::iter(chunk.map(Ok));
+        if !going_on {
+            return Ok(Box::pin(first));
         }
-        Ok(ReceiverStream::new(receiver))
+        if matches!(size, Size::Names) {
+            return Ok(Box::pin(first.chain(pulled(self.db.clone(), reader))));
+        }
+        let (sender, receiver) = mpsc::channel(2);
+        self.context.spawn(pump(self.db.clone(), reader, sender));
+        Ok(Box::pin(first.chain(ReceiverStream::new(receiver))))
     }
+}
+
+/// The chunks behind the first, each read when it is asked for.
+fn pulled<R: Reader>(
+    db: Db,
+    reader: R,
+) -> impl futures_util::Stream<Item = std::result::Result<R::Chunk, Status>> {
+    stream::try_unfold((db, reader), async |(db, mut reader)| {
+        if reader.is_done() {
+            return Ok(None);
+        }
+        // A fast receiver would keep this thread of the runtime from everybody else.
+        tokio::task::yield_now().await;
+        let read = db.read_few(move |conn| {
+            let chunk = reader.next(conn)?;
+            Ok((reader, chunk))
+        });
+        let (reader, chunk) = read.await?;
+        Ok(chunk.map(|chunk| (chunk, (db, reader))))
+    })
 }
 
 async fn pump<R: Reader>(db: Db, mut reader: R, sender: mpsc::Sender<std::result::Result<R::Chunk, Status>>) {

@@ -21,7 +21,7 @@ impl<H: Hooks> Server<H> {
     ) -> Result<Stream<proto::TagChunk>> {
         let target = convert::target(request.path)?;
         let begin = move |_: &mut Conn<'_>, collection: Collection| Ok(ByName::new(collection.num, None));
-        self.stream(caller, target, Size::Many, begin).await
+        self.stream(caller, target, Size::Names, begin).await
     }
 
     pub(super) async fn sync_of_tags(
@@ -34,13 +34,13 @@ impl<H: Hooks> Server<H> {
         let first_until = request.first_until;
         if since == -1 && limit == 0 {
             return self
-                .stream(caller, target, Size::Many, move |_, collection| {
+                .stream(caller, target, Size::Names, move |_, collection| {
                     Ok(ByName::new(collection.num, Some(collection)))
                 })
                 .await;
         }
         let left = if limit > 0 { limit } else { i64::MAX };
-        self.stream(caller, target, Size::of_sync(since, false), move |_, collection| {
+        self.stream(caller, target, Size::Names, move |_, collection| {
             let course = Course::begin(&collection, &id, since, first_until)?;
             Ok(ByNumber { id: collection.id, course, left, done: false })
         })

@@ -113,6 +113,17 @@ impl Row<'_> {
         self.opt_text(column)?.ok_or_else(|| null(column))
     }
 
+    /// A text as the database has it: without a look at whether it is UTF-8, for those who copy many and check later.
+    ///
+    /// # Errors
+    /// INTERNAL when the column is no text or null.
+    pub fn text_bytes(&self, column: usize) -> Result<&[u8]> {
+        match self {
+            Row::Sqlite(row) => row.get_ref(column)?.as_bytes().map_err(Error::internal),
+            Row::Postgres(row) => Ok(sqlx::Row::try_get::<&str, usize>(*row, column)?.as_bytes()),
+        }
+    }
+
     /// A text or null, borrowed.
     ///
     /// # Errors
