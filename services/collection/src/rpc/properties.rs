@@ -93,6 +93,7 @@ impl<H: Hooks> Server<H> {
             kind: H::KIND,
             display_name: asked.display_name,
             description: asked.description,
+            description_language: asked.description_language,
             color: asked.color,
             order: asked.order,
             time_zone: asked.time_zone,
@@ -102,8 +103,7 @@ impl<H: Hooks> Server<H> {
         };
         let hooks = self.hooks.clone();
         let write = self.db.write(move |tx| {
-            let color = if new.color.is_empty() { hooks.color(tx, &new.owner)? } else { new.color.clone() };
-            let mut made = collection::create(tx, &caller, &New { color, ..new.clone() })?;
+            let mut made = collection::create(tx, &hooks, &caller, &new)?;
             if !set.is_empty() {
                 made = collection::update_dead(tx, &caller, &crate::Target::id(&made.id), &set, &[])?;
             }
@@ -125,12 +125,7 @@ impl<H: Hooks> Server<H> {
             request.remove_dead.into_iter().map(|property| (property.namespace, property.name)).collect();
         let hooks = self.hooks.clone();
         let write = self.db.write(move |tx| {
-            let mut changed = collection::update(tx, &caller, &target, &update)?;
-            if changed.color.is_empty() && update.color.is_some() {
-                // Whoever takes a colour away gets the owner's.
-                let color = Some(hooks.color(tx, &changed.owner)?);
-                changed = collection::update(tx, &caller, &target, &Update { color, ..Update::default() })?;
-            }
+            let mut changed = collection::update(tx, &hooks, &caller, &target, &update)?;
             if !set.is_empty() || !remove.is_empty() {
                 changed = collection::update_dead(tx, &caller, &target, &set, &remove)?;
             }
@@ -204,7 +199,10 @@ fn wanted(fields: &[String], values: proto::Collection) -> Result<Update> {
             "display_name" => update.display_name = Some(values.display_name.clone()),
             "color" => update.color = Some(values.color.clone()),
             "order" => update.order = Some(values.order),
-            "description" => update.description = Some(values.description.clone()),
+            "description" => {
+                update.description = Some(values.description.clone());
+                update.description_language.clone_from(&values.description_language);
+            }
             "time_zone" => update.time_zone = Some(values.time_zone.clone()),
             "transparent" => update.transparent = Some(values.transparent),
             other => {

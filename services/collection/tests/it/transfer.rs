@@ -49,8 +49,12 @@ pub async fn run(bed: &Bed, request: proto::MoveObjectRequest) -> Result<proto::
 }
 
 async fn get(bed: &Bed, slug: &str, name: &str) -> proto::Object {
-    let request =
-        proto::GetObjectsRequest { path: path("sales", slug), names: vec![name.to_owned()], with_data: true };
+    let request = proto::GetObjectsRequest {
+        path: path("sales", slug),
+        names: vec![name.to_owned()],
+        with_data: true,
+        ..Default::default()
+    };
     let mut stream = bed.client().get_objects(sales().request(request)).await.unwrap().into_inner();
     stream.message().await.unwrap().unwrap().objects.remove(0)
 }
