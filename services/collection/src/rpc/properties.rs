@@ -28,6 +28,7 @@ impl<H: Hooks> Server<H> {
             return Err(Error::invalid("owner", "name the user whose home it is"));
         }
         let with_shares = request.with_shares;
+        let hooks = self.hooks.clone();
         let look = move |conn: &mut Conn<'_>| {
             let found = collection::home(conn, &caller, &request.owner)?;
             let calendar = default_calendar(&found, &request.owner);
@@ -36,7 +37,10 @@ impl<H: Hooks> Server<H> {
                 .map(|(collection, access)| {
                     let is_inbox = collection.kind == Kind::Inbox;
                     let shares = shares(conn, &collection, access, request.with_shares)?;
+                    let zone =
+                        if request.with_zone { zone_text(conn, &hooks, &collection)? } else { String::new() };
                     let mut shown = with_dead(conn, collection, access)?;
+                    shown.zone = zone;
                     shown.shares = shares;
                     if is_inbox {
                         shown.default_calendar.clone_from(&calendar);

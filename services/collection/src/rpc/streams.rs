@@ -90,7 +90,10 @@ impl<H: Hooks> Server<H> {
         let hooks = self.hooks.clone();
         self.stream(caller, target, Size::Many, move |conn, collection| {
             let question = question.in_zone(|| hooks.zone(conn, &collection))?;
-            let candidates = query::candidates(conn, &collection, &question)?;
+            let candidates = match request.name.as_str() {
+                "" => query::candidates(conn, &collection, &question)?,
+                name => query::only(conn, collection.num, name, &question)?,
+            };
             let dead = Dead::of(&collection, with_dead);
             Ok(Query { collection, question, candidates, left, with_data, dead })
         })
