@@ -131,6 +131,10 @@ async fn preferences_are_honoured_and_acknowledged() {
     assert_eq!(answer.headers()["preference-applied"], "return=minimal, depth-noroot");
     assert!(!text.contains("404") && !text.contains("<D:href>/dav/</D:href>"), "{text}");
     assert!(text.contains("<D:href>/dav/calendars/</D:href>"));
+    assert_eq!(answer.headers()["vary"], "Prefer, Brief");
+    let (plain, _) = send("PROPFIND", "/dav/", &[("depth", "1")], body).await;
+    assert_eq!(plain.headers()["vary"], "Prefer, Brief", "a preference would have changed it");
+    assert!(!plain.headers().contains_key("preference-applied"));
     let (_, text) = send("PROPFIND", "/dav/", &[("depth", "0"), ("brief", "t")], body).await;
     assert!(!text.contains("404"), "{text}");
 }

@@ -146,7 +146,7 @@ pub async fn load_team(call: &Call<'_>, team: &str) -> Result<Team, Failure> {
     answer.map(tonic::Response::into_inner).map_err(|status| nobody(&status, call))
 }
 
-/// An object by its name.
+/// An object by its name: with its bytes, or without them and with its dead properties.
 ///
 /// # Errors
 /// 404.
