@@ -67,15 +67,30 @@ async fn collect(
     Ok(first.unwrap_or_else(|| whole.freeze()))
 }
 
-/// Reads an XML body. Its Content-Type is not looked at, since clients send none or the wrong one.
+/// Reads an XML body and gives it in UTF-8. Its Content-Type is not looked at, since clients send none or the wrong one.
 ///
 /// # Errors
-/// 413 for a longer one; see `read`.
+/// 413 for a longer one; 400 for UTF-16 that is broken; see `read`.
 pub async fn xml(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Failure> {
-    read(headers, body, limit, || {
+    let body = read(headers, body, limit, || {
         Failure::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the XML body has more than {limit} bytes"))
-    })
-    .await
+    });
+    in_utf8(body.await?)
+}
+
+/// UTF-16 is told by its byte order mark, or by the zero beside the first `<` (XML 1.0 appendix F).
+fn in_utf8(body: Bytes) -> Result<Bytes, Failure> {
+    let unit: fn([u8; 2]) -> u16 = match body.get(..2) {
+        Some([0xFE, 0xFF] | [0, b'<']) => u16::from_be_bytes,
+        Some([0xFF, 0xFE] | [b'<', 0]) => u16::from_le_bytes,
+        _ => return Ok(body),
+    };
+    let (pairs, rest) = body.as_chunks();
+    let text = String::from_utf16(&pairs.iter().map(|pair| unit(*pair)).collect::<Vec<u16>>());
+    match text {
+        Ok(text) if rest.is_empty() => Ok(text.into()),
+        _ => Err(Failure::bad_request("the XML body is not valid UTF-16")),
+    }
 }
 
 #[cfg(test)]

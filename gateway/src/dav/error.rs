@@ -31,14 +31,14 @@ pub enum Condition {
     PropfindFiniteDepth,
     /// RFC 6578 section 3.2.
     ValidSyncToken,
-    /// RFC 6578 section 3.3: sync-level infinite.
-    SyncTraversalSupported,
     /// RFC 3253 section 3.6.
     SupportedReport,
     /// RFC 3253; RFC 4791 section 5.3.1.
     ResourceMustBeNull,
     /// RFC 5689 section 3.
     ValidResourcetype,
+    /// RFC 4918 section 16.
+    NoExternalEntities,
     /// RFC 5323; too many names.
     NumberOfMatchesWithinLimits,
     /// RFC 3744 section 7.1.1: href of the resource and the privilege's local name.
@@ -77,8 +77,8 @@ pub enum Condition {
     LocationOk(Kind),
     /// valid-filter; RFC 6352 calls it supported-filter.
     ValidFilter(Kind),
-    /// supported-filter.
-    SupportedFilter(Kind),
+    /// supported-filter, with the component that can't be asked so (RFC 4791 section 7.8).
+    SupportedFilter(Kind, Option<String>),
     /// supported-collation.
     SupportedCollation(Kind),
     /// WebDAV-Push: the address or the keys can't be used.
@@ -158,6 +158,7 @@ impl Failure {
         match error {
             xml::Error::Filter(_) => Failure::forbidden(Condition::ValidFilter(kind), message),
             xml::Error::Collation(_) => Failure::forbidden(Condition::SupportedCollation(kind), message),
+            xml::Error::Outside => Failure::forbidden(Condition::NoExternalEntities, message),
             xml::Error::Malformed(_) | xml::Error::Doctype | xml::Error::Limit(_) => {
                 Failure::bad_request(message)
             }
@@ -175,7 +176,9 @@ impl Failure {
             "VALID_DATA" => return forbidden(Condition::ValidData(kind)),
             "VALID_OBJECT_RESOURCE" => return forbidden(Condition::ValidObjectResource(kind)),
             "SUPPORTED_COMPONENT" => return forbidden(Condition::SupportedComponent),
-            "SUPPORTED_FILTER" => return forbidden(Condition::SupportedFilter(kind)),
+            "SUPPORTED_FILTER" => {
+                return forbidden(Condition::SupportedFilter(kind, metadata.get("component").cloned()));
+            }
             "VALID_FILTER" => return forbidden(Condition::ValidFilter(kind)),
             "SUPPORTED_COLLATION" => return forbidden(Condition::SupportedCollation(kind)),
             "SUPPORTED_DATA" => return forbidden(Condition::SupportedData(kind)),
@@ -299,9 +302,9 @@ impl Condition {
         out.raw(match self {
             Condition::PropfindFiniteDepth => "<D:propfind-finite-depth/>",
             Condition::ValidSyncToken => "<D:valid-sync-token/>",
-            Condition::SyncTraversalSupported => "<D:sync-traversal-supported/>",
             Condition::SupportedReport => "<D:supported-report/>",
             Condition::ResourceMustBeNull => "<D:resource-must-be-null/>",
+            Condition::NoExternalEntities => "<D:no-external-entities/>",
             Condition::ValidResourcetype => "<D:valid-resourcetype/>",
             Condition::NumberOfMatchesWithinLimits => "<D:number-of-matches-within-limits/>",
             Condition::SupportedComponent => "<C:supported-calendar-component/>",
@@ -334,8 +337,8 @@ impl Condition {
                 "<CR:addressbook-collection-location-ok/>",
             ),
             Condition::ValidFilter(kind) => by_kind(*kind, "<C:valid-filter/>", "<CR:supported-filter/>"),
-            Condition::SupportedFilter(kind) => {
-                by_kind(*kind, "<C:supported-filter/>", "<CR:supported-filter/>")
+            Condition::SupportedFilter(kind, component) => {
+                return supported_filter(*kind, component.as_deref(), out);
             }
             Condition::SupportedCollation(kind) => {
                 by_kind(*kind, "<C:supported-collation/>", "<CR:supported-collation/>")
@@ -344,6 +347,18 @@ impl Condition {
             Condition::UniqueSchedulingObject(href) => return unique_object(href.as_deref(), out),
             Condition::NoUidConflict(kind, href) => return no_uid_conflict(*kind, href.as_deref(), out),
         });
+    }
+}
+
+fn supported_filter(kind: Kind, component: Option<&str>, out: &mut Writer) {
+    match (kind, component) {
+        (Kind::Calendar, Some(component)) => {
+            out.raw("<C:supported-filter><C:comp-filter name=\"");
+            out.text(component);
+            out.raw("\"/></C:supported-filter>");
+        }
+        (Kind::Calendar, None) => out.raw("<C:supported-filter/>"),
+        (Kind::Book, _) => out.raw("<CR:supported-filter/>"),
     }
 }
 

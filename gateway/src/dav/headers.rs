@@ -67,8 +67,9 @@ pub fn preferences(headers: &HeaderMap) -> Preferences {
 }
 
 impl Preferences {
-    /// Says in the answer which preferences were honoured.
+    /// Says in the answer which preferences were honoured, and that other ones would have changed it (RFC 7240 section 2).
     pub fn acknowledge(self, headers: &mut HeaderMap) {
+        headers.insert(http::header::VARY, HeaderValue::from_static("Prefer, Brief"));
         let applied = match (self.minimal, self.no_root) {
             (true, true) => "return=minimal, depth-noroot",
             (true, false) => "return=minimal",
@@ -76,6 +77,5 @@ impl Preferences {
             (false, false) => return,
         };
         headers.insert("preference-applied", HeaderValue::from_static(applied));
-        headers.insert(http::header::VARY, HeaderValue::from_static("Prefer, Brief"));
     }
 }

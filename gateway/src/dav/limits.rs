@@ -57,6 +57,10 @@ pub const IF_LOOKUPS: usize = 10;
 pub const SILENT_REGISTRATIONS: usize = 100;
 /// An answer is handed on in pieces of about so many bytes.
 pub const ANSWER_CHUNK_BYTES: usize = 64 * 1024;
+/// Most attendees of a meeting that is scheduled; the calendar service refuses more.
+pub const ATTENDEES: usize = 1_000;
+/// Longest `xml:lang`, in bytes.
+pub const LANGUAGE_BYTES: usize = 64;
 /// Longest path segment after decoding, in bytes.
 pub const SEGMENT_BYTES: usize = 255;
 /// Largest message taken from a service, in bytes: one object of the largest size with its frame.

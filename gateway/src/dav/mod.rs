@@ -19,7 +19,8 @@ pub mod xml;
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::header::CONTENT_LOCATION;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use kontor_kit::auth::Caller;
 use kontor_kit::link::Link;
 use kontor_kit::near::Collections;
@@ -124,7 +125,12 @@ impl Dav {
         };
         let call =
             Call { dav: self, caller: &caller, place: &place, headers: &parts.headers, uri: &parts.uri };
-        methods::dispatch(&call, &parts.method, body).await.unwrap_or_else(Failure::into_response)
+        let mut answer =
+            methods::dispatch(&call, &parts.method, body).await.unwrap_or_else(Failure::into_response);
+        if !parts.uri.path().ends_with('/') && !matches!(place, Place::Object(..)) {
+            say_where(&place, answer.headers_mut());
+        }
+        answer
     }
 
     /// The service that keeps this kind of collections: the methods that clients use all day.
@@ -142,6 +148,13 @@ impl Dav {
             Kind::Calendar => &self.calendars,
             Kind::Book => &self.books,
         }
+    }
+}
+
+/// What was asked for without its slash has one all the same (RFC 4918 section 5.2).
+fn say_where(place: &Place, headers: &mut HeaderMap) {
+    if let Ok(href) = HeaderValue::try_from(place.href()) {
+        headers.entry(CONTENT_LOCATION).or_insert(href);
     }
 }
 
@@ -176,9 +189,18 @@ impl Call<'_> {
 
     /// The same, with its shares when they are asked for.
     async fn collection_with(&self, location: &Location, with_shares: bool) -> Result<Collection, Failure> {
+        self.collection_for(location, with_shares, false).await
+    }
+
+    /// The same, with its zone too when that is asked for.
+    async fn collection_for(
+        &self,
+        location: &Location,
+        with_shares: bool,
+        with_zone: bool,
+    ) -> Result<Collection, Failure> {
         let path = Some(contract_path(location));
-        let request =
-            self.request(GetCollectionRequest { path, with_shares, ..GetCollectionRequest::default() });
+        let request = self.request(GetCollectionRequest { path, with_shares, with_zone });
         let answer = self.dav.near(location.kind).get_collection(request).await;
         answer.map_err(|status| Failure::of_status(&status, location.kind, &location.href()))
     }

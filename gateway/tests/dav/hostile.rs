@@ -27,7 +27,9 @@ fn a_bomb_of_entities_is_refused_at_its_doctype() {
         <D:propfind xmlns:D="DAV:"><D:prop><D:x>&b;</D:x></D:prop></D:propfind>"#;
     assert_eq!(refused(body), Error::Doctype);
     let outside = br#"<!DOCTYPE propfind SYSTEM "http://example.com/x.dtd"><propfind xmlns="DAV:"><allprop/></propfind>"#;
-    assert_eq!(refused(outside), Error::Doctype);
+    assert_eq!(refused(outside), Error::Outside);
+    let entity = br#"<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><propfind xmlns="DAV:"><allprop/></propfind>"#;
+    assert_eq!(refused(entity), Error::Outside);
 }
 
 #[test]

@@ -18,11 +18,20 @@ fn caller() -> Caller {
 }
 
 async fn send(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (Response<()>, String) {
+    send_bytes(method, path, headers, body.as_bytes().to_vec()).await
+}
+
+async fn send_bytes(
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Vec<u8>,
+) -> (Response<()>, String) {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let answer = dav().handle(caller(), request.body(Body::from(body.to_owned())).unwrap()).await;
+    let answer = dav().handle(caller(), request.body(Body::from(body)).unwrap()).await;
     let (parts, body) = answer.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     (Response::from_parts(parts, ()), String::from_utf8(body.to_vec()).unwrap())
@@ -122,6 +131,10 @@ async fn preferences_are_honoured_and_acknowledged() {
     assert_eq!(answer.headers()["preference-applied"], "return=minimal, depth-noroot");
     assert!(!text.contains("404") && !text.contains("<D:href>/dav/</D:href>"), "{text}");
     assert!(text.contains("<D:href>/dav/calendars/</D:href>"));
+    assert_eq!(answer.headers()["vary"], "Prefer, Brief");
+    let (plain, _) = send("PROPFIND", "/dav/", &[("depth", "1")], body).await;
+    assert_eq!(plain.headers()["vary"], "Prefer, Brief", "a preference would have changed it");
+    assert!(!plain.headers().contains_key("preference-applied"));
     let (_, text) = send("PROPFIND", "/dav/", &[("depth", "0"), ("brief", "t")], body).await;
     assert!(!text.contains("404"), "{text}");
 }
@@ -133,6 +146,56 @@ async fn broken_xml_is_400_and_a_large_body_413() {
     let large = " ".repeat(limits::XML_BODY_BYTES + 1);
     let (answer, _) = send("PROPFIND", "/dav/", &[("depth", "0")], &large).await;
     assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn xml_in_utf_16_is_read() {
+    let text = "<?xml version='1.0' encoding='utf-16'?><propfind xmlns='DAV:'><prop><displayname/><é xmlns='urn:ü'/></prop></propfind>";
+    let marked = format!("\u{FEFF}{text}");
+    let big = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
+    let little = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    for body in [big(text), little(text), big(&marked), little(&marked)] {
+        let (answer, said) = send_bytes("PROPFIND", "/dav/", &[("depth", "0")], body).await;
+        assert_eq!(answer.status(), StatusCode::MULTI_STATUS, "{said}");
+        assert!(
+            said.contains("<D:displayname>Kontor</D:displayname>")
+                && said.contains("<x:é xmlns:x=\"urn:ü\"/>"),
+            "{said}"
+        );
+    }
+    for broken in [&big(text)[..33], &[0xFE, 0xFF, 0xD8, 0x00], &[0xFF, 0xFE, b'<', 0]] {
+        let (answer, _) = send_bytes("PROPFIND", "/dav/", &[("depth", "0")], broken.to_vec()).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    }
+}
+
+#[tokio::test]
+async fn an_entity_outside_is_no_external_entities() {
+    let body = "<!DOCTYPE a SYSTEM 'http://example.com/a.dtd'><propfind xmlns='DAV:'><allprop/></propfind>";
+    let (answer, said) = send("PROPFIND", "/dav/", &[("depth", "0")], body).await;
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    assert!(said.contains("<D:no-external-entities/>"), "{said}");
+}
+
+#[tokio::test]
+async fn a_body_where_none_is_expected_is_415() {
+    for method in ["DELETE", "COPY", "MOVE"] {
+        let headers = [("content-length", "3"), ("destination", "/dav/calendars/sales/work/b.ics")];
+        let (answer, _) = send(method, "/dav/calendars/sales/work/a.ics", &headers, "abc").await;
+        assert_eq!(answer.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_collection_asked_for_without_its_slash_says_where_it_is() {
+    let body = "<propfind xmlns='DAV:'><prop><resourcetype/></prop></propfind>";
+    let (answer, said) = send("PROPFIND", "/dav/calendars", &[("depth", "0")], body).await;
+    assert_eq!(answer.headers()["content-location"], "/dav/calendars/");
+    assert!(said.contains("<D:href>/dav/calendars/</D:href>"), "{said}");
+    for path in ["/dav/calendars/", "/"] {
+        let (answer, _) = send("PROPFIND", path, &[("depth", "0")], body).await;
+        assert!(!answer.headers().contains_key("content-location"), "{path}");
+    }
 }
 
 #[tokio::test]
@@ -256,7 +319,20 @@ async fn mkcol_names_the_property_that_it_cannot_set() {
     let (answer, text) = send("MKCOL", "/dav/calendars/sales/new/", &[], body).await;
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
     assert!(text.contains("<D:mkcol-response") && text.contains("424 Failed Dependency"), "{text}");
-    assert!(text.contains("<D:resourcetype/></D:prop><D:status>HTTP/1.1 409"), "{text}");
+    assert!(text.contains("<D:resourcetype/></D:prop><D:status>HTTP/1.1 403"), "{text}");
+}
+
+#[tokio::test]
+async fn a_type_that_cannot_be_made_is_valid_resourcetype() {
+    for kinds in ["<D:collection/>", "<D:collection/><C:calendar/>", "<D:principal/>"] {
+        let body = format!(
+            "<D:mkcol xmlns:D='DAV:' xmlns:C='urn:ietf:params:xml:ns:caldav'><D:set><D:prop><D:resourcetype>{kinds}</D:resourcetype>\
+             </D:prop></D:set></D:mkcol>"
+        );
+        let (answer, text) = send("MKCOL", "/dav/addressbooks/sales/new/", &[], &body).await;
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{kinds}");
+        assert!(text.contains("<D:error><D:valid-resourcetype/></D:error>"), "{kinds}: {text}");
+    }
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ fn work() -> Collection {
             namespace: "urn:x".to_owned(),
             name: "note".to_owned(),
             value: "<y xmlns=\"urn:y\"></y>".to_owned(),
+            language: String::new(),
         }],
         ..Collection::default()
     }

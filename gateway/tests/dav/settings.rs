@@ -7,12 +7,20 @@ use kontor_gateway::dav::xml::request::{Change, Value};
 use kontor_gateway::dav::xml::{Name, Space};
 
 fn set(live: Live, text: &str) -> Change {
-    Change { property: Property::Live(live), value: Some(Value::Text(text.to_owned())) }
+    Change {
+        property: Property::Live(live),
+        value: Some(Value::Text(text.to_owned())),
+        language: String::new(),
+    }
 }
 
 fn dead(local: &str, value: Option<&str>) -> Change {
     let name = Name { space: Space::Other("urn:x".to_owned()), local: local.to_owned() };
-    Change { property: Property::Other(name), value: value.map(|xml| Value::Xml(xml.to_owned())) }
+    Change {
+        property: Property::Other(name),
+        value: value.map(|xml| Value::Xml(xml.to_owned())),
+        language: String::new(),
+    }
 }
 
 const TOKYO: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nBEGIN:VTIMEZONE\r\nTZID:Asia/Tokyo\r\nBEGIN:STANDARD\r\n\
@@ -47,6 +55,7 @@ fn settable_properties_become_fields() {
                 space: Space::CalDav,
                 local: "transparent".to_owned(),
             }])),
+            language: String::new(),
         },
     ] {
         update.take(&change, Kind::Calendar, false).unwrap();
@@ -55,7 +64,8 @@ fn settable_properties_become_fields() {
     assert_eq!(update.collection.display_name, "Work");
     assert_eq!(update.collection.order, 7);
     assert!(update.collection.transparent);
-    let remove = Change { property: Property::Live(Live::CalendarColor), value: None };
+    let remove =
+        Change { property: Property::Live(Live::CalendarColor), value: None, language: String::new() };
     update.take(&remove, Kind::Calendar, false).unwrap();
     assert_eq!(update.collection.color, "");
 }
@@ -69,6 +79,7 @@ fn protected_and_senseless_ones_are_refused() {
     let components = |names: &[&str]| Change {
         property: Property::Live(Live::SupportedComponents),
         value: Some(Value::Components(names.iter().map(|name| (*name).to_owned()).collect())),
+        language: String::new(),
     };
     assert_eq!(take(&components(&["VEVENT"]), Kind::Calendar, false), Err(Refusal::Protected));
     assert_eq!(take(&components(&["VEVENT", "VALARM"]), Kind::Calendar, true), Ok(()));

@@ -60,6 +60,13 @@ pub const VIEWS: Migration = Migration {
     postgres: include_str!("../migrations/postgres/c005_share_view.sql"),
 };
 
+/// The engine's table of objects' dead properties. Put it behind the one above.
+pub const OBJECT_PROPERTIES: Migration = Migration {
+    name: "c006_object_property",
+    sqlite: include_str!("../migrations/sqlite/c006_object_property.sql"),
+    postgres: include_str!("../migrations/postgres/c006_object_property.sql"),
+};
+
 /// Lists a service's migrations from its `migrations/sqlite/` and `migrations/postgres/`, behind the engine's own.
 #[macro_export]
 macro_rules! migrations {
@@ -70,6 +77,7 @@ macro_rules! migrations {
             $crate::GRAMS,
             $crate::PUSH,
             $crate::VIEWS,
+            $crate::OBJECT_PROPERTIES,
             $($crate::Migration {
                 name: $name,
                 sqlite: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/", $name, ".sql")),

@@ -81,7 +81,7 @@ pub struct Collection {
     pub floor_seq: i64,
     /// Number of objects.
     pub object_count: i64,
-    /// Number of dead properties.
+    /// Number of its own dead properties.
     pub dead_count: i64,
     /// Microseconds UTC.
     pub create_time: i64,
@@ -89,6 +89,10 @@ pub struct Collection {
     pub update_time: i64,
     /// Number of users and teams that it is shared with.
     pub shares: i64,
+    /// Number of dead properties that its objects have together.
+    pub object_properties: i64,
+    /// Language of `description` (xml:lang), or empty.
+    pub description_language: String,
 }
 
 impl Collection {

@@ -51,6 +51,7 @@ async fn get_object(call: &Call<'_>, location: &Location, name: &str) -> Result<
         path: Some(contract_path(location)),
         names: vec![name.to_owned()],
         with_data: true,
+        with_dead: false,
     };
     let answer = call.dav.near(location.kind).get_objects(call.request(message)).await;
     let mut chunks = answer.map_err(|status| call.failure(&status))?;

@@ -100,7 +100,7 @@ fn gather(changes: &[Change], kind: Kind) -> Result<Update, Vec<Result<(), Refus
         .iter()
         .map(|change| {
             if proppatch::is_resource_type(change) {
-                return if fits(change, kind) { Ok(()) } else { Err(Refusal::Value) };
+                return if fits(change, kind) { Ok(()) } else { Err(Refusal::ResourceType) };
             }
             update.take(change, kind, true)
         })

@@ -20,13 +20,18 @@ mod share;
 mod transfer;
 
 use axum::body::Body;
-use http::{Method, Response};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Method, Response, StatusCode};
 
 use super::Call;
 use super::error::Failure;
 
 /// Runs a method.
 pub async fn dispatch(call: &Call<'_>, method: &Method, body: Body) -> Result<Response<Body>, Failure> {
+    if matches!(method.as_str(), "DELETE" | "COPY" | "MOVE") && announces_body(call.headers) {
+        // RFC 4918 section 8.4. On GET HTTP gives a body no meaning, and caches pass it over.
+        return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this method takes no body"));
+    }
     match method.as_str() {
         "PROPFIND" => propfind::run(call, body).await,
         "REPORT" => report::run(call, body).await,
@@ -44,4 +49,9 @@ pub async fn dispatch(call: &Call<'_>, method: &Method, body: Body) -> Result<Re
         "MKCALENDAR" => make_collection::run(call, body, true).await,
         _ => Err(Failure::method_not_allowed(options::allow(call.place))),
     }
+}
+
+fn announces_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    length.is_some_and(|length| length > 0)
 }

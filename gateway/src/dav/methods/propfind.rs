@@ -220,7 +220,7 @@ impl Find<'_> {
 
     async fn collection(&self, location: &Location) -> Result<Response<Body>, Failure> {
         let needs_shares = sharing::needs_shares(&self.ask.wanted);
-        let mut it = self.call.collection_with(location, needs_shares).await?;
+        let mut it = self.call.collection_for(location, needs_shares, self.needs_zone()).await?;
         self.name_sharees(std::slice::from_mut(&mut it)).await;
         let mut out = stream::begin();
         if !self.leaves_out_root() {
@@ -234,8 +234,9 @@ impl Find<'_> {
             return Ok(stream::finished(out, self.preferences));
         }
         let template = self.template(location, &it);
-        let message = ListObjectsRequest { path: Some(contract_path(location)), with_data: false };
-        if template.needs_tags_only() {
+        let with_dead = template.with_dead() && it.has_object_properties;
+        let message = ListObjectsRequest { path: Some(contract_path(location)), with_data: false, with_dead };
+        if template.needs_tags_only() && !with_dead {
             let tags = self.call.dav.near(location.kind).list_tags(self.call.request(message)).await;
             let source =
                 Tags::new(tags.map_err(|status| self.call.failure(&status))?, template, location.href());
@@ -257,6 +258,7 @@ impl Find<'_> {
             path: Some(contract_path(location)),
             names: vec![name.to_owned()],
             with_data: false,
+            with_dead: self.ask.wanted.asks_dead(),
         };
         let answer = self.call.dav.near(location.kind).get_objects(self.call.request(message)).await;
         let mut chunks = answer.map_err(|status| self.call.failure(&status))?;
@@ -286,7 +288,11 @@ impl Find<'_> {
 
     async fn list(&self, kind: Kind, user: &str) -> Result<Vec<Collection>, Failure> {
         let with_shares = sharing::needs_shares(&self.ask.wanted);
-        let request = self.call.request(ListCollectionsRequest { owner: user.to_owned(), with_shares });
+        let request = self.call.request(ListCollectionsRequest {
+            owner: user.to_owned(),
+            with_shares,
+            with_zone: self.needs_zone(),
+        });
         let answer = self.call.dav.near(kind).list_collections(request).await;
         let mut collections = answer.map_err(|status| self.call.failure(&status))?.collections;
         self.name_sharees(&mut collections).await;
@@ -297,6 +303,10 @@ impl Find<'_> {
         if self.ask.wanted.names(Live::Invite) {
             sharees::name(self.call, collections).await;
         }
+    }
+
+    fn needs_zone(&self) -> bool {
+        self.ask.wanted.names(Live::CalendarTimeZone)
     }
 
     fn needs_home_tag(&self) -> bool {

@@ -3,12 +3,13 @@
 
 use axum::body::Body;
 use http::{Response, StatusCode};
-use kontor_proto::collection::v1::UpdateCollectionRequest;
+use kontor_proto::collection::v1::{UpdateCollectionRequest, UpdateObjectRequest};
 use tonic::Code;
 
 use crate::dav::error::Failure;
 use crate::dav::headers::{self, Preferences};
 use crate::dav::path::{Kind, Location, Place};
+use crate::dav::properties::record::load_object;
 use crate::dav::properties::settable::{Refusal, Update};
 use crate::dav::properties::{Live, Property, propstat};
 use crate::dav::xml::request::{self, Change};
@@ -24,6 +25,10 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
         if_header::check_collection(call).await?;
         let outcomes = super::availability::change(call, user, &changes).await?;
         return Ok(multistatus(call, &changes, &outcomes, preferences));
+    }
+    if let Place::Object(location, name) = call.place {
+        let outcomes = of_object(call, location, name, &changes).await?;
+        return Ok(answered(call, &changes, &outcomes, preferences));
     }
     let Place::Collection(location) = call.place else {
         let refused: Vec<_> = changes.iter().map(|_| Err(Refusal::Protected)).collect();
@@ -51,12 +56,52 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
         Code::PermissionDenied => Failure::need_privilege(location.href(), "write-properties"),
         _ => call.failure(&status),
     })?;
-    if preferences.minimal {
-        let mut response = empty(StatusCode::OK);
-        preferences.acknowledge(response.headers_mut());
-        return Ok(response);
+    Ok(answered(call, &changes, &outcomes, preferences))
+}
+
+/// The answer; a client that wants little gets none of it when all went well (RFC 8144 section 2.3).
+fn answered(
+    call: &Call<'_>,
+    changes: &[Change],
+    outcomes: &[Result<(), Refusal>],
+    preferences: Preferences,
+) -> Response<Body> {
+    if !preferences.minimal || outcomes.iter().any(Result::is_err) {
+        return multistatus(call, changes, outcomes, preferences);
     }
-    Ok(multistatus(call, &changes, &outcomes, preferences))
+    let mut response = empty(StatusCode::OK);
+    preferences.acknowledge(response.headers_mut());
+    response
+}
+
+/// Sets dead properties of an object: all, or none when one can't be set.
+async fn of_object(
+    call: &Call<'_>,
+    location: &Location,
+    name: &str,
+    changes: &[Change],
+) -> Result<Vec<Result<(), Refusal>>, Failure> {
+    let mut update = Update::default();
+    let outcomes: Vec<_> =
+        changes.iter().map(|change| update.take_of_object(change, location.kind)).collect();
+    if outcomes.iter().any(Result::is_err) {
+        // What is not there is told before what can't be set.
+        load_object(call, location, name, false).await?;
+        return Ok(outcomes);
+    }
+    let message = UpdateObjectRequest {
+        path: Some(contract_path(location)),
+        name: name.to_owned(),
+        conditions: Some(if_header::conditions(call, None).await?),
+        set_dead: update.set_dead,
+        remove_dead: update.remove_dead,
+    };
+    let done = call.dav.collections(location.kind).update_object(call.request(message)).await;
+    done.map_err(|status| match status.code() {
+        Code::PermissionDenied => Failure::need_privilege(call.place.href(), "write-properties"),
+        _ => call.failure(&status),
+    })?;
+    Ok(outcomes)
 }
 
 fn is_own_inbox(call: &Call<'_>, location: &Location) -> bool {

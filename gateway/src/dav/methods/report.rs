@@ -14,13 +14,18 @@ use crate::dav::reports::{self, Run};
 use crate::dav::xml::report::{self, DataRequest, Kind as Asked};
 use crate::dav::{Call, body, limits};
 
-/// Answers REPORT. Depth is not looked at: each report has one sense on a collection, and clients send 0 and 1 alike.
+/// Answers REPORT. Depth is not looked at: each report has one sense on a collection, and clients send 0 and 1 alike. On an object the
+/// queries and multigets are answered too, of it alone (RFC 4791 section 7, RFC 6352 section 8).
 pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure> {
     let preferences = Preferences { no_root: false, ..headers::preferences(call.headers) };
     let body = body::xml(call.headers, body, limits::REPORT_BODY_BYTES).await?;
     let kind = call.place.kind().unwrap_or(Kind::Calendar);
     let parsed = report::report(&body).map_err(|error| Failure::of_xml(&error, kind))?;
-    let Place::Collection(location) = call.place else { return anywhere(call, parsed, preferences).await };
+    let (location, name) = match call.place {
+        Place::Collection(location) => (location, None),
+        Place::Object(location, name) => (location, Some(name.as_str())),
+        _ => return anywhere(call, parsed, preferences).await,
+    };
     check_data(parsed.data.as_ref(), location.kind)?;
     if is_anywhere(&parsed.kind) {
         return anywhere(call, parsed, preferences).await;
@@ -31,6 +36,7 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
     let run = Run {
         call,
         location,
+        name,
         ask,
         subset: data.subset,
         version,
@@ -48,9 +54,11 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
         (Asked::CalendarMultiget(hrefs), Kind::Calendar) | (Asked::BookMultiget(hrefs), Kind::Book) => {
             reports::multiget::run(run, hrefs).await
         }
-        (Asked::FreeBusyQuery(span), Kind::Calendar) => reports::free_busy_query::run(call, span).await,
-        (Asked::SyncCollection { token, infinite, limit }, _) => {
-            reports::sync_collection::run(run, &token, infinite, limit).await
+        (Asked::FreeBusyQuery(span), Kind::Calendar) if name.is_none() => {
+            reports::free_busy_query::run(call, span).await
+        }
+        (Asked::SyncCollection { token, limit }, _) if name.is_none() => {
+            reports::sync_collection::run(run, &token, limit).await
         }
         _ => Err(reports::unsupported()),
     }

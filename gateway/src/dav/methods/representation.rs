@@ -1,5 +1,5 @@
 //! `Prefer: return=representation` (RFC 7240 section 4.2, RFC 8144 section 3): the answer to a write carries what stands there now,
-//! and so does the refusal of one whose condition failed. Called by PUT and POST.
+//! and so does the refusal of one whose condition failed. Called by PUT, POST, COPY and MOVE.
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -38,6 +38,22 @@ pub async fn of_write(
         *response.status_mut() = StatusCode::OK;
     }
     fill(&mut response, location, name, data);
+    Ok(response)
+}
+
+/// The answer to a COPY or MOVE with the object as it stands at the destination.
+pub async fn of_transfer(
+    call: &Call<'_>,
+    to: &Location,
+    name: &str,
+    mut response: Response<Body>,
+) -> Result<Response<Body>, Failure> {
+    let object = load_object(call, to, name, true).await?;
+    if response.status() == StatusCode::NO_CONTENT {
+        *response.status_mut() = StatusCode::OK;
+    }
+    tag(response.headers_mut(), &object.etag);
+    fill(&mut response, to, name, object.data);
     Ok(response)
 }
 

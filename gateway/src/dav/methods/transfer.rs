@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 
 use crate::dav::error::{Condition, Failure};
 use crate::dav::headers::{self, Depth};
-use crate::dav::methods::options;
+use crate::dav::methods::{options, representation};
 use crate::dav::path::{Location, Lost, Place};
 use crate::dav::{Call, contract_path, empty, if_header};
 
@@ -41,6 +41,9 @@ pub async fn run(call: &Call<'_>, copy: bool) -> Result<Response<Body>, Failure>
     let mut response = empty(if answer.created { StatusCode::CREATED } else { StatusCode::NO_CONTENT });
     if answer.created {
         response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    if headers::preferences(call.headers).representation {
+        return representation::of_transfer(call, to, to_name, response).await;
     }
     Ok(response)
 }

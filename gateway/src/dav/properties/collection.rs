@@ -4,11 +4,16 @@
 use kontor_kit::tags::SYNC_TOKEN;
 use kontor_proto::collection::v1::Collection;
 
+use kontor_vobject::zone::vtimezone_for;
+
 use super::propstat::Found;
 use super::{Live, acl, common, on, scheduling, sharing};
 use crate::dav::limits;
 use crate::dav::path::{self, Kind, Location};
 use crate::dav::xml::Writer;
+
+/// Year around which the rules of a zone are written out.
+const ZONE_YEAR: i16 = 2020;
 
 /// Which kind of resource it is, for the table.
 pub fn kind_bit(kind: Kind) -> u8 {
@@ -67,14 +72,19 @@ pub fn write(live: Live, kind: Kind, it: &Collection, caller: &str, out: &mut Wr
             "<P:content-update><D:depth>1</D:depth></P:content-update>\
              <P:property-update><D:depth>0</D:depth></P:property-update>",
         ),
-        Live::CalendarDescription | Live::BookDescription => return text(&it.description, out),
-        Live::CalendarTimeZone => return text(&it.time_zone, out),
+        Live::CalendarDescription | Live::BookDescription => {
+            out.language(&it.description_language);
+            return text(&it.description, out);
+        }
+        Live::CreationDate => return common::created(it.create_time.as_ref(), out),
+        Live::CalendarTimeZone => return time_zone(it, out),
         Live::CalendarColor => return text(&it.color, out),
         Live::CalendarOrder => out.number(it.order),
         Live::Transparency => {
             out.raw(if it.transparent { "<C:transparent/>" } else { "<C:opaque/>" });
         }
         Live::CalendarMaxSize | Live::BookMaxSize => out.number(limits::OBJECT_BYTES),
+        Live::MaxAttendees => out.number(limits::ATTENDEES),
         Live::Invite | Live::AllowedSharingModes | Live::SharedUrl => {
             return sharing::write(live, kind, it, caller, out);
         }
@@ -129,6 +139,21 @@ fn formats(live: Live, it: &Collection, out: &mut Writer) -> bool {
         ),
         _ => return false,
     }
+    true
+}
+
+/// The zone that was set, else the one in which the service takes floating times: its owner's. That one is known only when the property was
+/// asked for by name.
+fn time_zone(it: &Collection, out: &mut Writer) -> bool {
+    if !it.time_zone.is_empty() || it.zone.is_empty() {
+        return text(&it.time_zone, out);
+    }
+    let Some(zone) = vtimezone_for(&it.zone, ZONE_YEAR) else { return false };
+    out.raw("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:");
+    out.text(kontor_vobject::write::PRODUCT);
+    out.raw("\r\n");
+    out.text(&zone);
+    out.raw("END:VCALENDAR\r\n");
     true
 }
 

@@ -24,6 +24,15 @@ pub fn write(live: Live, caller: &str, out: &mut Writer) -> bool {
     true
 }
 
+/// When something was made, as RFC 3339 writes it (RFC 4918 section 15.1).
+pub fn created(time: Option<&prost_types::Timestamp>, out: &mut Writer) -> bool {
+    let moment = time.and_then(|time| jiff::Timestamp::from_second(time.seconds).ok());
+    if let Some(moment) = moment {
+        out.number(moment);
+    }
+    moment.is_some()
+}
+
 /// Properties of the folders above homes and principals: `/dav/`, `/dav/principals/users/`, `/dav/calendars/`.
 pub fn folder(live: Live, title: &'static str, caller: &str, out: &mut Writer) -> bool {
     match live {
@@ -71,7 +80,7 @@ pub fn collection_privileges(access: Access, shared: bool, kind: Kind, out: &mut
 pub fn object_privileges(access: Access, shared: bool, out: &mut Writer) {
     privileges(if shared { READ_SHARED } else { READ }, out);
     if matches!(access, Access::Owner | Access::Write) {
-        privileges(&["write-content"], out);
+        privileges(&["write-properties", "write-content"], out);
     }
 }
 
@@ -90,6 +99,17 @@ pub fn reports(names: &[&'static str], out: &mut Writer) {
         out.raw(name);
         out.raw("/></D:report></D:supported-report>");
     }
+}
+
+/// The reports of an event, a task or a card.
+pub fn object_reports(kind: Kind, out: &mut Writer) {
+    reports(
+        match kind {
+            Kind::Calendar => &["C:calendar-query", "C:calendar-multiget"],
+            Kind::Book => &["CR:addressbook-query", "CR:addressbook-multiget"],
+        },
+        out,
+    );
 }
 
 /// The reports of a collection.

@@ -85,6 +85,7 @@ struct Row {
 live! {
     ResourceType Dav "resourcetype" on::ALL, Shown;
     DisplayName Dav "displayname" on::ALL & !on::OBJECT, ShownSettable;
+    CreationDate Dav "creationdate" on::COLLECTION | on::SCHEDULING | on::OBJECT, Shown;
     GetEtag Dav "getetag" on::OBJECT, Shown;
     GetContentType Dav "getcontenttype" on::OBJECT, Shown;
     GetContentLength Dav "getcontentlength" on::OBJECT, Shown;
@@ -102,6 +103,7 @@ live! {
     GroupMembership Dav "group-membership" on::PRINCIPAL, Protected;
     GroupMemberSet Dav "group-member-set" on::PRINCIPAL, Protected;
     SupportedReportSet Dav "supported-report-set" on::ALL, Protected;
+    SupportedLiveProperties Dav "supported-live-property-set" on::ALL, Protected;
     SyncToken Dav "sync-token" on::COLLECTION | on::SCHEDULING, Protected;
     AddMember Dav "add-member" on::COLLECTION, Protected;
     CalendarHomeSet CalDav "calendar-home-set" on::PRINCIPAL, Protected;
@@ -116,6 +118,7 @@ live! {
     SupportedComponents CalDav "supported-calendar-component-set" on::CALENDAR, AtCreation;
     SupportedCalendarData CalDav "supported-calendar-data" on::CALENDAR | on::SCHEDULING, Protected;
     CalendarMaxSize CalDav "max-resource-size" on::CALENDAR | on::SCHEDULING, Protected;
+    MaxAttendees CalDav "max-attendees-per-instance" on::CALENDAR, Protected;
     CalendarCollations CalDav "supported-collation-set" on::CALENDAR | on::SCHEDULING, Protected;
     Transparency CalDav "schedule-calendar-transp" on::CALENDAR, Settable;
     ScheduleTag CalDav "schedule-tag" on::EVENT, Protected;
@@ -219,6 +222,14 @@ pub enum Wanted {
 }
 
 impl Wanted {
+    /// Whether dead properties may be among them.
+    pub fn asks_dead(&self) -> bool {
+        match self {
+            Wanted::All(_) | Wanted::Names => true,
+            Wanted::These(list) => list.iter().any(|property| matches!(property, Property::Other(_))),
+        }
+    }
+
     /// Whether this property was asked for by name.
     pub fn names(&self, live: Live) -> bool {
         match self {

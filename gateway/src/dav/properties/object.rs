@@ -22,6 +22,7 @@ const GONE: &str = "</D:href><D:status>HTTP/1.1 404 Not Found</D:status></D:resp
 enum Hole {
     Etag,
     Length,
+    Created,
     Modified,
     ScheduleTag,
     Data,
@@ -46,7 +47,19 @@ pub struct Template {
     shaper: Option<Shaper>,
     version: Option<Version>,
     with_data: bool,
+    /// For objects that have dead properties, when these were asked for.
+    whole: Option<Whole>,
     written: bool,
+}
+
+/// What the response of an object is made from, where the shape that all share does not do.
+#[derive(Debug)]
+struct Whole {
+    ask: Ask,
+    location: Location,
+    access: Access,
+    shares: Vec<Share>,
+    caller: String,
 }
 
 /// What a template is made from.
@@ -85,6 +98,13 @@ impl Template {
         begin.text(&setting.location.href());
         let untagged = ask.wanted.names(Live::ScheduleTag).then(|| shape(ask, &setting, false));
         let plain = shape(ask, &setting, true);
+        let whole = ask.wanted.asks_dead().then(|| Whole {
+            ask: ask.clone(),
+            location: setting.location.clone(),
+            access: setting.access,
+            shares: setting.shares.to_vec(),
+            caller: setting.caller.to_owned(),
+        });
         let with_data = plain.holes.iter().any(|(_, hole)| *hole == Hole::Data);
         Template {
             begin: begin.into_bytes().to_vec(),
@@ -94,6 +114,7 @@ impl Template {
             version: setting.version,
             shaper: None,
             with_data,
+            whole,
             written: false,
         }
     }
@@ -109,7 +130,12 @@ impl Template {
         self.with_data
     }
 
-    /// Whether names and ETags are enough.
+    /// Whether dead properties are needed.
+    pub fn with_dead(&self) -> bool {
+        self.whole.is_some()
+    }
+
+    /// Whether names and ETags are enough, where no object has dead properties.
     pub fn needs_tags_only(&self) -> bool {
         self.untagged.is_none() && self.plain.holes.iter().all(|(_, hole)| *hole == Hole::Etag)
     }
@@ -165,6 +191,10 @@ impl Template {
             out.raw(GONE);
             return;
         }
+        if let Some(whole) = self.whole.as_ref().filter(|_| !object.dead_properties.is_empty()) {
+            self.write_whole(whole, object, out);
+            return;
+        }
         let shape = match &self.untagged {
             Some(untagged) if object.schedule_tag.is_empty() => untagged,
             _ => &self.plain,
@@ -182,6 +212,9 @@ impl Template {
         match hole {
             Hole::Etag => quoted(&object.etag, out),
             Hole::ScheduleTag => quoted(&object.schedule_tag, out),
+            Hole::Created => {
+                common::created(object.create_time.as_ref(), out);
+            }
             Hole::Length => out.number(object.size),
             Hole::Modified => out.text(&http_date(object)),
             Hole::Data => match self.version.and_then(|version| card::convert(&object.data, version)) {
@@ -193,6 +226,31 @@ impl Template {
 }
 
 impl Template {
+    /// The response of an object with dead properties, behind its href.
+    fn write_whole(&self, whole: &Whole, object: &Object, out: &mut Writer) {
+        let setting = Setting {
+            location: &whole.location,
+            access: whole.access,
+            shares: &whole.shares,
+            caller: &whole.caller,
+            subset: None,
+            version: None,
+        };
+        let tagged = !object.schedule_tag.is_empty();
+        let kind = kind_bit(whole.location.kind);
+        out.raw("</D:href>");
+        propstat::propstats(out, &whole.ask, kind, &object.dead_properties, |live, out| {
+            match hole(live, tagged) {
+                Some(hole) => {
+                    self.fill(hole, object, out);
+                    Found::Here
+                }
+                None => shared(live, &setting, out),
+            }
+        });
+        out.raw("</D:response>\n");
+    }
+
     fn data(&self, data: &[u8], out: &mut Writer) {
         match &self.subset {
             None => out.bytes(data),
@@ -207,21 +265,33 @@ fn shape(ask: &Ask, setting: &Setting<'_>, tagged: bool) -> Shape {
     let mut holes = Vec::new();
     out.raw("</D:href>");
     propstat::propstats(&mut out, ask, kind_bit(kind), &[], |live, out| {
-        let hole = match live {
-            Live::GetEtag => Hole::Etag,
-            Live::GetContentLength => Hole::Length,
-            Live::GetLastModified => Hole::Modified,
-            Live::ScheduleTag if tagged => Hole::ScheduleTag,
-            Live::CalendarData | Live::AddressData => Hole::Data,
-            // Who reads a shared collection does not read with whom else it is shared.
-            Live::Acl if setting.is_shared() => return Found::Denied,
-            _ => return fixed(live, setting, out).into(),
-        };
+        let Some(hole) = hole(live, tagged) else { return shared(live, setting, out) };
         holes.push((out.len(), hole));
         Found::Here
     });
     out.raw("</D:response>\n");
     Shape { xml: out.into_bytes().to_vec(), holes }
+}
+
+/// What differs from one object to the next; none for a property that all share, or that the object lacks.
+fn hole(live: Live, tagged: bool) -> Option<Hole> {
+    Some(match live {
+        Live::GetEtag => Hole::Etag,
+        Live::CreationDate => Hole::Created,
+        Live::GetContentLength => Hole::Length,
+        Live::GetLastModified => Hole::Modified,
+        Live::ScheduleTag if tagged => Hole::ScheduleTag,
+        Live::CalendarData | Live::AddressData => Hole::Data,
+        _ => return None,
+    })
+}
+
+fn shared(live: Live, setting: &Setting<'_>, out: &mut Writer) -> Found {
+    // Who reads a shared collection does not read with whom else it is shared.
+    if live == Live::Acl && setting.is_shared() {
+        return Found::Denied;
+    }
+    fixed(live, setting, out).into()
 }
 
 /// The properties that all objects of a collection share.
@@ -235,7 +305,7 @@ fn fixed(live: Live, setting: &Setting<'_>, out: &mut Writer) -> bool {
         Live::Acl => acl::object(setting.location, setting.shares, out),
         Live::InheritedAclSet => out.href(&setting.location.href()),
         Live::CurrentUserPrivilegeSet => common::object_privileges(setting.access, setting.is_shared(), out),
-        Live::SupportedReportSet => common::reports(&[], out),
+        Live::SupportedReportSet => common::object_reports(setting.location.kind, out),
         _ => return common::write(live, setting.caller, out),
     }
     true
@@ -245,6 +315,7 @@ fn fixed(live: Live, setting: &Setting<'_>, out: &mut Writer) -> bool {
 pub fn write(live: Live, setting: &Setting<'_>, object: &Object, out: &mut Writer) -> bool {
     match live {
         Live::GetEtag => quoted(&object.etag, out),
+        Live::CreationDate => return common::created(object.create_time.as_ref(), out),
         Live::ScheduleTag if object.schedule_tag.is_empty() => return false,
         Live::ScheduleTag => quoted(&object.schedule_tag, out),
         Live::GetContentLength => out.number(object.size),

@@ -77,7 +77,7 @@ pub fn propstats<F: Into<Found>>(
         Wanted::Names => names(out, kind, dead),
         Wanted::All(include) => {
             for live in Live::shown_on(kind) {
-                element(out, live, &mut value);
+                element(out, live, kind, &mut value);
             }
             for property in dead {
                 write_dead(out, property);
@@ -125,7 +125,7 @@ fn these<'a, F: Into<Found>>(
 ) {
     for property in list {
         let found = match property {
-            Property::Live(live) if live.is_on(kind) => element(out, *live, value),
+            Property::Live(live) if live.is_on(kind) => element(out, *live, kind, value),
             Property::Live(_) => Found::Absent,
             Property::Other(name) => match dead.iter().find(|stored| is_same(stored, name)) {
                 Some(stored) => {
@@ -161,6 +161,7 @@ fn names(out: &mut Writer, kind: u8, dead: &[DeadProperty]) {
 fn element<F: Into<Found>>(
     out: &mut Writer,
     live: Live,
+    kind: u8,
     value: &mut impl FnMut(Live, &mut Writer) -> F,
 ) -> Found {
     let begin = out.len();
@@ -170,7 +171,10 @@ fn element<F: Into<Found>>(
     out.raw(":");
     out.raw(local);
     out.raw(">");
-    let found = value(live, out).into();
+    let found = match live {
+        Live::SupportedLiveProperties => supported(out, kind),
+        _ => value(live, out).into(),
+    };
     if found != Found::Here {
         out.truncate(begin);
         return found;
@@ -180,6 +184,16 @@ fn element<F: Into<Found>>(
     out.raw(":");
     out.raw(local);
     out.raw(">");
+    Found::Here
+}
+
+/// The live properties of a kind of resource (RFC 3253 section 3.1.4).
+fn supported(out: &mut Writer, kind: u8) -> Found {
+    for live in Live::all_on(kind) {
+        out.raw("<D:supported-live-property><D:prop>");
+        out.empty(&live.name());
+        out.raw("</D:prop></D:supported-live-property>");
+    }
     Found::Here
 }
 
@@ -194,6 +208,7 @@ pub fn empty_element(out: &mut Writer, property: &Property) {
 fn write_dead(out: &mut Writer, property: &DeadProperty) {
     let name = dead_name(property);
     out.open(&name);
+    out.language(&property.language);
     // Inner XML that `Reader::inner_xml` made.
     out.ready(property.value.as_bytes());
     out.close(&name);

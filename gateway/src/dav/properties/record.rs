@@ -51,7 +51,11 @@ impl Record {
                     // Another one's home may not exist.
                     load_user(call, user).await?;
                 }
-                let request = call.request(ListCollectionsRequest { owner: user.clone(), with_shares: true });
+                let request = call.request(ListCollectionsRequest {
+                    owner: user.clone(),
+                    with_shares: true,
+                    with_zone: false,
+                });
                 let answer = call.dav.collections(*kind).list_collections(request).await;
                 let answer = answer.map_err(|status| call.failure(&status))?.into_inner();
                 Record::Home(*kind, user.clone(), answer.collections)
@@ -82,6 +86,7 @@ impl Record {
     pub fn dead(&self) -> &[DeadProperty] {
         match self {
             Record::Collection(_, it) => &it.dead_properties,
+            Record::Object(.., object) => &object.dead_properties,
             _ => &[],
         }
     }
@@ -141,7 +146,7 @@ pub async fn load_team(call: &Call<'_>, team: &str) -> Result<Team, Failure> {
     answer.map(tonic::Response::into_inner).map_err(|status| nobody(&status, call))
 }
 
-/// An object by its name.
+/// An object by its name: with its bytes, or without them and with its dead properties.
 ///
 /// # Errors
 /// 404.
@@ -152,7 +157,8 @@ pub async fn load_object(
     with_data: bool,
 ) -> Result<Object, Failure> {
     let names = vec![name.to_owned()];
-    let message = GetObjectsRequest { path: Some(contract_path(location)), names, with_data };
+    let message =
+        GetObjectsRequest { path: Some(contract_path(location)), names, with_data, with_dead: !with_data };
     let answer = call.dav.collections(location.kind).get_objects(call.request(message)).await;
     let mut chunks = answer.map_err(|status| call.failure(&status))?.into_inner();
     let chunk = chunks.message().await.map_err(|status| call.failure(&status))?;

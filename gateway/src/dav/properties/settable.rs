@@ -33,6 +33,8 @@ pub enum Refusal {
     Protected,
     /// 409: the value makes no sense.
     Value,
+    /// 403 with `valid-resourcetype` (RFC 5689 section 3.3).
+    ResourceType,
     /// 403 with `valid-calendar-data`: the time zone or the availability is none.
     TimeZone,
     /// 403 with `supported-calendar-component`.
@@ -45,6 +47,7 @@ impl Refusal {
         match self {
             Refusal::Protected => (StatusCode::FORBIDDEN, Some("<D:cannot-modify-protected-property/>")),
             Refusal::Value => (StatusCode::CONFLICT, None),
+            Refusal::ResourceType => (StatusCode::FORBIDDEN, Some("<D:valid-resourcetype/>")),
             Refusal::TimeZone => (StatusCode::FORBIDDEN, Some("<C:valid-calendar-data/>")),
             Refusal::Component => (StatusCode::FORBIDDEN, Some("<C:supported-calendar-component/>")),
         }
@@ -64,7 +67,7 @@ impl Update {
                     Some(_) => return Err(Refusal::Value),
                     None => None,
                 };
-                self.dead(name.space.address(), &name.local, value);
+                self.dead(name.space.address(), &name.local, value, &change.language);
                 return Ok(());
             }
             Property::Live(live) => *live,
@@ -87,20 +90,21 @@ impl Update {
             (Live::SupportedComponents, Some(Value::Components(names))) => {
                 self.set("components").components = components(names)?;
             }
-            (_, Some(Value::Text(text))) => self.text(live, text)?,
-            (_, None) => self.text(live, "")?,
+            (_, Some(Value::Text(text))) => self.text(live, text, &change.language)?,
+            (_, None) => self.text(live, "", "")?,
             _ => return Err(Refusal::Value),
         }
         Ok(())
     }
 
-    fn text(&mut self, live: Live, text: &str) -> Result<(), Refusal> {
+    fn text(&mut self, live: Live, text: &str, language: &str) -> Result<(), Refusal> {
         match live {
             Live::DisplayName if text.len() <= 1000 => {
                 self.set("display_name").display_name = text.trim().to_owned();
             }
             Live::CalendarDescription | Live::BookDescription if text.len() <= 10_000 => {
                 self.set("description").description = text.to_owned();
+                self.collection.description_language = language.to_owned();
             }
             Live::CalendarColor => self.set("color").color = color(text.trim())?,
             Live::CalendarOrder => {
@@ -120,6 +124,17 @@ impl Update {
         Ok(())
     }
 
+    /// Takes over one change of an object, which keeps dead properties only.
+    ///
+    /// # Errors
+    /// The reason why this property can't be set so.
+    pub fn take_of_object(&mut self, change: &Change, kind: Kind) -> Result<(), Refusal> {
+        match change.property {
+            Property::Other(_) => self.take(change, kind, false),
+            Property::Live(_) => Err(Refusal::Protected),
+        }
+    }
+
     fn set(&mut self, field: &'static str) -> &mut Collection {
         if !self.fields.contains(&field) {
             self.fields.push(field);
@@ -128,7 +143,7 @@ impl Update {
     }
 
     /// The last word on a property counts.
-    fn dead(&mut self, namespace: &str, name: &str, value: Option<String>) {
+    fn dead(&mut self, namespace: &str, name: &str, value: Option<String>, language: &str) {
         let other = |property: &DeadProperty| property.namespace != namespace || property.name != name;
         self.set_dead.retain(other);
         self.remove_dead.retain(other);
@@ -137,6 +152,7 @@ impl Update {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             value: value.unwrap_or_default(),
+            language: language.to_owned(),
         });
     }
 }

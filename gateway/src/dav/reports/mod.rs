@@ -37,6 +37,8 @@ pub fn unsupported() -> Failure {
 pub struct Run<'a> {
     pub(super) call: &'a Call<'a>,
     pub(super) location: &'a Location,
+    /// Of the object that was asked for; none for a whole collection.
+    pub(super) name: Option<&'a str>,
     pub(super) ask: Ask,
     pub(super) subset: Option<Subset>,
     /// Other forms of the data.
@@ -94,7 +96,9 @@ impl Run<'_> {
         limit: i64,
     ) -> Result<Response<Body>, Failure> {
         let template = self.template().await?;
+        message.name = self.name.unwrap_or_default().to_owned();
         message.with_data = template.with_data();
+        message.with_dead = template.with_dead();
         message.limit = if limit > 0 { limit + 1 } else { 0 };
         let objects = self.call.dav.near(self.location.kind).query_objects(self.call.request(message)).await;
         let objects = objects.map_err(|status| self.call.failure(&status))?;

@@ -19,20 +19,28 @@ use crate::dav::stream::{self, Source};
 use crate::dav::xml::Writer;
 use crate::dav::{contract_path, limits};
 
-/// Answers with one response for each href. One that leads out of this collection is a 404.
+/// Answers with one response for each href. One that leads out of this collection is a 404; of one object's report, any other.
 pub async fn run(mut run: Run<'_>, hrefs: Vec<String>) -> Result<Response<Body>, Failure> {
     let template = run.template().await?;
     let mut names = Vec::with_capacity(hrefs.len());
     let mut foreign = VecDeque::new();
     for href in hrefs {
         match Place::of_href(&href) {
-            Ok(Place::Object(location, name)) if location == *run.location => names.push(name),
+            Ok(Place::Object(location, name))
+                if location == *run.location && run.name.is_none_or(|only| only == name) =>
+            {
+                names.push(name);
+            }
             _ => foreign.push_back((names.len(), href)),
         }
     }
     let asked = names.len();
-    let message =
-        GetObjectsRequest { path: Some(contract_path(run.location)), names, with_data: template.with_data() };
+    let message = GetObjectsRequest {
+        path: Some(contract_path(run.location)),
+        names,
+        with_data: template.with_data(),
+        with_dead: template.with_dead(),
+    };
     let answer = run.call.dav.near(run.location.kind).get_objects(run.call.request(message)).await;
     let stream = answer.map_err(|status| run.call.failure(&status))?;
     let href = run.location.href();

@@ -4,7 +4,7 @@
 use axum::body::Body;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
-use kontor_proto::directory::v1::{ListTeamsRequest, ListUsersRequest};
+use kontor_proto::directory::v1::{ListTeamsRequest, ListUsersRequest, Team, User};
 
 use crate::dav::error::Failure;
 use crate::dav::headers::Preferences;
@@ -192,11 +192,10 @@ async fn walk(
         _ => (false, false),
     };
     let mut full = false;
-    if users {
-        full = walk_users(call, &mut found, ask, &wanted).await?;
-    }
-    if teams && !full {
-        full = walk_teams(call, &mut found, ask, &wanted).await?;
+    for (of, is_below) in [(Of::Users, users), (Of::Teams, teams)] {
+        if is_below && !full {
+            full = walk_all(call, of, &mut found, ask, &wanted).await?;
+        }
     }
     if full {
         stream::over_limit(&mut found.out, &call.place.href());
@@ -237,52 +236,53 @@ impl Found {
     }
 }
 
-/// True when the answer is full.
-async fn walk_users(
+/// The two kinds of principals.
+#[derive(Clone, Copy)]
+enum Of {
+    Users,
+    Teams,
+}
+
+/// Looks at all of a kind, a page at a time. True when the answer is full.
+async fn walk_all(
     call: &Call<'_>,
+    of: Of,
     found: &mut Found,
     ask: &Ask,
     wanted: &impl Fn(&Record) -> bool,
 ) -> Result<bool, Failure> {
     let mut page_token = String::new();
     loop {
-        let message = ListUsersRequest { page_size: PAGE, page_token, ..ListUsersRequest::default() };
-        let page = call.dav.users.clone().list_users(call.request(message)).await;
-        let page = page.map_err(|status| call.failure(&status))?.into_inner();
-        for user in page.users {
-            let name = user.name.strip_prefix("users/").unwrap_or(&user.name).to_owned();
-            if !found.take(call, &Record::User(name, Box::new(user)), ask, wanted) {
+        let (records, next) = page(call, of, page_token).await?;
+        for record in &records {
+            if !found.take(call, record, ask, wanted) {
                 return Ok(true);
             }
         }
-        page_token = page.next_page_token;
+        page_token = next;
         if page_token.is_empty() {
             return Ok(false);
         }
     }
 }
 
-/// True when the answer is full.
-async fn walk_teams(
-    call: &Call<'_>,
-    found: &mut Found,
-    ask: &Ask,
-    wanted: &impl Fn(&Record) -> bool,
-) -> Result<bool, Failure> {
-    let mut page_token = String::new();
-    loop {
-        let message = ListTeamsRequest { page_size: PAGE, page_token };
-        let page = call.dav.teams.clone().list_teams(call.request(message)).await;
-        let page = page.map_err(|status| call.failure(&status))?.into_inner();
-        for team in page.teams {
-            let name = team.name.strip_prefix("teams/").unwrap_or(&team.name).to_owned();
-            if !found.take(call, &Record::Team(name, Box::new(team)), ask, wanted) {
-                return Ok(true);
-            }
+/// One page, and the token of the next.
+async fn page(call: &Call<'_>, of: Of, page_token: String) -> Result<(Vec<Record>, String), Failure> {
+    let id = |name: &str| name.rsplit('/').next().unwrap_or(name).to_owned();
+    match of {
+        Of::Users => {
+            let message = ListUsersRequest { page_size: PAGE, page_token, ..ListUsersRequest::default() };
+            let page = call.dav.users.clone().list_users(call.request(message)).await;
+            let page = page.map_err(|status| call.failure(&status))?.into_inner();
+            let record = |user: User| Record::User(id(&user.name), Box::new(user));
+            Ok((page.users.into_iter().map(record).collect(), page.next_page_token))
         }
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(false);
+        Of::Teams => {
+            let message = ListTeamsRequest { page_size: PAGE, page_token };
+            let page = call.dav.teams.clone().list_teams(call.request(message)).await;
+            let page = page.map_err(|status| call.failure(&status))?.into_inner();
+            let record = |team: Team| Record::Team(id(&team.name), Box::new(team));
+            Ok((page.teams.into_iter().map(record).collect(), page.next_page_token))
         }
     }
 }

@@ -18,16 +18,7 @@ use crate::dav::xml::Writer;
 use crate::dav::{contract_path, limits};
 
 /// Answers with the changes since `token`, or with everything when it is empty; at most `limit` unless 0.
-pub async fn run(
-    mut run: Run<'_>,
-    token: &str,
-    infinite: bool,
-    limit: i64,
-) -> Result<Response<Body>, Failure> {
-    if infinite {
-        let message = "a collection here has no collections inside: use sync-level 1";
-        return Err(Failure::forbidden(Condition::SyncTraversalSupported, message));
-    }
+pub async fn run(mut run: Run<'_>, token: &str, limit: i64) -> Result<Response<Body>, Failure> {
     let since = match token {
         "" => SyncToken { id: "", sequence: -1, first_until: 0 },
         token => SyncToken::parse(token).ok_or_else(|| {
@@ -42,18 +33,28 @@ pub async fn run(
         collection_id: since.id.to_owned(),
         limit,
         with_data: template.with_data(),
+        with_dead: template.with_dead(),
     };
-    let (near, request) = (run.call.dav.near(run.location.kind), run.call.request(message));
+    let near = run.call.dav.near(run.location.kind);
     if template.needs_tags_only() {
-        let tags = near.sync_tags(request).await.map_err(|status| run.call.failure(&status))?;
-        let source = Tags::new(tags, template, run.location.href());
-        return stream::answer(stream::begin(), source, run.preferences, |status| run.call.failure(status))
-            .await;
+        let tags = near.sync_tags(run.call.request(message.clone())).await;
+        // Where objects have dead properties, and they are asked for, tags are not enough.
+        if !tags.as_ref().is_err_and(has_dead) {
+            let tags = tags.map_err(|status| run.call.failure(&status))?;
+            let source = Tags::new(tags, template, run.location.href());
+            let failure = |status: &Status| run.call.failure(status);
+            return stream::answer(stream::begin(), source, run.preferences, failure).await;
+        }
     }
-    let stream = near.sync_objects(request).await.map_err(|status| run.call.failure(&status))?;
+    let stream =
+        near.sync_objects(run.call.request(message)).await.map_err(|status| run.call.failure(&status))?;
     let source =
         Changes { stream, chunk: Vec::new().into_iter(), last: None, template, href: run.location.href() };
     stream::answer(stream::begin(), source, run.preferences, |status| run.call.failure(status)).await
+}
+
+fn has_dead(status: &Status) -> bool {
+    kontor_kit::error::reason(status).is_some_and(|(reason, _)| reason == "OBJECT_PROPERTIES")
 }
 
 /// The end of a sync: a 507 for this href when it was cut off, and the token to go on from.

@@ -17,6 +17,8 @@ pub enum Error {
     Malformed(String),
     /// A document type declaration.
     Doctype,
+    /// One that names something outside: 403 with `no-external-entities`.
+    Outside,
     /// One of the caps; the text names it.
     Limit(&'static str),
     /// A filter that does not say anything sensible: 403 with `valid-filter`.
@@ -29,6 +31,7 @@ impl std::fmt::Display for Error {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Error::Malformed(what) => write!(out, "the XML body is not valid: {what}"),
+            Error::Outside => write!(out, "the XML body names an entity outside of it, which is not fetched"),
             Error::Doctype => write!(out, "the XML body has a DOCTYPE, which is not taken"),
             Error::Limit(what) => write!(out, "the XML body has too much of this: {what}"),
             Error::Filter(what) => write!(out, "the filter is not valid: {what}"),
@@ -50,6 +53,8 @@ pub struct Reader<'a> {
     pub(super) inner: NsReader<&'a [u8]>,
     depth: usize,
     elements: usize,
+    /// `xml:lang` of the open elements that have one, with their depth.
+    languages: Vec<(usize, String)>,
 }
 
 /// A start tag.
@@ -71,7 +76,7 @@ impl<'a> Reader<'a> {
         let mut inner = NsReader::from_str(text);
         inner.config_mut().expand_empty_elements = true;
         inner.resolver_mut().set_max_namespace_bindings(limits::XML_NAMESPACES);
-        Ok(Reader { inner, depth: 0, elements: 0 })
+        Ok(Reader { inner, depth: 0, elements: 0, languages: Vec::new() })
     }
 
     /// Enters the root element.
@@ -152,7 +157,7 @@ impl<'a> Reader<'a> {
         loop {
             match self.inner.read_event() {
                 Ok(Event::Comment(_) | Event::PI(_)) => {}
-                Ok(Event::DocType(_)) => return Err(Error::Doctype),
+                Ok(Event::DocType(text)) => return Err(doctype(&text)),
                 Ok(event) => return Ok(event),
                 Err(quick_xml::Error::Namespace(problem)) => return Err(malformed(problem.to_string())),
                 Err(problem) => {
@@ -176,6 +181,9 @@ impl<'a> Reader<'a> {
             return Err(Error::Limit("length of an element's name"));
         }
         check_name(start.name().0)?;
+        while self.languages.last().is_some_and(|(depth, _)| *depth >= self.depth) {
+            self.languages.pop();
+        }
         self.check_attributes(&start)?;
         let space = self.space_of(&start)?;
         Ok(Element { start, space })
@@ -184,6 +192,12 @@ impl<'a> Reader<'a> {
     /// Leaves an element whose end event the caller took.
     pub(super) fn leave(&mut self) {
         self.depth -= 1;
+    }
+
+    /// The language in force where the reader stands (XML 1.0 section 2.12); empty when none is.
+    pub(super) fn language(&self) -> &str {
+        let here = self.languages.iter().rfind(|(depth, _)| *depth <= self.depth);
+        here.map_or("", |(_, language)| language)
     }
 
     /// How many elements are open.
@@ -213,7 +227,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Attributes are well-formed, few, not doubled, and their prefixes are known.
-    fn check_attributes(&self, start: &BytesStart<'a>) -> Result<(), Error> {
+    fn check_attributes(&mut self, start: &BytesStart<'a>) -> Result<(), Error> {
         if start.attributes_raw().trim().is_empty() {
             return Ok(());
         }
@@ -238,6 +252,8 @@ impl<'a> Reader<'a> {
                 self.inner.resolver().resolve_attribute(attribute.key).0
             {
                 return Err(malformed(format!("prefix {} is not declared", clip(&prefix))));
+            } else if attribute.key.0 == "xml:lang" {
+                self.languages.push((self.depth, language_tag(&attribute.value)));
             }
         }
         Ok(())
@@ -328,6 +344,21 @@ fn begins_name(c: char) -> bool {
 fn continues_name(c: char) -> bool {
     begins_name(c)
         || matches!(c, '-' | '.' | '0'..='9' | '\u{B7}' | '\u{300}'..='\u{36F}' | '\u{203F}'..='\u{2040}')
+}
+
+/// Why a document type declaration is refused: nothing outside is ever fetched (RFC 4918 section 20.6).
+fn doctype(text: &str) -> Error {
+    let names_outside = text
+        .split(|c: char| c.is_ascii_whitespace() || c == '[')
+        .any(|word| matches!(word, "SYSTEM" | "PUBLIC"));
+    if names_outside { Error::Outside } else { Error::Doctype }
+}
+
+/// A language as it is kept: what can't be a tag (RFC 5646) says nothing.
+fn language_tag(raw: &str) -> String {
+    let is_tag = raw.len() <= limits::LANGUAGE_BYTES
+        && raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if is_tag { raw.to_owned() } else { String::new() }
 }
 
 fn unescape(raw: &str) -> Result<String, Error> {

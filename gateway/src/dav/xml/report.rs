@@ -52,8 +52,6 @@ pub enum Kind {
     SyncCollection {
         /// The client's token; empty for a first sync.
         token: String,
-        /// sync-level "infinite".
-        infinite: bool,
         /// At most so many changes; 0 means all.
         limit: i64,
     },
@@ -208,7 +206,7 @@ fn multiget(reader: &mut Reader<'_>, kind: fn(Vec<String>) -> Kind) -> Result<Re
 
 fn sync_collection(reader: &mut Reader<'_>) -> Result<Report, Error> {
     let mut common = WantedReader::default();
-    let (mut token, mut infinite, mut limit) = (String::new(), false, 0);
+    let (mut token, mut limit) = (String::new(), 0);
     while let Some(child) = reader.child()? {
         if common.take(reader, &child)? {
             continue;
@@ -216,9 +214,9 @@ fn sync_collection(reader: &mut Reader<'_>) -> Result<Report, Error> {
         match (&child.space, child.local()) {
             (Space::Dav, "sync-token") => token = reader.text()?.trim().to_owned(),
             (Space::Dav, "sync-level") => {
-                infinite = match reader.text()?.trim() {
-                    "1" | "" => false,
-                    "infinite" | "infinity" => true,
+                // Nothing stands below the members of a calendar or a book, so every level tells the same (RFC 6578 section 3.3).
+                match reader.text()?.trim() {
+                    "1" | "" | "infinite" | "infinity" => {}
                     other => return Err(malformed(format!("sync-level {} is unknown", clip(other)))),
                 }
             }
@@ -226,7 +224,7 @@ fn sync_collection(reader: &mut Reader<'_>) -> Result<Report, Error> {
             _ => reader.skip()?,
         }
     }
-    finish(common, Kind::SyncCollection { token, infinite, limit })
+    finish(common, Kind::SyncCollection { token, limit })
 }
 
 fn free_busy_query(reader: &mut Reader<'_>) -> Result<Report, Error> {

@@ -99,6 +99,8 @@ pub struct Change {
     pub property: Property,
     /// Its new value; `None` removes it.
     pub value: Option<Value>,
+    /// Language in force on it (`xml:lang`); empty when there is none.
+    pub language: String,
 }
 
 /// The value of a property that a client sets.
@@ -173,13 +175,14 @@ fn update(
 
 fn change(reader: &mut Reader<'_>, element: &Element<'_>, sets: bool) -> Result<Change, Error> {
     let property = Property::of(&element.space, element.local());
+    let language = reader.language().to_owned();
     let value = if sets {
         Some(value(reader, &property)?)
     } else {
         reader.skip()?;
         None
     };
-    Ok(Change { property, value })
+    Ok(Change { property, value, language })
 }
 
 fn value(reader: &mut Reader<'_>, property: &Property) -> Result<Value, Error> {

@@ -75,6 +75,16 @@ impl Writer {
         self.raw(">");
     }
 
+    /// Puts a language on the start tag that was just written; an empty one says nothing.
+    pub fn language(&mut self, language: &str) {
+        if !language.is_empty() && self.buffer.last() == Some(&b'>') {
+            self.buffer.pop();
+            self.raw(" xml:lang=\"");
+            self.text(language);
+            self.raw("\">");
+        }
+    }
+
     /// The end tag for `open`.
     pub fn close(&mut self, name: &Name) {
         self.raw("</");

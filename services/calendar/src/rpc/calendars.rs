@@ -3,7 +3,7 @@
 
 use kontor_collection::store::collection::{self, New, Update};
 use kontor_collection::store::view;
-use kontor_collection::{Access, Collection, Hooks, Kind, Target, access};
+use kontor_collection::{Access, Collection, Kind, Target, access};
 use kontor_kit::auth::Caller;
 use kontor_kit::db::Conn;
 use kontor_kit::mask::Mask;
@@ -74,11 +74,7 @@ impl CalendarService for Core {
         let answer = self
             .write(request.validate_only, move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
-                    let mut new = new.clone();
-                    if new.color.is_empty() {
-                        new.color = hooks.color(tx, &new.owner)?;
-                    }
-                    let calendar = collection::create(tx, &caller, &new)?;
+                    let calendar = collection::create(tx, &hooks, &caller, &new)?;
                     message(tx, &calendar, &caller)
                 })
             })
@@ -107,13 +103,7 @@ impl CalendarService for Core {
                     if !given.etag.is_empty() && given.etag != resource::etag(present.seq) {
                         return Err(Error::etag_mismatch(&given.name));
                     }
-                    let mut calendar = collection::update(tx, &caller, &target, &update)?;
-                    if calendar.color.is_empty() {
-                        // Whoever takes a colour away gets the owner's.
-                        let color = Some(hooks.color(tx, &calendar.owner)?);
-                        let again = Update { color, ..Update::default() };
-                        calendar = collection::update(tx, &caller, &target, &again)?;
-                    }
+                    let calendar = collection::update(tx, &hooks, &caller, &target, &update)?;
                     message(tx, &calendar, &caller)
                 })
             })
@@ -129,8 +119,8 @@ impl CalendarService for Core {
         self.db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
-                    find_calendar(tx, &caller, &id)?;
-                    collection::delete(tx, &hooks, &caller, &Target::id(&id))
+                    let target = Target::id(find_calendar(tx, &caller, &id)?.0.id);
+                    collection::delete(tx, &hooks, &caller, &target)
                 })
             })
             .await?;
@@ -241,7 +231,7 @@ fn update(given: &proto::Calendar, mask: Option<&prost_types::FieldMask>) -> Res
         color: mask.has("color").then(|| given.color.clone()),
         order: mask.has("order").then_some(given.order),
         time_zone: if mask.has("time_zone") { Some(zone_text(&given.time_zone)?) } else { None },
-        transparent: None,
+        ..Update::default()
     })
 }
 

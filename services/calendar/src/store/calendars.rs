@@ -9,7 +9,8 @@ use kontor_kit::page::{Field, Listing, Page, Query};
 use kontor_kit::{Error, Result, args, page};
 
 const COLUMNS: &str = "num, id, owner, slug, display_name, description, color, place, time_zone, components, transparent, \
-                       is_default, seq, floor_seq, object_count, dead_count, create_time, update_time, shares";
+                       is_default, seq, floor_seq, object_count, dead_count, create_time, update_time, shares, object_properties, \
+                       description_language";
 
 const LISTING: Listing = Listing {
     table: "collection",
@@ -148,5 +149,7 @@ fn read(row: &Row<'_>, from: usize) -> Result<Collection> {
         create_time: row.int(from + 16)?,
         update_time: row.int(from + 17)?,
         shares: row.int(from + 18)?,
+        object_properties: row.int(from + 19)?,
+        description_language: row.string(from + 20)?,
     })
 }

@@ -75,7 +75,7 @@ impl Found {
 
 async fn all(bed: &Bed, login: &str, slug: &str) -> Vec<Found> {
     let path = store::CollectionPath { owner: login.to_owned(), slug: slug.to_owned() };
-    let request = store::ListObjectsRequest { path: Some(path), with_data: true };
+    let request = store::ListObjectsRequest { path: Some(path), with_data: true, ..Default::default() };
     let mut stream = bed.collections().list_objects(user(login).request(request)).await.unwrap().into_inner();
     let mut found = Vec::new();
     while let Some(chunk) = stream.message().await.unwrap() {

@@ -137,6 +137,7 @@ impl Bed {
             path: Some(store::CollectionPath { owner: login.to_owned(), slug: "work".to_owned() }),
             names: vec![name.to_owned()],
             with_data: true,
+            ..Default::default()
         };
         let mut stream =
             self.collections().get_objects(user(login).request(request)).await.unwrap().into_inner();

@@ -7,7 +7,7 @@ use kontor_kit::{Error, Result};
 use kontor_proto::collection::v1::{Collation, ComponentFilter, PropertyFilter};
 use kontor_vobject::expand::{Alarm, Series};
 use kontor_vobject::recur::Budget;
-use kontor_vobject::value::DateValue;
+use kontor_vobject::value::{DateValue, parse_duration};
 use kontor_vobject::zone::{Zone, Zones};
 use kontor_vobject::{Component, Document, Property};
 
@@ -17,11 +17,69 @@ const DEFAULT: Collation = Collation::AsciiCasemap;
 /// How far behind its start an open range is unfolded to tell which components are in it.
 const HORIZON: i64 = 2 * 366 * 86_400 * 1_000_000;
 
+/// Properties of RFC 5545 whose values are no times. A range on any other may find something.
+const UNTIMED: [&str; 28] = [
+    "ACTION",
+    "ATTACH",
+    "ATTENDEE",
+    "CALSCALE",
+    "CATEGORIES",
+    "CLASS",
+    "COMMENT",
+    "CONTACT",
+    "DESCRIPTION",
+    "DURATION",
+    "EXRULE",
+    "GEO",
+    "LOCATION",
+    "METHOD",
+    "ORGANIZER",
+    "PERCENT-COMPLETE",
+    "PRIORITY",
+    "PRODID",
+    "RELATED-TO",
+    "REPEAT",
+    "RESOURCES",
+    "RRULE",
+    "SEQUENCE",
+    "STATUS",
+    "SUMMARY",
+    "TRANSP",
+    "UID",
+    "URL",
+];
+
+/// Whether RFC 5545 lets a component stand in another one. Names that it does not know may stand anywhere.
+fn may_stand_in(inner: &str, outer: &str) -> bool {
+    let is = |name: &str, known: &[&str]| known.iter().any(|known| name.eq_ignore_ascii_case(known));
+    let whole = ["VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VTIMEZONE"];
+    if is(inner, &["VCALENDAR"]) {
+        return false;
+    }
+    if is(inner, &whole) {
+        return is(outer, &["VCALENDAR"]);
+    }
+    if is(inner, &["VALARM"]) {
+        return !is(outer, &["VCALENDAR", "VJOURNAL", "VFREEBUSY", "VTIMEZONE"]);
+    }
+    true
+}
+
 /// Checks a filter once: its depth, its size, its ranges.
 pub(super) fn check(filter: &ComponentFilter) -> Result<()> {
     let mut tests = 0;
     let mut waiting = vec![(filter, 1)];
     while let Some((filter, depth)) = waiting.pop() {
+        for inner in &filter.components {
+            if !may_stand_in(&inner.name, &filter.name) {
+                return Err(invalid(format!("{} never stands in {}", inner.name, filter.name)));
+            }
+        }
+        for property in filter.properties.iter().filter(|property| property.time_range.is_some()) {
+            if UNTIMED.iter().any(|name| property.name.eq_ignore_ascii_case(name)) {
+                return Err(invalid(format!("{} has no time", property.name)));
+            }
+        }
         if depth > DEPTH {
             return Err(invalid(format!("component filters are nested at most {DEPTH} deep")));
         }
@@ -33,7 +91,8 @@ pub(super) fn check(filter: &ComponentFilter) -> Result<()> {
                 .any(|name| filter.name.eq_ignore_ascii_case(name))
             {
                 let message = format!("a time range on {} can't be answered", filter.name);
-                return Err(Error::new(tonic::Code::InvalidArgument, "SUPPORTED_FILTER", message));
+                return Err(Error::new(tonic::Code::InvalidArgument, "SUPPORTED_FILTER", message)
+                    .with("component", &filter.name));
             }
         }
         check_properties(&filter.properties, &mut tests)?;
@@ -133,7 +192,35 @@ impl<'d> Asker<'_, 'd> {
         if filter.is_not_defined {
             return named.next().is_none();
         }
-        named.any(|property| self.instance(&property, filter))
+        named.any(|property| self.instance(&property, filter)) || self.by_length(component, filter)
+    }
+
+    /// Whether the end that only a DURATION says is in the range (RFC 4791 section 9.9). It has no text and no parameters of its own.
+    fn by_length(&self, component: &Component<'_>, filter: &PropertyFilter) -> bool {
+        let is_end = match filter.name.to_ascii_uppercase().as_str() {
+            "DTEND" => component.is("VEVENT"),
+            "DUE" => component.is("VTODO"),
+            _ => false,
+        };
+        if !is_end
+            || !filter.text_matches.is_empty()
+            || !filter.parameters.is_empty()
+            || component.properties_named(&filter.name).next().is_some()
+        {
+            return false;
+        }
+        let first = |name: &str| component.properties_named(name).next();
+        let range = filter.time_range.as_ref().and_then(|range| Range::read(range).ok());
+        let (Some(range), Some(start), Some(length)) = (range, first("DTSTART"), first("DURATION")) else {
+            return false;
+        };
+        let Ok(length) = parse_duration(length.value()) else { return false };
+        let Some((zone, civil)) = self.moment(&start) else { return false };
+        // Days are days of the calendar, the rest is exact time (RFC 5545 section 3.3.6).
+        let days = jiff::Span::new().try_days(length.signed_days());
+        let Ok(day) = days.and_then(|days| civil.checked_add(days)) else { return false };
+        let exact = jiff::SignedDuration::from_secs(length.signed_seconds());
+        zone.instant(day).checked_add(exact).is_ok_and(|end| range.holds(end.as_microsecond()))
     }
 
     fn instance(&self, property: &Property<'_>, filter: &PropertyFilter) -> bool {
@@ -145,12 +232,15 @@ impl<'d> Asker<'_, 'd> {
 
     /// Whether a property's time is in the range (RFC 4791 9.9 for properties of type DATE and DATE-TIME).
     fn is_in(&self, property: &Property<'_>, range: Range) -> bool {
+        self.moment(property).is_some_and(|(zone, civil)| range.holds(zone.instant(civil).as_microsecond()))
+    }
+
+    /// The time of a property with the zone that it is in; none when it is no single time.
+    fn moment(&self, property: &Property<'_>) -> Option<(Zone, jiff::civil::DateTime)> {
         let (kind, tzid) = (property.param("VALUE"), property.param("TZID"));
-        let Ok(value) = DateValue::parse(property.value(), kind.as_deref(), tzid.as_deref()) else {
-            return false;
-        };
+        let value = DateValue::parse(property.value(), kind.as_deref(), tzid.as_deref()).ok()?;
         let zone = Zones::of(self.document, self.zone.clone()).zone_of(&value);
-        (range.from..range.to).contains(&zone.instant(value.civil()).as_microsecond())
+        Some((zone, value.civil()))
     }
 }
 

@@ -42,6 +42,11 @@ impl Range {
         if from < to { Ok(Range { from, to }) } else { Err(invalid("a time range ends before it starts")) }
     }
 
+    /// Whether a moment is in it.
+    fn holds(self, at: i64) -> bool {
+        (self.from..self.to).contains(&at)
+    }
+
     /// As instants, held inside the years that can be.
     pub(crate) fn instants(self) -> (Timestamp, Timestamp) {
         let at = |micros: i64| {
@@ -117,12 +122,14 @@ impl Question {
     /// The question with the zone that it names, else with the collection's.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT with reason VALID_FILTER for a time zone that can't be read; those of `collections`.
+    /// INVALID_ARGUMENT with reason VALID_DATA for a time zone that can't be read; those of `collections`.
     pub fn in_zone(mut self, collections: impl FnOnce() -> Result<Zone>) -> Result<Question> {
         self.zone = if self.asked_zone.trim().is_empty() {
             collections()?
         } else {
-            zone(&self.asked_zone).ok_or_else(|| invalid("the time zone can't be read"))?
+            let unread =
+                || Error::new(tonic::Code::InvalidArgument, "VALID_DATA", "the time zone can't be read");
+            zone(&self.asked_zone).ok_or_else(unread)?
         };
         Ok(self)
     }

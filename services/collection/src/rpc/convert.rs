@@ -8,7 +8,6 @@ use kontor_proto::collection::v1 as proto;
 use crate::model::{Access, Collection, Conditions, Kind, Object, State, Target, Test};
 use crate::store::dead::Property;
 use crate::store::share::Share;
-use crate::store::sync::Step;
 
 pub(super) fn target(path: Option<proto::CollectionPath>) -> Result<Target> {
     match path {
@@ -53,6 +52,9 @@ pub(super) fn collection(collection: Collection, access: Access, dead: Vec<Prope
         zone: String::new(),
         shared: collection.shares > 0,
         shares: Vec::new(),
+        has_object_properties: collection.object_properties > 0,
+        create_time: Some(to_proto(collection.create_time)),
+        description_language: collection.description_language,
     }
 }
 
@@ -72,12 +74,22 @@ pub(super) fn shared(share: proto::Share) -> Result<Share> {
     Ok(Share { grantee: share.grantee, access })
 }
 
-fn dead_property(property: Property) -> proto::DeadProperty {
-    proto::DeadProperty { namespace: property.namespace, name: property.name, value: property.value }
+pub(super) fn dead_property(property: Property) -> proto::DeadProperty {
+    proto::DeadProperty {
+        namespace: property.namespace,
+        name: property.name,
+        value: property.value,
+        language: property.language,
+    }
 }
 
 pub(super) fn dead(property: proto::DeadProperty) -> Property {
-    Property { namespace: property.namespace, name: property.name, value: property.value }
+    Property {
+        namespace: property.namespace,
+        name: property.name,
+        value: property.value,
+        language: property.language,
+    }
 }
 
 pub(super) fn object(object: Object) -> proto::Object {
@@ -91,18 +103,13 @@ pub(super) fn object(object: Object) -> proto::Object {
         data: object.data,
         missing: false,
         schedule_tag: object.schedule_tag,
+        dead_properties: Vec::new(),
+        create_time: Some(to_proto(object.create_time)),
     }
 }
 
 pub(super) fn missing(name: String, sequence: i64) -> proto::Object {
     proto::Object { name, sequence, missing: true, ..proto::Object::default() }
-}
-
-pub(super) fn step(step: Step) -> proto::Object {
-    match step {
-        Step::Present(present) => object(*present),
-        Step::Gone(name, sequence) => missing(name, sequence),
-    }
 }
 
 pub(super) fn conditions(conditions: Option<proto::Conditions>) -> Conditions {

@@ -2,6 +2,7 @@
 //! Made by `calendar` and `directory` at their start, each with its hooks.
 
 mod convert;
+mod dead;
 mod objects;
 mod properties;
 mod push;
@@ -160,6 +161,15 @@ impl<H: Hooks> CollectionService for Server<H> {
     ) -> Answer<proto::PutObjectResponse> {
         let caller = Caller::of(&request)?;
         Ok(Response::new(self.put(caller, request.into_inner()).await?))
+    }
+
+    async fn update_object(
+        &self,
+        request: Request<proto::UpdateObjectRequest>,
+    ) -> Answer<proto::UpdateObjectResponse> {
+        let caller = Caller::of(&request)?;
+        self.properties(caller, request.into_inner()).await?;
+        Ok(Response::new(proto::UpdateObjectResponse {}))
     }
 
     async fn delete_object(

@@ -8,7 +8,8 @@ use kontor_proto::collection::v1 as proto;
 use super::push::check_silent;
 use super::{Server, convert};
 use crate::hooks::{Hooks, Tell};
-use crate::store::{self, transfer, write};
+use crate::store::dead::Property;
+use crate::store::{self, object_property, transfer, write};
 
 /// How often a move is tried anew when the source changed while it was read.
 const TRIES: usize = 5;
@@ -42,6 +43,18 @@ impl<H: Hooks> Server<H> {
             created: outcome.created,
             schedule_tag: outcome.object.schedule_tag,
         })
+    }
+
+    pub(super) async fn properties(&self, caller: Caller, request: proto::UpdateObjectRequest) -> Result<()> {
+        let target = convert::target(request.path)?;
+        let conditions = convert::conditions(request.conditions);
+        let name = request.name;
+        let set: Vec<Property> = request.set_dead.into_iter().map(convert::dead).collect();
+        let remove: Vec<_> = request.remove_dead.into_iter().map(|one| (one.namespace, one.name)).collect();
+        let write = self.db.write(move |tx| {
+            object_property::update(tx, &caller, (&target, &name), &conditions, &set, &remove)
+        });
+        write.await
     }
 
     pub(super) async fn remove(&self, caller: Caller, request: proto::DeleteObjectRequest) -> Result<()> {

@@ -28,6 +28,7 @@ impl<H: Hooks> Server<H> {
             return Err(Error::invalid("owner", "name the user whose home it is"));
         }
         let with_shares = request.with_shares;
+        let hooks = self.hooks.clone();
         let look = move |conn: &mut Conn<'_>| {
             let found = collection::home(conn, &caller, &request.owner)?;
             let calendar = default_calendar(&found, &request.owner);
@@ -36,7 +37,10 @@ impl<H: Hooks> Server<H> {
                 .map(|(collection, access)| {
                     let is_inbox = collection.kind == Kind::Inbox;
                     let shares = shares(conn, &collection, access, request.with_shares)?;
+                    let zone =
+                        if request.with_zone { zone_text(conn, &hooks, &collection)? } else { String::new() };
                     let mut shown = with_dead(conn, collection, access)?;
+                    shown.zone = zone;
                     shown.shares = shares;
                     if is_inbox {
                         shown.default_calendar.clone_from(&calendar);
@@ -93,6 +97,7 @@ impl<H: Hooks> Server<H> {
             kind: H::KIND,
             display_name: asked.display_name,
             description: asked.description,
+            description_language: asked.description_language,
             color: asked.color,
             order: asked.order,
             time_zone: asked.time_zone,
@@ -102,8 +107,7 @@ impl<H: Hooks> Server<H> {
         };
         let hooks = self.hooks.clone();
         let write = self.db.write(move |tx| {
-            let color = if new.color.is_empty() { hooks.color(tx, &new.owner)? } else { new.color.clone() };
-            let mut made = collection::create(tx, &caller, &New { color, ..new.clone() })?;
+            let mut made = collection::create(tx, &hooks, &caller, &new)?;
             if !set.is_empty() {
                 made = collection::update_dead(tx, &caller, &crate::Target::id(&made.id), &set, &[])?;
             }
@@ -125,12 +129,7 @@ impl<H: Hooks> Server<H> {
             request.remove_dead.into_iter().map(|property| (property.namespace, property.name)).collect();
         let hooks = self.hooks.clone();
         let write = self.db.write(move |tx| {
-            let mut changed = collection::update(tx, &caller, &target, &update)?;
-            if changed.color.is_empty() && update.color.is_some() {
-                // Whoever takes a colour away gets the owner's.
-                let color = Some(hooks.color(tx, &changed.owner)?);
-                changed = collection::update(tx, &caller, &target, &Update { color, ..Update::default() })?;
-            }
+            let mut changed = collection::update(tx, &hooks, &caller, &target, &update)?;
             if !set.is_empty() || !remove.is_empty() {
                 changed = collection::update_dead(tx, &caller, &target, &set, &remove)?;
             }
@@ -204,7 +203,10 @@ fn wanted(fields: &[String], values: proto::Collection) -> Result<Update> {
             "display_name" => update.display_name = Some(values.display_name.clone()),
             "color" => update.color = Some(values.color.clone()),
             "order" => update.order = Some(values.order),
-            "description" => update.description = Some(values.description.clone()),
+            "description" => {
+                update.description = Some(values.description.clone());
+                update.description_language.clone_from(&values.description_language);
+            }
             "time_zone" => update.time_zone = Some(values.time_zone.clone()),
             "transparent" => update.transparent = Some(values.transparent),
             other => {

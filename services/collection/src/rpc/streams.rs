@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
+use super::dead::Dead;
 use super::{Server, Stream, convert};
 use crate::filter::Question;
 use crate::hooks::Hooks;
@@ -54,9 +55,10 @@ impl<H: Hooks> Server<H> {
         request: proto::ListObjectsRequest,
     ) -> Result<Stream<proto::ObjectChunk>> {
         let target = convert::target(request.path)?;
-        let with_data = request.with_data;
+        let (with_data, with_dead) = (request.with_data, request.with_dead);
         self.stream(caller, target, Size::Many, move |_, collection| {
-            Ok(List { coll: collection.num, after: String::new(), with_data, done: false })
+            let dead = Dead::of(&collection, with_dead);
+            Ok(List { coll: collection.num, after: String::new(), with_data, dead, done: false })
         })
         .await
     }
@@ -70,10 +72,11 @@ impl<H: Hooks> Server<H> {
         if request.names.len() > NAMES {
             return Err(Error::invalid("names", format!("ask for at most {NAMES} at once")));
         }
-        let (names, with_data) = (request.names, request.with_data);
+        let (names, with_data, with_dead) = (request.names, request.with_data, request.with_dead);
         let size = if names.len() == 1 { Size::Few } else { Size::Many };
         self.stream(caller, target, size, move |_, collection| {
-            Ok(Named { coll: collection.num, names, at: 0, with_data })
+            let dead = Dead::of(&collection, with_dead);
+            Ok(Named { coll: collection.num, names, at: 0, with_data, dead })
         })
         .await
     }
@@ -86,12 +89,16 @@ impl<H: Hooks> Server<H> {
         let target = convert::target(request.path.clone())?;
         let question = Question::of(&request, H::KIND)?;
         let left = if request.limit > 0 { request.limit } else { i64::MAX };
-        let with_data = request.with_data;
+        let (with_data, with_dead) = (request.with_data, request.with_dead);
         let hooks = self.hooks.clone();
         self.stream(caller, target, Size::Many, move |conn, collection| {
             let question = question.in_zone(|| hooks.zone(conn, &collection))?;
-            let candidates = query::candidates(conn, &collection, &question)?;
-            Ok(Query { collection, question, candidates, left, with_data })
+            let candidates = match request.name.as_str() {
+                "" => query::candidates(conn, &collection, &question)?,
+                name => query::only(conn, collection.num, name, &question)?,
+            };
+            let dead = Dead::of(&collection, with_dead);
+            Ok(Query { collection, question, candidates, left, with_data, dead })
         })
         .await
     }
@@ -103,11 +110,12 @@ impl<H: Hooks> Server<H> {
     ) -> Result<Stream<proto::SyncChunk>> {
         let target = convert::target(request.path)?;
         let (id, since, with_data) = (request.collection_id, request.since, request.with_data);
-        let first_until = request.first_until;
+        let (first_until, with_dead) = (request.first_until, request.with_dead);
         let left = if request.limit > 0 { request.limit } else { i64::MAX };
         self.stream(caller, target, Size::of_sync(since, with_data), move |_, collection| {
             let course = Course::begin(&collection, &id, since, first_until)?;
-            Ok(Sync { id: collection.id, course, left, with_data, done: false })
+            let dead = Dead::of(&collection, with_dead);
+            Ok(Sync { id: collection.id, course, left, with_data, dead, done: false })
         })
         .await
     }
@@ -188,6 +196,7 @@ struct List {
     coll: i64,
     after: String,
     with_data: bool,
+    dead: Dead,
     done: bool,
 }
 
@@ -202,7 +211,7 @@ impl Reader for List {
         if self.done {
             return Ok(None);
         }
-        let wanted = object::chunk(self.with_data);
+        let wanted = self.dead.chunk(self.with_data);
         let mut found = object::list(conn, self.coll, &self.after, wanted)?;
         self.done = (found.len() as i64) < wanted;
         if self.with_data {
@@ -214,7 +223,8 @@ impl Reader for List {
         if let Some(last) = found.last() {
             self.after.clone_from(&last.name);
         }
-        Ok(chunk(found.into_iter().map(convert::object)))
+        let told = self.dead.load(conn, found.iter())?;
+        Ok(chunk(found.into_iter().map(|found| told.object(found))))
     }
 }
 
@@ -223,6 +233,7 @@ struct Named {
     names: Vec<String>,
     at: usize,
     with_data: bool,
+    dead: Dead,
 }
 
 impl Reader for Named {
@@ -234,7 +245,7 @@ impl Reader for Named {
 
     fn next(&mut self, conn: &mut Conn<'_>) -> Result<Option<proto::ObjectChunk>> {
         let rest = &self.names[self.at..];
-        let names = &rest[..rest.len().min(object::chunk(self.with_data) as usize)];
+        let names = &rest[..rest.len().min(self.dead.chunk(self.with_data) as usize)];
         if names.is_empty() {
             return Ok(None);
         }
@@ -247,8 +258,9 @@ impl Reader for Named {
             load_once(conn, &mut found)?;
         }
         let told = found.len();
+        let dead = self.dead.load(conn, found.iter().flatten())?;
         let objects = found.into_iter().zip(names).map(|(found, name)| match found {
-            Some(found) => convert::object(found),
+            Some(found) => dead.object(found),
             None => convert::missing(name.clone(), 0),
         });
         let chunk = chunk(objects);
@@ -283,6 +295,7 @@ struct Query {
     candidates: Candidates,
     left: i64,
     with_data: bool,
+    dead: Dead,
 }
 
 impl Reader for Query {
@@ -305,7 +318,8 @@ impl Reader for Query {
             let Some(mut hits) = group else { return Ok(None) };
             hits.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
             self.left -= hits.len() as i64;
-            if let Some(chunk) = chunk(hits.into_iter().map(convert::object)) {
+            let told = self.dead.load(conn, hits.iter())?;
+            if let Some(chunk) = chunk(hits.into_iter().map(|hit| told.object(hit))) {
                 return Ok(Some(chunk));
             }
         }
@@ -318,6 +332,7 @@ struct Sync {
     course: Course,
     left: i64,
     with_data: bool,
+    dead: Dead,
     done: bool,
 }
 
@@ -333,7 +348,7 @@ impl Reader for Sync {
             return Ok(None);
         }
         // One more than is told, so that the last chunk knows it.
-        let wanted = self.left.min(object::chunk(self.with_data));
+        let wanted = self.left.min(self.dead.chunk(self.with_data));
         let mut steps = sync::changes(conn, &self.course, wanted + 1)?;
         let mut told = steps.len().min(wanted as usize);
         if self.with_data {
@@ -348,8 +363,9 @@ impl Reader for Sync {
         self.course.at = steps.last().map_or(self.course.at, Step::seq);
         let truncated = more && self.left == 0;
         self.done = !more || truncated;
+        let dead = self.dead.load(conn, steps.iter().filter_map(Step::object))?;
         let mut chunk = proto::SyncChunk {
-            objects: steps.into_iter().map(convert::step).collect(),
+            objects: steps.into_iter().map(|step| dead.step(step)).collect(),
             last: self.done,
             ..proto::SyncChunk::default()
         };

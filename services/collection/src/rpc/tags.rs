@@ -1,9 +1,9 @@
 //! ListTags and SyncTags: names and ETags alone, for the listings that clients ask for most.
 //! Called by the server in `rpc/mod.rs`.
 
-use kontor_kit::Result;
 use kontor_kit::auth::Caller;
 use kontor_kit::db::Conn;
+use kontor_kit::{Error, Result};
 use kontor_proto::collection::v1 as proto;
 
 use super::streams::{Reader, Size};
@@ -31,21 +31,31 @@ impl<H: Hooks> Server<H> {
     ) -> Result<Stream<proto::TagChunk>> {
         let target = convert::target(request.path)?;
         let (id, since, limit) = (request.collection_id, request.since, request.limit);
-        let first_until = request.first_until;
+        let (first_until, with_dead) = (request.first_until, request.with_dead);
         if since == -1 && limit == 0 {
             return self
                 .stream(caller, target, Size::Names, move |_, collection| {
+                    check_dead(&collection, with_dead)?;
                     Ok(ByName::new(collection.num, Some(collection)))
                 })
                 .await;
         }
         let left = if limit > 0 { limit } else { i64::MAX };
         self.stream(caller, target, Size::Names, move |_, collection| {
+            check_dead(&collection, with_dead)?;
             let course = Course::begin(&collection, &id, since, first_until)?;
             Ok(ByNumber { id: collection.id, course, left, done: false })
         })
         .await
     }
+}
+
+/// Tags have no room for dead properties: where there are some, the client is told them by SyncObjects.
+fn check_dead(collection: &Collection, wanted: bool) -> Result<()> {
+    if wanted && collection.object_properties > 0 {
+        return Err(Error::precondition("OBJECT_PROPERTIES", "objects here have properties of their own"));
+    }
+    Ok(())
 }
 
 /// Everything, in the order of names. As a first sync it ends with the change number from before it began: what changes meanwhile is told

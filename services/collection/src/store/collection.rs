@@ -11,7 +11,8 @@ use crate::model::{Access, COMPANY, Collection, Kind, Target};
 use crate::store::{dead, object, share, view};
 
 const COLUMNS: &str = "num, id, owner, slug, kind, display_name, description, color, place, time_zone, components, \
-                       transparent, is_default, seq, floor_seq, object_count, dead_count, create_time, update_time, shares";
+                       transparent, is_default, seq, floor_seq, object_count, dead_count, create_time, update_time, shares, object_properties, \
+                       description_language";
 
 /// Longest list of collections in one home.
 const HOME_LIMIT: i64 = 1_000;
@@ -31,7 +32,9 @@ pub struct New {
     pub display_name: String,
     /// Text for people.
     pub description: String,
-    /// "#RRGGBBAA" or empty.
+    /// Its language (xml:lang); may be empty.
+    pub description_language: String,
+    /// "#RRGGBBAA"; when empty it is the owner's colour.
     pub color: String,
     /// Place in lists.
     pub order: i64,
@@ -54,6 +57,7 @@ impl New {
             kind,
             display_name: display_name.to_owned(),
             description: String::new(),
+            description_language: String::new(),
             color: String::new(),
             order: 0,
             time_zone: String::new(),
@@ -71,7 +75,9 @@ pub struct Update {
     pub display_name: Option<String>,
     /// Text for people.
     pub description: Option<String>,
-    /// "#RRGGBBAA" or empty.
+    /// Language of the new text (xml:lang); only looked at with one.
+    pub description_language: String,
+    /// "#RRGGBBAA"; an empty one becomes the owner's colour.
     pub color: Option<String>,
     /// Place in lists.
     pub order: Option<i64>,
@@ -144,12 +150,12 @@ pub fn home(conn: &mut Conn<'_>, caller: &Caller, owner: &str) -> Result<Vec<(Co
     Ok(seen)
 }
 
-/// Makes a collection.
+/// Makes a collection. One without a colour gets its owner's.
 ///
 /// # Errors
 /// ALREADY_EXISTS when the path is taken, PERMISSION_DENIED in another one's home, INVALID_ARGUMENT; RESOURCE_EXHAUSTED
 /// with reason TOO_MANY_COLLECTIONS.
-pub fn create(tx: &mut Tx<'_>, caller: &Caller, new: &New) -> Result<Collection> {
+pub fn create<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, caller: &Caller, new: &New) -> Result<Collection> {
     if !caller.admin && caller.user != new.owner {
         return Err(Error::denied(format!("only {} may make collections in that home", new.owner)));
     }
@@ -162,7 +168,8 @@ pub fn create(tx: &mut Tx<'_>, caller: &Caller, new: &New) -> Result<Collection>
         let message = format!("{} has {count} collections, and more are not kept", new.owner);
         return Err(Error::new(Code::ResourceExhausted, "TOO_MANY_COLLECTIONS", message));
     }
-    insert(tx, new)
+    let color = if new.color.is_empty() { hooks.color(tx, &new.owner)? } else { new.color.clone() };
+    insert(tx, &New { color, ..new.clone() })
 }
 
 /// The collection of that path; made when there is none. For first starts and new users.
@@ -179,13 +186,15 @@ pub fn ensure(tx: &mut Tx<'_>, new: &New) -> Result<Collection> {
 fn insert(tx: &mut Tx<'_>, new: &New) -> Result<Collection> {
     check_segment(&new.slug, "collection.slug")?;
     check_segment(&new.owner, "collection.owner")?;
+    check_language(&new.description_language)?;
     check_texts(Some(&new.display_name), Some(&new.description), Some(&new.color), Some(&new.time_zone))?;
     let now = tx.now();
     let name = if new.display_name.is_empty() { &new.slug } else { &new.display_name };
     let sql = format!(
         "INSERT INTO collection (id, owner, slug, kind, display_name, description, color, place, time_zone, components, \
-         transparent, is_default, seq, floor_seq, object_count, dead_count, create_time, update_time) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, 0, 0, 0, $13, $13) RETURNING {COLUMNS}"
+         transparent, is_default, seq, floor_seq, object_count, dead_count, create_time, update_time, \
+         description_language) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, 0, 0, 0, $13, $13, $14) RETURNING {COLUMNS}"
     );
     let made = tx.one(
         &sql,
@@ -202,7 +211,8 @@ fn insert(tx: &mut Tx<'_>, new: &New) -> Result<Collection> {
             new.components.join(","),
             new.transparent,
             new.is_default,
-            now
+            now,
+            &new.description_language
         ],
         read,
     );
@@ -214,27 +224,39 @@ fn insert(tx: &mut Tx<'_>, new: &New) -> Result<Collection> {
     }
 }
 
-/// Changes properties and raises the change number. With whom it is shared changes only how it looks to that user.
+/// Changes properties and raises the change number. With whom it is shared changes only how it looks to that user. Whoever takes the colour away
+/// gets the owner's.
 ///
 /// # Errors
 /// NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT.
-pub fn update(tx: &mut Tx<'_>, caller: &Caller, target: &Target, update: &Update) -> Result<Collection> {
+pub fn update<H: Hooks>(
+    tx: &mut Tx<'_>,
+    hooks: &H,
+    caller: &Caller,
+    target: &Target,
+    update: &Update,
+) -> Result<Collection> {
     check_texts(
         update.display_name.as_deref(),
         update.description.as_deref(),
         update.color.as_deref(),
         update.time_zone.as_deref(),
     )?;
+    check_language(&update.description_language)?;
     let before = locked(tx, target)?.ok_or_else(|| Error::not_found(target))?;
     // Administrators too: what they see in their home is a share, and they mean that.
     if share::is_shared_with(tx, caller, &before)? {
         return view::update(tx, caller, before, update);
     }
     let before = of_owner(tx, caller, target, before)?;
+    let color = match update.color.as_deref() {
+        Some("") => hooks.color(tx, &before.owner)?,
+        chosen => chosen.unwrap_or(&before.color).to_owned(),
+    };
     let now = tx.now();
     let sql = format!(
         "UPDATE collection SET display_name = $2, description = $3, color = $4, place = $5, time_zone = $6, \
-         transparent = $7, update_time = $8, seq = seq + 1 WHERE num = $1 RETURNING {COLUMNS}"
+         transparent = $7, update_time = $8, description_language = $9, seq = seq + 1 WHERE num = $1 RETURNING {COLUMNS}"
     );
     let changed = tx.one(
         &sql,
@@ -242,11 +264,15 @@ pub fn update(tx: &mut Tx<'_>, caller: &Caller, target: &Target, update: &Update
             before.num,
             update.display_name.as_ref().unwrap_or(&before.display_name),
             update.description.as_ref().unwrap_or(&before.description),
-            update.color.as_ref().unwrap_or(&before.color),
+            color,
             update.order.unwrap_or(before.order),
             update.time_zone.as_ref().unwrap_or(&before.time_zone),
             update.transparent.unwrap_or(before.transparent),
-            now
+            now,
+            update
+                .description
+                .as_ref()
+                .map_or(&before.description_language, |_| &update.description_language)
         ],
         read,
     )?;
@@ -294,6 +320,7 @@ pub fn delete<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, caller: &Caller, target: &Ta
         "DELETE FROM gram WHERE coll = $1",
         "DELETE FROM tombstone WHERE coll = $1",
         "DELETE FROM dead_property WHERE coll = $1",
+        "DELETE FROM object_property WHERE coll = $1",
         "DELETE FROM share WHERE coll = $1",
         "DELETE FROM share_view WHERE coll = $1",
         "DELETE FROM push_registration WHERE coll = $1",
@@ -396,6 +423,15 @@ pub fn check_segment(segment: &str, field: &str) -> Result<()> {
     Err(Error::invalid(field, "use 1 to 255 bytes without \"/\" and control characters"))
 }
 
+/// Checks a language tag as far as it is kept: letters, digits and hyphens (RFC 5646), or nothing.
+pub(super) fn check_language(language: &str) -> Result<()> {
+    let is_tag = language.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if is_tag && language.len() <= 64 {
+        return Ok(());
+    }
+    Err(Error::invalid("language", "use at most 64 letters, digits and hyphens"))
+}
+
 fn check_texts(
     display_name: Option<&str>,
     description: Option<&str>,
@@ -442,5 +478,7 @@ fn read(row: &Row<'_>) -> Result<Collection> {
         create_time: row.int(17)?,
         update_time: row.int(18)?,
         shares: row.int(19)?,
+        object_properties: row.int(20)?,
+        description_language: row.string(21)?,
     })
 }

@@ -5,6 +5,7 @@ pub mod collection;
 pub mod dead;
 pub mod lookup;
 pub mod object;
+pub mod object_property;
 pub mod occurrence;
 pub mod push;
 pub mod query;

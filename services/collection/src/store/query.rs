@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use kontor_kit::db::{Conn, Value};
-use kontor_kit::{Result, args};
+use kontor_kit::{Error, Result, args};
 use kontor_vobject::zone::Zone;
 
 use crate::filter::{Question, Range, needles};
@@ -25,6 +25,16 @@ impl Candidates {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// The one candidate of a question about one object.
+///
+/// # Errors
+/// NOT_FOUND; those of the database.
+pub fn only(conn: &mut Conn<'_>, coll: i64, name: &str, question: &Question) -> Result<Candidates> {
+    let object = object::named(conn, coll, name)?.ok_or_else(|| Error::not_found(name))?;
+    let candidate = (!question.nothing).then_some((object.num, true));
+    Ok(Candidates(candidate.into_iter().collect()))
 }
 
 /// Finds the candidates of a question: 16 bytes of memory each.

@@ -1,5 +1,5 @@
 //! Moving and copying an object inside a collection or to another one, in one transaction (RFC 4918 sections 9.8 and 9.9).
-//! Called by `rpc`. A moved object keeps its id, number, bytes and ETag; only where it stands changes.
+//! Called by `rpc`. A moved object keeps its id, number, bytes and ETag; only where it stands and since when changes.
 
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Conn, Tx};
@@ -9,8 +9,9 @@ use tonic::Code;
 use crate::hooks::{Change, Hooks, Prepared, Removal, Tell};
 use crate::model::{Access, Collection, Conditions, Object, Present, Target};
 use crate::store::collection::{self, bump, check_segment};
+use crate::store::dead::Property;
 use crate::store::write::{self, Outcome};
-use crate::store::{object, occurrence, share};
+use crate::store::{object, object_property, occurrence, share};
 
 /// Reason of the error when the source is not what was read and checked before: the caller reads it again.
 pub const CHANGED: &str = "CHANGED_MEANWHILE";
@@ -86,7 +87,9 @@ pub fn run<H: Hooks>(
     if !plan.copy && from.num != to.num {
         hooks.may_move(tx, &from, &to, &source)?;
     }
-    let transfer = Transfer { hooks, caller, plan, read, prepared };
+    let dead =
+        if from.object_properties > 0 { object_property::of(tx, from.num, source.num)? } else { Vec::new() };
+    let transfer = Transfer { hooks, caller, plan, read, prepared, dead };
     match old {
         // The same object in another state, as after an export: it stays the row that others refer to.
         Some(old) if old.uid == source.uid => {
@@ -161,14 +164,20 @@ struct Transfer<'a, H: Hooks> {
     plan: &'a Plan,
     read: &'a Object,
     prepared: &'a Prepared<H::Typed>,
+    /// Dead properties of the source.
+    dead: Vec<Property>,
 }
 
 impl<H: Hooks> Transfer<'_, H> {
-    /// Writes the bytes at the destination.
+    /// Writes the bytes at the destination, and the dead properties that the source had.
     fn put(&self, tx: &mut Tx<'_>, to: &Collection) -> Result<Outcome> {
         let (target, none) = (Target::id(&to.id), Conditions::none());
         let (name, data) = (&self.plan.to_name, &self.read.data);
-        write::put(tx, self.hooks, self.caller, &target, name, data, &none, self.prepared)
+        let outcome = write::put(tx, self.hooks, self.caller, &target, name, data, &none, self.prepared)?;
+        if to.object_properties > 0 || !self.dead.is_empty() {
+            object_property::replace(tx, &outcome.collection, &outcome.object, &self.dead)?;
+        }
+        Ok(outcome)
     }
 
     /// Takes the row to the destination, where nothing stands.
@@ -177,10 +186,13 @@ impl<H: Hooks> Transfer<'_, H> {
         let from = raised(tx, from)?;
         write::bury(tx, &from, &source.name)?;
         let to = raised(tx, to)?;
-        let object = Object { coll: to.num, name: self.plan.to_name.clone(), seq: to.seq, ..source.clone() };
+        // The time of the address must not go back behind that of what stood there (RFC 4918 section 8.8).
+        let update_time = tx.now();
+        let (name, seq) = (self.plan.to_name.clone(), to.seq);
+        let object = Object { coll: to.num, name, seq, update_time, ..source.clone() };
         let changed = tx.execute(
-            "UPDATE object SET coll = $3, name = $4, seq = $5 WHERE coll = $1 AND name = $2",
-            args![source.coll, &source.name, object.coll, &object.name, object.seq],
+            "UPDATE object SET coll = $3, name = $4, seq = $5, update_time = $6 WHERE coll = $1 AND name = $2",
+            args![source.coll, &source.name, object.coll, &object.name, object.seq, update_time],
         )?;
         if changed != 1 {
             return Err(Error::internal("an object vanished while it was moved"));
@@ -189,6 +201,9 @@ impl<H: Hooks> Transfer<'_, H> {
         tx.execute("UPDATE collection SET object_count = object_count + 1 WHERE num = $1", args![to.num])?;
         if from.num != to.num {
             occurrence::carry(tx, source, to.num)?;
+            if !self.dead.is_empty() {
+                object_property::carry(tx, source, to.num)?;
+            }
             let change = Change {
                 caller: self.caller,
                 collection: &to,

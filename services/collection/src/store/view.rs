@@ -25,6 +25,10 @@ impl View {
         let View { display_name, description, color, order } = self;
         collection.display_name =
             display_name.unwrap_or_else(|| std::mem::take(&mut collection.display_name));
+        if description.is_some() {
+            // The language is that of the owner's text.
+            collection.description_language.clear();
+        }
         collection.description = description.unwrap_or_else(|| std::mem::take(&mut collection.description));
         collection.color = color.unwrap_or_else(|| std::mem::take(&mut collection.color));
         collection.order = order.unwrap_or(collection.order);

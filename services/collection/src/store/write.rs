@@ -13,7 +13,7 @@ use crate::hooks::{Admission, Change, Hooks, Prepared, Removal, Tell};
 use crate::index::Index;
 use crate::model::{Access, Collection, Conditions, Object, Present, Target};
 use crate::store::collection::{bump, check_segment};
-use crate::store::{object, occurrence, share};
+use crate::store::{object, object_property, occurrence, share};
 
 /// Largest body in bytes.
 pub const MAX_BYTES: usize = 10 * 1024 * 1024;
@@ -136,7 +136,7 @@ pub fn delete_as<H: Hooks>(
 }
 
 /// What stood there before the change number was raised for this write.
-fn before<'a>(collection: &'a Collection, object: Option<&'a Object>) -> Present<'a> {
+pub(super) fn before<'a>(collection: &'a Collection, object: Option<&'a Object>) -> Present<'a> {
     Present { collection, seq: collection.seq - 1, object }
 }
 
@@ -146,6 +146,9 @@ pub(super) fn take_away<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, removal: &Removal<
     let Removal { collection, object, .. } = removal;
     tx.execute("DELETE FROM body WHERE num = $1", args![object.num])?;
     tx.execute("DELETE FROM object WHERE coll = $1 AND name = $2", args![collection.num, &object.name])?;
+    if collection.object_properties > 0 {
+        object_property::clear(tx, collection, object)?;
+    }
     occurrence::clear(tx, object)?;
     bury(tx, collection, &object.name)
 }
@@ -203,7 +206,7 @@ fn check_prepared<T>(data: &[u8], prepared: &Prepared<T>) -> Result<()> {
     Ok(())
 }
 
-fn writable(tx: &mut Tx<'_>, caller: &Caller, target: &Target) -> Result<Collection> {
+pub(super) fn writable(tx: &mut Tx<'_>, caller: &Caller, target: &Target) -> Result<Collection> {
     let collection = bump(tx, target)?.ok_or_else(|| Error::not_found(target))?;
     match share::access(tx, caller, &collection)? {
         None => Err(Error::not_found(target)),

@@ -4,7 +4,8 @@
 use bytes::Bytes;
 use kontor_collection::store::collection::{self, New};
 use kontor_collection::{
-    Change, GRAMS, Hooks, Index, Kind, MIGRATION, PUSH, Prepared, Removal, SHARES, VIEWS, index,
+    Change, GRAMS, Hooks, Index, Kind, MIGRATION, OBJECT_PROPERTIES, PUSH, Prepared, Removal, SHARES, VIEWS,
+    index,
 };
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Db, Migration, Tx};
@@ -30,6 +31,7 @@ static MIGRATIONS: &[Migration] = &[
     GRAMS,
     PUSH,
     VIEWS,
+    OBJECT_PROPERTIES,
     Migration { name: "t001_typed", sqlite: TYPED, postgres: TYPED },
 ];
 
@@ -165,14 +167,14 @@ impl Bed {
     }
 
     pub async fn list(&self, with_data: bool) -> Vec<proto::Object> {
-        let request = proto::ListObjectsRequest { path: work(), with_data };
+        let request = proto::ListObjectsRequest { path: work(), with_data, ..Default::default() };
         let answer = self.client().list_objects(sales().request(request)).await.unwrap();
         gather(answer.into_inner()).await
     }
 
     pub async fn get(&self, names: &[&str]) -> Vec<proto::Object> {
         let names = names.iter().map(|name| (*name).to_owned()).collect();
-        let request = proto::GetObjectsRequest { path: work(), names, with_data: true };
+        let request = proto::GetObjectsRequest { path: work(), names, with_data: true, ..Default::default() };
         let answer = self.client().get_objects(sales().request(request)).await.unwrap();
         gather(answer.into_inner()).await
     }
@@ -223,6 +225,7 @@ impl Bed {
             collection_id: id.to_owned(),
             with_data: false,
             first_until,
+            ..Default::default()
         };
         let mut stream = self.client().sync_objects(sales().request(request)).await?.into_inner();
         let mut objects = Vec::new();

@@ -25,7 +25,7 @@ async fn big_bodies_stream_in_small_chunks(bed: Bed) {
     for number in 0..12 {
         bed.put(&format!("{number:02}.vcf"), card(number)).await.unwrap();
     }
-    let request = proto::ListObjectsRequest { path: work(), with_data: true };
+    let request = proto::ListObjectsRequest { path: work(), with_data: true, ..Default::default() };
     let mut stream = bed.client().list_objects(sales().request(request)).await.unwrap().into_inner();
     let mut seen = 0;
     while let Some(chunk) = stream.message().await.unwrap() {

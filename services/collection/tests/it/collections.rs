@@ -24,7 +24,7 @@ async fn two_processes_change_different_properties(bed: Bed) {
     let other = bed.second_db().await;
     let slow = bed.db.write(|tx| {
         let update = Update { display_name: Some("Renamed".to_owned()), ..Update::default() };
-        collection::update(tx, &sales(), &Target::path("sales", "work"), &update)?;
+        collection::update(tx, &Rows::<false>, &sales(), &Target::path("sales", "work"), &update)?;
         std::thread::sleep(HALF_SECOND);
         Ok(())
     });
@@ -32,7 +32,7 @@ async fn two_processes_change_different_properties(bed: Bed) {
         tokio::time::sleep(HALF_SECOND / 4).await;
         let write = other.write(|tx| {
             let update = Update { color: Some("#112233FF".to_owned()), ..Update::default() };
-            collection::update(tx, &sales(), &Target::path("sales", "work"), &update)
+            collection::update(tx, &Rows::<false>, &sales(), &Target::path("sales", "work"), &update)
         });
         write.await
     };
@@ -116,7 +116,7 @@ async fn bodies_come_in_small_chunks(bed: Bed) {
             .replace("END:VEVENT", &format!("X-A:{text}\r\nEND:VEVENT"));
         bed.put(&format!("{number:02}.ics"), data).await.unwrap();
     }
-    let request = proto::ListObjectsRequest { path: work(), with_data: true };
+    let request = proto::ListObjectsRequest { path: work(), with_data: true, ..Default::default() };
     let mut stream = bed.client().list_objects(sales().request(request)).await.unwrap().into_inner();
     let mut told = 0;
     while let Some(chunk) = stream.message().await.unwrap() {

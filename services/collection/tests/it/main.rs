@@ -5,6 +5,7 @@ mod bed;
 mod cards;
 mod collections;
 mod model;
+mod object_properties;
 mod put;
 mod query;
 mod sync;

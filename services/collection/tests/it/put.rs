@@ -237,5 +237,10 @@ async fn collections_are_made_changed_and_deleted(bed: Bed) {
 }
 
 fn dead(name: &str, value: &str) -> proto::DeadProperty {
-    proto::DeadProperty { namespace: "urn:x".to_owned(), name: name.to_owned(), value: value.to_owned() }
+    proto::DeadProperty {
+        namespace: "urn:x".to_owned(),
+        name: name.to_owned(),
+        value: value.to_owned(),
+        ..Default::default()
+    }
 }

@@ -14,6 +14,9 @@ kontor_testbed::on_both! { Bed;
     tasks_follow_the_table_of_the_rfc,
     properties_and_parameters_are_tested,
     filters_have_limits,
+    a_filter_that_can_never_match_is_refused,
+    an_end_that_only_a_duration_says_counts,
+    one_object_may_be_asked_alone,
     endless_rules_end_in_bounded_time,
 }
 
@@ -264,7 +267,7 @@ async fn filters_have_limits(bed: Bed) {
     };
     assert_eq!(reason(bed.query(asking(long)).await), "VALID_FILTER");
     assert_eq!(reason(bed.query(in_time("VEVENT", Some(10), Some(10), "")).await), "VALID_FILTER");
-    assert_eq!(reason(bed.query(in_time("VEVENT", Some(10), Some(20), "Nowhere")).await), "VALID_FILTER");
+    assert_eq!(reason(bed.query(in_time("VEVENT", Some(10), Some(20), "Nowhere")).await), "VALID_DATA");
     let alarm = proto::ComponentFilter {
         components: vec![proto::ComponentFilter { time_range: Some(range(Some(0), None)), ..of("X-OWN") }],
         ..of("VEVENT")
@@ -277,6 +280,69 @@ async fn filters_have_limits(bed: Bed) {
     let found =
         bed.query(in_time("VEVENT", Some(november(23) - 3_600), Some(november(23)), zone)).await.unwrap();
     assert_eq!(found, ["f.ics"]);
+}
+
+async fn a_filter_that_can_never_match_is_refused(bed: Bed) {
+    for (inner, outer) in
+        [("VEVENT", "VTODO"), ("VCALENDAR", "VEVENT"), ("VALARM", "VJOURNAL"), ("VTIMEZONE", "VEVENT")]
+    {
+        let filter = proto::ComponentFilter { components: vec![of(inner)], ..of(outer) };
+        assert_eq!(reason(bed.query(asking(filter)).await), "VALID_FILTER", "{inner} in {outer}");
+    }
+    for (inner, outer) in [("VALARM", "VTODO"), ("X-OWN", "VEVENT"), ("STANDARD", "VTIMEZONE")] {
+        let filter = proto::ComponentFilter { components: vec![of(inner)], ..of(outer) };
+        bed.query(asking(filter)).await.unwrap();
+    }
+    let timed = |name: &str| {
+        let time_range = Some(range(Some(november(1)), Some(november(2))));
+        let property = proto::PropertyFilter { name: name.to_owned(), time_range, ..Default::default() };
+        asking(proto::ComponentFilter { properties: vec![property], ..of("VEVENT") })
+    };
+    for name in ["SUMMARY", "uid", "DURATION"] {
+        assert_eq!(reason(bed.query(timed(name)).await), "VALID_FILTER", "{name}");
+    }
+    for name in ["DTSTART", "X-WHEN", "LAST-MODIFIED"] {
+        bed.query(timed(name)).await.unwrap();
+    }
+}
+
+async fn an_end_that_only_a_duration_says_counts(bed: Bed) {
+    bed.put("a.ics", with_lines("a", "DTSTART:20261123T230000Z\r\nDURATION:PT2H\r\n")).await.unwrap();
+    bed.put("b.ics", with_lines("b", "DTSTART:20261123T230000Z\r\nDTEND:20261123T233000Z\r\n"))
+        .await
+        .unwrap();
+    // A day and an hour over the end of summer time in Paris: 2026-10-25 has 25 hours.
+    bed.put("c.ics", with_lines("c", "DTSTART;TZID=Europe/Paris:20261024T120000\r\nDURATION:P1DT1H\r\n"))
+        .await
+        .unwrap();
+    bed.put("d.ics", component("VTODO", "d", "DTSTART;VALUE=DATE:20261123\r\nDURATION:P1D\r\n"))
+        .await
+        .unwrap();
+    let ends = async |component: &str, name: &str, from: i64, to: i64| {
+        let time_range = Some(range(Some(from), Some(to)));
+        let end = proto::PropertyFilter { name: name.to_owned(), time_range, ..Default::default() };
+        bed.query(asking(proto::ComponentFilter { properties: vec![end], ..of(component) })).await.unwrap()
+    };
+    assert_eq!(ends("VEVENT", "DTEND", november(24), november(25)).await, ["a.ics"]);
+    assert_eq!(ends("VEVENT", "DTEND", november(23), november(24)).await, ["b.ics"]);
+    let noon_utc = november(-6) + 12 * 3_600;
+    assert_eq!(ends("VEVENT", "DTEND", noon_utc, noon_utc + 1).await, ["c.ics"]);
+    assert_eq!(ends("VTODO", "DUE", november(24), november(24) + 1).await, ["d.ics"]);
+    assert_eq!(ends("VTODO", "DTEND", november(1), november(30)).await, [""; 0]);
+}
+
+async fn one_object_may_be_asked_alone(bed: Bed) {
+    bed.put("a.ics", event("a", "20261123")).await.unwrap();
+    bed.put("b.ics", event("b", "20261123")).await.unwrap();
+    let ask = async |name: &str, from: i64, to: i64| {
+        let request = in_time("VEVENT", Some(november(from)), Some(november(to)), "");
+        bed.query(proto::QueryObjectsRequest { name: name.to_owned(), ..request }).await
+    };
+    assert_eq!(ask("b.ics", 23, 24).await.unwrap(), ["b.ics"]);
+    assert_eq!(ask("b.ics", 24, 25).await.unwrap(), [""; 0]);
+    assert_eq!(ask("none.ics", 23, 24).await.unwrap_err().code(), tonic::Code::NotFound);
+    let tasks = proto::QueryObjectsRequest { name: "a.ics".to_owned(), ..asking(of("VTODO")) };
+    assert_eq!(bed.query(tasks).await.unwrap(), [""; 0]);
 }
 
 async fn endless_rules_end_in_bounded_time(bed: Bed) {

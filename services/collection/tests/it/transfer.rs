@@ -49,8 +49,12 @@ pub async fn run(bed: &Bed, request: proto::MoveObjectRequest) -> Result<proto::
 }
 
 async fn get(bed: &Bed, slug: &str, name: &str) -> proto::Object {
-    let request =
-        proto::GetObjectsRequest { path: path("sales", slug), names: vec![name.to_owned()], with_data: true };
+    let request = proto::GetObjectsRequest {
+        path: path("sales", slug),
+        names: vec![name.to_owned()],
+        with_data: true,
+        ..Default::default()
+    };
     let mut stream = bed.client().get_objects(sales().request(request)).await.unwrap().into_inner();
     stream.message().await.unwrap().unwrap().objects.remove(0)
 }
@@ -71,12 +75,21 @@ async fn a_move_leaves_a_tombstone_and_keeps_bytes_and_id(bed: Bed) {
     make(&bed, "private", &[]).await;
     let put = bed.put("a.ics", event("a", "20261123")).await.unwrap();
     let (id, before) = (id_of(&bed, "a.ics").await, bed.collection().await);
+    let written = get(&bed, "work", "a.ics").await;
+    bed.place.pass(5_000_000);
     let answer = run(&bed, wish("a.ics", "private", "b ü.ics")).await.unwrap();
     assert!(answer.created);
     assert_eq!(answer.etag, put.etag, "the bytes are the same, so the ETag is");
     let there = get(&bed, "private", "b ü.ics").await;
     assert_eq!((there.data.as_ref(), there.etag), (event("a", "20261123").as_bytes(), put.etag));
     assert_eq!(id_of(&bed, "b ü.ics").await, id, "it is the same object");
+    let seconds = |time: Option<prost_types::Timestamp>| time.unwrap().seconds;
+    assert_eq!(
+        seconds(there.update_time),
+        seconds(written.update_time) + 5,
+        "the time of an address only goes up"
+    );
+    assert_eq!(there.create_time, written.create_time);
     let (changes, _, _) = bed.sync(before.sequence, 0).await.unwrap();
     assert_eq!(changes.len(), 1);
     assert!(changes[0].missing && changes[0].name == "a.ics");

@@ -65,7 +65,7 @@ pub async fn put(
 
 /// All objects of a book with their bytes.
 pub async fn objects(world: &World, path: Option<dav::CollectionPath>) -> Vec<dav::Object> {
-    let request = dav::ListObjectsRequest { path, with_data: true };
+    let request = dav::ListObjectsRequest { path, with_data: true, ..Default::default() };
     let mut client = CollectionServiceClient::new(world.link.clone());
     let mut stream = client.list_objects(sales().request(request)).await.unwrap().into_inner();
     let mut objects = Vec::new();
