@@ -73,7 +73,8 @@ pub fn needs_collection(wanted: &Wanted) -> bool {
 impl Setting<'_> {
     /// Whether the collection is somebody else's and shared with the caller.
     fn is_shared(&self) -> bool {
-        self.location.owner != self.caller && !self.location.is_company() && self.access != Access::Owner
+        let others = self.location.owner != self.caller && !self.location.is_company();
+        others && !self.location.is_overview() && self.access != Access::Owner
     }
 }
 
@@ -209,6 +210,8 @@ fn shape(ask: &Ask, setting: &Setting<'_>, tagged: bool) -> Shape {
     propstat::propstats(&mut out, ask, kind_bit(kind), &[], |live, out| {
         let hole = match live {
             Live::GetEtag => Hole::Etag,
+            // Its texts are made when they are read.
+            Live::GetContentLength if setting.location.is_overview() => return Found::Absent,
             Live::GetContentLength => Hole::Length,
             Live::GetLastModified => Hole::Modified,
             Live::ScheduleTag if tagged => Hole::ScheduleTag,
@@ -232,6 +235,9 @@ fn fixed(live: Live, setting: &Setting<'_>, out: &mut Writer) -> bool {
         // Empty when no user owns it (RFC 3744 section 5.1).
         Live::Owner => setting.location.owner_href().iter().for_each(|href| out.href(href)),
         Live::Acl if setting.is_shared() => return false,
+        Live::Acl if setting.location.is_overview() => {
+            acl::reader(&setting.location.owner, Some(setting.location), out)
+        }
         Live::Acl => acl::object(setting.location, setting.shares, out),
         Live::InheritedAclSet => out.href(&setting.location.href()),
         Live::CurrentUserPrivilegeSet => common::object_privileges(setting.access, setting.is_shared(), out),
@@ -247,6 +253,7 @@ pub fn write(live: Live, setting: &Setting<'_>, object: &Object, out: &mut Write
         Live::GetEtag => quoted(&object.etag, out),
         Live::ScheduleTag if object.schedule_tag.is_empty() => return false,
         Live::ScheduleTag => quoted(&object.schedule_tag, out),
+        Live::GetContentLength if setting.location.is_overview() => return false,
         Live::GetContentLength => out.number(object.size),
         Live::GetLastModified => out.text(&http_date(object)),
         Live::CalendarData | Live::AddressData => return false,

@@ -25,6 +25,8 @@ pub(super) fn collection(collection: Collection, access: Access, dead: Vec<Prope
         Kind::AddressBook => proto::CollectionKind::AddressBook,
         Kind::Inbox => proto::CollectionKind::ScheduleInbox,
         Kind::Outbox => proto::CollectionKind::ScheduleOutbox,
+        Kind::Overview => proto::CollectionKind::Overview,
+        Kind::Deadlines => proto::CollectionKind::Deadlines,
     };
     let access = match access {
         Access::Read => proto::Access::Read,
@@ -53,6 +55,7 @@ pub(super) fn collection(collection: Collection, access: Access, dead: Vec<Prope
         zone: String::new(),
         shared: collection.shares > 0,
         shares: Vec::new(),
+        update_time: Some(to_proto(collection.update_time)),
     }
 }
 
