@@ -12,7 +12,7 @@ use kontor_kit::db::Conn;
 use kontor_kit::tags;
 use kontor_proto::collection::v1 as proto;
 
-use super::view::{COMPONENT, Member, View, missing};
+use super::view::{COMPONENT, LongNames, Member, View, missing};
 use crate::domain::overview::token::At;
 
 /// A part of an answer.
@@ -118,13 +118,14 @@ impl Reader for List {
 /// Some by their names, in the order asked.
 pub(super) struct Named {
     view: View,
+    long: LongNames,
     names: std::vec::IntoIter<String>,
     with_data: bool,
 }
 
 impl Named {
     pub fn new(view: View, names: Vec<String>, with_data: bool) -> Named {
-        Named { view, names: names.into_iter(), with_data }
+        Named { view, long: LongNames::new(), names: names.into_iter(), with_data }
     }
 
     /// The objects of these names, each once, by the number of the calendar and the name there.
@@ -162,7 +163,7 @@ impl Reader for Named {
         let names: Vec<String> = self.names.by_ref().take(most).collect();
         let mut places = Vec::with_capacity(names.len());
         for name in &names {
-            places.push(self.view.locate(conn, name)?);
+            places.push(self.view.locate(conn, &mut self.long, name)?);
         }
         let found = self.find(conn, &places)?;
         let tell = |(name, place): (String, Option<(usize, String)>)| {

@@ -25,6 +25,9 @@ pub(super) struct Member {
     pub look: Look,
 }
 
+/// By the place of their calendar: names in the overview, and what they stand for.
+pub(super) type LongNames = HashMap<usize, HashMap<String, String>>;
+
 /// An overview at one moment.
 pub(super) struct View {
     /// Its own row.
@@ -93,21 +96,31 @@ impl View {
         token::write(&self.digest, all)
     }
 
-    /// The calendar and the name in it that a name in the overview leads to.
-    pub fn locate(&self, conn: &mut Conn<'_>, name: &str) -> Result<Option<(usize, String)>> {
+    /// The calendar and the name in it that a name in the overview leads to. `long` keeps what was looked up for names that are told by
+    /// their hash.
+    pub fn locate(
+        &self,
+        conn: &mut Conn<'_>,
+        long: &mut LongNames,
+        name: &str,
+    ) -> Result<Option<(usize, String)>> {
         let Some((key, rest)) = split(name) else { return Ok(None) };
-        let Some(at) = self.members.iter().position(|member| member.look.key() == key) else {
+        let Ok(at) = self.members.binary_search_by(|member| member.look.key().cmp(key)) else {
             return Ok(None);
         };
-        let member = &self.members[at];
-        let found = match rest {
-            Name::Plain(rest) => Some(rest.to_owned()),
-            Name::Hashed(name) => {
-                let long = overview::long_names(conn, member.collection.num)?;
-                long.into_iter().find(|long| member.look.name(long) == name)
-            }
-        };
-        Ok(found.map(|found| (at, found)))
+        if let Name::Plain(rest) = rest {
+            return Ok(Some((at, rest.to_owned())));
+        }
+        if !long.contains_key(&at) {
+            let member = &self.members[at];
+            let names = overview::long_names(conn, member.collection.num)?;
+            let told = names.into_iter().map(|long| (member.look.name(&long), long));
+            long.insert(
+                at,
+                told.filter(|(told, _)| matches!(split(told), Some((_, Name::Hashed)))).collect(),
+            );
+        }
+        Ok(long.get(&at).and_then(|names| names.get(name)).map(|long| (at, long.clone())))
     }
 }
 

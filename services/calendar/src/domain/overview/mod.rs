@@ -180,8 +180,8 @@ pub fn key(id: &str) -> &str {
 pub enum Name<'a> {
     /// Its name.
     Plain(&'a str),
-    /// One that is too long: its name in the overview.
-    Hashed(&'a str),
+    /// It is too long, and told by its hash.
+    Hashed,
 }
 
 /// Takes a name in the overview apart into the calendar's key and the object's name there; none when no object has such a name.
@@ -189,7 +189,7 @@ pub fn split(name: &str) -> Option<(&str, Name<'_>)> {
     let at = name.find(['-', '='])?;
     let (key, rest) = (&name[..at], &name[at + 1..]);
     let hashed = name.as_bytes()[at] == b'=';
-    Some((key, if hashed { Name::Hashed(name) } else { Name::Plain(rest) }))
+    Some((key, if hashed { Name::Hashed } else { Name::Plain(rest) }))
 }
 
 fn hex(digest: &[u8]) -> String {

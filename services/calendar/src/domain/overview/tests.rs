@@ -76,7 +76,7 @@ fn names_lead_back_to_their_objects() {
     assert_eq!(split("0123456789ab-a-b=c.ics"), Some(("0123456789ab", Name::Plain("a-b=c.ics"))));
     let long = look.name(&"n".repeat(250));
     assert!(long.len() < 64, "{long}");
-    assert_eq!(split(&long), Some(("0123456789ab", Name::Hashed(&long))));
+    assert_eq!(split(&long), Some(("0123456789ab", Name::Hashed)));
     assert_eq!(split("none.ics"), None);
 }
 
