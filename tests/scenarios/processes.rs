@@ -150,15 +150,16 @@ async fn deadlines_are_caught_up(split: &mut Split) {
         ..Default::default()
     };
     let request = CreateOpportunityRequest { opportunity: Some(opportunity), ..Default::default() };
-    grpc.opportunities().create_opportunity(request).await.expect("pipeline goes on");
+    let made = grpc.opportunities().create_opportunity(request).await.expect("pipeline goes on").into_inner();
+    let name = format!("-{}.ics", made.name.trim_start_matches("opportunities/"));
     split.start_one("calendar").await;
     let shown = async || {
         let answer = http.propfind(path, "1", "<D:getetag/>").await;
-        (answer.status == 207).then(|| texts(&answer.text(), "href").len() - 1).filter(|count| *count == 1)
+        texts(&answer.text(), "href").iter().any(|href| href.ends_with(&name)).then_some(())
     };
     eventually("the deadline in the overview", shown).await;
     split.kill("pipeline").await;
-    assert_eq!(shown().await, Some(1), "without the pipeline it stays as it was");
+    assert!(shown().await.is_some(), "without the pipeline it stays as it was");
     split.start_one("pipeline").await;
 }
 

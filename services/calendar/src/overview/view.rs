@@ -2,6 +2,7 @@
 //! Called by the server in mod.rs. Nothing is kept of it, so nothing can leak or grow stale.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use kontor_collection::store::collection;
 use kontor_collection::{Collection, Kind, Object, Target};
@@ -111,14 +112,11 @@ impl View {
         if let Name::Plain(rest) = rest {
             return Ok(Some((at, rest.to_owned())));
         }
-        if !long.contains_key(&at) {
+        if let Entry::Vacant(place) = long.entry(at) {
             let member = &self.members[at];
             let names = overview::long_names(conn, member.collection.num)?;
             let told = names.into_iter().map(|long| (member.look.name(&long), long));
-            long.insert(
-                at,
-                told.filter(|(told, _)| matches!(split(told), Some((_, Name::Hashed)))).collect(),
-            );
+            place.insert(told.filter(|(told, _)| matches!(split(told), Some((_, Name::Hashed)))).collect());
         }
         Ok(long.get(&at).and_then(|names| names.get(name)).map(|long| (at, long.clone())))
     }
