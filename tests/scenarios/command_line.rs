@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use kontor_proto::calendar::v1::ListOccurrencesRequest;
+use kontor_proto::calendar::v1::{EventKind, ListOccurrencesRequest};
 use kontor_proto::directory::v1::ListPartnersRequest;
 use kontor_proto::pipeline::v1::ListOpportunitiesRequest;
 use kontor_proto::telephony::v1::ListCallsRequest;
@@ -11,6 +11,8 @@ use kontor_tests::process::run;
 use kontor_tests::{Grpc, Http, Process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use crate::support::eventually;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sample_company_is_there_at_once_and_a_second_start_keeps_it() {
@@ -50,6 +52,19 @@ async fn the_sample_company_is_there_at_once_and_a_second_start_keeps_it() {
             let http = Http::new(&process.address).sign_in(user, "demo");
             http.propfind(&format!("/dav/calendars/{user}/"), "1", "<D:displayname/>").await.expect(207);
         }
+        let request = ListOccurrencesRequest {
+            parent: "calendars/-".into(),
+            start_time: at(-1),
+            end_time: at(60),
+            page_size: 1_000,
+            ..Default::default()
+        };
+        eventually("the deadlines of the opportunities in the calendar", async || {
+            let answer =
+                admin.events().list_occurrences(request.clone()).await.expect("the calendar").into_inner();
+            answer.occurrences.iter().any(|it| it.kind() == EventKind::Deadline).then_some(())
+        })
+        .await;
         assert!(process.stop().await);
     }
 }

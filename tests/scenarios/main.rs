@@ -18,6 +18,7 @@ mod limits;
 mod meetings;
 mod model;
 mod outlook;
+mod overview;
 mod pipeline;
 mod processes;
 mod properties;

@@ -8,6 +8,7 @@
 mod bodies;
 mod client;
 mod grpc;
+mod overview;
 mod random;
 mod reads;
 mod run;

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use kontor_proto::directory::v1::{GetPartnerRequest, UpdateUserRequest, User};
-use kontor_proto::pipeline::v1::{ConvertLeadRequest, CreateLeadRequest, GetLeadRequest, Lead};
+use kontor_proto::pipeline::v1::{
+    ConvertLeadRequest, CreateLeadRequest, CreateOpportunityRequest, GetLeadRequest, Lead, Opportunity,
+};
 use kontor_proto::telephony::v1::connector::Kind;
 use kontor_proto::telephony::v1::{
     CallDirection, CallEvent, CallEventKind, Connector, CreateConnectorRequest, GrpcSettings,
@@ -137,9 +139,34 @@ async fn one_is_killed(split: &mut Split) {
     .await;
 }
 
+/// Row C5: the calendar works without the pipeline, and learns of its deadlines later.
+async fn deadlines_are_caught_up(split: &mut Split) {
+    let (grpc, http, path) = (split.grpc("sales"), split.http("sales"), "/dav/calendars/sales/overview/");
+    split.kill("calendar").await;
+    let opportunity = Opportunity {
+        title: "While it is away".into(),
+        assignee: "users/sales".into(),
+        expected_close_date: "2026-12-01".into(),
+        ..Default::default()
+    };
+    let request = CreateOpportunityRequest { opportunity: Some(opportunity), ..Default::default() };
+    let made = grpc.opportunities().create_opportunity(request).await.expect("pipeline goes on").into_inner();
+    let name = format!("-{}.ics", made.name.trim_start_matches("opportunities/"));
+    split.start_one("calendar").await;
+    let shown = async || {
+        let answer = http.propfind(path, "1", "<D:getetag/>").await;
+        texts(&answer.text(), "href").iter().any(|href| href.ends_with(&name)).then_some(())
+    };
+    eventually("the deadline in the overview", shown).await;
+    split.kill("pipeline").await;
+    assert!(shown().await.is_some(), "without the pipeline it stays as it was");
+    split.start_one("pipeline").await;
+}
+
 async fn scenario(backend: Backend) {
     let mut split = Split::start(backend).await;
     the_same_work(&split).await;
+    deadlines_are_caught_up(&mut split).await;
     one_is_killed(&mut split).await;
 }
 

@@ -103,7 +103,8 @@ both! {
         let outbox = http.propfind("/dav/calendars/manager/outbox/", "0", asked).await.expect(207).text();
         assert!(outbox.contains("<C:schedule-outbox/>") && outbox.contains("<C:schedule-send-freebusy/>"), "{outbox}");
         let home = http.propfind("/dav/calendars/manager/", "1", "<D:resourcetype/>").await.expect(207).text();
-        assert_eq!((home.matches("<C:calendar/>").count(), home.matches("<C:schedule-inbox/>").count()), (1, 1), "{home}");
+        // The user's own and the overview are calendars, the inbox is none.
+        assert_eq!((home.matches("<C:calendar/>").count(), home.matches("<C:schedule-inbox/>").count()), (2, 1), "{home}");
         // Nobody looks into the inbox of another, and nobody deletes his own.
         sandbox.http("neighbour").propfind(INBOX, "0", "<D:resourcetype/>").await.expect(404);
         let refused = http.send("DELETE", INBOX, &[], "").await.expect(403);

@@ -93,7 +93,7 @@ pub async fn fill(links: &Links, context: &Context) -> Result<()> {
     };
     let deals = async {
         match links.get("pipeline") {
-            Some(link) => add_deals(link.clone(), &partners).await,
+            Some(link) => add_deals(link.clone(), context, &partners).await,
             None => Ok(()),
         }
     };
@@ -228,9 +228,7 @@ async fn add_meetings(link: Link, context: &Context, partners: &[Partner]) -> Re
     for user in ["manager", "sales", "operator"] {
         wait_for_calendar(&link, user).await?;
     }
-    let zone = jiff::tz::TimeZone::get(&context.company.time_zone).map_err(Error::internal)?;
-    let now = jiff::Timestamp::from_microsecond(context.clock.now()).map_err(Error::internal)?;
-    let today = zone.to_datetime(now).date();
+    let today = today(context)?;
     let mut wanted = vec![
         ("manager", series("Sales meeting", today, "09:00:00", "10:00:00", "FREQ=WEEKLY;BYDAY=MO", context)),
         ("sales", series("Pipeline review", today, "16:00:00", "16:45:00", "FREQ=WEEKLY;BYDAY=TH", context)),
@@ -332,8 +330,16 @@ fn series(
     }
 }
 
-/// 25 opportunities over the stages, some won, some lost, some nobody's; and 8 leads.
-async fn add_deals(link: Link, partners: &[Partner]) -> Result<()> {
+/// The day that it is at the company.
+fn today(context: &Context) -> Result<jiff::civil::Date> {
+    let zone = jiff::tz::TimeZone::get(&context.company.time_zone).map_err(Error::internal)?;
+    let now = jiff::Timestamp::from_microsecond(context.clock.now()).map_err(Error::internal)?;
+    Ok(zone.to_datetime(now).date())
+}
+
+/// 25 opportunities over the stages, some won, some lost, some nobody's, most to be closed in the next weeks; and 8 leads.
+async fn add_deals(link: Link, context: &Context, partners: &[Partner]) -> Result<()> {
+    let today = today(context)?;
     let pipelines = PipelineServiceClient::new(link.clone())
         .list_pipelines(Caller::system().request(ListPipelinesRequest::default()))
         .await?
@@ -358,6 +364,12 @@ async fn add_deals(link: Link, partners: &[Partner]) -> Result<()> {
                 }),
                 assignee: ["users/sales", "users/manager", ""][place % 3].to_owned(),
                 team: "teams/sales".to_owned(),
+                expected_close_date: match place % 5 {
+                    0 => String::new(),
+                    _ => today
+                        .checked_add(jiff::Span::new().days(place as i64 * 2))
+                        .map_or(String::new(), |day| day.to_string()),
+                },
                 ..Default::default()
             }
         })

@@ -94,7 +94,15 @@ const SHARED: char = '~';
 /// Owner and slug of the collection that belongs to the whole company. The services know it under every home.
 pub const COMPANY: &str = "company";
 
+/// Slug of the unified calendar in every home of calendars. Nobody writes to it.
+const OVERVIEW: &str = "overview";
+
 impl Location {
+    /// Whether it is a unified calendar.
+    pub fn is_overview(&self) -> bool {
+        self.kind == Kind::Calendar && self.slug == OVERVIEW
+    }
+
     /// A collection of this home, as the service lists it.
     pub fn new(kind: Kind, home: &str, owner: &str, slug: &str) -> Self {
         let owner = if owner == COMPANY { home } else { owner };

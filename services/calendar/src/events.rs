@@ -161,7 +161,7 @@ pub const INBOX_SLUG: &str = "inbox";
 const OUTBOX_SLUG: &str = "outbox";
 
 /// Behind all calendars, for some programs take the first collection that they see.
-const LAST: i64 = 1 << 31;
+pub const LAST: i64 = 1 << 31;
 
 /// Where messages come for a user.
 pub fn inbox(owner: &str) -> New {
@@ -172,6 +172,20 @@ fn outbox(owner: &str) -> New {
     New { order: LAST + 1, ..New::named(owner, OUTBOX_SLUG, Kind::Outbox, "Outgoing invitations") }
 }
 
+/// Slug of the unified calendar that every user has.
+pub const OVERVIEW_SLUG: &str = "overview";
+
+/// The unified calendar of a user: all that stands in the home, for reading.
+pub fn overview(owner: &str) -> New {
+    New {
+        color: "#7F7F7FFF".to_owned(),
+        order: LAST + 2,
+        components: vec!["VEVENT".to_owned()],
+        transparent: true,
+        ..New::named(owner, OVERVIEW_SLUG, Kind::Overview, "Overview")
+    }
+}
+
 /// Follows the directory from its first event on: users get their calendar, colours and zones are kept, and meetings find
 /// the partners whose addresses changed.
 pub fn listen(context: &Context, db: &Db, directory: Directory, wake: Arc<Notify>) {
@@ -179,14 +193,19 @@ pub fn listen(context: &Context, db: &Db, directory: Directory, wake: Arc<Notify
         if let Some(user) = outbox::payload::<UserCreated>(event) {
             people::keep(tx, &user.user, &user.color, &user.time_zone)?;
             let color = people::get(tx, &user.user)?.color;
-            people::keep_address(tx, &user.user, &user.email)?;
+            if people::keep_address(tx, &user.user, &user.email)? {
+                calendars::touch(tx, &user.user)?;
+            }
             collection::ensure(tx, &default_calendar(&user.user, &color))?;
             collection::ensure(tx, &inbox(&user.user))?;
             collection::ensure(tx, &outbox(&user.user))?;
+            collection::ensure(tx, &overview(&user.user))?;
         } else if let Some(user) = outbox::payload::<UserUpdated>(event) {
             let before = people::get(tx, &user.user)?.color;
             people::keep(tx, &user.user, &user.color, &user.time_zone)?;
-            people::keep_address(tx, &user.user, &user.email)?;
+            if people::keep_address(tx, &user.user, &user.email)? {
+                calendars::touch(tx, &user.user)?;
+            }
             let after = people::get(tx, &user.user)?.color;
             calendars::recolor(tx, &user.user, &before, &after)?;
         } else if concerns_addresses(event) {

@@ -97,14 +97,14 @@ impl Hooks for CalendarHooks {
             return Ok(None);
         }
         if admission.collection.kind.is_of_server() {
-            return Err(Error::denied("only the server puts objects into a scheduling inbox or outbox"));
+            return Err(Error::denied("only the server puts objects into its own collections"));
         }
         schedule::admit(tx, self, admission)
     }
 
     fn stored(&self, tx: &mut Tx<'_>, change: &Change<'_, Parsed>) -> Result<()> {
         let object = change.object;
-        if change.collection.kind.is_of_server() {
+        if change.collection.kind.is_scheduling() {
             // A message is no meeting.
             return Ok(());
         }
@@ -165,7 +165,7 @@ impl Hooks for CalendarHooks {
 
     fn may_move(&self, _: &mut Conn<'_>, from: &Collection, to: &Collection, object: &Object) -> Result<()> {
         if from.kind.is_of_server() || to.kind.is_of_server() {
-            return Err(Error::denied("scheduling messages stay where they are"));
+            return Err(Error::denied("what the server keeps stays where it is"));
         }
         if !object.schedule_tag.is_empty() && from.owner != to.owner {
             let message = "a meeting with guests stays with its owner, or they would hear no more of it: copy it instead";

@@ -1,11 +1,13 @@
 //! The company calendar: calendars, events and tasks over the collection engine, and their recurrences.
 //! Started by the composing binary through `start`.
 
+mod deadlines;
 mod directory;
 pub mod domain;
 mod events;
 mod free_busy;
 mod hook;
+mod overview;
 mod rpc;
 mod schedule;
 mod store;
@@ -34,6 +36,7 @@ use tonic::service::Routes;
 
 use directory::Directory;
 use hook::CalendarHooks;
+use overview::Overviews;
 use rpc::Core;
 use users::Users;
 
@@ -48,8 +51,13 @@ pub struct Peers {
     pub directory: Link,
 }
 
-const MIGRATIONS: &[Migration] =
-    kontor_collection::migrations!["0001_calendar", "0002_free_busy", "0003_scheduling", "0004_subscription"];
+const MIGRATIONS: &[Migration] = kontor_collection::migrations![
+    "0001_calendar",
+    "0002_free_busy",
+    "0003_scheduling",
+    "0004_subscription",
+    "0005_overview"
+];
 
 /// Starts the service: database, background work, routes.
 ///
@@ -65,6 +73,7 @@ pub async fn start(context: &Context, peers: Peers, _config: Config) -> Result<U
         quiet: false,
     };
     events::listen(context, &db, hooks.directory.clone(), hooks.wake.clone());
+    deadlines::listen(context, &db, hooks.clone());
     kontor_collection::tasks::start(context, &db);
     context.spawn(tasks::work_off(db.clone(), hooks.clone()));
     let users = Users::new(peers.directory);
@@ -79,7 +88,8 @@ pub async fn start(context: &Context, peers: Peers, _config: Config) -> Result<U
     let feeds = FeedServiceServer::new(rpc::feed::Feeds::new(core.clone()));
     let changes = ChangeServiceServer::new(core).max_decoding_message_size(MESSAGE_LIMIT);
     let push = kontor_collection::Push::start(context, &db, hooks.directory.clone()).await?;
-    let collections = kontor_collection::rpc::Server::new(context, &db, hooks).with_push(push);
+    let engine = kontor_collection::rpc::Server::new(context, &db, hooks.clone()).with_push(push);
+    let collections = Overviews::new(engine, context, &db, hooks);
     let routes = Routes::new(calendars)
         .add_service(events)
         .add_service(tasks)

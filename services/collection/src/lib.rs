@@ -13,10 +13,10 @@ pub mod rpc;
 pub mod store;
 pub mod tasks;
 
-pub use filter::zone;
+pub use filter::{Question, zone};
 pub use hooks::{Admission, Admitted, Change, Hooks, Prepared, Removal, Tell};
 pub use index::Index;
-pub use model::{Access, COMPANY, Collection, Conditions, Kind, Object, Target};
+pub use model::{Access, COMPANY, Collection, Conditions, Kind, NOBODY, Object, Target};
 pub use push::{Accounts, Push};
 pub use store::share::access;
 pub use store::transfer;

@@ -4,6 +4,9 @@
 use bytes::Bytes;
 use kontor_kit::auth::Caller;
 
+/// Owner of what the server keeps for a team and no user. No login name has this character.
+pub const NOBODY: &str = "~";
+
 /// Owner of what belongs to everyone, and the slug of the company's address book in every home.
 pub const COMPANY: &str = "company";
 
@@ -18,6 +21,10 @@ pub enum Kind {
     Inbox,
     /// Where a client posts scheduling messages (RFC 6638 section 2.1). It never holds an object.
     Outbox,
+    /// All calendars of its owner's home in one. It holds no object: the service makes them when they are read.
+    Overview,
+    /// Dates that the server takes from other records. It stands in no home of its own: overviews show what is in it.
+    Deadlines,
 }
 
 impl Kind {
@@ -28,6 +35,8 @@ impl Kind {
             Kind::AddressBook => 2,
             Kind::Inbox => 3,
             Kind::Outbox => 4,
+            Kind::Overview => 5,
+            Kind::Deadlines => 6,
         }
     }
 
@@ -36,12 +45,19 @@ impl Kind {
             1 => Kind::Calendar,
             3 => Kind::Inbox,
             4 => Kind::Outbox,
+            5 => Kind::Overview,
+            6 => Kind::Deadlines,
             _ => Kind::AddressBook,
         }
     }
 
     /// Whether the server keeps it for itself: clients neither make nor delete it, nor put objects into it.
     pub fn is_of_server(self) -> bool {
+        self.is_scheduling() || matches!(self, Kind::Overview | Kind::Deadlines)
+    }
+
+    /// Whether it is for scheduling messages.
+    pub fn is_scheduling(self) -> bool {
         matches!(self, Kind::Inbox | Kind::Outbox)
     }
 }
@@ -277,6 +293,9 @@ pub enum Access {
 /// What the caller may do with a collection; none when it may not even be seen. The only place that decides it. `shared` is what it is
 /// shared for with the caller or a team of the caller: see `store::share::access`.
 pub(crate) fn access(caller: &Caller, collection: &Collection, shared: Option<Access>) -> Option<Access> {
+    if matches!(collection.kind, Kind::Overview | Kind::Deadlines) {
+        return kept(caller, collection, shared);
+    }
     if caller.admin || (!caller.user.is_empty() && caller.user == collection.owner) {
         return Some(Access::Owner);
     }
@@ -285,4 +304,15 @@ pub(crate) fn access(caller: &Caller, collection: &Collection, shared: Option<Ac
     }
     // A share never makes an owner, and nobody looks into the inbox of another.
     shared.filter(|_| !collection.kind.is_of_server()).map(|shared| shared.min(Access::Write))
+}
+
+/// The same for what the server makes of other things: nobody writes to it, not even administrators. Deadlines have the rule of the
+/// records that they come from (`Caller::may_read`): owner, team, and everyone when there is neither.
+fn kept(caller: &Caller, collection: &Collection, shared: Option<Access>) -> Option<Access> {
+    if caller.system {
+        return Some(Access::Write);
+    }
+    let own = !caller.user.is_empty() && caller.user == collection.owner;
+    let of_all = collection.kind == Kind::Deadlines && (collection.is_company() || shared.is_some());
+    (caller.admin || own || of_all).then_some(Access::Read)
 }

@@ -5,6 +5,7 @@ use kontor_kit::auth::Caller;
 use kontor_kit::db::Tx;
 use kontor_kit::outbox::NewEvent;
 use kontor_kit::resource::Stored;
+use kontor_proto::pipeline::v1::{OpportunityCreated, OpportunityUpdated};
 use prost::{Message, Name};
 
 use crate::domain::lead::Lead;
@@ -25,4 +26,27 @@ pub fn of_opportunity<P: Message + Name>(
 ) {
     let event = NewEvent::new("pipeline", opportunity.name(), &opportunity.guard(), payload);
     tx.publish(event.partner(&opportunity.details.partner).actor(caller.name()));
+}
+
+/// An opportunity was created.
+pub fn created(tx: &mut Tx<'_>, caller: &Caller, opportunity: &Opportunity, stage: &str) {
+    let details = &opportunity.details;
+    let payload = OpportunityCreated {
+        title: details.title.clone(),
+        stage: stage.to_owned(),
+        expected_close_date: details.expected_close_date.clone(),
+    };
+    of_opportunity(tx, caller, opportunity, &payload);
+}
+
+/// Fields of an opportunity changed; who keeps something of it learns how it is now.
+pub fn updated(tx: &mut Tx<'_>, caller: &Caller, opportunity: &Opportunity, fields: Vec<String>) {
+    let details = &opportunity.details;
+    let payload = OpportunityUpdated {
+        fields,
+        title: details.title.clone(),
+        expected_close_date: details.expected_close_date.clone(),
+        state: i32::try_from(opportunity.outcome.number()).unwrap_or(0),
+    };
+    of_opportunity(tx, caller, opportunity, &payload);
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use kontor_tests::{Answer, Grpc, Http};
 
+use super::overview;
 use super::world::{COMPANY, Condition, Kind, ShelfId};
 use crate::support::texts;
 
@@ -29,6 +30,7 @@ pub struct Client {
     pub http: Http,
     pub grpc: Grpc,
     pub mirrors: BTreeMap<ShelfId, Mirror>,
+    pub overview: overview::Mirror,
 }
 
 /// One response of a multistatus.

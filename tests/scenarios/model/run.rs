@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use kontor_tests::Sandbox;
 
 use super::client::{self, Client};
+use super::overview;
 use super::random::{Log, Random};
 use super::world::{COMPANY, Condition, Kind, ShelfId, USERS, World};
 use crate::support::texts;
@@ -35,6 +36,7 @@ impl Run {
                     http: sandbox.http(user),
                     grpc: sandbox.grpc(user),
                     mirrors: BTreeMap::new(),
+                    overview: overview::Mirror::default(),
                 });
             }
         }
@@ -82,6 +84,11 @@ impl Run {
             85..=89 => self.create_over_grpc().await,
             90..=95 => self.change_over_grpc().await,
             96..=97 => self.change_an_instance().await,
+            98 => {
+                let (at, limit) = (self.some_client(), self.random.below(4));
+                self.log.note(format!("{} syncs the overview by {limit}", self.clients[at].name));
+                self.sync_overview(at, limit).await;
+            }
             _ => self.delete_over_grpc().await,
         }
     }

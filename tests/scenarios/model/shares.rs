@@ -176,7 +176,7 @@ impl Run {
                 self.world.home(user, kind).iter().map(|id| path(user, id)).collect();
             expected.push(home.clone());
             if kind == Kind::Calendar {
-                expected.extend([format!("{home}inbox/"), format!("{home}outbox/")]);
+                expected.extend(["inbox", "outbox", "overview"].map(|slug| format!("{home}{slug}/")));
             }
             told.sort();
             expected.sort();

@@ -28,6 +28,9 @@ impl Run {
             self.compare_bytes(id).await;
             self.compare_rows(id).await;
         }
+        for at in 0..self.clients.len() {
+            self.sync_overview(at, 0).await;
+        }
         self.compare_partners().await;
     }
 

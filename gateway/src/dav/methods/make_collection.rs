@@ -69,7 +69,7 @@ async fn create(call: &Call<'_>, location: &Location, update: Update) -> Result<
         Kind::Calendar => CollectionKind::Calendar,
         Kind::Book => CollectionKind::AddressBook,
     });
-    if location.kind == Kind::Calendar && it.components.is_empty() {
+    if location.kind == Kind::Calendar && !location.is_overview() && it.components.is_empty() {
         // A client that does not say gets a calendar that takes everything (RFC 4791 section 5.2.3).
         it.components = ["VEVENT", "VTODO", "VJOURNAL"].map(str::to_owned).to_vec();
     }

@@ -16,7 +16,7 @@ use crate::dav::properties::home::Home;
 use crate::dav::properties::object::{self, Setting, Template};
 use crate::dav::properties::propstat::{self, Ask, Found};
 use crate::dav::properties::{
-    Live, Property, Use, Wanted, collection, common, home, on, principal, record, sharing,
+    Live, Property, Use, Wanted, collection, common, home, on, overview, principal, record, sharing,
 };
 use crate::dav::stream::{self, Listing};
 use crate::dav::tags::Tags;
@@ -349,7 +349,9 @@ impl Find<'_> {
                     out.text(text);
                     Found::Here
                 }
-                (Live::PushTransports, _) => collection::push_transports(&self.push_key, out).into(),
+                (Live::PushTransports, _) if !overview::is_overview(it) => {
+                    collection::push_transports(&self.push_key, out).into()
+                }
                 _ => collection::answer(live, location.kind, it, self.call.user(), out),
             }
         });

@@ -96,6 +96,11 @@ pub fn collection(owner: &str, shares: &[Share], out: &mut Writer) {
     }
 }
 
+/// The entries of an overview, and those that its objects have from it: its user reads.
+pub fn reader(user: &str, from: Option<&Location>, out: &mut Writer) {
+    entry(To::User(user), &["read"], from.map(Location::href).as_deref(), out);
+}
+
 /// The entries of an object: those of its collection.
 pub fn object(location: &Location, shares: &[Share], out: &mut Writer) {
     let from = location.href();

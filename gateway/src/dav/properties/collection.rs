@@ -7,7 +7,7 @@ use kontor_proto::collection::v1::Collection;
 use kontor_vobject::zone::vtimezone_for;
 
 use super::propstat::Found;
-use super::{Live, acl, common, on, scheduling, sharing};
+use super::{Live, acl, common, on, overview, scheduling, sharing};
 use crate::dav::limits;
 use crate::dav::path::{self, Kind, Location};
 use crate::dav::xml::Writer;
@@ -32,6 +32,11 @@ pub fn bit_of(kind: Kind, it: &Collection) -> u8 {
 pub fn write(live: Live, kind: Kind, it: &Collection, caller: &str, out: &mut Writer) -> bool {
     if scheduling::is_scheduling(it)
         && let Some(written) = scheduling::write(live, it, out)
+    {
+        return written;
+    }
+    if overview::is_overview(it)
+        && let Some(written) = overview::write(live, it, out)
     {
         return written;
     }

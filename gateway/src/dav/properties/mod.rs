@@ -6,6 +6,7 @@ pub mod collection;
 pub mod common;
 pub mod home;
 pub mod object;
+pub mod overview;
 pub mod principal;
 pub mod propstat;
 pub(super) mod record;

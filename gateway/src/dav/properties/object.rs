@@ -86,7 +86,8 @@ pub fn needs_collection(wanted: &Wanted) -> bool {
 impl Setting<'_> {
     /// Whether the collection is somebody else's and shared with the caller.
     fn is_shared(&self) -> bool {
-        self.location.owner != self.caller && !self.location.is_company() && self.access != Access::Owner
+        let others = self.location.owner != self.caller && !self.location.is_company();
+        others && !self.location.is_overview() && self.access != Access::Owner
     }
 }
 
@@ -265,6 +266,10 @@ fn shape(ask: &Ask, setting: &Setting<'_>, tagged: bool) -> Shape {
     let mut holes = Vec::new();
     out.raw("</D:href>");
     propstat::propstats(&mut out, ask, kind_bit(kind), &[], |live, out| {
+        // The texts of an overview are made when they are read.
+        if live == Live::GetContentLength && setting.location.is_overview() {
+            return Found::Absent;
+        }
         let Some(hole) = hole(live, tagged) else { return shared(live, setting, out) };
         holes.push((out.len(), hole));
         Found::Here
@@ -302,6 +307,9 @@ fn fixed(live: Live, setting: &Setting<'_>, out: &mut Writer) -> bool {
         // Empty when no user owns it (RFC 3744 section 5.1).
         Live::Owner => setting.location.owner_href().iter().for_each(|href| out.href(href)),
         Live::Acl if setting.is_shared() => return false,
+        Live::Acl if setting.location.is_overview() => {
+            acl::reader(&setting.location.owner, Some(setting.location), out)
+        }
         Live::Acl => acl::object(setting.location, setting.shares, out),
         Live::InheritedAclSet => out.href(&setting.location.href()),
         Live::CurrentUserPrivilegeSet => common::object_privileges(setting.access, setting.is_shared(), out),
@@ -318,6 +326,7 @@ pub fn write(live: Live, setting: &Setting<'_>, object: &Object, out: &mut Write
         Live::CreationDate => return common::created(object.create_time.as_ref(), out),
         Live::ScheduleTag if object.schedule_tag.is_empty() => return false,
         Live::ScheduleTag => quoted(&object.schedule_tag, out),
+        Live::GetContentLength if setting.location.is_overview() => return false,
         Live::GetContentLength => out.number(object.size),
         Live::GetLastModified => out.text(&http_date(object)),
         Live::CalendarData | Live::AddressData => return false,

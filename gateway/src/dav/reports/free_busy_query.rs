@@ -11,7 +11,7 @@ use kontor_vobject::free_busy::{self, Period};
 
 use crate::dav::error::{Condition, Failure};
 use crate::dav::path::Place;
-use crate::dav::properties::object;
+use crate::dav::properties::{object, overview};
 use crate::dav::{Call, Kind};
 
 /// Longest range; the service takes no longer one.
@@ -33,24 +33,33 @@ pub async fn run(call: &Call<'_>, span: Span) -> Result<Response<Body>, Failure>
     };
     match call.place {
         Place::Collection(location) => {
-            message.calendar = format!("calendars/{}", call.collection(location).await?.id);
+            let it = call.collection(location).await?;
+            if overview::is_overview(&it) {
+                // Whatever it shows is transparent there: its own calendar counts it.
+                return Ok(answer(span, &[]));
+            }
+            message.calendar = format!("calendars/{}", it.id);
         }
         Place::Home(Kind::Calendar, user) => message.people.push(format!("users/{user}")),
         _ => return Err(Failure::not_found()),
     }
-    let answer = call.dav.free_busy.clone().query_free_busy(call.request(message)).await;
-    let found = answer.map_err(|status| call.failure(&status))?.into_inner().people;
+    let asked = call.dav.free_busy.clone().query_free_busy(call.request(message)).await;
+    let found = asked.map_err(|status| call.failure(&status))?.into_inner().people;
     let found = found.into_iter().next().ok_or_else(Failure::not_found)?;
     if matches!(call.place, Place::Home(..)) && found.user.is_empty() {
         return Err(Failure::not_found());
     }
     let periods: Vec<Period> = found.busy.iter().filter_map(period).collect();
+    Ok(answer(span, &periods))
+}
+
+fn answer(span: Span, periods: &[Period]) -> Response<Body> {
     let now = jiff::Timestamp::now().as_second();
-    let text = free_busy::write(None, &kontor_kit::id::new(), now, (span.from, span.to), &[], &periods);
+    let text = free_busy::write(None, &kontor_kit::id::new(), now, (span.from, span.to), &[], periods);
     let mut response = Response::new(Body::from(text));
     let kind = HeaderValue::from_static(object::content_type(Kind::Calendar));
     response.headers_mut().insert(CONTENT_TYPE, kind);
-    Ok(response)
+    response
 }
 
 /// A busy time as it is written.

@@ -237,6 +237,12 @@ fn people(object: &CalendarObject) -> Vec<(String, String)> {
     people
 }
 
+/// Addresses of guests with their PARTSTAT, which may be empty, in the order of the text.
+pub fn answers(object: &CalendarObject) -> impl Iterator<Item = (&str, &str)> {
+    let guests = object.items.iter().flat_map(|item| &item.attendees);
+    guests.map(|guest| (guest.address.as_str(), guest.partstat.as_deref().unwrap_or_default()))
+}
+
 /// Whether an override has another answer of a guest than the item that speaks for the object.
 fn is_apart(object: &CalendarObject) -> bool {
     let first = object.first();

@@ -17,6 +17,7 @@ use tonic::{Request, Response};
 use super::objects::find_calendar;
 use super::{Answer, Core};
 use crate::domain::text;
+use crate::events::OVERVIEW_SLUG;
 use crate::store::calendars;
 
 const FIELDS: [&str; 5] = ["display_name", "description", "color", "order", "time_zone"];
@@ -178,6 +179,9 @@ fn new(caller: &Caller, request: &proto::CreateCalendarRequest) -> Result<New> {
         "" => id::new(),
         chosen => {
             id::check_chosen(chosen, "calendar_id")?;
+            if chosen == OVERVIEW_SLUG {
+                return Err(Error::already_exists(format!("calendar {chosen}")));
+            }
             chosen.to_owned()
         }
     };

@@ -2,7 +2,7 @@
 //! Called by rpc/events.rs and rpc/tasks.rs. Every write passes the engine, so it reaches DAV clients too.
 
 use kontor_collection::store::{collection, object};
-use kontor_collection::{Access, Collection, Conditions, Hooks, Object, Prepared, Target, write};
+use kontor_collection::{Access, Collection, Conditions, Hooks, Kind as Of, Object, Prepared, Target, write};
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Conn, Tx};
 use kontor_kit::{Error, Result, id, replay};
@@ -66,6 +66,7 @@ impl Loaded {
 
     pub(super) fn must_be_writable(&self, kind: Kind) -> Result<()> {
         match self.access {
+            Access::Read if self.collection.kind == Of::Deadlines => Err(Error::denied(write::FOLLOWS)),
             Access::Read => Err(Error::denied(format!("{} is only open for reading", self.name(kind)))),
             Access::Write | Access::Owner => Ok(()),
         }
@@ -362,8 +363,11 @@ fn load(
 pub fn find_calendar(conn: &mut Conn<'_>, caller: &Caller, id: &str) -> Result<(Collection, Access)> {
     let own = if id == "default" { calendars::default_of(conn, &caller.user)? } else { None };
     let id = own.as_ref().map_or(id, |calendar| calendar.id.as_str());
-    collection::find(conn, caller, &Target::id(id)).map_err(|cause| match cause.reason() {
-        "NOT_FOUND" => Error::not_found(format!("calendars/{id}")),
-        _ => cause,
-    })
+    let missing = || Error::not_found(format!("calendars/{id}"));
+    match collection::find(conn, caller, &Target::id(id)) {
+        // It is a view of others and has no events of its own.
+        Ok((found, _)) if found.kind == Of::Overview => Err(missing()),
+        Err(cause) if cause.reason() == "NOT_FOUND" => Err(missing()),
+        found => found,
+    }
 }

@@ -1,10 +1,10 @@
 //! ListOccurrences: what happens between two instants, over all calendars that the caller sees.
 //! Called by rpc/events.rs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use kontor_collection::Collection;
 use kontor_collection::store::object;
+use kontor_collection::{Collection, Kind as Of, NOBODY};
 use kontor_kit::auth::Caller;
 use kontor_kit::clock::{from_proto, to_proto};
 use kontor_kit::db::Conn;
@@ -15,10 +15,14 @@ use kontor_vobject::zone::Zone;
 
 use super::Core;
 use super::objects::find_calendar;
+use crate::domain::event::Status;
 use crate::domain::index::{Happening, expand, settle};
+use crate::domain::overview::Kind;
+use crate::domain::scheduling::Addresses;
 use crate::hook::CalendarHooks;
-use crate::store::occurrences::{self, Found, Key, Range};
-use crate::store::{calendars, items, people};
+use crate::store::occurrences::{self, Found, Key, Range, Unkept};
+use crate::store::people::{self, Person};
+use crate::store::{calendars, items};
 
 const DAY: i64 = 86_400 * 1_000_000;
 /// Longest range.
@@ -131,7 +135,14 @@ fn answer(
         Some(last) if more => write_token(&key(last)),
         _ => String::new(),
     };
-    let occurrences = found.into_iter().filter_map(|row| Some(message(homes.get(&row.coll)?, row))).collect();
+    let waiting = waiting(conn, &homes, &found)?;
+    let occurrences = found
+        .into_iter()
+        .filter_map(|row| {
+            let waits = row.open.is_some_and(|object| waiting.contains(&object));
+            Some(message(homes.get(&row.coll)?, row, waits))
+        })
+        .collect();
     Ok(proto::ListOccurrencesResponse { occurrences, next_page_token })
 }
 
@@ -140,6 +151,7 @@ struct Home {
     calendar: Collection,
     zone: Zone,
     color: String,
+    own: Addresses,
 }
 
 fn homes(
@@ -157,12 +169,32 @@ fn homes(
         }
     };
     let mut homes = HashMap::with_capacity(calendars.len());
+    let mut owners: HashMap<String, Person> = HashMap::new();
     for calendar in calendars {
-        let owner = people::get(conn, &calendar.owner)?;
+        let owner = match owners.get(&calendar.owner) {
+            Some(owner) => owner.clone(),
+            None => people::get(conn, &calendar.owner)?,
+        };
+        owners.entry(calendar.owner.clone()).or_insert_with(|| owner.clone());
         let zone = hooks.zone_of(&calendar, &owner);
-        homes.insert(calendar.num, Home { calendar, zone, color: owner.color });
+        let own = Addresses::of(&calendar.owner, &owner.email);
+        homes.insert(calendar.num, Home { calendar, zone, color: owner.color, own });
     }
     Ok(homes)
+}
+
+/// Those events of a page that wait for the answer of their calendar's owner. Asked only when an answer of anybody is missing.
+fn waiting(conn: &mut Conn<'_>, homes: &HashMap<i64, Home>, found: &[Found]) -> Result<HashSet<i64>> {
+    let open: HashMap<i64, i64> = found.iter().filter_map(|row| Some((row.open?, row.coll))).collect();
+    let objects: Vec<i64> = open.keys().copied().collect();
+    let mut waiting = HashSet::new();
+    for (object, address) in occurrences::unanswered(conn, &objects)? {
+        let home = open.get(&object).and_then(|coll| homes.get(coll));
+        if home.is_some_and(|home| home.own.has(&address)) {
+            waiting.insert(object);
+        }
+    }
+    Ok(waiting)
 }
 
 /// Occurrences of those events whose rows don't tell all.
@@ -186,7 +218,7 @@ fn unfolded(conn: &mut Conn<'_>, homes: &HashMap<i64, Home>, range: &Range) -> R
         if found.len() + happenings.len() > HAPPENINGS {
             return Err(too_much());
         }
-        found.extend(happenings.into_iter().map(|happening| row(series.coll, &series.id, happening)));
+        found.extend(happenings.into_iter().map(|happening| row(&series, happening)));
     }
     Ok(found)
 }
@@ -198,10 +230,11 @@ fn too_much() -> Error {
     )
 }
 
-fn row(coll: i64, id: &str, happening: Happening) -> Found {
+fn row(series: &Unkept, happening: Happening) -> Found {
     Found {
-        coll,
-        id: id.to_owned(),
+        coll: series.coll,
+        id: series.id.clone(),
+        open: Some(series.object),
         start: happening.start,
         end: happening.end,
         original: happening.original,
@@ -222,8 +255,15 @@ fn key(row: &Found) -> Key {
     Key { start: row.start, id: row.id.clone(), original: row.original.unwrap_or(row.start) }
 }
 
-fn message(home: &Home, row: Found) -> proto::Occurrence {
+fn message(home: &Home, row: Found, waits: bool) -> proto::Occurrence {
     let calendar = &home.calendar;
+    let is_cancelled = row.status == items::status_number(Status::Cancelled);
+    let kind = match Kind::of(calendar.kind == Of::Deadlines, waits, is_cancelled) {
+        Kind::Meeting => proto::EventKind::Meeting,
+        Kind::Request => proto::EventKind::MeetingRequest,
+        Kind::Deadline => proto::EventKind::Deadline,
+    };
+    let nobodys = calendar.is_company() || calendar.owner == NOBODY;
     proto::Occurrence {
         event: format!("calendars/{}/events/{}", calendar.id, row.id),
         start_time: Some(to_proto(row.start)),
@@ -233,8 +273,9 @@ fn message(home: &Home, row: Found) -> proto::Occurrence {
         summary: row.summary,
         location: row.location,
         status: i32::try_from(row.status).unwrap_or(0),
-        owner: if calendar.is_company() { String::new() } else { format!("users/{}", calendar.owner) },
+        owner: if nobodys { String::new() } else { format!("users/{}", calendar.owner) },
         color: home.color.clone(),
+        kind: kind.into(),
     }
 }
 

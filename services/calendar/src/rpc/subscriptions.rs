@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kontor_collection::Access;
+use kontor_collection::{Access, Kind};
 use kontor_kit::auth::Caller;
 use kontor_kit::secret::{Secret, random};
 use kontor_kit::{Error, Result, clock, id, replay};
@@ -103,6 +103,11 @@ impl Core {
                 mark.store(false, Ordering::SeqCst);
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     let (calendar, _) = find_calendar(tx, &caller, &calendar)?;
+                    if calendar.kind == Kind::Deadlines {
+                        return Err(Error::denied(
+                            "deadlines have no addresses: who may see them changes with each",
+                        ));
+                    }
                     let new = Subscription { calendar: calendar.id, ..new.clone() };
                     subscriptions::add(tx, &new, hash)?;
                     mark.store(true, Ordering::SeqCst);

@@ -10,7 +10,7 @@ use kontor_kit::{Error, Result, args, page};
 
 const COLUMNS: &str = "num, id, owner, slug, display_name, description, color, place, time_zone, components, transparent, \
                        is_default, seq, floor_seq, object_count, dead_count, create_time, update_time, shares, object_properties, \
-                       description_language";
+                       description_language, kind";
 
 const LISTING: Listing = Listing {
     table: "collection",
@@ -35,17 +35,17 @@ const SEEN: i64 = 5_000;
 /// INVALID_ARGUMENT naming page_size, page_token or filter.
 pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<Collection>> {
     let mut args = Vec::new();
-    let condition = scope(caller, &mut args);
+    let condition = scope(caller, "1", &mut args);
     LISTING.run(conn, caller, query, (condition, args), |row| read(row, 2))
 }
 
-/// All calendars that the caller sees, of these owners (login names; none means all).
+/// All calendars that the caller sees, and the collections of deadlines, of these owners (login names; none means all).
 ///
 /// # Errors
 /// FAILED_PRECONDITION when they are too many.
 pub fn seen(conn: &mut Conn<'_>, caller: &Caller, owners: &[String]) -> Result<Vec<Collection>> {
     let mut args: Vec<Value> = Vec::new();
-    let mut condition = scope(caller, &mut args);
+    let mut condition = scope(caller, "1, 6", &mut args);
     if !owners.is_empty() {
         let mut places = Vec::new();
         for owner in owners {
@@ -113,17 +113,28 @@ pub fn recolor(tx: &mut Tx<'_>, login: &str, before: &str, after: &str) -> Resul
     Ok(())
 }
 
-/// The rule of `kontor_collection::access` as a condition.
-fn scope(caller: &Caller, args: &mut Vec<Value>) -> String {
+/// Says that a user's calendars look otherwise: which invitations wait for an answer depends on the user's address.
+///
+/// # Errors
+/// Those of the database.
+pub fn touch(tx: &mut Tx<'_>, login: &str) -> Result<()> {
+    let now = tx.now();
+    let sql = "UPDATE collection SET seq = seq + 1, update_time = $2 WHERE kind = 1 AND owner = $1";
+    tx.execute(sql, args![login, now])?;
+    Ok(())
+}
+
+/// The rule of `kontor_collection::access` as a condition; `kinds` are numbers of `Kind`.
+fn scope(caller: &Caller, kinds: &str, args: &mut Vec<Value>) -> String {
     if caller.admin {
-        return "kind = 1".to_owned();
+        return format!("kind IN ({kinds})");
     }
     args.push(caller.user.as_str().into());
     let user = args.len();
     args.push(COMPANY.into());
     let own = format!("owner IN (${user}, ${})", args.len());
     let shared = share::condition(&share::grantees(caller), args);
-    format!("kind = 1 AND ({own} OR {shared})")
+    format!("kind IN ({kinds}) AND ({own} OR {shared})")
 }
 
 fn read(row: &Row<'_>, from: usize) -> Result<Collection> {
@@ -133,7 +144,7 @@ fn read(row: &Row<'_>, from: usize) -> Result<Collection> {
         id: row.string(from + 1)?,
         owner: row.string(from + 2)?,
         slug: row.string(from + 3)?,
-        kind: Kind::Calendar,
+        kind: if row.int(from + 21)? == 6 { Kind::Deadlines } else { Kind::Calendar },
         display_name: row.string(from + 4)?,
         description: row.string(from + 5)?,
         color: row.string(from + 6)?,

@@ -6,6 +6,7 @@ pub mod busy;
 pub mod calendars;
 pub mod items;
 pub mod occurrences;
+pub mod overview;
 pub mod pending;
 pub mod people;
 pub mod subscriptions;

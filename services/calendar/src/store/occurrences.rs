@@ -25,6 +25,8 @@ pub struct Found {
     pub status: i64,
     /// Whether it is made of days.
     pub all_day: bool,
+    /// The engine's number of the event, when a guest's answer to it is missing.
+    pub open: Option<i64>,
 }
 
 /// An event whose occurrences are not all among the rows.
@@ -114,7 +116,8 @@ fn rows(
     let sql = format!(
         "SELECT h.coll, o.id, h.start_utc, COALESCE(x.end_utc, h.end_utc), x.original, i.recurring,
          COALESCE(x.summary, i.summary), COALESCE(x.location, i.location), COALESCE(x.status, i.status),
-         COALESCE(x.all_day, i.all_day)
+         COALESCE(x.all_day, i.all_day),
+         (SELECT MIN(a.object) FROM attendee a WHERE a.object = h.object AND a.partstat = 'NEEDS-ACTION')
          FROM ({}) h JOIN object o ON o.num = h.object JOIN item i ON i.object = h.object
          LEFT JOIN item_exception x ON x.object = h.object AND x.start_utc = h.start_utc
          WHERE i.kind = 1 AND i.ranged = 0 AND (o.partial = 0 OR (o.expanded_from <= $4 AND o.expanded_to >= $5))
@@ -155,6 +158,24 @@ pub fn unkept(conn: &mut Conn<'_>, range: &Range, limit: usize) -> Result<Vec<Un
     conn.all(&sql, &args, |row| Ok(Unkept { coll: row.int(0)?, id: row.string(1)?, object: row.int(2)? }))
 }
 
+/// The addresses of those guests whose answers to these events are missing, each with the event's number.
+///
+/// # Errors
+/// Those of the database.
+pub fn unanswered(conn: &mut Conn<'_>, objects: &[i64]) -> Result<Vec<(i64, String)>> {
+    let mut found = Vec::new();
+    for part in objects.chunks(500) {
+        let places: Vec<String> = (1..=part.len()).map(|place| format!("${place}")).collect();
+        let args: Vec<Value> = part.iter().map(|object| (*object).into()).collect();
+        let sql = format!(
+            "SELECT object, address FROM attendee WHERE object IN ({}) AND partstat = 'NEEDS-ACTION'",
+            places.join(", ")
+        );
+        found.extend(conn.all(&sql, &args, |row| Ok((row.int(0)?, row.string(1)?)))?);
+    }
+    Ok(found)
+}
+
 fn calendars(range: &Range, args: &mut Vec<Value>) -> String {
     let mut places = Vec::with_capacity(range.calendars.len());
     for calendar in &range.calendars {
@@ -179,5 +200,6 @@ fn read(row: &Row<'_>) -> Result<Found> {
         location: row.string(7)?,
         status: row.int(8)?,
         all_day: row.bool(9)?,
+        open: row.opt_int(10)?,
     })
 }

@@ -16,6 +16,8 @@ pub struct Person {
     pub color: String,
     /// IANA zone; may be empty.
     pub time_zone: String,
+    /// E-mail address, whoever else has it too; may be empty.
+    pub email: String,
 }
 
 /// Keeps what an event said.
@@ -31,17 +33,17 @@ pub fn keep(tx: &mut Tx<'_>, login: &str, color: &str, time_zone: &str) -> Resul
     Ok(())
 }
 
-/// Keeps the e-mail address of a user who is kept already. Of several users with one address the first has it.
+/// Keeps the e-mail address of a user who is kept already, and tells whether it is another one. Of several users with one address the first has it.
 ///
 /// # Errors
 /// Those of the database.
-pub fn keep_address(tx: &mut Tx<'_>, login: &str, email: &str) -> Result<()> {
+pub fn keep_address(tx: &mut Tx<'_>, login: &str, email: &str) -> Result<bool> {
     let now = tx.now();
-    tx.execute(
+    let changed = tx.execute(
         "UPDATE person SET email = $2, email_since = $3 WHERE login = $1 AND email <> $2",
         args![login, email.trim().to_lowercase(), now],
     )?;
-    Ok(())
+    Ok(changed > 0)
 }
 
 /// E-mail address of a user; empty without one, and when another user had it before.
@@ -96,9 +98,10 @@ pub fn is_known(conn: &mut Conn<'_>, login: &str) -> Result<bool> {
 /// # Errors
 /// Those of the database.
 pub fn get(conn: &mut Conn<'_>, login: &str) -> Result<Person> {
-    let found = conn.one("SELECT color, time_zone FROM person WHERE login = $1", args![login], |row| {
-        Ok(Person { color: row.string(0)?, time_zone: row.string(1)? })
-    })?;
+    let found =
+        conn.one("SELECT color, time_zone, email FROM person WHERE login = $1", args![login], |row| {
+            Ok(Person { color: row.string(0)?, time_zone: row.string(1)?, email: row.string(2)? })
+        })?;
     let mut person = found.unwrap_or_default();
     if person.color.is_empty() {
         person.color = color::of_login(login).to_owned();

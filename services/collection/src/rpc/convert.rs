@@ -24,6 +24,8 @@ pub(super) fn collection(collection: Collection, access: Access, dead: Vec<Prope
         Kind::AddressBook => proto::CollectionKind::AddressBook,
         Kind::Inbox => proto::CollectionKind::ScheduleInbox,
         Kind::Outbox => proto::CollectionKind::ScheduleOutbox,
+        Kind::Overview => proto::CollectionKind::Overview,
+        Kind::Deadlines => proto::CollectionKind::Deadlines,
     };
     let access = match access {
         Access::Read => proto::Access::Read,
@@ -55,6 +57,7 @@ pub(super) fn collection(collection: Collection, access: Access, dead: Vec<Prope
         has_object_properties: collection.object_properties > 0,
         create_time: Some(to_proto(collection.create_time)),
         description_language: collection.description_language,
+        update_time: Some(to_proto(collection.update_time)),
     }
 }
 

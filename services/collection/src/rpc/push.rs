@@ -46,7 +46,7 @@ impl<H: Hooks> Server<H> {
             if found.kind.is_of_server() {
                 return Err(Error::precondition(
                     "PUSH_NOT_AVAILABLE",
-                    "there is no push for scheduling messages",
+                    "there is no push for scheduling messages and overviews",
                 ));
             }
             push::register(tx, &caller.user, &found, &wish)

@@ -3,6 +3,7 @@
 
 pub mod collection;
 pub mod dead;
+pub mod kept;
 pub mod lookup;
 pub mod object;
 pub mod object_property;

@@ -77,6 +77,22 @@ pub fn next(
     candidates: &mut Candidates,
     with_data: bool,
 ) -> Result<Option<Vec<Object>>> {
+    next_shown(conn, collection, question, candidates, with_data, |_| {})
+}
+
+/// As `next`, for objects that are shown in another form than they are kept in: `show` makes it of those whose bodies were read, and the
+/// question is asked of that. It may take nothing away or add that says when.
+///
+/// # Errors
+/// Those of the database.
+pub fn next_shown(
+    conn: &mut Conn<'_>,
+    collection: &Collection,
+    question: &mut Question,
+    candidates: &mut Candidates,
+    with_data: bool,
+    mut show: impl FnMut(&mut Object),
+) -> Result<Option<Vec<Object>>> {
     let queue = &mut candidates.0;
     if queue.is_empty() {
         return Ok(None);
@@ -103,6 +119,7 @@ pub fn next(
     }
     let wanting = hits.iter_mut().filter(|(_, unsure)| needs_body(*unsure)).map(|(object, _)| object);
     object::load(conn, wanting)?;
+    hits.iter_mut().filter(|(object, _)| !object.data.is_empty()).for_each(|(object, _)| show(object));
     let range = question.range;
     hits.retain(|(object, unsure)| {
         let timely = range.is_none_or(|range| !unsure || question.overlaps(&object.data, range));

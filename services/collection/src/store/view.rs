@@ -56,7 +56,7 @@ pub(super) fn apply_at_home(
     user: &str,
     home: &mut [(Collection, Access)],
 ) -> Result<()> {
-    let others = |it: &Collection| it.owner != user && !it.is_company();
+    let others = |it: &Collection| it.owner != user && !it.is_company() && !it.kind.is_of_server();
     if !home.iter().any(|(it, _)| others(it)) {
         return Ok(());
     }

@@ -11,12 +11,14 @@ use tonic::Code;
 
 use crate::hooks::{Admission, Change, Hooks, Prepared, Removal, Tell};
 use crate::index::Index;
-use crate::model::{Access, Collection, Conditions, Object, Present, Target};
+use crate::model::{Access, Collection, Conditions, Kind, Object, Present, Target};
 use crate::store::collection::{bump, check_segment};
 use crate::store::{object, object_property, occurrence, share};
 
 /// Largest body in bytes.
 pub const MAX_BYTES: usize = 10 * 1024 * 1024;
+/// Why nobody writes to deadlines.
+pub const FOLLOWS: &str = "a deadline follows its opportunity: change the opportunity";
 /// Tombstones of one collection at most; half of them are given up then.
 const MAX_TOMBSTONES: i64 = 100_000;
 
@@ -210,6 +212,7 @@ pub(super) fn writable(tx: &mut Tx<'_>, caller: &Caller, target: &Target) -> Res
     let collection = bump(tx, target)?.ok_or_else(|| Error::not_found(target))?;
     match share::access(tx, caller, &collection)? {
         None => Err(Error::not_found(target)),
+        Some(Access::Read) if collection.kind == Kind::Deadlines => Err(Error::denied(FOLLOWS)),
         Some(Access::Read) => Err(Error::denied(format!("{target} is only open for reading"))),
         Some(Access::Write | Access::Owner) => Ok(collection),
     }

@@ -150,7 +150,7 @@ fn ended(outcome: CallOutcome, seconds: i64) -> CallEnded {
 }
 
 fn created(title: &str) -> OpportunityCreated {
-    OpportunityCreated { title: title.to_owned(), stage: "New".to_owned() }
+    OpportunityCreated { title: title.to_owned(), stage: "New".to_owned(), ..OpportunityCreated::default() }
 }
 
 async fn h1_each_thing_has_one_entry_in_time_order(world: World) {
@@ -292,7 +292,13 @@ async fn h1_entries_follow_call_and_deal_to_another_partner(world: World) {
         ..Default::default()
     };
     sources.call("1", &bolt, &corrected).await;
-    sources.deal("1", &bolt, &OpportunityUpdated { fields: vec!["partner".to_owned()] }).await;
+    sources
+        .deal(
+            "1",
+            &bolt,
+            &OpportunityUpdated { fields: vec!["partner".to_owned()], ..OpportunityUpdated::default() },
+        )
+        .await;
     let moved = sources.wait_for(&bolt, 2).await;
     assert!(moved.contains(&"opportunity: opportunity: Roof".to_owned()), "{moved:?}");
     assert!(moved.contains(&"call: missed call from +321".to_owned()), "{moved:?}");
@@ -316,7 +322,7 @@ async fn x4_entries_of_a_deal_are_seen_by_those_who_see_the_deal(world: World) {
     assert_eq!(list(&sources.world, &anna, &acme).await.len(), 2);
     assert_eq!(lines(&list(&sources.world, &carl, &acme).await), ["call: missed call from +33145551234"]);
     let support = Guard::new("users/carl", "teams/support");
-    let given = OpportunityUpdated { fields: vec!["assignee".to_owned()] };
+    let given = OpportunityUpdated { fields: vec!["assignee".to_owned()], ..OpportunityUpdated::default() };
     publish(&sources.pipeline, "pipeline", "opportunities/1", &acme, &support, &given).await;
     settle(&sources).await;
     assert_eq!(list(&sources.world, &carl, &acme).await.len(), 2);

@@ -137,16 +137,10 @@ fn convert(
     lead.opportunity = deal.name();
     lead.update_time = tx.now();
     resource::update(tx, &mut lead)?;
-    let title = deal.details.title.clone();
-    let event = proto::LeadConverted { opportunity: deal.name(), title: title.clone() };
+    let event = proto::LeadConverted { opportunity: deal.name(), title: deal.details.title.clone() };
     events::of_lead(tx, caller, &lead, &with.partner, &event);
     let stage = store::pipeline::stage(tx, &deal.stage)?;
-    events::of_opportunity(
-        tx,
-        caller,
-        &deal,
-        &proto::OpportunityCreated { title, stage: stage.display_name },
-    );
+    events::created(tx, caller, &deal, &stage.display_name);
     Ok(proto::ConvertLeadResponse {
         opportunity: Some(opportunity::to_proto(deal, stage.probability)),
         lead: Some(to_proto(lead)),

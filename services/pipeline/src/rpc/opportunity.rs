@@ -95,9 +95,7 @@ impl OpportunityService for Opportunities {
                     let pipeline = store::pipeline::named_or_default_for_use(tx, PIPELINE, &new.pipeline)?;
                     let (deal, stage) = draft(&pipeline, &new, details.clone(), now)?;
                     resource::insert(tx, &deal)?;
-                    let title = deal.details.title.clone();
-                    let created = proto::OpportunityCreated { title, stage: stage.display_name };
-                    events::of_opportunity(tx, &caller, &deal, &created);
+                    events::created(tx, &caller, &deal, &stage.display_name);
                     Ok(to_proto(deal, stage.probability))
                 })
             })
@@ -272,7 +270,7 @@ fn update(
         deal.details = details;
         deal.update_time = tx.now();
         resource::update(tx, &mut deal)?;
-        events::of_opportunity(tx, caller, &deal, &proto::OpportunityUpdated { fields });
+        events::updated(tx, caller, &deal, fields);
     }
     Ok(to_proto(deal, stage.probability))
 }
