@@ -2,11 +2,12 @@
 //! Called by the edge with a signed-in caller; talks to the services through the collection contract.
 
 mod body;
+pub mod disposition;
 mod error;
 mod headers;
 pub mod if_header;
 pub mod limits;
-mod methods;
+pub mod methods;
 pub mod path;
 pub mod preconditions;
 pub mod properties;
@@ -23,6 +24,7 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use kontor_kit::auth::Caller;
 use kontor_kit::link::Link;
 use kontor_kit::near::Collections;
+use kontor_proto::calendar::v1::attachment_service_client::AttachmentServiceClient;
 use kontor_proto::calendar::v1::availability_service_client::AvailabilityServiceClient;
 use kontor_proto::calendar::v1::free_busy_service_client::FreeBusyServiceClient;
 use kontor_proto::collection::v1::collection_service_client::CollectionServiceClient;
@@ -58,6 +60,7 @@ pub struct Dav {
     users: UserServiceClient<Link>,
     teams: TeamServiceClient<Link>,
     free_busy: FreeBusyServiceClient<Link>,
+    attachments: AttachmentServiceClient<Link>,
     availability: AvailabilityServiceClient<Link>,
     push: bool,
 }
@@ -66,6 +69,9 @@ impl Dav {
     /// The tree over the calendar service (calendars) and the directory service (address books and users).
     pub fn new(calendar: Link, directory: Link) -> Self {
         Dav {
+            attachments: AttachmentServiceClient::new(calendar.clone())
+                .max_decoding_message_size(limits::MESSAGE_BYTES)
+                .max_encoding_message_size(limits::MESSAGE_BYTES),
             availability: AvailabilityServiceClient::new(calendar.clone()),
             free_busy: FreeBusyServiceClient::new(calendar.clone())
                 .max_decoding_message_size(limits::MESSAGE_BYTES),
@@ -112,6 +118,10 @@ impl Dav {
         if let Some((kind, id)) = methods::push::registration(parts.uri.path()) {
             let ended = methods::push::unregister(self, &caller, &parts.method, kind, id).await;
             return ended.unwrap_or_else(Failure::into_response);
+        }
+        if let Some(id) = methods::attached::id_of(parts.uri.path()) {
+            let answer = methods::attached::run(self, &caller, &parts.method, &parts.headers, id).await;
+            return answer.unwrap_or_else(Failure::into_response);
         }
         let place = match Place::parse(parts.uri.path()) {
             Ok(place) => place,

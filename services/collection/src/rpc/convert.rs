@@ -10,7 +10,11 @@ use crate::store::dead::Property;
 use crate::store::share::Share;
 use crate::store::sync::Step;
 
-pub(super) fn target(path: Option<proto::CollectionPath>) -> Result<Target> {
+/// Names a collection by its path.
+///
+/// # Errors
+/// INVALID_ARGUMENT for one without owner or slug.
+pub fn target(path: Option<proto::CollectionPath>) -> Result<Target> {
     match path {
         Some(path) if !path.owner.is_empty() && !path.slug.is_empty() => {
             Ok(Target::Path { owner: path.owner, slug: path.slug })
@@ -105,7 +109,8 @@ pub(super) fn step(step: Step) -> proto::Object {
     }
 }
 
-pub(super) fn conditions(conditions: Option<proto::Conditions>) -> Conditions {
+/// The conditions of a write.
+pub fn conditions(conditions: Option<proto::Conditions>) -> Conditions {
     let conditions = conditions.unwrap_or_default();
     Conditions {
         if_match: conditions.if_match,

@@ -8,6 +8,8 @@ mod push;
 mod streams;
 mod tags;
 
+pub use convert::{conditions, target};
+
 use kontor_kit::auth::Caller;
 use kontor_kit::context::Context;
 use kontor_kit::db::Db;
