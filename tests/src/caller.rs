@@ -97,6 +97,7 @@ impl Grpc {
         /// Working hours and absences.
         availability => calendar::availability_service_client::AvailabilityServiceClient<Signed>;
         /// Secret addresses of calendars.
+        attachments => calendar::attachment_service_client::AttachmentServiceClient<Signed>;
         subscriptions => calendar::subscription_service_client::SubscriptionServiceClient<Signed>;
         /// Tasks.
         tasks => calendar::task_service_client::TaskServiceClient<Signed>;

@@ -260,6 +260,11 @@ impl Failure {
         self.0.status
     }
 
+    /// Its precondition element.
+    pub fn condition_named(&self) -> Option<&Condition> {
+        self.0.condition.as_ref()
+    }
+
     /// The same with another status.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {

@@ -1,13 +1,14 @@
 //! CalDAV and CardDAV: the entry to the DAV tree, and which method goes where.
 //! Called by the edge with a signed-in caller; talks to the services through the collection contract.
 
+pub mod attachment_query;
 mod body;
 pub mod disposition;
 mod error;
 mod headers;
 pub mod if_header;
 pub mod limits;
-pub mod methods;
+mod methods;
 pub mod path;
 pub mod preconditions;
 pub mod properties;

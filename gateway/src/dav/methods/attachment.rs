@@ -5,9 +5,9 @@ use axum::body::Body;
 use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
 use kontor_proto::calendar::v1 as proto;
-use percent_encoding::percent_decode_str;
 use tonic::{Code, Status};
 
+use crate::dav::attachment_query::Wish;
 use crate::dav::error::{Condition, Failure};
 use crate::dav::methods::representation;
 use crate::dav::path::{Kind, Location, Place};
@@ -133,75 +133,5 @@ fn refused(call: &Call<'_>, status: &Status) -> Failure {
     match status.code() {
         Code::PermissionDenied => Failure::need_privilege(call.place.href(), "write-content"),
         _ => call.failure(status),
-    }
-}
-
-/// What a query asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// A file comes, to these instances.
-    Add(Vec<String>),
-    /// A file comes in the place of this one.
-    Update(String),
-    /// This file goes, from these instances.
-    Remove(String, Vec<String>),
-}
-
-impl Wish {
-    /// Reads the query of a POST (RFC 8607 section 3.3).
-    ///
-    /// # Errors
-    /// 403 with `valid-action`, `valid-rid` or `valid-managed-id`.
-    pub fn parse(query: &str) -> Result<Wish, Failure> {
-        let action_refused = || {
-            let message =
-                "the action is attachment-add, attachment-update or attachment-remove, and named once";
-            Failure::forbidden(Condition::ValidAction, message)
-        };
-        if query.len() > limits::ATTACHMENT_QUERY_BYTES {
-            return Err(action_refused());
-        }
-        let (mut action, mut rid, mut managed_id) = (None, None, None);
-        for (name, value) in query.split('&').map(|part| part.split_once('=').unwrap_or((part, ""))) {
-            let value = percent_decode_str(value).decode_utf8().map_err(|_| action_refused())?;
-            let place = match name {
-                "action" => &mut action,
-                "rid" => &mut rid,
-                "managed-id" => &mut managed_id,
-                _ => continue,
-            };
-            if place.replace(value.into_owned()).is_some() {
-                return Err(action_refused());
-            }
-        }
-        let rid_refused = |message: &str| Failure::forbidden(Condition::ValidRid, message);
-        let rids = |rid: Option<String>| -> Result<Vec<String>, Failure> {
-            let Some(rid) = rid else { return Ok(Vec::new()) };
-            let all: Vec<String> = rid.split(',').map(str::to_owned).collect();
-            let is_one = |text: &String| {
-                (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
-            };
-            if all.len() <= limits::ATTACHMENT_INSTANCES && all.iter().all(is_one) {
-                return Ok(all);
-            }
-            Err(rid_refused("rid lists \"M\" and values of RECURRENCE-ID"))
-        };
-        let id_refused = |message: &str| Failure::forbidden(Condition::ValidManagedId, message);
-        let id = |id: Option<String>| {
-            id.filter(|id| (1..=100).contains(&id.len()))
-                .ok_or_else(|| id_refused("managed-id names one attachment"))
-        };
-        match action.as_deref() {
-            Some("attachment-add") if managed_id.is_some() => {
-                Err(id_refused("managed-id has no place in attachment-add"))
-            }
-            Some("attachment-add") => Ok(Wish::Add(rids(rid)?)),
-            Some("attachment-update") if rid.is_some() => {
-                Err(rid_refused("rid has no place in attachment-update"))
-            }
-            Some("attachment-update") => Ok(Wish::Update(id(managed_id)?)),
-            Some("attachment-remove") => Ok(Wish::Remove(id(managed_id)?, rids(rid)?)),
-            _ => Err(action_refused()),
-        }
     }
 }

@@ -2,8 +2,8 @@
 //! Called by `Dav::handle`.
 
 mod accept;
-pub(super) mod attached;
-pub mod attachment;
+pub mod attached;
+mod attachment;
 mod availability;
 mod delete;
 mod get;
