@@ -40,16 +40,10 @@ use rpc::Core;
 use users::Users;
 
 /// Settings.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// Bytes of attachments in all calendars of one owner.
-    pub attachment_bytes: i64,
-}
-
-impl Default for Config {
-    fn default() -> Config {
-        Config { attachment_bytes: 1024 * 1024 * 1024 }
-    }
+    /// Bytes of attachments in all calendars of one owner; 1 GiB when nothing is said.
+    pub attachment_bytes: Option<i64>,
 }
 
 /// The other services that this one asks.
@@ -83,14 +77,10 @@ pub async fn start(context: &Context, peers: Peers, config: Config) -> Result<Un
     events::listen(context, &db, hooks.directory.clone(), hooks.wake.clone());
     kontor_collection::tasks::start(context, &db);
     context.spawn(tasks::work_off(db.clone(), hooks.clone()));
+    let attachment_bytes = config.attachment_bytes.unwrap_or(domain::attachment::MAX_TOTAL);
     let users = Users::new(peers.directory);
-    let core = Core {
-        context: context.clone(),
-        db: db.clone(),
-        hooks: hooks.clone(),
-        users,
-        attachment_bytes: config.attachment_bytes,
-    };
+    let core =
+        Core { context: context.clone(), db: db.clone(), hooks: hooks.clone(), users, attachment_bytes };
     let calendars = CalendarServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
     let events = EventServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
     let tasks = TaskServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);

@@ -14,6 +14,8 @@ use super::{text, time};
 
 /// Largest file in bytes.
 pub const MAX_BYTES: usize = 10 * 1024 * 1024;
+/// Bytes of all files in the calendars of one owner, unless the installation says otherwise.
+pub const MAX_TOTAL: i64 = 1024 * 1024 * 1024;
 /// Files of one object at most.
 pub const MAX_FILES: usize = 50;
 /// Instances that one request may name.
