@@ -5,7 +5,7 @@ use kontor_proto::calendar::v1::{
     AddAttachmentRequest, GetAttachmentRequest, ListAttachmentsRequest, ListEventsRequest, NewAttachment,
     ReadAttachmentRequest, RemoveAttachmentRequest,
 };
-use kontor_tests::{Answer, Http, Sandbox, both};
+use kontor_tests::{Answer, Http, both};
 use tonic::Code;
 
 use crate::scheduling::{hrefs, meeting, only, with_addresses};
