@@ -1,6 +1,7 @@
 //! All end-to-end scenarios, in one binary: each goes through the public interface of a whole Kontor.
 //! Run by tests/run; names begin with the row of the feature list that they show.
 
+mod attachments;
 mod callers;
 mod clients;
 mod colours;

@@ -17,14 +17,14 @@ async fn own(grpc: &Grpc, user: &str) -> Calendar {
     found.into_inner().calendars.into_iter().find(|calendar| calendar.owner == owner).expect("a calendar")
 }
 
-async fn share(sandbox: &Sandbox, grantee: &str, writable: bool) -> CalendarShare {
+pub async fn share(sandbox: &Sandbox, grantee: &str, writable: bool) -> CalendarShare {
     let sales = sandbox.grpc("sales");
     let name = own(&sales, "sales").await.name;
     let request = ShareCalendarRequest { name, grantee: grantee.into(), writable, ..Default::default() };
     sales.calendars().share_calendar(request).await.expect("a share").into_inner()
 }
 
-async fn unshare(sandbox: &Sandbox, grantee: &str) {
+pub async fn unshare(sandbox: &Sandbox, grantee: &str) {
     let sales = sandbox.grpc("sales");
     let name = own(&sales, "sales").await.name;
     let request = UnshareCalendarRequest { name, grantee: grantee.into(), ..Default::default() };

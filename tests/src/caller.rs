@@ -96,6 +96,8 @@ impl Grpc {
         free_busy => calendar::free_busy_service_client::FreeBusyServiceClient<Signed>;
         /// Working hours and absences.
         availability => calendar::availability_service_client::AvailabilityServiceClient<Signed>;
+        /// Files attached to events and tasks.
+        attachments => calendar::attachment_service_client::AttachmentServiceClient<Signed>;
         /// Secret addresses of calendars.
         subscriptions => calendar::subscription_service_client::SubscriptionServiceClient<Signed>;
         /// Tasks.

@@ -2,10 +2,11 @@
 //! Called by the targets beside this folder and by the ordinary test over the corpus.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use kontor_gateway::dav::attachment_query::Wish;
 use kontor_gateway::dav::path::Place;
 use kontor_gateway::dav::xml::request::Value;
 use kontor_gateway::dav::xml::{Writer, push, report, request, share};
-use kontor_gateway::dav::{if_header, preconditions};
+use kontor_gateway::dav::{disposition, if_header, preconditions};
 
 /// A body of any method. What was taken of a dead property must be well-formed inside another document, and stay the same.
 pub fn xml(body: &[u8]) {
@@ -94,4 +95,18 @@ pub fn headers(bytes: &[u8]) {
         let none_in_quotes = |tag: &String| !tag.is_empty() && !tag.starts_with('"');
         assert!(conditions.if_match.iter().chain(&conditions.if_none_match).all(none_in_quotes));
     }
+}
+
+/// An upload: the first line is the query of the POST, the rest is Content-Disposition. What is read of a file name can be written and is read as the
+/// same.
+pub fn upload(bytes: &[u8]) {
+    let (query, header) = bytes.split_at(bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len()));
+    if let Ok(query) = std::str::from_utf8(query) {
+        let _ = Wish::parse(query);
+    }
+    let name = disposition::filename(header);
+    assert!(name.len() <= 255 && !name.contains('/') && !name.chars().any(char::is_control));
+    let written = disposition::attachment(&name);
+    HeaderValue::from_str(&written).expect("a header");
+    assert_eq!(disposition::filename(written.as_bytes()), name, "{written}");
 }

@@ -81,6 +81,20 @@ pub enum Condition {
     SupportedFilter(Kind, Option<String>),
     /// supported-collation.
     SupportedCollation(Kind),
+    /// RFC 8607 section 3.11.
+    ValidAction,
+    /// RFC 8607 section 3.11: there is no such instance.
+    ValidRid,
+    /// RFC 8607 section 3.11: there is no such attachment.
+    ValidManagedId,
+    /// RFC 8607 section 3.11: an object that was put has a MANAGED-ID that the client may not use.
+    ValidManagedIdParameter,
+    /// RFC 8607 section 6.2.
+    MaxAttachmentSize,
+    /// RFC 8607 section 6.3.
+    MaxAttachments,
+    /// RFC 4331 section 6.
+    QuotaNotExceeded,
     /// WebDAV-Push: the address or the keys can't be used.
     InvalidSubscription,
     /// WebDAV-Push: nothing that is asked for is told.
@@ -189,6 +203,15 @@ impl Failure {
             "ALLOWED_ORGANIZER_CHANGE" => return forbidden(Condition::AllowedOrganizerChange),
             "ALLOWED_ATTENDEE_CHANGE" => return forbidden(Condition::AllowedAttendeeChange),
             "MAX_ATTENDEES" => return forbidden(Condition::MaxAttendees),
+            "VALID_RID" => return forbidden(Condition::ValidRid),
+            "VALID_MANAGED_ID" => return forbidden(Condition::ValidManagedId),
+            "VALID_MANAGED_ID_PARAMETER" => return forbidden(Condition::ValidManagedIdParameter),
+            "MAX_ATTACHMENT_SIZE" => return forbidden(Condition::MaxAttachmentSize),
+            "MAX_ATTACHMENTS" => return forbidden(Condition::MaxAttachments),
+            "QUOTA" => {
+                let condition = Condition::QuotaNotExceeded;
+                return Failure::condition(StatusCode::INSUFFICIENT_STORAGE, condition, message);
+            }
             "UNIQUE_SCHEDULING_OBJECT" => {
                 let other = metadata.get("slug").zip(metadata.get("name"));
                 let other = other.map(|(slug, name)| sibling_href(href, slug, name));
@@ -238,6 +261,11 @@ impl Failure {
     /// Its status.
     pub fn status(&self) -> StatusCode {
         self.0.status
+    }
+
+    /// Its precondition element.
+    pub fn condition_named(&self) -> Option<&Condition> {
+        self.0.condition.as_ref()
     }
 
     /// The same with another status.
@@ -316,6 +344,13 @@ impl Condition {
             Condition::MaxAttendees => "<C:max-attendees-per-instance/>",
             Condition::ValidSchedulingMessage => "<C:valid-scheduling-message/>",
             Condition::ValidOrganizer => "<C:valid-organizer/>",
+            Condition::ValidAction => "<C:valid-action/>",
+            Condition::ValidRid => "<C:valid-rid/>",
+            Condition::ValidManagedId => "<C:valid-managed-id/>",
+            Condition::ValidManagedIdParameter => "<C:valid-managed-id-parameter/>",
+            Condition::MaxAttachmentSize => "<C:max-attachment-size/>",
+            Condition::MaxAttachments => "<C:max-attachments-per-resource/>",
+            Condition::QuotaNotExceeded => "<D:quota-not-exceeded/>",
             Condition::InvalidSubscription => "<P:invalid-subscription/>",
             Condition::NoSupportedTrigger => "<P:no-supported-trigger/>",
             Condition::PushNotAvailable => "<P:push-not-available/>",

@@ -61,6 +61,16 @@ pub const ANSWER_CHUNK_BYTES: usize = 64 * 1024;
 pub const ATTENDEES: usize = 1_000;
 /// Longest `xml:lang`, in bytes.
 pub const LANGUAGE_BYTES: usize = 64;
+/// Largest attachment, in bytes; also the value of `max-attachment-size`. The calendar service has the same.
+pub const ATTACHMENT_BYTES: usize = 10 * 1024 * 1024;
+/// Attachments of one object; the value of `max-attachments-per-resource`. The calendar service has the same.
+pub const ATTACHMENTS: usize = 50;
+/// Instances that one POST of an attachment may name.
+pub const ATTACHMENT_INSTANCES: usize = 50;
+/// Longest query of a POST of an attachment, in bytes.
+pub const ATTACHMENT_QUERY_BYTES: usize = 4 * 1024;
+/// What is read of a Content-Disposition, in bytes.
+pub const DISPOSITION_BYTES: usize = 4 * 1024;
 /// Longest path segment after decoding, in bytes.
 pub const SEGMENT_BYTES: usize = 255;
 /// Largest message taken from a service, in bytes: one object of the largest size with its frame.

@@ -1,7 +1,9 @@
 //! CalDAV and CardDAV: the entry to the DAV tree, and which method goes where.
 //! Called by the edge with a signed-in caller; talks to the services through the collection contract.
 
+pub mod attachment_query;
 mod body;
+pub mod disposition;
 mod error;
 mod headers;
 pub mod if_header;
@@ -24,6 +26,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use kontor_kit::auth::Caller;
 use kontor_kit::link::Link;
 use kontor_kit::near::Collections;
+use kontor_proto::calendar::v1::attachment_service_client::AttachmentServiceClient;
 use kontor_proto::calendar::v1::availability_service_client::AvailabilityServiceClient;
 use kontor_proto::calendar::v1::free_busy_service_client::FreeBusyServiceClient;
 use kontor_proto::collection::v1::collection_service_client::CollectionServiceClient;
@@ -59,6 +62,7 @@ pub struct Dav {
     users: UserServiceClient<Link>,
     teams: TeamServiceClient<Link>,
     free_busy: FreeBusyServiceClient<Link>,
+    attachments: AttachmentServiceClient<Link>,
     availability: AvailabilityServiceClient<Link>,
     push: bool,
 }
@@ -67,6 +71,9 @@ impl Dav {
     /// The tree over the calendar service (calendars) and the directory service (address books and users).
     pub fn new(calendar: Link, directory: Link) -> Self {
         Dav {
+            attachments: AttachmentServiceClient::new(calendar.clone())
+                .max_decoding_message_size(limits::MESSAGE_BYTES)
+                .max_encoding_message_size(limits::MESSAGE_BYTES),
             availability: AvailabilityServiceClient::new(calendar.clone()),
             free_busy: FreeBusyServiceClient::new(calendar.clone())
                 .max_decoding_message_size(limits::MESSAGE_BYTES),
@@ -113,6 +120,10 @@ impl Dav {
         if let Some((kind, id)) = methods::push::registration(parts.uri.path()) {
             let ended = methods::push::unregister(self, &caller, &parts.method, kind, id).await;
             return ended.unwrap_or_else(Failure::into_response);
+        }
+        if let Some(id) = methods::attached::id_of(parts.uri.path()) {
+            let answer = methods::attached::run(self, &caller, &parts.method, &parts.headers, id).await;
+            return answer.unwrap_or_else(Failure::into_response);
         }
         let place = match Place::parse(parts.uri.path()) {
             Ok(place) => place,

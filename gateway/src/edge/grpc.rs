@@ -34,6 +34,7 @@ const OUTSIDE: [(&str, &[&str]); 4] = [
             "AvailabilityService",
             "SeriesService",
             "SubscriptionService",
+            "AttachmentService",
             "ChangeService",
         ],
     ),

@@ -44,3 +44,8 @@ fn queries_of_the_corpus_do_no_harm() {
 fn if_headers_of_the_corpus_do_no_harm() {
     each("if_header", targets::if_header);
 }
+
+#[test]
+fn uploads_of_the_corpus_do_no_harm() {
+    each("upload", targets::upload);
+}

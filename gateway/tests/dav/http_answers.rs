@@ -223,7 +223,9 @@ async fn methods_that_a_place_lacks_are_405_with_allow() {
     for (method, path) in [
         ("PUT", "/dav/calendars/sales/work/"),
         ("LOCK", "/dav/"),
-        ("POST", "/dav/calendars/sales/work/a.ics"),
+        ("POST", "/dav/addressbooks/sales/work/a.vcf"),
+        ("PUT", "/dav/attachments/0a/plan.pdf"),
+        ("DELETE", "/dav/attachments/0a/plan.pdf"),
     ] {
         let (answer, _) = send(method, path, &[], "").await;
         assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");

@@ -19,11 +19,13 @@ use kontor_vobject::tree::Document;
 use kontor_vobject::zone::Zone;
 use tokio::sync::Notify;
 
+use crate::attach;
 use crate::directory::Directory;
 use crate::domain::event::Status;
 use crate::domain::index::{Typed, settle, typed};
 use crate::events::{self, Meeting};
 use crate::schedule;
+use crate::store::attachments;
 use crate::store::items::{self, With};
 use crate::store::pending;
 use crate::store::people::{self, Person};
@@ -99,7 +101,19 @@ impl Hooks for CalendarHooks {
         if admission.collection.kind.is_of_server() {
             return Err(Error::denied("only the server puts objects into its own collections"));
         }
-        schedule::admit(tx, self, admission)
+        if admission.prepared.typed.typed.managed.is_empty() {
+            return schedule::admit(tx, self, admission);
+        }
+        let Some(restored) = attach::admit(tx, admission)? else {
+            return schedule::admit(tx, self, admission);
+        };
+        let data = restored.data.as_deref().unwrap_or(admission.data);
+        let scheduled =
+            schedule::admit(tx, self, &Admission { data, prepared: &restored.prepared, ..*admission })?;
+        Ok(Some(match scheduled {
+            Some(further) => Admitted { data: further.data.or(restored.data), ..further },
+            None => restored,
+        }))
     }
 
     fn stored(&self, tx: &mut Tx<'_>, change: &Change<'_, Parsed>) -> Result<()> {
@@ -127,6 +141,9 @@ impl Hooks for CalendarHooks {
             ),
         }
         items::write(tx, object.num, change.collection.num, typed, &with, change.old.map(|_| &before))?;
+        if before.attached || !typed.managed.is_empty() {
+            attachments::set_uses(tx, object.num, &typed.managed)?;
+        }
         if found.is_none() {
             pending::add_object(tx, object.num)?;
             let wake = self.wake.clone();
@@ -152,6 +169,9 @@ impl Hooks for CalendarHooks {
         schedule::removed(tx, self, removal)?;
         let before = items::before(tx, removal.object.num)?;
         items::remove(tx, removal.object.num)?;
+        if before.attached {
+            attach::removed(tx, removal)?;
+        }
         let meeting = Meeting {
             collection: removal.collection,
             object: &removal.object.id,

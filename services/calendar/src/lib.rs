@@ -1,6 +1,7 @@
 //! The company calendar: calendars, events and tasks over the collection engine, and their recurrences.
 //! Started by the composing binary through `start`.
 
+mod attach;
 mod deadlines;
 mod directory;
 pub mod domain;
@@ -22,6 +23,7 @@ use kontor_kit::db::Migration;
 use kontor_kit::link::{Link, MESSAGE_LIMIT};
 use kontor_kit::near::Near;
 use kontor_kit::unit::Unit;
+use kontor_proto::calendar::v1::attachment_service_server::AttachmentServiceServer;
 use kontor_proto::calendar::v1::availability_service_server::AvailabilityServiceServer;
 use kontor_proto::calendar::v1::calendar_service_server::CalendarServiceServer;
 use kontor_proto::calendar::v1::change_service_server::ChangeServiceServer;
@@ -40,9 +42,12 @@ use overview::Overviews;
 use rpc::Core;
 use users::Users;
 
-/// Settings; there are none yet.
+/// Settings.
 #[derive(Clone, Debug, Default)]
-pub struct Config {}
+pub struct Config {
+    /// Bytes of attachments in all calendars of one owner; 1 GiB when nothing is said.
+    pub attachment_bytes: Option<i64>,
+}
 
 /// The other services that this one asks.
 #[derive(Clone)]
@@ -56,14 +61,15 @@ const MIGRATIONS: &[Migration] = kontor_collection::migrations![
     "0002_free_busy",
     "0003_scheduling",
     "0004_subscription",
-    "0005_overview"
+    "0005_overview",
+    "0006_attachment"
 ];
 
 /// Starts the service: database, background work, routes.
 ///
 /// # Errors
 /// Those of opening the database.
-pub async fn start(context: &Context, peers: Peers, _config: Config) -> Result<Unit> {
+pub async fn start(context: &Context, peers: Peers, config: Config) -> Result<Unit> {
     let db = context.open_db("calendar", MIGRATIONS).await?;
     let hooks = CalendarHooks {
         clock: context.clock.clone(),
@@ -76,8 +82,10 @@ pub async fn start(context: &Context, peers: Peers, _config: Config) -> Result<U
     deadlines::listen(context, &db, hooks.clone());
     kontor_collection::tasks::start(context, &db);
     context.spawn(tasks::work_off(db.clone(), hooks.clone()));
+    let attachment_bytes = config.attachment_bytes.unwrap_or(domain::attachment::MAX_TOTAL);
     let users = Users::new(peers.directory);
-    let core = Core { context: context.clone(), db: db.clone(), hooks: hooks.clone(), users };
+    let core =
+        Core { context: context.clone(), db: db.clone(), hooks: hooks.clone(), users, attachment_bytes };
     let calendars = CalendarServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
     let events = EventServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
     let tasks = TaskServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
@@ -85,6 +93,9 @@ pub async fn start(context: &Context, peers: Peers, _config: Config) -> Result<U
     let availability = AvailabilityServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
     let series = SeriesServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
     let subscriptions = SubscriptionServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
+    let attachments = AttachmentServiceServer::new(core.clone())
+        .max_decoding_message_size(MESSAGE_LIMIT)
+        .max_encoding_message_size(MESSAGE_LIMIT);
     let feeds = FeedServiceServer::new(rpc::feed::Feeds::new(core.clone()));
     let changes = ChangeServiceServer::new(core).max_decoding_message_size(MESSAGE_LIMIT);
     let push = kontor_collection::Push::start(context, &db, hooks.directory.clone()).await?;
@@ -99,6 +110,7 @@ pub async fn start(context: &Context, peers: Peers, _config: Config) -> Result<U
         .add_service(series)
         .add_service(subscriptions)
         .add_service(feeds)
+        .add_service(attachments)
         .add_service(collections.clone().into_service());
     Ok(Unit::new("calendar", context, routes).offer(Near::default().collections(collections)))
 }

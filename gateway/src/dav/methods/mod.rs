@@ -2,6 +2,8 @@
 //! Called by `Dav::handle`.
 
 mod accept;
+pub mod attached;
+mod attachment;
 mod availability;
 mod delete;
 mod get;
@@ -39,6 +41,7 @@ pub async fn dispatch(call: &Call<'_>, method: &Method, body: Body) -> Result<Re
         "HEAD" => get::run(call, true).await,
         "PUT" => put::run(call, body).await,
         "POST" if outbox::takes(call.place) => outbox::run(call, body).await,
+        "POST" if attachment::takes(call) => attachment::run(call, body).await,
         "POST" if order::takes(call) => order::run(call, body).await,
         "POST" => post::run(call, body).await,
         "DELETE" => delete::run(call).await,

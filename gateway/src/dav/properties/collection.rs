@@ -90,6 +90,8 @@ pub fn write(live: Live, kind: Kind, it: &Collection, caller: &str, out: &mut Wr
         }
         Live::CalendarMaxSize | Live::BookMaxSize => out.number(limits::OBJECT_BYTES),
         Live::MaxAttendees => out.number(limits::ATTENDEES),
+        Live::MaxAttachmentSize => out.number(limits::ATTACHMENT_BYTES),
+        Live::MaxAttachments => out.number(limits::ATTACHMENTS),
         Live::Invite | Live::AllowedSharingModes | Live::SharedUrl => {
             return sharing::write(live, kind, it, caller, out);
         }

@@ -33,6 +33,8 @@ pub fn write(live: Live, home: &Home<'_>, caller: &str, out: &mut Writer) -> boo
             Some(availability) => out.text(availability),
             None => return false,
         },
+        // Empty: scheme and host of the home hold for attachments too (RFC 8607 section 6.1).
+        Live::ManagedAttachmentsServer => return home.kind == Kind::Calendar,
         Live::CollectionTag => match home.collections {
             Some(collections) => out.text(&tag(collections)),
             None => return false,

@@ -120,6 +120,9 @@ live! {
     SupportedCalendarData CalDav "supported-calendar-data" on::CALENDAR | on::SCHEDULING, Protected;
     CalendarMaxSize CalDav "max-resource-size" on::CALENDAR | on::SCHEDULING, Protected;
     MaxAttendees CalDav "max-attendees-per-instance" on::CALENDAR, Protected;
+    ManagedAttachmentsServer CalDav "managed-attachments-server-URL" on::HOME, Protected;
+    MaxAttachmentSize CalDav "max-attachment-size" on::CALENDAR, Protected;
+    MaxAttachments CalDav "max-attachments-per-resource" on::CALENDAR, Protected;
     CalendarCollations CalDav "supported-collation-set" on::CALENDAR | on::SCHEDULING, Protected;
     Transparency CalDav "schedule-calendar-transp" on::CALENDAR, Settable;
     ScheduleTag CalDav "schedule-tag" on::EVENT, Protected;

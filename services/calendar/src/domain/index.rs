@@ -15,6 +15,7 @@ use kontor_vobject::value::DateValue;
 use kontor_vobject::zone::{Zone, Zones};
 use kontor_vobject::{Error, Kind, Limits};
 
+use super::attachment;
 use super::busy::Busy;
 use super::event::{Status, partners_of_object};
 use super::scheduling;
@@ -54,6 +55,8 @@ pub struct Typed {
     pub partners: Vec<String>,
     /// Whether there is somebody to tell of it: it has an organizer and guests (RFC 6638 section 3.1).
     pub schedules: bool,
+    /// MANAGED-IDs of its attachments, each once, in order (RFC 8607).
+    pub managed: Vec<String>,
     /// Stands for all that makes a meeting another one: times, place, title, status, instances.
     pub stamp: i64,
 }
@@ -134,6 +137,7 @@ pub fn typed(document: &Document<'_>, object: &CalendarObject) -> Result<Typed, 
         people: people(object),
         partners: partners_of_object(document, object),
         schedules: scheduling::may_schedule(object),
+        managed: attachment::managed(document, object),
         stamp: stamp(object),
     })
 }

@@ -1,6 +1,7 @@
 //! The rules of calendars: pure, with clock and ids passed in.
 //! Called by rpc, events, tasks and the hook of the collection engine.
 
+pub mod attachment;
 pub mod availability;
 pub mod busy;
 pub mod change;

@@ -1,6 +1,7 @@
 //! The gRPC services of the calendar: proto to domain and back, one file a resource.
 //! Mounted by `start`.
 
+mod attachments;
 mod availability;
 mod calendars;
 mod changes;
@@ -38,6 +39,8 @@ pub struct Core {
     pub hooks: CalendarHooks,
     /// Addresses of users.
     pub users: Users,
+    /// Bytes of attachments in all calendars of one owner.
+    pub attachment_bytes: i64,
 }
 
 /// What a method answers.

@@ -26,6 +26,8 @@ pub struct Before {
     pub told: String,
     /// Whether it has a row, and that one alone: no exceptions, guests, partners, and nothing that waits.
     pub plain: bool,
+    /// Whether it uses attachments.
+    pub attached: bool,
 }
 
 /// STATUS as the number that is kept: that of EventStatus in calendar.proto.
@@ -59,8 +61,13 @@ fn busy_number(busy: Option<Busy>) -> i64 {
 pub fn before(conn: &mut Conn<'_>, object: i64) -> Result<Before> {
     let row = conn.one(BEFORE, args![object], |row| {
         let takes_place = row.int(2)? == 1 && row.int(3)? != 3;
-        let before =
-            Before { stamp: row.int(0)?, told: row.string(1)?, plain: row.bool(4)?, ..Before::default() };
+        let before = Before {
+            stamp: row.int(0)?,
+            told: row.string(1)?,
+            plain: row.bool(4)?,
+            attached: row.bool(5)?,
+            ..Before::default()
+        };
         Ok((before, takes_place))
     })?;
     let Some((before, takes_place)) = row else { return Ok(Before::default()) };
@@ -79,7 +86,7 @@ pub fn before(conn: &mut Conn<'_>, object: i64) -> Result<Before> {
 const BEFORE: &str = "SELECT stamp, told, kind, status,
     CASE WHEN EXISTS (SELECT 1 FROM item_partner WHERE object = $1) OR EXISTS (SELECT 1 FROM attendee WHERE object = $1)
     OR EXISTS (SELECT 1 FROM item_exception WHERE object = $1) OR EXISTS (SELECT 1 FROM pending_object WHERE object = $1)
-    THEN 0 ELSE 1 END FROM item WHERE object = $1";
+    THEN 0 ELSE 1 END, attached FROM item WHERE object = $1";
 
 /// Writes all rows of an object anew.
 ///
@@ -100,10 +107,10 @@ pub fn write(
     }
     let face = &typed.face;
     tx.execute(
-        "INSERT INTO item (object, coll, kind, summary, location, status, all_day, start_utc, floating, recurring, ranged, stamp, told, busy, apart)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+        "INSERT INTO item (object, coll, kind, summary, location, status, all_day, start_utc, floating, recurring, ranged, stamp, told, busy, apart, attached)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
          ON CONFLICT (object) DO UPDATE SET kind = $3, summary = $4, location = $5, status = $6, all_day = $7, start_utc = $8,
-         floating = $9, recurring = $10, ranged = $11, stamp = $12, told = $13, busy = $14, apart = $15",
+         floating = $9, recurring = $10, ranged = $11, stamp = $12, told = $13, busy = $14, apart = $15, attached = $16",
         args![
             object,
             coll,
@@ -119,7 +126,8 @@ pub fn write(
             typed.stamp,
             clean(face.told()),
             busy_number(typed.busy),
-            typed.apart
+            typed.apart,
+            !typed.managed.is_empty()
         ],
     )?;
     let exceptions = typed.exceptions.iter().map(|exception| {

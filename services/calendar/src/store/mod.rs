@@ -1,6 +1,7 @@
 //! All SQL of the calendar: typed rows beside the engine's objects, users, partners of meetings, occurrences in a range.
 //! Called by rpc, events, tasks and the hook.
 
+pub mod attachments;
 pub mod availability;
 pub mod busy;
 pub mod calendars;

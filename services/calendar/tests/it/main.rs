@@ -1,6 +1,7 @@
 //! The calendar through its public gRPC interface, beside a real directory, on SQLite and, with `KONTOR_TEST_POSTGRES`, on PostgreSQL.
 //! One binary, one module a subject.
 
+mod attachments;
 mod calendars;
 mod changes;
 mod corpus;

@@ -35,7 +35,9 @@ impl Bed {
         let directory = Link::local(kontor_directory::start(&place.context).await.unwrap().routes);
         let gate = Gate::default();
         let peers = Peers { directory: gate.before(directory.clone()) };
-        let unit = kontor_calendar::start(&place.context, peers, Config::default()).await.unwrap();
+        let unit = kontor_calendar::start(&place.context, peers, Config { attachment_bytes: Some(4_000) })
+            .await
+            .unwrap();
         let bed = Bed { link: Link::local(unit.routes), gate, directory, place };
         bed.user("sales", "#112233", "Europe/Brussels").await;
         bed.user("manager", "", "").await;

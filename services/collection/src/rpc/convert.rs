@@ -9,7 +9,11 @@ use crate::model::{Access, Collection, Conditions, Kind, Object, State, Target, 
 use crate::store::dead::Property;
 use crate::store::share::Share;
 
-pub(super) fn target(path: Option<proto::CollectionPath>) -> Result<Target> {
+/// Names a collection by its path.
+///
+/// # Errors
+/// INVALID_ARGUMENT for one without owner or slug.
+pub fn target(path: Option<proto::CollectionPath>) -> Result<Target> {
     match path {
         Some(path) if !path.owner.is_empty() && !path.slug.is_empty() => {
             Ok(Target::Path { owner: path.owner, slug: path.slug })
@@ -115,7 +119,8 @@ pub(super) fn missing(name: String, sequence: i64) -> proto::Object {
     proto::Object { name, sequence, missing: true, ..proto::Object::default() }
 }
 
-pub(super) fn conditions(conditions: Option<proto::Conditions>) -> Conditions {
+/// The conditions of a write.
+pub fn conditions(conditions: Option<proto::Conditions>) -> Conditions {
     let conditions = conditions.unwrap_or_default();
     Conditions {
         if_match: conditions.if_match,

@@ -9,6 +9,8 @@ mod push;
 mod streams;
 mod tags;
 
+pub use convert::{conditions, target};
+
 use std::pin::Pin;
 
 use kontor_kit::auth::Caller;

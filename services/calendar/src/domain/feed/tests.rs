@@ -118,7 +118,7 @@ fn memory_for_zones_is_bounded() {
 #[test]
 fn busy_times_say_nothing_else() {
     let only = || Some(BusyOnly { key: "k".into(), owner: "sales@kontor.test".into() });
-    let secret = "SUMMARY:Secret\r\nLOCATION:Secret\r\nDESCRIPTION:Secret\r\nATTENDEE;CN=Secret:mailto:secret@kontor.test\r\nX-SECRET;X=Secret:Secret\r\nBEGIN:VALARM\r\nACTION:DISPLAY\r\nDESCRIPTION:Secret\r\nTRIGGER:-PT5M\r\nEND:VALARM\r\n";
+    let secret = "SUMMARY:Secret\r\nLOCATION:Secret\r\nATTACH;MANAGED-ID=secret;FILENAME=secret.pdf:https://kontor.test/dav/attachments/secret/secret.pdf\r\nDESCRIPTION:Secret\r\nATTENDEE;CN=Secret:mailto:secret@kontor.test\r\nX-SECRET;X=Secret:Secret\r\nBEGIN:VALARM\r\nACTION:DISPLAY\r\nDESCRIPTION:Secret\r\nTRIGGER:-PT5M\r\nEND:VALARM\r\n";
     let times = "DTSTART;TZID=W. Europe Standard Time;X-SECRET=Secret:20261123T090000\r\nDURATION:PT1H\r\nRRULE:FREQ=DAILY;COUNT=3\r\n";
     let declined = "ATTENDEE;PARTSTAT=DECLINED:mailto:Sales@kontor.test\r\n";
     let objects = [
