@@ -33,6 +33,7 @@ const OUTSIDE: [(&str, &[&str]); 4] = [
             "FreeBusyService",
             "AvailabilityService",
             "SeriesService",
+            "ProposalService",
             "SubscriptionService",
             "ChangeService",
         ],

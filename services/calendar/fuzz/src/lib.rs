@@ -39,8 +39,12 @@ pub fn meeting(bytes: &[u8]) {
     organize(&before, &after, &host);
     attend(first, (&before, &after), &host, &guest);
     for own in [&host, &guest] {
-        let response =
-            Response { partstat: "ACCEPTED".into(), comment: "Yes; of course".into(), instance: None };
+        let response = Response {
+            partstat: "ACCEPTED".into(),
+            comment: "Yes; of course".into(),
+            instance: None,
+            delegate: String::new(),
+        };
         if let Ok(answered) = respond(second, "events/1", own, &response, NOW) {
             let answered = must_be_stored(&answered);
             assert_ne!(answered.object.items.len(), 0);

@@ -11,6 +11,7 @@ mod free_busy;
 mod list;
 mod objects;
 mod occurrences;
+mod proposals;
 mod respond;
 mod series;
 mod shares;

@@ -1,6 +1,7 @@
 //! Implicit scheduling (RFC 6638): what a write means for the other users whom a meeting concerns, in the transaction of the write.
 //! Called by hook.rs for every change of an object with an organizer and guests; other objects never come here.
 
+pub mod counter;
 mod deliver;
 mod reply;
 mod send;
@@ -19,7 +20,7 @@ use crate::domain::scheduling::{Addresses, Read, Role, allowed, answer, copy, ha
 use crate::domain::scheduling::{organizer, organizer_of, role};
 use crate::events::{self, Answered, Meeting};
 use crate::hook::{CalendarHooks, Parsed, read};
-use crate::store::people;
+use crate::store::{heard, people, proposals};
 
 /// Bytes that one change may write into the calendars of others.
 const WORK: usize = 64 * 1024 * 1024;
@@ -98,10 +99,7 @@ fn check(
         if !has_one_organizer(&after.object) {
             return Err(refused("SAME_ORGANIZER", "all components must have the same ORGANIZER"));
         }
-        if organizer::has_too_many_guests(after) {
-            let message = format!("a meeting has at most {} guests", organizer::MAX_GUESTS);
-            return Err(refused("MAX_ATTENDEES", message));
-        }
+        must_be_few(after)?;
         if admission.old.is_none() {
             let others = object::by_uid(tx, &admission.collection.owner, &admission.prepared.uid)?;
             let mut others = others.into_iter().filter(|(other, _)| !other.schedule_tag.is_empty());
@@ -125,6 +123,15 @@ fn check(
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses too many guests (CALDAV:max-attendees-per-instance).
+fn must_be_few(read: &Read<'_>) -> Result<()> {
+    if organizer::has_too_many_guests(read) {
+        let message = format!("a meeting has at most {} guests", organizer::MAX_GUESTS);
+        return Err(refused("MAX_ATTENDEES", message));
+    }
+    Ok(())
 }
 
 fn refused(reason: &'static str, message: impl Into<String>) -> Error {
@@ -151,6 +158,7 @@ fn organized(
     let statuses = sender.send(tx, before, (new_role == Role::Organizer).then_some(&after), "")?;
     let marked = organizer::mark(&settled, &statuses)?;
     if let (Some(before), Some(old)) = (before, admission.old) {
+        counter::end_outdated(tx, old, before, &after, &sender.own)?;
         let meeting = Meeting {
             collection: sender.collection,
             object: &old.id,
@@ -237,6 +245,8 @@ pub fn removed(tx: &mut Tx<'_>, hooks: &CalendarHooks, removal: &Removal<'_>) ->
     if removal.object.schedule_tag.is_empty() || collection.is_company() || removal.tell == Tell::Nobody {
         return Ok(());
     }
+    proposals::clear(tx, removal.object.num)?;
+    heard::clear(tx, removal.object.num)?;
     let present = object::data(tx, removal.object.num)?;
     let before = Read::of(&present)?;
     let own = addresses(tx, &collection.owner)?;

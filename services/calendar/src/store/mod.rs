@@ -4,8 +4,10 @@
 pub mod availability;
 pub mod busy;
 pub mod calendars;
+pub mod heard;
 pub mod items;
 pub mod occurrences;
 pub mod pending;
 pub mod people;
+pub mod proposals;
 pub mod subscriptions;

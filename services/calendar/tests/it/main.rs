@@ -9,6 +9,7 @@ mod events;
 mod free_busy;
 mod occurrences;
 mod partners;
+mod proposals;
 mod scheduling;
 mod series;
 mod split;

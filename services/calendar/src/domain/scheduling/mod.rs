@@ -6,6 +6,8 @@ pub mod answer;
 pub mod cancel;
 pub mod compare;
 pub mod copy;
+pub mod counter;
+pub mod itip;
 pub mod message;
 pub mod organizer;
 pub mod respond;
@@ -31,6 +33,11 @@ impl Addresses {
             all.push(email.to_lowercase());
         }
         Addresses(all)
+    }
+
+    /// One address of somebody outside.
+    pub fn only(address: &str) -> Addresses {
+        Addresses(vec![address.to_owned()])
     }
 
     /// Whether an address is one of these.
