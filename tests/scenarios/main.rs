@@ -20,6 +20,7 @@ mod model;
 mod outlook;
 mod pipeline;
 mod processes;
+mod proposals;
 mod push;
 mod replays;
 mod rfcs;

@@ -25,6 +25,7 @@ use kontor_kit::link::Link;
 use kontor_kit::near::Collections;
 use kontor_proto::calendar::v1::availability_service_client::AvailabilityServiceClient;
 use kontor_proto::calendar::v1::free_busy_service_client::FreeBusyServiceClient;
+use kontor_proto::calendar::v1::message_service_client::MessageServiceClient;
 use kontor_proto::collection::v1::collection_service_client::CollectionServiceClient;
 use kontor_proto::collection::v1::{Collection, CollectionPath, GetCollectionRequest};
 use kontor_proto::directory::v1::team_service_client::TeamServiceClient;
@@ -59,6 +60,7 @@ pub struct Dav {
     teams: TeamServiceClient<Link>,
     free_busy: FreeBusyServiceClient<Link>,
     availability: AvailabilityServiceClient<Link>,
+    messages: MessageServiceClient<Link>,
     push: bool,
 }
 
@@ -67,6 +69,7 @@ impl Dav {
     pub fn new(calendar: Link, directory: Link) -> Self {
         Dav {
             availability: AvailabilityServiceClient::new(calendar.clone()),
+            messages: MessageServiceClient::new(calendar.clone()),
             free_busy: FreeBusyServiceClient::new(calendar.clone())
                 .max_decoding_message_size(limits::MESSAGE_BYTES),
             calendars: Way::new(calendar),

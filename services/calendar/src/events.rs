@@ -186,7 +186,8 @@ pub fn with_opacity(color: &str) -> String {
 
 /// Slugs of the collections for scheduling messages.
 pub const INBOX_SLUG: &str = "inbox";
-const OUTBOX_SLUG: &str = "outbox";
+/// Where programs ask for busy times.
+pub const OUTBOX_SLUG: &str = "outbox";
 
 /// Behind all calendars, for some programs take the first collection that they see.
 const LAST: i64 = 1 << 31;

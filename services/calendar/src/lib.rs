@@ -26,6 +26,7 @@ use kontor_proto::calendar::v1::change_service_server::ChangeServiceServer;
 use kontor_proto::calendar::v1::event_service_server::EventServiceServer;
 use kontor_proto::calendar::v1::feed_service_server::FeedServiceServer;
 use kontor_proto::calendar::v1::free_busy_service_server::FreeBusyServiceServer;
+use kontor_proto::calendar::v1::message_service_server::MessageServiceServer;
 use kontor_proto::calendar::v1::proposal_service_server::ProposalServiceServer;
 use kontor_proto::calendar::v1::series_service_server::SeriesServiceServer;
 use kontor_proto::calendar::v1::subscription_service_server::SubscriptionServiceServer;
@@ -83,6 +84,7 @@ pub async fn start(context: &Context, peers: Peers, _config: Config) -> Result<U
     let series = SeriesServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
     let subscriptions = SubscriptionServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
     let proposals = ProposalServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
+    let messages = MessageServiceServer::new(core.clone());
     let feeds = FeedServiceServer::new(rpc::feed::Feeds::new(core.clone()));
     let changes = ChangeServiceServer::new(core).max_decoding_message_size(MESSAGE_LIMIT);
     let push = kontor_collection::Push::start(context, &db, hooks.directory.clone()).await?;
@@ -96,6 +98,7 @@ pub async fn start(context: &Context, peers: Peers, _config: Config) -> Result<U
         .add_service(series)
         .add_service(subscriptions)
         .add_service(proposals)
+        .add_service(messages)
         .add_service(feeds)
         .add_service(collections.clone().into_service());
     Ok(Unit::new("calendar", context, routes).offer(Near::default().collections(collections)))

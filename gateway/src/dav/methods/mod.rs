@@ -3,6 +3,7 @@
 
 mod accept;
 mod availability;
+mod counter;
 mod delete;
 mod get;
 mod make_collection;

@@ -9,6 +9,7 @@ mod events;
 pub mod feed;
 mod free_busy;
 mod list;
+mod messages;
 mod objects;
 mod occurrences;
 mod proposals;

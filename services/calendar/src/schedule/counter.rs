@@ -145,6 +145,34 @@ pub fn decline(
     sender.mail(tx, "DECLINECOUNTER", &proposal.uid, vec![kept.attendee.clone()], message)
 }
 
+/// Declines the open proposal of a guest that a DECLINECOUNTER in the organizer's outbox names. False when there is none.
+///
+/// # Errors
+/// Those of the database.
+pub fn decline_posted(
+    tx: &mut Tx<'_>,
+    hooks: &CalendarHooks,
+    caller: &Caller,
+    outbox: &Collection,
+    message: &Read<'_>,
+    guest: &str,
+) -> Result<bool> {
+    let Some(found) = find(tx, &outbox.owner, &message.object.uid)? else { return Ok(false) };
+    let Some(calendar) = by_target(tx, &Target::id(&found.collection))? else { return Ok(false) };
+    let Some((instance, item)) = message.instances().into_iter().next() else { return Ok(false) };
+    let guest = match people::users(tx, std::iter::once(guest))?.remove(guest) {
+        Some(login) => addresses(tx, &login)?,
+        None => Addresses::only(guest),
+    };
+    let open = proposals::list(tx, found.object.num)?;
+    let kept = open.iter().find(|kept| kept.instance == instance && guest.has(&kept.attendee));
+    let Some(kept) = kept else { return Ok(false) };
+    let comment = message.component(item).text("COMMENT").unwrap_or_default();
+    let comment = crate::domain::scheduling::counter::clipped(&comment);
+    decline(tx, hooks, caller, &calendar, (kept, &proposal_of(kept)?), &comment)?;
+    Ok(true)
+}
+
 /// What a kept COUNTER says.
 ///
 /// # Errors

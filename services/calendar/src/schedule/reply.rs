@@ -50,6 +50,20 @@ impl Sender<'_> {
     }
 }
 
+impl Sender<'_> {
+    /// Tells the organizer that this guest declines all of it, unless the client or nobody answers, or that was said before.
+    pub(super) fn refuse(&self, tx: &mut Tx<'_>, before: &Read<'_>) -> Result<()> {
+        let answers = answer::refusal(before, &self.own);
+        if answers.is_empty() || answer::is_left_to_client(before) {
+            return Ok(());
+        }
+        let organizer = organizer_of(&before.object).to_owned();
+        let host = people::users(tx, std::iter::once(organizer.as_str()))?.remove(&organizer);
+        self.reply(tx, before, &answers, host.as_deref())?;
+        Ok(())
+    }
+}
+
 /// Answers on their way into the object of the user `host`.
 pub(super) struct Arrival<'a> {
     pub hooks: &'a CalendarHooks,

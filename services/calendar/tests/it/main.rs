@@ -7,6 +7,7 @@ mod corpus;
 mod dav;
 mod events;
 mod free_busy;
+mod messages;
 mod occurrences;
 mod partners;
 mod proposals;

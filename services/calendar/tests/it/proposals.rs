@@ -2,6 +2,7 @@
 
 use kontor_kit::error::reason;
 use kontor_proto::calendar::v1 as proto;
+use kontor_proto::collection::v1 as store;
 use kontor_testbed::{failure, user};
 use tonic::{Code, Status};
 
@@ -17,6 +18,9 @@ kontor_testbed::on_both! { Bed;
     c7_who_is_not_invited_proposes_nothing_and_nobody_proposes_without_end,
     c7_a_proposal_to_an_organizer_outside_goes_by_mail,
     c7_proposals_go_with_the_meeting_and_with_the_guest,
+    d9_a_message_that_is_forced_by_no_method_is_marked,
+    d9_a_copy_that_becomes_an_event_of_its_own_is_declined,
+    c7_a_partner_has_a_meeting_once_whatever_becomes_of_the_copies,
 }
 
 /// Name of the only event in a user's calendar.
@@ -258,4 +262,82 @@ async fn c7_proposals_go_with_the_meeting_and_with_the_guest(bed: Bed) {
     let gone = propose(&bed, "manager", wish(&event_of(&bed, "manager").await)).await;
     assert_eq!(why(gone), "NO_SUCH_MEETING");
     assert_eq!(failure(accept(&bed, "sales", &left[0].name, "").await).0, Code::NotFound);
+}
+
+async fn d9_a_message_that_is_forced_by_no_method_is_marked(bed: Bed) {
+    let forced = MANAGER.replace("ATTENDEE", "ATTENDEE;SCHEDULE-FORCE-SEND=X-SHOUT");
+    let text = meeting(&format!("{SALES}{MANAGER}"));
+    bed.put("sales", "m.ics", &text).await.unwrap();
+    bed.put("sales", "m.ics", &text.replace(MANAGER, &forced)).await.unwrap();
+    let own = copy(&bed, "sales").await;
+    assert!(own.line("manager@").contains("SCHEDULE-STATUS=2.3") && !own.has("FORCE-SEND"), "{}", own.text);
+    assert_eq!(inbox(&bed, "manager").await, ["REQUEST"], "nothing was sent by it");
+    let theirs = copy(&bed, "manager").await;
+    let forced = theirs.text.replace("ORGANIZER:", "ORGANIZER;SCHEDULE-FORCE-SEND=X-SHOUT:");
+    bed.put("manager", &theirs.name, &forced).await.unwrap();
+    let theirs = copy(&bed, "manager").await;
+    assert!(theirs.line("ORGANIZER").contains("SCHEDULE-STATUS=2.3") && !theirs.has("FORCE-SEND"));
+    assert!(inbox(&bed, "sales").await.is_empty());
+}
+
+async fn d9_a_copy_that_becomes_an_event_of_its_own_is_declined(bed: Bed) {
+    bed.put("sales", "m.ics", &meeting(&format!("{SALES}{MANAGER}"))).await.unwrap();
+    let theirs = copy(&bed, "manager").await;
+    let put = bed.put("manager", &theirs.name, &meeting("")).await.unwrap();
+    assert!(put.schedule_tag.is_empty() && !put.etag.is_empty(), "{put:?}");
+    assert!(copy(&bed, "sales").await.line("manager@").contains("PARTSTAT=DECLINED"));
+    assert_eq!(inbox(&bed, "sales").await, ["REPLY"]);
+    // From now on it is the user's own, and the organizer's changes leave it alone.
+    bed.put("sales", "m.ics", &meeting(&format!("{SALES}{MANAGER}")).replace("Plan", "Other")).await.unwrap();
+    assert!(copy(&bed, "manager").await.has("SUMMARY:Plan"));
+    bed.put("manager", &theirs.name, &meeting("").replace("Plan", "Mine")).await.unwrap();
+    assert_eq!(inbox(&bed, "sales").await, ["REPLY"]);
+}
+
+async fn c7_a_partner_has_a_meeting_once_whatever_becomes_of_the_copies(bed: Bed) {
+    let guest = "ATTENDEE:mailto:ann@example.com\n";
+    let first = bed.partner("First", "ann@example.com").await;
+    bed.put("sales", "m.ics", &meeting(&format!("{SALES}{MANAGER}{guest}"))).await.unwrap();
+    let told = async |partner: &str, wanted: usize| {
+        let mut found = 0;
+        for _ in 0..100 {
+            let events = bed.changes("admin").await;
+            let of_partner = events.iter().filter(|event| event.partner == partner);
+            let is_new = |event: &&kontor_proto::r#type::v1::Event| {
+                kontor_kit::outbox::payload::<proto::MeetingScheduled>(event).is_some()
+            };
+            found = of_partner.filter(is_new).count();
+            if found >= wanted {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        // What would come too much comes with the same step of work, or a little later.
+        assert_eq!(found, wanted, "{partner}");
+    };
+    told(&first, 1).await;
+    // The guest puts the copy into another calendar.
+    let request = proto::CreateCalendarRequest {
+        calendar: Some(proto::Calendar { display_name: "Two".to_owned(), ..Default::default() }),
+        calendar_id: "two".to_owned(),
+        ..Default::default()
+    };
+    bed.calendars().create_calendar(user("manager").request(request)).await.unwrap();
+    let path =
+        |slug: &str| Some(store::CollectionPath { owner: "manager".to_owned(), slug: slug.to_owned() });
+    let request = store::MoveObjectRequest {
+        path: path("work"),
+        name: copy(&bed, "manager").await.name,
+        to_path: path("two"),
+        to_name: "m.ics".to_owned(),
+        ..Default::default()
+    };
+    bed.collections().move_object(user("manager").request(request)).await.unwrap();
+    told(&first, 1).await;
+    // A partner who comes later finds the organizer's meeting only.
+    let second = bed.partner("Second", "ann@example.com").await;
+    told(&second, 1).await;
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    told(&second, 1).await;
+    told(&first, 1).await;
 }

@@ -356,6 +356,12 @@ pub fn mark_organizer(bytes: &[u8], status: &str) -> Result<Vec<u8>> {
     Ok(patch.apply())
 }
 
+/// Whether the organizer's line asks for an answer by a method that is none (RFC 6638 section 7.2).
+pub fn is_wrongly_forced(read: &Read<'_>) -> bool {
+    let mut lines = read.object.items.iter().filter_map(|item| read.component(item).property("ORGANIZER"));
+    lines.any(|organizer| super::forces_nothing(&organizer))
+}
+
 /// Whether the client or nobody answers for the guest of this object: SCHEDULE-AGENT of its organizer.
 pub fn is_left_to_client(read: &Read<'_>) -> bool {
     let mut lines = read.object.items.iter().filter_map(|item| read.component(item).property("ORGANIZER"));

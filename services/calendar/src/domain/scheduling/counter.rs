@@ -163,7 +163,7 @@ pub fn of_message(message: &Read<'_>, attendee: &str) -> Result<Proposal> {
 }
 
 /// A comment, cut to what is kept of one.
-pub(super) fn clipped(text: &str) -> String {
+pub fn clipped(text: &str) -> String {
     let mut end = text.len().min(COMMENT);
     while !text.is_char_boundary(end) {
         end -= 1;
