@@ -5,7 +5,7 @@ use kontor_proto::calendar::v1::{
     Attendee, CreateEventRequest, Event, EventTime, ListProposalsRequest, Proposal, ProposeTimeRequest,
     event_time,
 };
-use kontor_tests::{Grpc, Sandbox, both};
+use kontor_tests::{Grpc, both};
 use tonic::Code;
 
 use crate::history::timeline;
