@@ -51,6 +51,8 @@ both! {
             ("/dav/principals/", "test=\"anyof\"", by("D:displayname", "", "peeters") + &by("S:email-address-set", "", "bert"), vec![bert, anna]),
             ("/dav/principals/", "test=\"anyof\"", by("S:first-name", "", "anna") + &by("D:displayname", "", "peeters"), vec![anna]),
             ("/dav/principals/", "", by("S:first-name", "", "anna"), vec![]),
+            ("/dav/principals/", "", by("C:calendar-user-type", " match-type=\"equals\"", "individual") + &by("D:displayname", "", "anna"), vec![bert, anna]),
+            ("/dav/principals/", "", by("C:calendar-user-type", "", "group") + &by("D:displayname", "", "anna"), vec![]),
             ("/dav/principals/teams/", "", by("D:displayname", "", "sales"), vec!["/dav/principals/teams/sales/"]),
             ("/dav/principals/teams/", "", by("D:displayname", "", "anna"), vec![]),
             ("/dav/calendars/colleague/", "", by("D:displayname", "", "anna"), vec![]),
@@ -59,7 +61,7 @@ both! {
             assert_eq!(search(&http, path, attributes, &inside).await, found, "{path} {attributes} {inside}");
         }
         let fields = http.report("/dav/principals/", "0", format!("<D:principal-search-property-set {SPACES}/>")).await.expect(200).text();
-        for field in ["<D:displayname/>", "<C:calendar-user-address-set/>", "<CS:email-address-set/>"] {
+        for field in ["<D:displayname/>", "<C:calendar-user-address-set/>", "<CS:email-address-set/>", "<C:calendar-user-type/>"] {
             assert!(fields.contains(field), "{fields}");
         }
         // python-caldav sends no condition when it wants all.

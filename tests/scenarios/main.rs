@@ -23,6 +23,7 @@ mod overview;
 mod pipeline;
 mod processes;
 mod properties;
+mod proposals;
 mod push;
 mod replays;
 mod rfcs;

@@ -168,7 +168,9 @@ both! {
         manager.send("MKCALENDAR", "/dav/calendars/manager/two/", &[], "").await.expect(201);
         let (href, _) = only(&manager, WORK).await;
         let to = href.replace("/work/", "/two/");
-        manager.send("MOVE", &href, &[("destination", &to)], "").await.expect(201);
+        let tag = manager.get(&href).await.expect(200).header("schedule-tag").to_owned();
+        let moved = manager.send("MOVE", &href, &[("destination", &to)], "").await.expect(201);
+        assert_eq!(moved.header("schedule-tag"), tag);
         assert!(sales.get(path).await.expect(200).text().contains("NEEDS-ACTION"));
         let text = manager.get(&to).await.expect(200).text().replace("\r\n ", "");
         manager.put(&to, &[], text.replace("NEEDS-ACTION", "TENTATIVE")).await.expect(204);
@@ -200,7 +202,7 @@ both! {
         assert!(!answer.contains("SUMMARY"), "nobody learns what it is: {answer}");
         let refused = manager.send("POST", outbox, &kind, question("sales", "REQUEST")).await.expect(403);
         assert!(refused.text().contains("<C:valid-organizer/>"), "{}", refused.text());
-        let refused = manager.send("POST", outbox, &kind, question("manager", "PUBLISH")).await.expect(403);
+        let refused = manager.send("POST", outbox, &kind, question("manager", "PUBLISH")).await.expect(400);
         assert!(refused.text().contains("<C:valid-scheduling-message/>"), "{}", refused.text());
         sales.send("POST", outbox, &kind, question("manager", "REQUEST")).await.expect(404);
     }

@@ -100,6 +100,8 @@ impl Grpc {
         attachments => calendar::attachment_service_client::AttachmentServiceClient<Signed>;
         /// Secret addresses of calendars.
         subscriptions => calendar::subscription_service_client::SubscriptionServiceClient<Signed>;
+        /// Other times that guests propose.
+        proposals => calendar::proposal_service_client::ProposalServiceClient<Signed>;
         /// Tasks.
         tasks => calendar::task_service_client::TaskServiceClient<Signed>;
         /// Connectors.

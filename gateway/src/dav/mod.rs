@@ -29,6 +29,7 @@ use kontor_kit::near::Collections;
 use kontor_proto::calendar::v1::attachment_service_client::AttachmentServiceClient;
 use kontor_proto::calendar::v1::availability_service_client::AvailabilityServiceClient;
 use kontor_proto::calendar::v1::free_busy_service_client::FreeBusyServiceClient;
+use kontor_proto::calendar::v1::message_service_client::MessageServiceClient;
 use kontor_proto::collection::v1::collection_service_client::CollectionServiceClient;
 use kontor_proto::collection::v1::{Collection, CollectionPath, GetCollectionRequest};
 use kontor_proto::directory::v1::team_service_client::TeamServiceClient;
@@ -64,6 +65,7 @@ pub struct Dav {
     free_busy: FreeBusyServiceClient<Link>,
     attachments: AttachmentServiceClient<Link>,
     availability: AvailabilityServiceClient<Link>,
+    messages: MessageServiceClient<Link>,
     push: bool,
 }
 
@@ -75,6 +77,7 @@ impl Dav {
                 .max_decoding_message_size(limits::MESSAGE_BYTES)
                 .max_encoding_message_size(limits::MESSAGE_BYTES),
             availability: AvailabilityServiceClient::new(calendar.clone()),
+            messages: MessageServiceClient::new(calendar.clone()),
             free_busy: FreeBusyServiceClient::new(calendar.clone())
                 .max_decoding_message_size(limits::MESSAGE_BYTES),
             calendars: Way::new(calendar),

@@ -14,10 +14,11 @@ use tonic::service::Routes;
 use super::Links;
 
 /// Services that are spoken between processes only.
-const INSIDE_ONLY: [&str; 3] = [
+const INSIDE_ONLY: [&str; 4] = [
     "kontor.collection.v1.CollectionService",
     "kontor.directory.v1.CredentialService",
     "kontor.calendar.v1.FeedService",
+    "kontor.calendar.v1.MessageService",
 ];
 
 /// Services that reflection shows, those that a process of the installation may run.
@@ -33,6 +34,7 @@ const OUTSIDE: [(&str, &[&str]); 4] = [
             "FreeBusyService",
             "AvailabilityService",
             "SeriesService",
+            "ProposalService",
             "SubscriptionService",
             "AttachmentService",
             "ChangeService",

@@ -12,7 +12,7 @@ use kontor_kit::context::Context;
 use kontor_kit::db::{Db, Tx};
 use kontor_kit::outbox::{self, NewEvent};
 use kontor_proto::calendar::v1::{
-    MeetingAnswered, MeetingChanged, MeetingRemoved, MeetingScheduled, SchedulingMessage,
+    MeetingAnswered, MeetingChanged, MeetingCountered, MeetingRemoved, MeetingScheduled, SchedulingMessage,
 };
 use kontor_proto::directory::v1::{PartnerCreated, PartnerDeleted, PartnerUpdated, UserCreated, UserUpdated};
 use kontor_proto::r#type::v1::Event;
@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 
 use crate::directory::Directory;
 use crate::domain::meeting::{Effect, effects};
+use crate::domain::scheduling::counter::Proposal;
 use crate::store::{calendars, items, pending, people};
 
 /// Slug of the calendar that every user gets.
@@ -100,6 +101,33 @@ pub fn publish_answer(tx: &mut Tx<'_>, meeting: &Meeting<'_>, answered: &Answere
     Ok(())
 }
 
+/// Tells that a guest proposed another time, as `publish_answer`. `num` is the organizer's object.
+///
+/// # Errors
+/// Those of the database.
+pub fn publish_counter(tx: &mut Tx<'_>, meeting: &Meeting<'_>, num: i64, proposal: &Proposal) -> Result<()> {
+    let at = |seconds: i64| Some(to_proto(seconds.saturating_mul(1_000_000)));
+    let (start, end) = proposal.span();
+    let payload = MeetingCountered {
+        summary: meeting.summary.to_owned(),
+        attendee: proposal.attendee.clone(),
+        original_start_time: proposal.instance.and_then(at),
+        start_time: at(start),
+        end_time: at(end),
+        location: proposal.location.clone(),
+        comment: proposal.comment.clone(),
+    };
+    let subject = format!("calendars/{}/events/{}", meeting.collection.id, meeting.object);
+    let guard = guard(meeting.collection);
+    let event = || NewEvent::new("calendar", &subject, &guard, &payload).actor(meeting.actor.clone());
+    let partners = items::partners_of_address(tx, num, &proposal.attendee)?;
+    if partners.is_empty() {
+        tx.publish(event());
+    }
+    partners.into_iter().for_each(|partner| tx.publish(event().partner(partner)));
+    Ok(())
+}
+
 /// A message to people outside, for the service that sends mail.
 pub struct Outgoing<'a> {
     /// Where the object stands.
@@ -158,7 +186,8 @@ pub fn with_opacity(color: &str) -> String {
 
 /// Slugs of the collections for scheduling messages.
 pub const INBOX_SLUG: &str = "inbox";
-const OUTBOX_SLUG: &str = "outbox";
+/// Where programs ask for busy times.
+pub const OUTBOX_SLUG: &str = "outbox";
 
 /// Behind all calendars, for some programs take the first collection that they see.
 pub const LAST: i64 = 1 << 31;

@@ -202,6 +202,12 @@ impl Hooks for CalendarHooks {
                 &Removal { caller: change.caller, collection: from, object, tell: Tell::Nobody },
             )?;
         }
+        let is_scheduled = change.old.is_some_and(|old| !old.schedule_tag.is_empty());
+        if is_scheduled && schedule::partners::is_copy(tx, change.collection, change.data)? {
+            let mut prepared = change.prepared.clone();
+            prepared.typed.found = Some(Vec::new());
+            return self.stored(tx, &Change { old: None, prepared: &prepared, ..*change });
+        }
         self.stored(tx, &Change { old: None, ..*change })
     }
 }

@@ -30,6 +30,8 @@ use kontor_proto::calendar::v1::change_service_server::ChangeServiceServer;
 use kontor_proto::calendar::v1::event_service_server::EventServiceServer;
 use kontor_proto::calendar::v1::feed_service_server::FeedServiceServer;
 use kontor_proto::calendar::v1::free_busy_service_server::FreeBusyServiceServer;
+use kontor_proto::calendar::v1::message_service_server::MessageServiceServer;
+use kontor_proto::calendar::v1::proposal_service_server::ProposalServiceServer;
 use kontor_proto::calendar::v1::series_service_server::SeriesServiceServer;
 use kontor_proto::calendar::v1::subscription_service_server::SubscriptionServiceServer;
 use kontor_proto::calendar::v1::task_service_server::TaskServiceServer;
@@ -62,7 +64,8 @@ const MIGRATIONS: &[Migration] = kontor_collection::migrations![
     "0003_scheduling",
     "0004_subscription",
     "0005_overview",
-    "0006_attachment"
+    "0006_attachment",
+    "0007_proposal"
 ];
 
 /// Starts the service: database, background work, routes.
@@ -96,6 +99,8 @@ pub async fn start(context: &Context, peers: Peers, config: Config) -> Result<Un
     let attachments = AttachmentServiceServer::new(core.clone())
         .max_decoding_message_size(MESSAGE_LIMIT)
         .max_encoding_message_size(MESSAGE_LIMIT);
+    let proposals = ProposalServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
+    let messages = MessageServiceServer::new(core.clone());
     let feeds = FeedServiceServer::new(rpc::feed::Feeds::new(core.clone()));
     let changes = ChangeServiceServer::new(core).max_decoding_message_size(MESSAGE_LIMIT);
     let push = kontor_collection::Push::start(context, &db, hooks.directory.clone()).await?;
@@ -109,6 +114,8 @@ pub async fn start(context: &Context, peers: Peers, config: Config) -> Result<Un
         .add_service(availability)
         .add_service(series)
         .add_service(subscriptions)
+        .add_service(proposals)
+        .add_service(messages)
         .add_service(feeds)
         .add_service(attachments)
         .add_service(collections.clone().into_service());

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use kontor_collection::Target;
-use kontor_collection::store::collection;
+use kontor_collection::store::{collection, object};
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Conn, Db, Tx};
 use kontor_kit::{Result, args};
 
 use crate::events::{self, Meeting};
 use crate::hook::CalendarHooks;
+use crate::schedule::partners::is_copy;
 use crate::store::items::{self, With};
 use crate::store::pending::{self, Waiting};
 
@@ -83,13 +84,15 @@ fn settle(tx: &mut Tx<'_>, hooks: &CalendarHooks, waiting: &Waiting, found: &[Wi
         return Ok(());
     }
     pending::done_object(tx, waiting.object)?;
+    let Some(collection) = collection::by_target(tx, &Target::id(&place.collection))? else { return Ok(()) };
+    let data = object::data(tx, waiting.object)?;
+    let found = if is_copy(tx, &collection, &data)? { &[] } else { found };
     let before = items::before(tx, waiting.object)?;
     let mut with: Vec<With> = before.with.iter().filter(|(_, address)| address.is_empty()).cloned().collect();
     with.extend(found.iter().cloned());
     items::remove_partners(tx, waiting.object)?;
     items::write_partners(tx, waiting.object, &with)?;
     let after = items::before(tx, waiting.object)?.partners;
-    let Some(collection) = collection::by_target(tx, &Target::id(&place.collection))? else { return Ok(()) };
     let meeting = Meeting {
         collection: &collection,
         object: &place.id,

@@ -6,7 +6,9 @@ use kontor_kit::clock;
 use kontor_kit::context::Context;
 use kontor_kit::db::Db;
 use kontor_kit::outbox::{self, NewEvent, payload};
-use kontor_proto::calendar::v1::{MeetingAnswered, MeetingChanged, MeetingRemoved, MeetingScheduled};
+use kontor_proto::calendar::v1::{
+    MeetingAnswered, MeetingChanged, MeetingCountered, MeetingRemoved, MeetingScheduled,
+};
 use kontor_proto::directory::v1::{UserCreated, UserUpdated};
 use kontor_proto::pipeline::v1::{
     LeadConverted, OpportunityCreated, OpportunityDeleted, OpportunityLost, OpportunityStageMoved,
@@ -109,6 +111,9 @@ fn meeting(event: &Event) -> Vec<Change> {
     if let Some(answered) = payload::<MeetingAnswered>(event) {
         return vec![Change::Put(answer(event, &answered))];
     }
+    if let Some(countered) = payload::<MeetingCountered>(event) {
+        return vec![Change::Put(proposal(event, &countered))];
+    }
     if payload::<MeetingRemoved>(event).is_some() {
         return vec![Change::Remove { partner: event.partner.clone(), entry: id }];
     }
@@ -133,6 +138,14 @@ fn answer(event: &Event, answered: &MeetingAnswered) -> Entry {
     let id = history::entry_of("answer", &format!("{} {} {instance}", event.subject, answered.attendee));
     let summary = history::one_line(&format!("{said}: {}", answered.summary));
     entry(event, id, "answer", event.occur_time, summary)
+}
+
+/// Another time that a guest proposes stands beside the meeting; a later one of the same guest takes its place.
+fn proposal(event: &Event, countered: &MeetingCountered) -> Entry {
+    let instance = countered.original_start_time.as_ref().map_or(0, clock::from_proto);
+    let id = history::entry_of("proposal", &format!("{} {} {instance}", event.subject, countered.attendee));
+    let summary = history::one_line(&format!("proposes another time: {}", countered.summary));
+    entry(event, id, "proposal", event.occur_time, summary)
 }
 
 /// Each step of a deal has an entry of its own, seen by those who may see the deal now.

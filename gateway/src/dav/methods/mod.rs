@@ -5,6 +5,7 @@ mod accept;
 pub mod attached;
 mod attachment;
 mod availability;
+mod counter;
 mod delete;
 mod get;
 mod make_collection;

@@ -1,9 +1,10 @@
-//! POST to the scheduling outbox: when are these people busy (RFC 6638 section 5). Invitations go by PUT, so nothing else is taken.
+//! POST to the scheduling outbox: when are these people busy (RFC 6638 section 5), and other times that guests propose (RFC 5546 sections
+//! 3.2.7 and 3.2.8). Invitations and answers go by PUT, so nothing else is taken.
 //! Called by the table of methods.
 
 use axum::body::Body;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 use kontor_proto::calendar::v1 as rpc;
 use kontor_proto::collection::v1::Access;
 use kontor_vobject::Limits;
@@ -15,6 +16,7 @@ use kontor_vobject::tree::Document;
 use kontor_vobject::value::DateValue;
 use kontor_vobject::zone::{Zone, Zones};
 
+use super::counter;
 use crate::dav::error::{Condition, Failure};
 use crate::dav::path::{Kind, Location, Place};
 use crate::dav::properties::record;
@@ -55,6 +57,9 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
     }
     let too_large = || Failure::too_large(Kind::Calendar);
     let data = body::read(call.headers, body, limits::XML_BODY_BYTES, too_large).await?;
+    if let Some(posted) = counter::of(&data) {
+        return counter::run(call, &location.owner, posted).await;
+    }
     let question = question(&data)?;
     check_organizer(call, &location.owner, &question.organizer.0).await?;
     let known: Vec<String> = question.people.iter().filter_map(|(address, _)| person(address)).collect();
@@ -93,7 +98,11 @@ fn person(address: &str) -> Option<String> {
 
 fn question(data: &[u8]) -> Result<Question, Failure> {
     let broken = |why: String| Failure::forbidden(Condition::ValidData(Kind::Calendar), why);
-    let refused = |why: &str| Failure::forbidden(Condition::ValidSchedulingMessage, why);
+    let refused = |why: &str| {
+        let failure = Failure::forbidden(Condition::ValidSchedulingMessage, why);
+        // RFC 6638 section 5.2.1.
+        failure.with_status(StatusCode::BAD_REQUEST)
+    };
     let document = Document::parse(data, &Limits::default()).map_err(|cause| broken(cause.to_string()))?;
     let object = CalendarObject::read_message(&document).map_err(|cause| broken(cause.to_string()))?;
     if object.kind != ItemKind::FreeBusy || object.method.as_deref() != Some("REQUEST") {

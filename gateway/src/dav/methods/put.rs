@@ -92,7 +92,7 @@ pub fn check_media_type(headers: &HeaderMap, kind: Kind) -> Result<(), Failure> 
     ))
 }
 
-fn tag(headers: &mut HeaderMap, name: &'static str, tag: &str) {
+pub fn tag(headers: &mut HeaderMap, name: &'static str, tag: &str) {
     if !tag.is_empty()
         && let Ok(value) = HeaderValue::try_from(format!("\"{tag}\""))
     {

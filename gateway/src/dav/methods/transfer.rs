@@ -39,6 +39,7 @@ pub async fn run(call: &Call<'_>, copy: bool) -> Result<Response<Body>, Failure>
     let answer = call.dav.collections(location.kind).move_object(call.request(message)).await;
     let answer = answer.map_err(|status| refused(call, &status, location, &place, to))?.into_inner();
     let mut response = empty(if answer.created { StatusCode::CREATED } else { StatusCode::NO_CONTENT });
+    super::put::tag(response.headers_mut(), "schedule-tag", &answer.schedule_tag);
     if answer.created {
         response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }

@@ -20,10 +20,11 @@ use crate::dav::{Call, limits, stream};
 const PAGE: i32 = 1_000;
 
 /// What can be searched for, with what it is to people.
-const SEARCHABLE: [(Live, &str); 3] = [
+const SEARCHABLE: [(Live, &str); 4] = [
     (Live::DisplayName, "Name"),
     (Live::CalendarUserAddressSet, "Address for invitations"),
     (Live::EmailAddressSet, "E-mail address"),
+    (Live::CalendarUserType, "User or team"),
 ];
 
 /// Answers principal-search-property-set: what can be searched for.
@@ -80,6 +81,8 @@ fn texts(record: &Record, property: &Property) -> Vec<String> {
             vec![format!("mailto:{}", record.email), path::principal(user)]
         }
         (Record::Team(team, _), Live::CalendarUserAddressSet) => vec![path::team(team)],
+        (Record::User(..), Live::CalendarUserType) => vec!["INDIVIDUAL".to_owned()],
+        (Record::Team(..), Live::CalendarUserType) => vec!["GROUP".to_owned()],
         (Record::User(_, user), Live::EmailAddressSet) => vec![user.email.clone()],
         _ => Vec::new(),
     }

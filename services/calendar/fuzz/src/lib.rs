@@ -8,7 +8,9 @@ use kontor_calendar::domain::scheduling::answer::Answer;
 use kontor_calendar::domain::scheduling::compare::{Difference, difference};
 use kontor_calendar::domain::scheduling::respond::{Response, respond};
 use kontor_calendar::domain::scheduling::{Addresses, Read, Role};
-use kontor_calendar::domain::scheduling::{allowed, answer, cancel, copy, message, organizer, role};
+use kontor_calendar::domain::scheduling::{
+    allowed, answer, cancel, copy, counter, itip, message as sent_message, organizer, role,
+};
 use kontor_calendar::domain::split::Parts;
 use kontor_calendar::domain::{availability, change, split};
 use kontor_kit::mask::Mask;
@@ -39,12 +41,77 @@ pub fn meeting(bytes: &[u8]) {
     organize(&before, &after, &host);
     attend(first, (&before, &after), &host, &guest);
     for own in [&host, &guest] {
-        let response =
-            Response { partstat: "ACCEPTED".into(), comment: "Yes; of course".into(), instance: None };
+        let response = Response {
+            partstat: "ACCEPTED".into(),
+            comment: "Yes; of course".into(),
+            instance: None,
+            delegate: String::new(),
+        };
         if let Ok(answered) = respond(second, "events/1", own, &response, NOW) {
             let answered = must_be_stored(&answered);
             assert_ne!(answered.object.items.len(), 0);
         }
+    }
+}
+
+/// A message from outside, a zero, and the object that it is about: read, and worked into it as guests and organizers may. What comes out must be
+/// a calendar object again, and a message a message.
+pub fn message(bytes: &[u8]) {
+    let mut texts = bytes.splitn(2, |byte| *byte == 0);
+    let (first, second) = (texts.next().unwrap_or_default(), texts.next().unwrap_or_default());
+    let Ok(message) = itip::message(first) else { return };
+    let object = itip::object_of(&message);
+    let own = Addresses::only("outside@example.org");
+    let Some(present) = stored(second) else { return };
+    if organizer::has_too_many_guests(&present) {
+        return;
+    }
+    for sender in ["outside@example.org", "office@example.org", "sales@example.com"] {
+        let _ = itip::is_organizer(&present, sender);
+        let Some(guest) = itip::guest_of(&message, Some(&present), sender) else { continue };
+        if let Ok(proposal) = counter::of_message(&message, &guest) {
+            propose(&proposal, second, &Addresses::only(&guest));
+        }
+    }
+    for item in &message.object.items {
+        if let Ok(stamp) = itip::stamp_of(&message, item, NOW) {
+            assert!(stamp <= NOW / 1_000_000);
+        }
+    }
+    if let Ok(answers) = answer::of_message(&message, &own) {
+        let answers: Vec<Answer> = answers.into_iter().take(20).collect();
+        let applied = answer::apply(second, &own, &answers, NOW).expect("it is an object");
+        let read = must_be_stored(&applied.bytes);
+        let _ = answer::delegators(&read, &own);
+    }
+    // What can't be stored is refused before it comes near a copy.
+    let Some(news) = stored(&object) else { return };
+    assert!(news.document.root().property("METHOD").is_none());
+    let guest = Addresses::of("neighbour", "neighbour@example.com");
+    let kept = itip::keep_answers(&news, &present, &guest);
+    let merged = copy::merge(&kept, second, &guest).expect("both are objects");
+    let merged = must_be_stored(&merged);
+    if news.object.master().is_none() && news.object.uid == present.object.uid {
+        let _ = Read::of(&itip::with_components(&present, &merged));
+    }
+    let instances: Vec<Option<i64>> = news.instances().into_iter().map(|(instance, _)| instance).collect();
+    if let Ok(cancelled) = itip::cancel(second, &instances[..instances.len().min(20)], 7, NOW) {
+        must_be_stored(&cancelled);
+    }
+}
+
+/// A proposal is a message that says the same when it is read again, and what comes of it is a meeting.
+fn propose(proposal: &counter::Proposal, organized: &[u8], own: &Addresses) {
+    let text = proposal.text("COUNTER", &proposal.comment, NOW).expect("it can be written");
+    let again = itip::message(&text).expect("a message");
+    let again = counter::of_message(&again, &proposal.attendee).expect("a proposal");
+    assert_eq!((again.span(), again.instance), (proposal.span(), proposal.instance));
+    must_be_stored(&proposal.text("", "", NOW).expect("it can be written"));
+    let present = must_be_stored(organized);
+    let _ = counter::standing(&present, proposal, own);
+    let zone = Zone::iana("Europe/Brussels").expect("Brussels is a zone");
+    if let Ok(moved) = counter::accepted(organized, "events/1", proposal, &zone, NOW) {
+        must_be_stored(&moved);
     }
 }
 
@@ -63,8 +130,8 @@ fn organize(before: &Read<'_>, after: &Read<'_>, host: &Addresses) {
     let marked = organizer::mark(settled.document.bytes(), &statuses).expect("it is an object");
     must_be_stored(&marked);
     for address in guests.keys().take(5) {
-        let seen = message::seen_by(&settled, address);
-        let Some(view) = message::view(&settled, &seen, NOW) else { continue };
+        let seen = sent_message::seen_by(&settled, address);
+        let Some(view) = sent_message::view(&settled, &seen, NOW) else { continue };
         let shown = must_be_stored(&view);
         assert!(
             !shown
@@ -76,7 +143,7 @@ fn organize(before: &Read<'_>, after: &Read<'_>, host: &Addresses) {
         assert_eq!(difference(&view, &view).expect("it is an object"), Difference::None);
         let cancelled = cancel::cancelled(&view, NOW).expect("it is an object");
         assert!(cancel::is_cancelled(&must_be_stored(&cancelled)));
-        let sent = message::with_method(&view, "REQUEST").expect("it is an object");
+        let sent = sent_message::with_method(&view, "REQUEST").expect("it is an object");
         let sent = Document::parse(&sent, &Limits::default()).expect("a message can be read");
         assert_eq!(sent.root().text("METHOD").as_deref(), Some("REQUEST"));
         let kept = copy::merge(&view, before.document.bytes(), host).expect("both are objects");

@@ -337,7 +337,11 @@ fn at_most(field: &str, count: usize, limit: usize) -> Result<()> {
     }
 }
 
-fn check_email(field: &str, email: &str) -> Result<()> {
+/// Refuses what is no e-mail address.
+///
+/// # Errors
+/// INVALID_ARGUMENT naming `field`.
+pub fn check_email(field: &str, email: &str) -> Result<()> {
     let trimmed = email.trim();
     let good = (3..=320).contains(&trimmed.len())
         && trimmed.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty())

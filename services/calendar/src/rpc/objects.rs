@@ -337,7 +337,7 @@ fn complete(
     Ok(Loaded { object, collection, zone, partners, found, access })
 }
 
-fn load(
+pub(super) fn load(
     conn: &mut Conn<'_>,
     hooks: &CalendarHooks,
     caller: &Caller,

@@ -64,9 +64,9 @@ impl Sender<'_> {
             // Who has declined and thrown it away does not get it back before there is something to answer.
             None if !parcel.is_new && copy::is_refused(&Read::of(parcel.bytes)?, &theirs) => {}
             None => {
-                let collection = self.home(tx, login, parcel.bytes)?;
+                let collection = home(tx, login, parcel.bytes)?;
                 let name = write::fresh_name("ics");
-                put(tx, self.hooks, &collection, &name, parcel.bytes, id::new(), Vec::new())?;
+                put(tx, self.hooks, &collection, &name, parcel.bytes, id::new(), Some(Vec::new()))?;
             }
         }
         if !parcel.silent {
@@ -93,10 +93,10 @@ impl Sender<'_> {
         // RFC 6638 section 3.2.10: answers of others leave the tag as it is.
         let tag = if parcel.silent { found.object.schedule_tag.clone() } else { id::new() };
         let (collection, name) = (&found.collection, &found.object.name);
-        match put(tx, self.hooks, collection, name, &merged, tag.clone(), Vec::new()) {
+        match put(tx, self.hooks, collection, name, &merged, tag.clone(), Some(Vec::new())) {
             // What a guest added must not keep the organizer's change from being stored: then it goes.
             Err(cause) if cause.code() == Code::InvalidArgument => {
-                put(tx, self.hooks, collection, name, parcel.bytes, tag, Vec::new())?;
+                put(tx, self.hooks, collection, name, parcel.bytes, tag, Some(Vec::new()))?;
             }
             outcome => {
                 outcome?;
@@ -104,24 +104,25 @@ impl Sender<'_> {
         }
         Ok(None)
     }
-
-    /// The calendar that takes new meetings of a user; made when the news of the user has not come yet.
-    fn home(&self, tx: &mut Tx<'_>, login: &str, bytes: &[u8]) -> Result<String> {
-        let component = Read::of(bytes)?.object.kind.name();
-        if let Some(found) = calendars::for_component(tx, login, component)? {
-            return Ok(found.id);
-        }
-        let color = people::get(tx, login)?.color;
-        let mut new = default_calendar(login, &color);
-        if calendars::default_of(tx, login)?.is_some() {
-            new.slug = id::new();
-            new.is_default = false;
-        }
-        Ok(collection::ensure(tx, &new)?.id)
-    }
 }
 
-/// Stores an object on the server's own behalf: no rule of scheduling looks at it.
+/// The calendar that takes new meetings of a user; made when the news of the user has not come yet.
+pub(super) fn home(tx: &mut Tx<'_>, login: &str, bytes: &[u8]) -> Result<String> {
+    let component = Read::of(bytes)?.object.kind.name();
+    if let Some(found) = calendars::for_component(tx, login, component)? {
+        return Ok(found.id);
+    }
+    let color = people::get(tx, login)?.color;
+    let mut new = default_calendar(login, &color);
+    if calendars::default_of(tx, login)?.is_some() {
+        new.slug = id::new();
+        new.is_default = false;
+    }
+    Ok(collection::ensure(tx, &new)?.id)
+}
+
+/// Stores an object on the server's own behalf: no rule of scheduling looks at it. `found` are the partners that it is with; none when the
+/// directory has to be asked.
 pub(super) fn put(
     tx: &mut Tx<'_>,
     hooks: &CalendarHooks,
@@ -129,7 +130,7 @@ pub(super) fn put(
     name: &str,
     bytes: &[u8],
     schedule_tag: String,
-    found: Vec<With>,
+    found: Option<Vec<With>>,
 ) -> Result<Object> {
     let now = tx.now();
     let (index, typed) = read(bytes, now)?;
@@ -138,7 +139,7 @@ pub(super) fn put(
         component: typed.kind.name().to_owned(),
         schedule_tag,
         index,
-        typed: Parsed { typed, found: Some(found) },
+        typed: Parsed { typed, found },
     };
     store(tx, hooks, collection, name, bytes, &prepared)
 }

@@ -1,7 +1,11 @@
 //! Implicit scheduling (RFC 6638): what a write means for the other users whom a meeting concerns, in the transaction of the write.
 //! Called by hook.rs for every change of an object with an organizer and guests; other objects never come here.
 
+pub mod counter;
 mod deliver;
+mod invite;
+pub mod partners;
+pub mod receive;
 mod reply;
 mod send;
 
@@ -15,17 +19,21 @@ use kontor_kit::db::Tx;
 use kontor_kit::{Error, Result, id};
 use tonic::Code;
 
-use crate::domain::scheduling::{Addresses, Read, Role, allowed, answer, copy, has_one_organizer};
+use crate::domain::scheduling::{
+    Addresses, Read, Role, allowed, answer, copy, has_nobody, has_one_organizer,
+};
 use crate::domain::scheduling::{organizer, organizer_of, role};
 use crate::events::{self, Answered, Meeting};
 use crate::hook::{CalendarHooks, Parsed, read};
-use crate::store::people;
+use crate::store::{heard, people, proposals};
 
 /// Bytes that one change may write into the calendars of others.
 const WORK: usize = 64 * 1024 * 1024;
 
 /// What became of a message (RFC 6638 section 3.2.9).
 mod status {
+    /// SCHEDULE-FORCE-SEND has a value that nobody knows.
+    pub const BAD_PARAMETER: &str = "2.3";
     /// Waits for the service that sends mail.
     pub const PENDING: &str = "1.0";
     /// In the user's calendar.
@@ -82,6 +90,7 @@ pub fn admit(
             organized(tx, &sender, admission, before.as_ref(), &after, new_role).map(Some)
         }
         (_, Role::Attendee) => attended(tx, &sender, admission, before.as_ref(), &after).map(Some),
+        (Role::Attendee, Role::Neither) => left(tx, &sender, admission, before.as_ref()).map(Some),
         _ => Ok(None),
     }
 }
@@ -98,10 +107,7 @@ fn check(
         if !has_one_organizer(&after.object) {
             return Err(refused("SAME_ORGANIZER", "all components must have the same ORGANIZER"));
         }
-        if organizer::has_too_many_guests(after) {
-            let message = format!("a meeting has at most {} guests", organizer::MAX_GUESTS);
-            return Err(refused("MAX_ATTENDEES", message));
-        }
+        must_be_few(after)?;
         if admission.old.is_none() {
             let others = object::by_uid(tx, &admission.collection.owner, &admission.prepared.uid)?;
             let mut others = others.into_iter().filter(|(other, _)| !other.schedule_tag.is_empty());
@@ -120,11 +126,22 @@ fn check(
             "ALLOWED_ORGANIZER_CHANGE",
             "the organizer of a meeting can't hand it over to somebody else",
         )),
+        // Without organizer and guests it is an event of the user's own (RFC 6638 section 3.2.3.1).
+        (Role::Attendee, Role::Neither) if organizer.is_empty() && has_nobody(&after.object) => Ok(()),
         (Role::Attendee, Role::Organizer | Role::Neither) => {
             Err(refused("ALLOWED_ATTENDEE_CHANGE", "a guest can't change ORGANIZER or leave the guests"))
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses too many guests (CALDAV:max-attendees-per-instance).
+fn must_be_few(read: &Read<'_>) -> Result<()> {
+    if organizer::has_too_many_guests(read) {
+        let message = format!("a meeting has at most {} guests", organizer::MAX_GUESTS);
+        return Err(refused("MAX_ATTENDEES", message));
+    }
+    Ok(())
 }
 
 fn refused(reason: &'static str, message: impl Into<String>) -> Error {
@@ -148,9 +165,16 @@ fn organized(
     let users = people::users(tx, addresses.into_iter().map(String::as_str))?;
     let settled = organizer::settle(before, after, &sender.own, &users);
     let after = Read::of(&settled)?;
-    let statuses = sender.send(tx, before, (new_role == Role::Organizer).then_some(&after), "")?;
+    let mut statuses = sender.send(tx, before, (new_role == Role::Organizer).then_some(&after), "")?;
+    for guest in organizer::wrongly_forced(&after) {
+        statuses.entry(guest).or_insert(status::BAD_PARAMETER);
+    }
     let marked = organizer::mark(&settled, &statuses)?;
     if let (Some(before), Some(old)) = (before, admission.old) {
+        counter::end_outdated(tx, old, before, &after, &sender.own)?;
+        if new_role != Role::Organizer {
+            heard::clear(tx, old.num)?;
+        }
         let meeting = Meeting {
             collection: sender.collection,
             object: &old.id,
@@ -201,11 +225,31 @@ fn attended(
     let after = Read::of(&data)?;
     let answers = answer::answers(before, &after, &sender.own);
     if answers.is_empty() {
+        if answer::is_wrongly_forced(&after) {
+            data = answer::mark_organizer(&data, status::BAD_PARAMETER)?;
+        }
         return admitted(admission, data, true, found, sender.now);
     }
     let status = sender.reply(tx, &after, &answers, host.as_deref())?;
     let marked = answer::mark_organizer(&data, status)?;
     admitted(admission, marked, true, found, sender.now)
+}
+
+/// A guest makes an event of the own of it: for the organizer it is as if the copy were deleted.
+fn left(
+    tx: &mut Tx<'_>,
+    sender: &Sender<'_>,
+    admission: &Admission<'_, Parsed>,
+    before: Option<&Read<'_>>,
+) -> Result<Admitted<Parsed>> {
+    if let Some(before) = before {
+        sender.refuse(tx, before)?;
+    }
+    if let Some(old) = admission.old {
+        heard::clear(tx, old.num)?;
+    }
+    let found = admission.prepared.typed.found.clone();
+    admitted(admission, admission.data.to_vec(), false, found, sender.now)
 }
 
 /// What is stored: with a new schedule tag, for a client changed it (RFC 6638 section 3.2.10).
@@ -237,6 +281,8 @@ pub fn removed(tx: &mut Tx<'_>, hooks: &CalendarHooks, removal: &Removal<'_>) ->
     if removal.object.schedule_tag.is_empty() || collection.is_company() || removal.tell == Tell::Nobody {
         return Ok(());
     }
+    proposals::clear(tx, removal.object.num)?;
+    heard::clear(tx, removal.object.num)?;
     let present = object::data(tx, removal.object.num)?;
     let before = Read::of(&present)?;
     let own = addresses(tx, &collection.owner)?;
@@ -245,14 +291,7 @@ pub fn removed(tx: &mut Tx<'_>, hooks: &CalendarHooks, removal: &Removal<'_>) ->
         Role::Organizer => {
             sender.send(tx, Some(&before), None, "")?;
         }
-        Role::Attendee if removal.tell == Tell::Everyone && !answer::is_left_to_client(&before) => {
-            let answers = answer::refusal(&before, &sender.own);
-            if !answers.is_empty() {
-                let organizer = organizer_of(&before.object).to_owned();
-                let host = people::users(tx, std::iter::once(organizer.as_str()))?.remove(&organizer);
-                sender.reply(tx, &before, &answers, host.as_deref())?;
-            }
-        }
+        Role::Attendee if removal.tell == Tell::Everyone => sender.refuse(tx, &before)?,
         _ => {}
     }
     Ok(())

@@ -94,3 +94,8 @@ fn series_of_the_corpus_do_no_harm() {
 fn working_hours_of_the_corpus_do_no_harm() {
     each("week", targets::week);
 }
+
+#[test]
+fn messages_of_the_corpus_do_no_harm() {
+    each("message", targets::message);
+}

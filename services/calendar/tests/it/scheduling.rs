@@ -30,50 +30,50 @@ kontor_testbed::on_both! { Bed;
     d9_an_agent_that_is_not_known_is_left_alone,
 }
 
-const SALES: &str =
+pub const SALES: &str =
     "ORGANIZER:mailto:sales@kontor.test\nATTENDEE;PARTSTAT=ACCEPTED:mailto:sales@kontor.test\n";
-const MANAGER: &str = "ATTENDEE;PARTSTAT=NEEDS-ACTION;RSVP=TRUE:mailto:manager@kontor.test\n";
+pub const MANAGER: &str = "ATTENDEE;PARTSTAT=NEEDS-ACTION;RSVP=TRUE:mailto:manager@kontor.test\n";
 
-fn object(components: &[String]) -> String {
+pub fn object(components: &[String]) -> String {
     format!("BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//test//EN\n{}END:VCALENDAR\n", components.concat())
 }
 
-fn component(lines: &str) -> String {
+pub fn component(lines: &str) -> String {
     format!("BEGIN:VEVENT\nUID:m\nDTSTAMP:20261101T080000Z\n{lines}END:VEVENT\n")
 }
 
-fn meeting(lines: &str) -> String {
+pub fn meeting(lines: &str) -> String {
     object(&[component(&format!("DTSTART:20261130T090000Z\nDTEND:20261130T100000Z\nSUMMARY:Plan\n{lines}"))])
 }
 
-fn weekly(lines: &str) -> String {
+pub fn weekly(lines: &str) -> String {
     let times = "DTSTART:20261130T090000Z\nDTEND:20261130T100000Z\nRRULE:FREQ=WEEKLY;COUNT=4\nSUMMARY:Plan\n";
     component(&format!("{times}{lines}"))
 }
 
 /// An object of a user with its text unfolded and LF.
 #[derive(Debug, Clone)]
-struct Found {
-    name: String,
-    text: String,
-    etag: String,
-    tag: String,
+pub struct Found {
+    pub name: String,
+    pub text: String,
+    pub etag: String,
+    pub tag: String,
 }
 
 impl Found {
     /// The unfolded line that has this text.
     #[track_caller]
-    fn line(&self, part: &str) -> String {
+    pub fn line(&self, part: &str) -> String {
         let mut lines = self.text.lines().filter(|line| line.contains(part));
         lines.next().unwrap_or_else(|| panic!("no {part} in\n{}", self.text)).to_owned()
     }
 
-    fn has(&self, part: &str) -> bool {
+    pub fn has(&self, part: &str) -> bool {
         self.text.contains(part)
     }
 }
 
-async fn all(bed: &Bed, login: &str, slug: &str) -> Vec<Found> {
+pub async fn all(bed: &Bed, login: &str, slug: &str) -> Vec<Found> {
     let path = store::CollectionPath { owner: login.to_owned(), slug: slug.to_owned() };
     let request = store::ListObjectsRequest { path: Some(path), with_data: true, ..Default::default() };
     let mut stream = bed.collections().list_objects(user(login).request(request)).await.unwrap().into_inner();
@@ -90,22 +90,22 @@ async fn all(bed: &Bed, login: &str, slug: &str) -> Vec<Found> {
 }
 
 #[track_caller]
-fn only(mut found: Vec<Found>) -> Found {
+pub fn only(mut found: Vec<Found>) -> Found {
     assert_eq!(found.len(), 1, "{found:#?}");
     found.remove(0)
 }
 
-async fn copy(bed: &Bed, login: &str) -> Found {
+pub async fn copy(bed: &Bed, login: &str) -> Found {
     only(all(bed, login, "work").await)
 }
 
 /// METHODs in an inbox, in the order in which they came.
-async fn inbox(bed: &Bed, login: &str) -> Vec<String> {
+pub async fn inbox(bed: &Bed, login: &str) -> Vec<String> {
     let found = all(bed, login, "inbox").await;
     found.iter().map(|message| message.line("METHOD:").replace("METHOD:", "")).collect()
 }
 
-async fn delete(bed: &Bed, login: &str, name: &str, silent: bool) {
+pub async fn delete(bed: &Bed, login: &str, name: &str, silent: bool) {
     let path = store::CollectionPath { owner: login.to_owned(), slug: "work".to_owned() };
     let request = store::DeleteObjectRequest {
         path: Some(path),
@@ -117,7 +117,7 @@ async fn delete(bed: &Bed, login: &str, name: &str, silent: bool) {
     bed.collections().delete_object(user(login).request(request)).await.unwrap();
 }
 
-async fn answer(bed: &Bed, login: &str, partstat: &str) -> Result<store::PutObjectResponse, Status> {
+pub async fn answer(bed: &Bed, login: &str, partstat: &str) -> Result<store::PutObjectResponse, Status> {
     let present = copy(bed, login).await;
     let own = present.line(&format!("mailto:{login}@kontor.test"));
     let new = format!("ATTENDEE;PARTSTAT={partstat}:mailto:{login}@kontor.test");
@@ -125,7 +125,7 @@ async fn answer(bed: &Bed, login: &str, partstat: &str) -> Result<store::PutObje
 }
 
 /// The payloads of one kind that the calendar published.
-async fn published<P: prost::Message + prost::Name + Default>(bed: &Bed) -> Vec<P> {
+pub async fn published<P: prost::Message + prost::Name + Default>(bed: &Bed) -> Vec<P> {
     bed.changes("admin").await.iter().filter_map(outbox::payload::<P>).collect()
 }
 

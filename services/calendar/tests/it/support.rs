@@ -9,6 +9,8 @@ use kontor_proto::calendar::v1 as proto;
 use kontor_proto::calendar::v1::calendar_service_client::CalendarServiceClient;
 use kontor_proto::calendar::v1::change_service_client::ChangeServiceClient;
 use kontor_proto::calendar::v1::event_service_client::EventServiceClient;
+use kontor_proto::calendar::v1::message_service_client::MessageServiceClient;
+use kontor_proto::calendar::v1::proposal_service_client::ProposalServiceClient;
 use kontor_proto::calendar::v1::task_service_client::TaskServiceClient;
 use kontor_proto::collection::v1 as store;
 use kontor_proto::collection::v1::collection_service_client::CollectionServiceClient;
@@ -101,6 +103,14 @@ impl Bed {
 
     pub fn events(&self) -> EventServiceClient<Link> {
         EventServiceClient::new(self.link.clone())
+    }
+
+    pub fn proposals(&self) -> ProposalServiceClient<Link> {
+        ProposalServiceClient::new(self.link.clone())
+    }
+
+    pub fn messages(&self) -> MessageServiceClient<Link> {
+        MessageServiceClient::new(self.link.clone())
     }
 
     pub fn tasks(&self) -> TaskServiceClient<Link> {

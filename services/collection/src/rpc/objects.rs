@@ -100,8 +100,9 @@ impl<H: Hooks> Server<H> {
                 self.db.write(move |tx| transfer::run(tx, &hooks, &caller, &plan, &source, &prepared)).await;
             match done {
                 Ok(outcome) => {
-                    let (created, etag) = (outcome.created, outcome.object.etag);
-                    return Ok(proto::MoveObjectResponse { created, etag });
+                    let (created, object) = (outcome.created, outcome.object);
+                    let (etag, schedule_tag) = (object.etag, object.schedule_tag);
+                    return Ok(proto::MoveObjectResponse { created, etag, schedule_tag });
                 }
                 Err(cause) if cause.reason() == transfer::CHANGED => {}
                 Err(cause) => return Err(cause),

@@ -1,7 +1,7 @@
 //! Answers of guests: what a guest's change says, the REPLY that carries it, and what it does to the organizer's object.
 //! Called by schedule/ for changes of users, and for replies from outside.
 
-use kontor_kit::Result;
+use kontor_kit::{Error, Result};
 use kontor_vobject::Patch;
 use kontor_vobject::content::ContentLine;
 use kontor_vobject::ical::Item;
@@ -96,6 +96,29 @@ fn declined(before: &Read<'_>, after: &Read<'_>) -> Vec<Answer> {
             decline(instance, if is_day { DateValue::Date(at.date()) } else { DateValue::Utc(at) })
         })
         .collect()
+}
+
+/// What the REPLY of a guest outside says.
+///
+/// # Errors
+/// INVALID_ARGUMENT naming `icalendar`, when a component does not have this guest, or PARTSTAT is no word.
+pub fn of_message(message: &Read<'_>, own: &Addresses) -> Result<Vec<Answer>> {
+    let bad = |why: &str| Error::invalid("icalendar", why);
+    let mut zones = message.zones();
+    let mut all = Vec::new();
+    for (instance, item) in message.by_instance() {
+        let answer = of_item(message, item, instance, own, &mut zones);
+        let mut answer = answer.ok_or_else(|| bad("every component must have the guest who answers"))?;
+        let is_word = |word: &str| {
+            word.len() <= 60 && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
+        if !is_word(&answer.partstat) {
+            return Err(bad("PARTSTAT is no word"));
+        }
+        answer.comment = super::counter::clipped(&answer.comment);
+        all.push(answer);
+    }
+    Ok(all)
 }
 
 /// That a guest declines all of a meeting, for the object is deleted. Nothing when that was said before, or it is cancelled.
@@ -215,6 +238,20 @@ fn attendee(address: &str, answer: &Answer) -> ContentLine {
     line.param("PARTSTAT", answer.partstat.as_str()).param_list("DELEGATED-TO", answer.delegated_to.clone())
 }
 
+/// Addresses of those who handed their part over to these (DELEGATED-FROM).
+pub fn delegators(read: &Read<'_>, own: &Addresses) -> Vec<String> {
+    let mut all = Vec::new();
+    for item in &read.object.items {
+        let people = guests(&read.component(item), item);
+        for (_, line) in people.iter().filter(|(address, _)| own.has(address)) {
+            all.extend(line.param_values("DELEGATED-FROM").take(DELEGATES).map(|from| bare(&from)));
+        }
+    }
+    all.sort();
+    all.dedup();
+    all
+}
+
 /// What a reply did to the organizer's object.
 pub struct Applied {
     /// The text; the same bytes when nothing changed.
@@ -265,9 +302,18 @@ fn take<'d>(
         .param("SCHEDULE-STATUS", "2.0");
     new = new.param_list("DELEGATED-TO", answer.delegated_to.clone());
     patch.replace_without(line, new, &["DELEGATED-TO"]);
-    for (address, delegate) in &answer.delegates {
-        if !people.iter().any(|(known, _)| known == address) {
-            patch.add(component, delegate.clone());
+    let own_value = line.value().trim().to_owned();
+    for (place, (address, delegate)) in answer.delegates.iter().enumerate() {
+        if answer.delegates[..place].iter().any(|(other, _)| other == address) {
+            continue;
+        }
+        match people.iter().find(|(known, _)| known == address) {
+            // Who is invited already only learns from whom there is another part.
+            Some((_, known)) => {
+                let line = ContentLine::new(known.name(), known.value());
+                patch.replace(known, line.param_list("DELEGATED-FROM", vec![own_value.clone()]));
+            }
+            None => patch.add(component, delegate.clone()),
         }
     }
 }
@@ -308,6 +354,12 @@ pub fn mark_organizer(bytes: &[u8], status: &str) -> Result<Vec<u8>> {
         }
     }
     Ok(patch.apply())
+}
+
+/// Whether the organizer's line asks for an answer by a method that is none (RFC 6638 section 7.2).
+pub fn is_wrongly_forced(read: &Read<'_>) -> bool {
+    let mut lines = read.object.items.iter().filter_map(|item| read.component(item).property("ORGANIZER"));
+    lines.any(|organizer| super::forces_nothing(&organizer))
 }
 
 /// Whether the client or nobody answers for the guest of this object: SCHEDULE-AGENT of its organizer.

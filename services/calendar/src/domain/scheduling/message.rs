@@ -5,6 +5,7 @@ use kontor_kit::Result;
 use kontor_vobject::Patch;
 use kontor_vobject::content::ContentLine;
 use kontor_vobject::ical::Item;
+use kontor_vobject::tree::Component;
 use kontor_vobject::value::DateValue;
 
 use super::{PRIVATE, Read, set_params};
@@ -36,19 +37,24 @@ pub fn view(read: &Read<'_>, seen: &[usize], now: i64) -> Option<Vec<u8>> {
             }
             continue;
         }
-        component.children("VALARM").for_each(|alarm| patch.remove_component(&alarm));
-        component.properties_named(PARTNER).for_each(|line| patch.remove(&line));
-        for name in ["ATTENDEE", "ORGANIZER"] {
-            for person in component.properties_named(name) {
-                if PRIVATE.iter().any(|private| person.param(private).is_some()) {
-                    set_params(&mut patch, &person, &[], &PRIVATE);
-                }
-            }
-        }
+        strip(&mut patch, &component);
         // RFC 5546: the stamp of a message is the moment in which it was made.
         patch.set(&component, ContentLine::date("DTSTAMP", &DateValue::Utc(time::stamp(now))));
     }
     Some(patch.apply())
+}
+
+/// Takes out what never leaves a calendar: alarms, partners, parameters between a client and its server.
+pub(super) fn strip(patch: &mut Patch<'_>, component: &Component<'_>) {
+    component.children("VALARM").for_each(|alarm| patch.remove_component(&alarm));
+    component.properties_named(PARTNER).for_each(|line| patch.remove(&line));
+    for name in ["ATTENDEE", "ORGANIZER"] {
+        for person in component.properties_named(name) {
+            if PRIVATE.iter().any(|private| person.param(private).is_some()) {
+                set_params(patch, &person, &[], &PRIVATE);
+            }
+        }
+    }
 }
 
 /// The text with a METHOD.

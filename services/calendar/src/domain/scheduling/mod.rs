@@ -6,6 +6,8 @@ pub mod answer;
 pub mod cancel;
 pub mod compare;
 pub mod copy;
+pub mod counter;
+pub mod itip;
 pub mod message;
 pub mod organizer;
 pub mod respond;
@@ -31,6 +33,11 @@ impl Addresses {
             all.push(email.to_lowercase());
         }
         Addresses(all)
+    }
+
+    /// One address of somebody outside.
+    pub fn only(address: &str) -> Addresses {
+        Addresses(vec![address.to_owned()])
     }
 
     /// Whether an address is one of these.
@@ -86,6 +93,13 @@ fn forces(property: &Property<'_>, method: &str) -> bool {
     property.param("SCHEDULE-FORCE-SEND").is_some_and(|asked| asked.trim().eq_ignore_ascii_case(method))
 }
 
+/// Whether SCHEDULE-FORCE-SEND asks for what is no method of its own.
+fn forces_nothing(property: &Property<'_>) -> bool {
+    property.param("SCHEDULE-FORCE-SEND").is_some()
+        && !forces(property, "REQUEST")
+        && !forces(property, "REPLY")
+}
+
 /// What an object is to the owner of the calendar in which it stands (RFC 6638 section 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -116,6 +130,11 @@ pub fn role(object: &CalendarObject, own: &Addresses) -> Role {
 pub fn may_schedule(object: &CalendarObject) -> bool {
     object.items.iter().any(|item| item.organizer.is_some())
         && object.items.iter().any(|item| !item.attendees.is_empty())
+}
+
+/// Whether it names no organizer and no guest.
+pub fn has_nobody(object: &CalendarObject) -> bool {
+    object.items.iter().all(|item| item.organizer.is_none() && item.attendees.is_empty())
 }
 
 /// Address of the organizer; empty without one.
@@ -157,6 +176,11 @@ impl<'a> Read<'a> {
     /// The component of an item.
     pub fn component(&self, item: &Item) -> Component<'_> {
         self.document.component(item.component)
+    }
+
+    /// As `by_instance`, for those who only compare.
+    pub fn instances(&self) -> Vec<(Option<i64>, &Item)> {
+        self.by_instance()
     }
 
     fn zones(&self) -> Zones<'_> {

@@ -10,7 +10,10 @@ use kontor_vobject::ical::Item;
 use kontor_vobject::zone::Zones;
 
 use super::compare::{has_moved, is_rescheduled};
-use super::{Addresses, Agent, NEEDS_ACTION, Read, agent, forces, guests, is_marked, partstat, set_params};
+use super::{
+    Addresses, Agent, NEEDS_ACTION, Read, agent, forces, forces_nothing, guests, is_marked, partstat,
+    set_params,
+};
 use crate::domain::time;
 
 /// Invited at most to one component (CALDAV:max-attendees-per-instance).
@@ -42,6 +45,12 @@ pub fn all_guests(read: &Read<'_>, own: &Addresses) -> BTreeMap<String, Guest> {
         }
     }
     all
+}
+
+/// Guests whose line asks for a message by a method that is none (SCHEDULE-FORCE-SEND, RFC 6638 section 7.2).
+pub fn wrongly_forced(read: &Read<'_>) -> Vec<String> {
+    let lines = read.object.items.iter().flat_map(|item| guests(&read.component(item), item));
+    lines.filter(|(_, line)| forces_nothing(line)).map(|(address, _)| address).collect()
 }
 
 /// Whether a component has more guests than are taken, or all together name more than ten times as many: each of these is looked at for

@@ -4,9 +4,11 @@
 use kontor_kit::{Error, Result};
 use kontor_vobject::Patch;
 use kontor_vobject::content::ContentLine;
+use kontor_vobject::ical::Item;
+use kontor_vobject::tree::{Component, Property};
 use kontor_vobject::zone::Zone;
 
-use super::{Addresses, Read, guests, set_params};
+use super::{Addresses, Read, guests};
 use crate::domain::{change, time};
 
 /// What a guest says.
@@ -18,6 +20,8 @@ pub struct Response {
     pub comment: String,
     /// Seconds UTC of the one instance that is answered; none answers all of it.
     pub instance: Option<i64>,
+    /// E-mail address of whom the guest hands the part over to, with PARTSTAT "DELEGATED"; else empty.
+    pub delegate: String,
 }
 
 /// The guest's text with the answer. One instance of a series gets a component of its own when it has none.
@@ -39,7 +43,7 @@ pub fn respond(bytes: &[u8], name: &str, own: &Addresses, response: &Response, n
         let component = read.component(item);
         for (_, line) in guests(&component, item).iter().filter(|(address, _)| own.has(address)) {
             invited = true;
-            set_params(&mut patch, line, &[("PARTSTAT", &response.partstat)], &["RSVP"]);
+            answer(&mut patch, &component, item, line, response)?;
         }
         if response.comment.is_empty() {
             patch.remove_all(&component, "COMMENT");
@@ -54,7 +58,44 @@ pub fn respond(bytes: &[u8], name: &str, own: &Addresses, response: &Response, n
     Err(Error::precondition("NOT_INVITED", format!("the owner of the calendar is no guest of {name}")))
 }
 
-fn with_instance(bytes: &[u8], name: &str, original: i64, now: i64) -> Result<Vec<u8>> {
+/// Writes the answer into the guest's line, and the delegate beside it (RFC 5546 section 3.2.2.3).
+fn answer(
+    patch: &mut Patch<'_>,
+    component: &Component<'_>,
+    item: &Item,
+    line: &Property<'_>,
+    response: &Response,
+) -> Result<()> {
+    let old = ["RSVP", "DELEGATED-TO"];
+    let new = ContentLine::new(line.name(), line.value()).param("PARTSTAT", response.partstat.as_str());
+    let delegate = response.delegate.to_lowercase();
+    if delegate.is_empty() {
+        patch.replace_without(line, new, &old);
+        return Ok(());
+    }
+    let organizer = item.organizer.as_ref().map_or("", |organizer| organizer.address.as_str());
+    if delegate == organizer {
+        return Err(Error::invalid("delegate_to", "the organizer is there already: name somebody else"));
+    }
+    let uri = format!("mailto:{delegate}");
+    patch.replace_without(line, new.param_list("DELEGATED-TO", vec![uri.clone()]), &old);
+    let from = vec![line.value().trim().to_owned()];
+    match guests(component, item).iter().find(|(address, _)| *address == delegate) {
+        Some((_, known)) => {
+            let same = ContentLine::new(known.name(), known.value());
+            patch.replace(known, same.param_list("DELEGATED-FROM", from));
+        }
+        None => {
+            let new =
+                ContentLine::new("ATTENDEE", uri).param("PARTSTAT", "NEEDS-ACTION").param("RSVP", "TRUE");
+            patch.add(component, new.param_list("DELEGATED-FROM", from));
+        }
+    }
+    Ok(())
+}
+
+/// The text with a component for one instance.
+pub(super) fn with_instance(bytes: &[u8], name: &str, original: i64, now: i64) -> Result<Vec<u8>> {
     let read = Read::of(bytes)?;
     if read.by_instance().iter().any(|(instance, _)| *instance == Some(original)) {
         return Ok(bytes.to_vec());
