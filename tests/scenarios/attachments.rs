@@ -305,7 +305,7 @@ both! {
         assert_eq!((file.size, file.filename.as_str()), (4, "plan.pdf"));
         let list = ListAttachmentsRequest { parent: parent.clone() };
         let all = sales.attachments().list_attachments(list.clone()).await.expect("a list").into_inner().attachments;
-        assert_eq!(all, [file.clone()]);
+        assert_eq!(all, std::slice::from_ref(&file));
         refused(neighbour.attachments().list_attachments(list).await, Code::NotFound, "");
         let read = ReadAttachmentRequest { name: file.name.clone() };
         assert_eq!(sales.attachments().read_attachment(read.clone()).await.expect("bytes").into_inner().data, "%PDF");

@@ -124,7 +124,7 @@ fn list(conn: &Connection) -> Vec<u8> {
     while let Some(row) = rows.next().expect("a row") {
         let (name, etag) = (row.get_ref(0).expect("a name"), row.get_ref(1).expect("an ETag"));
         let (name, etag) = (name.as_str().expect("text"), etag.as_str().expect("text"));
-        write!(out, "<D:response><D:href>/{name}</D:href><D:propstat><D:prop><D:getetag>\"{etag}\"</D:getetag></D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>\n")
+        writeln!(out, "<D:response><D:href>/{name}</D:href><D:propstat><D:prop><D:getetag>\"{etag}\"</D:getetag></D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>")
             .expect("it grows");
     }
     out.push_str("</D:multistatus>");
@@ -136,7 +136,7 @@ fn many(conn: &Connection, names: &str) -> Vec<u8> {
     for name in names.split(' ') {
         let data = String::from_utf8(text(conn, name)).expect("text");
         let data = data.replace('&', "&amp;").replace('<', "&lt;").replace('\r', "&#13;");
-        write!(out, "<D:response><D:href>/{name}</D:href><D:propstat><D:prop><C:calendar-data>{data}</C:calendar-data></D:prop></D:propstat></D:response>\n")
+        writeln!(out, "<D:response><D:href>/{name}</D:href><D:propstat><D:prop><C:calendar-data>{data}</C:calendar-data></D:prop></D:propstat></D:response>")
             .expect("it grows");
     }
     out.push_str("</D:multistatus>");
