@@ -86,6 +86,9 @@ async fn comes_to(http: &Http, path: &str, titles: &[&str]) {
     .await;
 }
 
+const EVERYTHING: &str = r#"<C:calendar-query xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"><D:prop><D:getetag/></D:prop>
+    <C:filter><C:comp-filter name="VCALENDAR"/></C:filter></C:calendar-query>"#;
+
 /// One sync: the token, then what changed and what is gone, by href.
 async fn sync(http: &Http, path: &str, token: &str, limit: u32) -> (String, Vec<String>, Vec<String>, bool) {
     let limit = if limit > 0 {
@@ -161,8 +164,11 @@ both! {
         // The organizer's own copy waits for nobody's answer but the guest's.
         assert!(shown(&sales, SALES).await.contains(&("Asked".to_owned(), "MEETING".to_owned())));
         // Each by name, with a text that is no invitation and rings no alarm, under an ETag and a UID of its own.
+        neighbour.report(&format!("{NEIGHBOUR}nothing.ics"), "0", EVERYTHING).await.expect(404);
         for href in hrefs(&neighbour, NEIGHBOUR).await {
             let got = neighbour.get(&href).await.expect(200);
+            let asked = neighbour.report(&href, "0", EVERYTHING).await.expect(207).text();
+            assert_eq!(texts(&asked, "href"), [href.as_str()], "a query on one object is about that one");
             let text = got.text();
             assert!(!text.contains("VALARM") && !text.contains("ATTENDEE") && !text.contains("ORGANIZER"), "{text}");
             assert!(text.contains("TRANSP:TRANSPARENT\r\n") && text.contains("X-KONTOR-EVENT:calendars/"), "{text}");

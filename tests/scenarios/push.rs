@@ -420,7 +420,7 @@ with_push! {
         assert!(inbox.text().contains("push-not-available"), "{}", inbox.text());
         post("<push-register/>".to_owned()).await.expect(400);
         post("rubbish".to_owned()).await.expect(400);
-        http.send("POST", "/dav/calendars/sales/work/a.ics", &[("content-type", "application/xml")], good.clone()).await.expect(405);
+        http.send("POST", "/dav/calendars/sales/work/a.ics", &[("content-type", "application/xml")], good.clone()).await.expect(403);
         let made = post(good).await.expect(201);
         assert!(made.header("location").starts_with("/dav/push/calendars/"), "without X-Forwarded-Proto it is a path");
     }

@@ -2,6 +2,7 @@
 //! Called by hook.rs, for objects that have or had some; others never come here.
 
 use bytes::Bytes;
+use kontor_collection::store::object;
 use kontor_collection::{Admission, Admitted, Prepared, Removal, Tell};
 use kontor_kit::db::Tx;
 use kontor_kit::{Error, Result};
@@ -23,9 +24,13 @@ pub fn admit(tx: &mut Tx<'_>, admission: &Admission<'_, Parsed>) -> Result<Optio
     let mut known = Vec::with_capacity(wanted.len());
     for id in wanted {
         let file = attachments::get(tx, id)?;
-        let object = admission.old.map(|old| old.num);
+        if file.is_none() && had(tx, admission, id)? {
+            // Another server's, from before: it means nothing here, and must not keep anybody from an answer.
+            continue;
+        }
+        let present = admission.old.map(|old| old.num);
         let usable = file.is_some()
-            && (attachments::is_at_hand(tx, id, object)?
+            && (attachments::is_at_hand(tx, id, present)?
                 || attachments::is_readable(tx, admission.caller, id)?);
         match file.filter(|_| usable) {
             Some(file) => known.push(file),
@@ -40,6 +45,14 @@ pub fn admit(tx: &mut Tx<'_>, admission: &Admission<'_, Parsed>) -> Result<Optio
     let found = admission.prepared.typed.found.clone();
     let prepared = Prepared { index, typed: Parsed { typed, found }, ..admission.prepared.clone() };
     Ok(Some(Admitted { data: Some(Bytes::from(data)), prepared }))
+}
+
+/// Whether the object as it stands has the id in its text.
+fn had(tx: &mut Tx<'_>, admission: &Admission<'_, Parsed>, id: &str) -> Result<bool> {
+    let Some(old) = admission.old else { return Ok(false) };
+    let data = object::data(tx, old.num)?;
+    let unfolded = String::from_utf8_lossy(&data).replace("\r\n ", "").replace("\r\n\t", "");
+    Ok(unfolded.contains(id))
 }
 
 /// Ends what a deleted object used.

@@ -20,23 +20,10 @@ use std::sync::Arc;
 use kontor_kit::Result;
 use kontor_kit::context::Context;
 use kontor_kit::db::Migration;
-use kontor_kit::link::{Link, MESSAGE_LIMIT};
+use kontor_kit::link::Link;
 use kontor_kit::near::Near;
 use kontor_kit::unit::Unit;
-use kontor_proto::calendar::v1::attachment_service_server::AttachmentServiceServer;
-use kontor_proto::calendar::v1::availability_service_server::AvailabilityServiceServer;
-use kontor_proto::calendar::v1::calendar_service_server::CalendarServiceServer;
-use kontor_proto::calendar::v1::change_service_server::ChangeServiceServer;
-use kontor_proto::calendar::v1::event_service_server::EventServiceServer;
-use kontor_proto::calendar::v1::feed_service_server::FeedServiceServer;
-use kontor_proto::calendar::v1::free_busy_service_server::FreeBusyServiceServer;
-use kontor_proto::calendar::v1::message_service_server::MessageServiceServer;
-use kontor_proto::calendar::v1::proposal_service_server::ProposalServiceServer;
-use kontor_proto::calendar::v1::series_service_server::SeriesServiceServer;
-use kontor_proto::calendar::v1::subscription_service_server::SubscriptionServiceServer;
-use kontor_proto::calendar::v1::task_service_server::TaskServiceServer;
 use tokio::sync::Notify;
-use tonic::service::Routes;
 
 use directory::Directory;
 use hook::CalendarHooks;
@@ -89,35 +76,9 @@ pub async fn start(context: &Context, peers: Peers, config: Config) -> Result<Un
     let users = Users::new(peers.directory);
     let core =
         Core { context: context.clone(), db: db.clone(), hooks: hooks.clone(), users, attachment_bytes };
-    let calendars = CalendarServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
-    let events = EventServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
-    let tasks = TaskServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
-    let free_busy = FreeBusyServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
-    let availability = AvailabilityServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
-    let series = SeriesServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
-    let subscriptions = SubscriptionServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
-    let attachments = AttachmentServiceServer::new(core.clone())
-        .max_decoding_message_size(MESSAGE_LIMIT)
-        .max_encoding_message_size(MESSAGE_LIMIT);
-    let proposals = ProposalServiceServer::new(core.clone()).max_decoding_message_size(MESSAGE_LIMIT);
-    let messages = MessageServiceServer::new(core.clone());
-    let feeds = FeedServiceServer::new(rpc::feed::Feeds::new(core.clone()));
-    let changes = ChangeServiceServer::new(core).max_decoding_message_size(MESSAGE_LIMIT);
     let push = kontor_collection::Push::start(context, &db, hooks.directory.clone()).await?;
     let engine = kontor_collection::rpc::Server::new(context, &db, hooks.clone()).with_push(push);
     let collections = Overviews::new(engine, context, &db, hooks);
-    let routes = Routes::new(calendars)
-        .add_service(events)
-        .add_service(tasks)
-        .add_service(changes)
-        .add_service(free_busy)
-        .add_service(availability)
-        .add_service(series)
-        .add_service(subscriptions)
-        .add_service(proposals)
-        .add_service(messages)
-        .add_service(feeds)
-        .add_service(attachments)
-        .add_service(collections.clone().into_service());
+    let routes = rpc::routes(core).add_service(collections.clone().into_service());
     Ok(Unit::new("calendar", context, routes).offer(Near::default().collections(collections)))
 }

@@ -257,10 +257,10 @@ impl CollectionService for Overviews {
         let request = request.into_inner();
         let question = Question::of(&request, Kind::Calendar)?;
         let hooks = self.hooks.clone();
-        let proto::QueryObjectsRequest { path, limit, with_data, .. } = request;
+        let proto::QueryObjectsRequest { path, limit, with_data, name, .. } = request;
         self.stream(caller, path, move |conn, view| {
             let question = question.in_zone(|| hooks.zone(conn, &view.row))?;
-            Ok(Query::new(view, question, limit, with_data))
+            Ok(Query::new(view, question, limit, with_data, name))
         })
         .await
     }

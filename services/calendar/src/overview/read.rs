@@ -1,15 +1,15 @@
 //! Long answers about an overview: list, multiget, query and sync, calendar after calendar, in the engine's chunks.
 //! Called by the server in mod.rs. Memory holds one chunk of each answer and two more on their way.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use kontor_collection::store::object;
 use kontor_collection::store::query::{self, Candidates};
 use kontor_collection::store::sync::{self, Course, Step};
 use kontor_collection::{Object, Question};
-use kontor_kit::Result;
 use kontor_kit::db::Conn;
 use kontor_kit::tags;
+use kontor_kit::{Error, Result};
 use kontor_proto::collection::v1 as proto;
 
 use super::view::{COMPONENT, LongNames, Member, View, missing};
@@ -121,16 +121,16 @@ impl Reader for List {
 pub(super) struct Named {
     view: View,
     long: LongNames,
-    names: std::vec::IntoIter<String>,
+    names: VecDeque<String>,
     with_data: bool,
 }
 
 impl Named {
     pub fn new(view: View, names: Vec<String>, with_data: bool) -> Named {
-        Named { view, long: LongNames::new(), names: names.into_iter(), with_data }
+        Named { view, long: LongNames::new(), names: names.into(), with_data }
     }
 
-    /// The objects of these names, each once, by the number of the calendar and the name there.
+    /// The objects of these names without their bodies, each once, by the number of the calendar and the name there.
     fn find(
         &self,
         conn: &mut Conn<'_>,
@@ -146,28 +146,31 @@ impl Named {
         let mut found = HashMap::with_capacity(places.len());
         for (at, names) in wanted {
             let objects = object::all_named(conn, self.view.members[at].collection.num, &names)?;
-            let mut objects: Vec<Object> = objects.into_iter().flatten().filter(is_event).collect();
-            if self.with_data {
-                object::load(conn, objects.iter_mut())?;
-            }
-            found.extend(objects.into_iter().map(|object| ((at, object.name.clone()), object)));
+            let objects = objects.into_iter().flatten().filter(is_event);
+            found.extend(objects.map(|object| ((at, object.name.clone()), object)));
         }
         Ok(found)
     }
 }
 
-/// Names in one part at most when bodies are asked for: each may be 10 MB.
-const NAMED_WITH_DATA: usize = 8;
-
 impl Reader for Named {
     fn next(&mut self, conn: &mut Conn<'_>) -> Result<Part> {
-        let most = if self.with_data { NAMED_WITH_DATA } else { object::CHUNK as usize };
-        let names: Vec<String> = self.names.by_ref().take(most).collect();
+        let most = self.names.len().min(object::chunk(self.with_data) as usize);
+        let mut names: Vec<String> = self.names.drain(..most).collect();
         let mut places = Vec::with_capacity(names.len());
         for name in &names {
             places.push(self.view.locate(conn, &mut self.long, name)?);
         }
-        let found = self.find(conn, &places)?;
+        let mut found = self.find(conn, &places)?;
+        if self.with_data {
+            let in_order = places.iter().map(|place| place.as_ref().and_then(|place| found.get(place)));
+            let fit = object::cut(in_order);
+            names.drain(fit..).rev().for_each(|name| self.names.push_front(name));
+            places.truncate(fit);
+            let told: HashSet<&(usize, String)> = places.iter().flatten().collect();
+            found.retain(|place, _| told.contains(place));
+            object::load(conn, found.values_mut())?;
+        }
         let tell = |(name, place): (String, Option<(usize, String)>)| {
             let member = place.as_ref().map(|(at, _)| &self.view.members[*at]);
             match (member, place.and_then(|place| found.get(&place))) {
@@ -176,7 +179,7 @@ impl Reader for Named {
             }
         };
         let objects = names.into_iter().zip(places).map(tell).collect();
-        Ok(Part { objects, last: self.names.len() == 0, end: End::default() })
+        Ok(Part { objects, last: self.names.is_empty(), end: End::default() })
     }
 }
 
@@ -188,17 +191,34 @@ pub(super) struct Query {
     candidates: Option<Candidates>,
     left: i64,
     with_data: bool,
+    /// The only object that is asked, until it is looked for.
+    only: Option<String>,
 }
 
 impl Query {
-    pub fn new(view: View, question: Question, limit: i64, with_data: bool) -> Query {
+    /// `only` names the one object that is asked; empty asks all.
+    pub fn new(view: View, question: Question, limit: i64, with_data: bool, only: String) -> Query {
         let left = if limit > 0 { limit } else { i64::MAX };
-        Query { view, at: 0, question, candidates: None, left, with_data }
+        let only = (!only.is_empty()).then_some(only);
+        Query { view, at: 0, question, candidates: None, left, with_data, only }
+    }
+
+    /// Leaves only the one object as a candidate.
+    fn narrow(&mut self, conn: &mut Conn<'_>, name: &str) -> Result<()> {
+        let (at, plain) =
+            self.view.locate(conn, &mut LongNames::new(), name)?.ok_or_else(|| Error::not_found(name))?;
+        let candidates = query::only(conn, self.view.members[at].collection.num, &plain, &self.question)?;
+        self.view.members.truncate(at + 1);
+        (self.at, self.candidates) = (at, Some(candidates));
+        Ok(())
     }
 }
 
 impl Reader for Query {
     fn next(&mut self, conn: &mut Conn<'_>) -> Result<Part> {
+        if let Some(name) = self.only.take() {
+            self.narrow(conn, &name)?;
+        }
         while let Some(member) = self.view.members.get(self.at).filter(|_| self.left > 0) {
             let collection = &member.collection;
             let mut candidates = match self.candidates.take() {
@@ -214,16 +234,19 @@ impl Reader for Query {
                 &mut self.question,
                 &mut candidates,
                 self.with_data,
+                object::chunk(self.with_data),
                 show,
             )?;
             match hits {
                 Some(_) if !candidates.is_empty() => self.candidates = Some(candidates),
                 _ => self.at += 1,
             }
+            // Also without a hit: others wait for the database's threads, and the program may be gone.
+            let looked = hits.is_some();
             let mut hits: Vec<Object> = hits.into_iter().flatten().filter(is_event).collect();
             hits.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
             self.left -= hits.len() as i64;
-            if !hits.is_empty() {
+            if looked {
                 let tell = |mut object: Object| {
                     let data = std::mem::take(&mut object.data);
                     member.tell_shown(object, data)

@@ -61,13 +61,17 @@ impl View {
         let mut members = Vec::with_capacity(parts.len());
         for collection in parts.iter().filter_map(|part| found.remove(&part.id)) {
             let owner = &collection.owner;
-            if !emails.contains_key(owner) {
+            // Deadlines have no guests.
+            if collection.kind != Kind::Deadlines && !emails.contains_key(owner) {
                 emails.insert(owner.clone(), people::get(conn, owner)?.email);
             }
             let look = Look::new(About {
                 id: &collection.id,
                 owner,
-                email: emails.get(owner).map_or("", String::as_str),
+                email: emails
+                    .get(owner)
+                    .filter(|_| collection.kind != Kind::Deadlines)
+                    .map_or("", String::as_str),
                 color: &collection.color,
                 is_deadlines: collection.kind == Kind::Deadlines,
             });

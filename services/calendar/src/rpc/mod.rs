@@ -7,7 +7,7 @@ mod calendars;
 mod changes;
 mod convert;
 mod events;
-pub mod feed;
+mod feed;
 mod free_busy;
 mod list;
 mod messages;
@@ -15,10 +15,13 @@ mod objects;
 mod occurrences;
 mod proposals;
 mod respond;
+mod routes;
 mod series;
 mod shares;
 mod subscriptions;
 mod tasks;
+
+pub use routes::routes;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -66,9 +66,16 @@ impl ProposalService for Core {
             let kept = proposals::list(conn, event.object.num)?;
             let one = |kept: &Kept| {
                 let name = format!("{parent}/proposals/{}", kept.id);
-                Ok(message(name, &proposal_of(kept)?, kept.create_time))
+                match proposal_of(kept) {
+                    Ok(proposal) => Some(message(name, &proposal, kept.create_time)),
+                    // One that can't be read must not hide the others.
+                    Err(cause) => {
+                        tracing::warn!(cause = %cause, proposal.name = name, "left out a proposal that can't be read");
+                        None
+                    }
+                }
             };
-            Ok(proto::ListProposalsResponse { proposals: kept.iter().map(one).collect::<Result<_>>()? })
+            Ok(proto::ListProposalsResponse { proposals: kept.iter().filter_map(one).collect() })
         });
         Ok(Response::new(read.await?))
     }
@@ -89,7 +96,9 @@ impl ProposalService for Core {
                         let Work { event, kept, data, prepared } = work.as_ref().map_err(Error::clone)?;
                         let open = proposals::get(tx, event.object.num, &kept.id)?;
                         open.ok_or_else(|| Error::not_found(&request.name))?;
-                        proposals::remove(tx, kept)?;
+                        if !proposals::remove(tx, kept)? {
+                            return Err(Error::not_found(&request.name));
+                        }
                         let target = Target::id(&event.collection.id);
                         let same = Conditions::etag(&event.object.etag);
                         let name = &event.object.name;
@@ -120,6 +129,7 @@ impl ProposalService for Core {
                 event.must_be_writable(EVENTS)?;
                 let proposal = proposal_of(&kept)?;
                 decline(tx, &hooks, &caller, &event.collection, (&kept, &proposal), &request.comment)
+                    .map_err(|cause| named(cause, &request.name))
             })
         });
         done.await?;

@@ -63,7 +63,7 @@ pub fn propose(
     }
     let now = tx.now();
     let sender = Sender { hooks, collection, own, actor: caller.name(), now };
-    let message = proposal.text("COUNTER", &proposal.comment, now)?;
+    let message = proposal.with_place(&copy).text("COUNTER", &proposal.comment, now)?;
     sender.mail(tx, "COUNTER", &proposal.uid, vec![organizer.to_owned()], message)?;
     Ok(Became::Mailed)
 }
@@ -96,7 +96,8 @@ pub fn arrive(
     };
     let Some(calendar) = by_target(tx, &Target::id(&found.collection))? else { return Ok(Became::NoMeeting) };
     let now = tx.now();
-    let proposal = Proposal { attendee: attendee.clone(), ..proposal.clone() };
+    let proposal = proposal.clone().beside(&organized, attendee);
+    let shown = proposal.with_place(&organized).text("COUNTER", &proposal.comment, now)?;
     let message = proposal.text("COUNTER", &proposal.comment, now)?;
     let kept = proposals::Kept {
         id: id::new(),
@@ -108,7 +109,7 @@ pub fn arrive(
         create_time: now,
     };
     proposals::add(tx, &kept)?;
-    put_into_inbox(tx, hooks, host, &found.data, &kept.message)?;
+    put_into_inbox(tx, hooks, host, &found.data, &shown)?;
     let told = items::before(tx, found.object.num)?.told;
     let meeting = Meeting {
         collection: &calendar,
@@ -124,7 +125,7 @@ pub fn arrive(
 /// Tells a guest that the organizer says no, and ends the proposal.
 ///
 /// # Errors
-/// Those of the database.
+/// NOT_FOUND when it has ended meanwhile; those of the database.
 pub fn decline(
     tx: &mut Tx<'_>,
     hooks: &CalendarHooks,
@@ -133,7 +134,9 @@ pub fn decline(
     (kept, proposal): (&proposals::Kept, &Proposal),
     comment: &str,
 ) -> Result<()> {
-    proposals::remove(tx, kept)?;
+    if !proposals::remove(tx, kept)? {
+        return Err(Error::not_found(&kept.id));
+    }
     let now = tx.now();
     let message = proposal.text("DECLINECOUNTER", comment, now)?;
     let guest = people::users(tx, std::iter::once(kept.attendee.as_str()))?.remove(&kept.attendee);
@@ -169,8 +172,10 @@ pub fn decline_posted(
     let Some(kept) = kept else { return Ok(false) };
     let comment = message.component(item).text("COMMENT").unwrap_or_default();
     let comment = crate::domain::scheduling::counter::clipped(&comment);
-    decline(tx, hooks, caller, &calendar, (kept, &proposal_of(kept)?), &comment)?;
-    Ok(true)
+    match decline(tx, hooks, caller, &calendar, (kept, &proposal_of(kept)?), &comment) {
+        Err(cause) if cause.reason() == "NOT_FOUND" => Ok(false),
+        outcome => outcome.map(|()| true),
+    }
 }
 
 /// What a kept COUNTER says.

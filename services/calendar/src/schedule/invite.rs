@@ -8,6 +8,7 @@ use kontor_kit::{Error, Result, id};
 use super::deliver::{Found, find, home, put, put_into_inbox};
 use super::receive::{Incoming, Outcome};
 use super::{addresses, must_be_few};
+use crate::domain::scheduling::counter::sequence_of;
 use crate::domain::scheduling::itip::{
     cancel, is_organizer, keep_answers, object_of, stamp_of, with_components,
 };
@@ -35,25 +36,35 @@ impl Incoming<'_> {
         if !same || !is_guest || !is_organizer(&present, self.sender) {
             return Err(Self::denied());
         }
+        self.must_be_outside(tx)?;
         Ok(Some(found))
+    }
+
+    /// Who has a calendar here speaks from there.
+    fn must_be_outside(&self, tx: &mut Tx<'_>) -> Result<()> {
+        let organizer = organizer_of(&self.message.object);
+        if login_of(organizer).is_none() && people::users(tx, std::iter::once(organizer))?.is_empty() {
+            return Ok(());
+        }
+        let why = "who has a calendar here invites from there";
+        Err(Error::precondition("LOCAL_ORGANIZER", why))
     }
 
     /// The parts of the message that are newer than what was heard.
     fn newer(&self, tx: &mut Tx<'_>, found: &Found) -> Result<Vec<Part>> {
         let (now, present) = (tx.now(), Read::of(&found.data)?);
         let organizer = organizer_of(&self.message.object);
+        let num = found.object.num;
+        let series = heard::get(tx, num, organizer, None)?;
         let mut newer = Vec::new();
         for (instance, item) in self.message.instances() {
             let stamp = stamp_of(self.message, item, now)?;
             let part = (i64::from(item.sequence), stamp);
-            let known = match heard::get(tx, found.object.num, organizer, instance)? {
-                Some(known) => known,
-                None => {
-                    let sequence = crate::domain::scheduling::counter::sequence_of(&present, instance);
-                    (i64::from(sequence.unwrap_or(0)), 0)
-                }
-            };
-            if part >= known {
+            let last = heard::get(tx, num, organizer, instance)?;
+            let stands = i64::from(sequence_of(&present, instance).unwrap_or(0));
+            // The guest's program may have raised the copy's own number: it counts as far as the organizer was heard.
+            let stands = series.or(last).map_or(stands, |(heard, _)| stands.min(heard));
+            if part >= last.unwrap_or_default().max((stands, 0)) {
                 newer.push((instance, part));
             }
         }
@@ -76,12 +87,7 @@ impl Incoming<'_> {
         if !is_organizer(self.message, self.sender) {
             return Err(Self::denied());
         }
-        let is_local =
-            login_of(organizer).is_some() || !people::users(tx, std::iter::once(organizer))?.is_empty();
-        if is_local {
-            let why = "who has a calendar here invites from there";
-            return Err(Error::precondition("LOCAL_ORGANIZER", why));
-        }
+        self.must_be_outside(tx)?;
         must_be_few(self.message)?;
         let own = addresses(tx, self.login)?;
         if role(&self.message.object, &own) != Role::Attendee {

@@ -174,6 +174,7 @@ fn organized(
         counter::end_outdated(tx, old, before, &after, &sender.own)?;
         if new_role != Role::Organizer {
             heard::clear(tx, old.num)?;
+            proposals::clear(tx, old.num)?;
         }
         let meeting = Meeting {
             collection: sender.collection,
@@ -277,13 +278,18 @@ fn admitted(
 /// # Errors
 /// Those of the database.
 pub fn removed(tx: &mut Tx<'_>, hooks: &CalendarHooks, removal: &Removal<'_>) -> Result<()> {
-    let collection = removal.collection;
+    let (collection, num) = (removal.collection, removal.object.num);
+    // What was moved stands elsewhere already, under its number.
+    let is_moved = removal.tell == Tell::Nobody
+        && object::named(tx, collection.num, &removal.object.name)?.is_none_or(|found| found.num != num);
+    if !is_moved {
+        proposals::clear(tx, num)?;
+        heard::clear(tx, num)?;
+    }
     if removal.object.schedule_tag.is_empty() || collection.is_company() || removal.tell == Tell::Nobody {
         return Ok(());
     }
-    proposals::clear(tx, removal.object.num)?;
-    heard::clear(tx, removal.object.num)?;
-    let present = object::data(tx, removal.object.num)?;
+    let present = object::data(tx, num)?;
     let before = Read::of(&present)?;
     let own = addresses(tx, &collection.owner)?;
     let sender = Sender { hooks, collection, own, actor: removal.caller.name(), now: tx.now() };

@@ -119,11 +119,21 @@ impl Incoming<'_> {
     }
 
     fn counter(&self, tx: &mut Tx<'_>) -> Result<Outcome> {
-        let Some((_, guest, own)) = self.guest(tx)? else { return Ok(Outcome::Unknown) };
+        let Some((found, guest, own)) = self.guest(tx)? else { return Ok(Outcome::Unknown) };
         let proposal = counter::of_message(self.message, &guest)?;
-        stamp_of(self.message, self.message.object.first(), tx.now())?;
+        let stamp = stamp_of(self.message, self.message.object.first(), tx.now())?;
+        let present = counter::sequence_of(&Read::of(&found.data)?, proposal.instance).unwrap_or(0);
+        let part = (i64::from(proposal.sequence.min(present)), stamp);
+        // A reply to the same instance is another matter, so what was heard of it stands apart.
+        let key = format!("counter:{guest}");
+        if heard::get(tx, found.object.num, &key, proposal.instance)?.is_some_and(|known| known > part) {
+            return Ok(Outcome::Outdated);
+        }
         match arrive(tx, self.hooks, "", self.login, &own, &proposal)? {
-            Became::Open | Became::Mailed => Ok(Outcome::Applied),
+            Became::Open | Became::Mailed => {
+                heard::set(tx, found.object.num, &key, proposal.instance, part)?;
+                Ok(Outcome::Applied)
+            }
             Became::NoUser | Became::NoMeeting | Became::Refused(Standing::NoInstance) => {
                 Ok(Outcome::Unknown)
             }

@@ -132,7 +132,9 @@ pub fn set_uses(tx: &mut Tx<'_>, object: i64, ids: &[String]) -> Result<()> {
         }
     }
     for (id, of) in before {
-        if of != object || !ids.contains(&id) {
+        let wanted = ids.contains(&id);
+        // What was taken up waits for its own object: guests' copies may be written before it.
+        if if of == object { !wanted } else { wanted } {
             end(tx, &id, of)?;
         }
     }

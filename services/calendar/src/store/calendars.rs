@@ -46,6 +46,8 @@ pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<
 pub fn seen(conn: &mut Conn<'_>, caller: &Caller, owners: &[String]) -> Result<Vec<Collection>> {
     let mut args: Vec<Value> = Vec::new();
     let mut condition = scope(caller, "1, 6", &mut args);
+    // Where deadlines were once and none is now.
+    condition.push_str(" AND (kind = 1 OR object_count > 0)");
     if !owners.is_empty() {
         let mut places = Vec::new();
         for owner in owners {

@@ -77,13 +77,14 @@ pub fn get(conn: &mut Conn<'_>, object: i64, id: &str) -> Result<Option<Kept>> {
     )
 }
 
-/// Ends one.
+/// Ends one. False when it had ended before.
 ///
 /// # Errors
 /// Those of the database.
-pub fn remove(tx: &mut Tx<'_>, kept: &Kept) -> Result<()> {
-    tx.execute("DELETE FROM proposal WHERE object = $1 AND id = $2", args![kept.object, &kept.id])?;
-    Ok(())
+pub fn remove(tx: &mut Tx<'_>, kept: &Kept) -> Result<bool> {
+    let gone =
+        tx.execute("DELETE FROM proposal WHERE object = $1 AND id = $2", args![kept.object, &kept.id])?;
+    Ok(gone > 0)
 }
 
 /// Ends all of an object.

@@ -21,6 +21,10 @@ kontor_testbed::on_both! { Bed;
     c7_only_the_organizer_speaks_for_a_meeting_from_outside,
     c7_messages_that_are_none_are_refused,
     c7_over_the_api_a_part_is_handed_over_and_both_hear_the_answer,
+    c7_a_message_from_outside_gives_no_right_to_a_file,
+    c7_a_delegate_from_outside_is_not_believed_to_have_answered,
+    c7_a_counter_from_outside_counts_no_further_than_the_meeting,
+    c7_an_old_instance_does_not_undo_a_newer_series,
 }
 
 const ANN: &str = "ATTENDEE;PARTSTAT=NEEDS-ACTION:mailto:ann@example.com\n";
@@ -221,6 +225,14 @@ async fn c7_one_instance_of_a_series_from_outside_is_changed_and_cancelled(bed: 
     ];
     assert_eq!(times, wanted);
     let none = gone.replace("20261214T090000Z", "20261215T090000Z");
+    let last = gone.replace("20261214T090000Z", "20261221T090000Z");
+    assert_eq!(from(&with_method("CANCEL", &object(&[none.clone(), last]))).await, Applied);
+    let shown = bed.occurrences("manager", "2026-12-20T00:00:00Z", "2026-12-31T00:00:00Z", 0).await;
+    assert_eq!(
+        shown.iter().map(|one| one.status).collect::<Vec<_>>(),
+        [3],
+        "one that is not there is passed over"
+    );
     assert_eq!(from(&with_method("CANCEL", &object(&[none]))).await, UnknownMeeting);
 }
 
@@ -255,13 +267,28 @@ async fn c7_only_the_organizer_speaks_for_a_meeting_from_outside(bed: Bed) {
     assert_eq!(reason(&refused).unwrap().0, "LOCAL_ORGANIZER");
     let refused = receive(&bed, "sales", "boss@example.com", &text).await.unwrap_err();
     assert_eq!(reason(&refused).unwrap().0, "NOT_INVITED");
+    // They cancel from here too.
+    let inside = meeting(&format!("{SALES}{MANAGER}")).replace("UID:m", "UID:i");
+    bed.put("sales", "i.ics", &inside).await.unwrap();
+    let cancel = with_method("CANCEL", &inside).replace("UID:i\n", "UID:i\nSEQUENCE:9\n");
+    let refused = receive(&bed, "manager", "sales@kontor.test", &cancel).await.unwrap_err();
+    assert_eq!(reason(&refused).unwrap().0, "LOCAL_ORGANIZER");
 }
 
 async fn c7_messages_that_are_none_are_refused(bed: Bed) {
     bed.put("sales", "m.ics", &meeting(&format!("{SALES}{ANN}"))).await.unwrap();
     let good = reply("ACCEPTED", 5, "");
     let many = with_method("REPLY", &object(&vec![component(&format!("{SALES}{ANN}")); 101]));
+    let event =
+        component("ORGANIZER:mailto:sales@kontor.test\nATTENDEE;PARTSTAT=ACCEPTED:mailto:ann@example.com\n");
+    let following = event.replace("UID:m\n", "UID:m\nRECURRENCE-ID;RANGE=THISANDFUTURE:20261207T090000Z\n");
+    let single = event.replace("UID:m\n", "UID:m\nRECURRENCE-ID:20261207T090000Z\n");
+    let also = event.replace("UID:m\n", "UID:m\nRECURRENCE-ID;TZID=Europe/Brussels:20261207T100000\n");
     for (bad, what) in [
+        (with_method("REPLY", &object(&[event.clone(), event])), "all of it twice"),
+        (with_method("REPLY", &object(&[single, also])), "an instance twice"),
+        (with_method("REPLY", &object(std::slice::from_ref(&following))), "a reply to all that follow"),
+        (with_method("CANCEL", &object(&[following])), "all that follow cancelled"),
         ("BEGIN:VCALENDAR".to_owned(), "broken"),
         (good.replace("METHOD:REPLY\n", ""), "no METHOD"),
         (good.replace("METHOD:REPLY", "METHOD:PUBLISH"), "another METHOD"),
@@ -330,4 +357,88 @@ async fn c7_over_the_api_a_part_is_handed_over_and_both_hear_the_answer(bed: Bed
         .unwrap();
     let own = all(&bed, "sales", "work").await.into_iter().find(|found| found.has("UID:n")).unwrap();
     assert!(own.line(":mailto:third@").contains("DELEGATED-FROM"), "{}", own.text);
+}
+
+async fn c7_a_message_from_outside_gives_no_right_to_a_file(bed: Bed) {
+    let file = "ATTACH;MANAGED-ID=f1;FMTTYPE=text/plain;FILENAME=a.txt;SIZE=4:https://kontor.test/dav/attachments/f1/a.txt\n";
+    let text = with_method("REQUEST", &meeting(&format!("{BOSS}{MANAGER}{file}")));
+    assert_eq!(receive(&bed, "manager", "boss@example.com", &text).await.unwrap(), Applied);
+    let theirs = copy(&bed, "manager").await;
+    assert!(!theirs.has("MANAGED-ID") && theirs.line("ATTACH").contains("FILENAME=a.txt"), "{}", theirs.text);
+    assert!(!all(&bed, "manager", "inbox").await[0].has("MANAGED-ID"));
+    let accepted = theirs.text.replace("PARTSTAT=NEEDS-ACTION", "PARTSTAT=ACCEPTED");
+    bed.put("manager", &theirs.name, &accepted).await.unwrap();
+}
+
+async fn c7_a_delegate_from_outside_is_not_believed_to_have_answered(bed: Bed) {
+    bed.put("sales", "m.ics", &meeting(&format!("{SALES}{ANN}"))).await.unwrap();
+    let from = "DELEGATED-FROM=\"mailto:ann@example.com\"";
+    let text = reply(
+        "DELEGATED",
+        5,
+        &format!(
+            "ATTENDEE;{from};PARTSTAT=ACCEPTED;SENT-BY=\"mailto:eve@example.com\":mailto:bob@example.com\n\
+             ATTENDEE;{from};PARTSTAT=DECLINED:mailto:sales@kontor.test\n"
+        ),
+    );
+    assert_eq!(receive(&bed, "sales", "ann@example.com", &text).await.unwrap(), Applied);
+    let own = copy(&bed, "sales").await;
+    let line = own.line(":mailto:bob@");
+    assert!(line.contains("PARTSTAT=NEEDS-ACTION") && line.contains("DELEGATED-FROM"), "{line}");
+    assert!(!line.contains("SENT-BY"), "{line}");
+    assert_eq!(own.line("ATTENDEE;PARTSTAT=ACCEPTED"), "ATTENDEE;PARTSTAT=ACCEPTED:mailto:sales@kontor.test");
+}
+
+async fn c7_a_counter_from_outside_counts_no_further_than_the_meeting(bed: Bed) {
+    let text = meeting(&format!("{SALES}{ANN}LOCATION:Hall\n"));
+    bed.put("sales", "m.ics", &text).await.unwrap();
+    let parent = event_of(&bed, "sales").await;
+    let says = async |hour: u32, minute: u32| {
+        let counter = with_method("COUNTER", &text)
+            .replace("SUMMARY:Plan", &format!("SUMMARY:{}", "x".repeat(200_000)))
+            .replace("UID:m\n", "UID:m\nSEQUENCE:9\n")
+            .replace("T080000Z\n", &format!("T08{minute:02}00Z\n"))
+            .replace("T090000Z", &format!("T{hour}0000Z"))
+            .replace("T100000Z", &format!("T{}0000Z", hour + 1));
+        receive(&bed, "sales", "ann@example.com", &counter).await.unwrap()
+    };
+    assert_eq!(says(12, 5).await, Applied);
+    assert_eq!(says(14, 4).await, Outdated, "it was on its way for longer");
+    let found = open(&bed, "sales", &parent).await;
+    assert_eq!(found.len(), 1);
+    assert_eq!(crate::support::time("2026-11-30T12:00:00Z"), start_of(&found[0]));
+    assert_eq!(found[0].location, "", "the place is the present one");
+    let told = all(&bed, "sales", "inbox").await.remove(0);
+    assert!(told.has("SUMMARY:Plan\n") && told.has("LOCATION:Hall"), "{}", told.text);
+    bed.put("sales", "m.ics", &text.replace("T090000Z", "T070000Z")).await.unwrap();
+    assert!(open(&bed, "sales", &parent).await.is_empty(), "a new time ends it");
+}
+
+fn start_of(proposal: &proto::Proposal) -> prost_types::Timestamp {
+    match proposal.start.as_ref().and_then(|start| start.kind.as_ref()) {
+        Some(proto::event_time::Kind::Instant(at)) => *at,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn c7_an_old_instance_does_not_undo_a_newer_series(bed: Bed) {
+    let from = async |text: &str| receive(&bed, "manager", "boss@example.com", text).await.unwrap();
+    let series = |sequence: u32| {
+        let text = object(&[weekly(&format!("SEQUENCE:{sequence}\n{BOSS}{MANAGER}"))]);
+        with_method("REQUEST", &text)
+    };
+    let one = |sequence: u32, id: &str| {
+        with_method(
+            "REQUEST",
+            &object(&[component(&format!(
+                "SEQUENCE:{sequence}\nRECURRENCE-ID:{id}\nDTSTART:20261208T110000Z\nDTEND:20261208T120000Z\nSUMMARY:Plan\n{BOSS}{MANAGER}"
+            ))]),
+        )
+    };
+    assert_eq!(from(&series(0)).await, Applied);
+    assert_eq!(from(&one(1, "20261207T090000Z")).await, Applied);
+    assert_eq!(from(&series(5)).await, Applied);
+    assert_eq!(from(&one(2, "20261207T090000Z")).await, Outdated);
+    assert_eq!(from(&one(2, "20261214T090000Z")).await, Outdated);
+    assert_eq!(from(&one(6, "20261207T090000Z")).await, Applied);
 }

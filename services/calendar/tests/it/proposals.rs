@@ -18,6 +18,8 @@ kontor_testbed::on_both! { Bed;
     c7_who_is_not_invited_proposes_nothing_and_nobody_proposes_without_end,
     c7_a_proposal_to_an_organizer_outside_goes_by_mail,
     c7_proposals_go_with_the_meeting_and_with_the_guest,
+    c7_an_accepted_time_leaves_a_newer_place,
+    c7_proposals_follow_a_meeting_into_another_calendar,
     d9_a_message_that_is_forced_by_no_method_is_marked,
     d9_a_copy_that_becomes_an_event_of_its_own_is_declined,
     c7_a_partner_has_a_meeting_once_whatever_becomes_of_the_copies,
@@ -262,6 +264,54 @@ async fn c7_proposals_go_with_the_meeting_and_with_the_guest(bed: Bed) {
     let gone = propose(&bed, "manager", wish(&event_of(&bed, "manager").await)).await;
     assert_eq!(why(gone), "NO_SUCH_MEETING");
     assert_eq!(failure(accept(&bed, "sales", &left[0].name, "").await).0, Code::NotFound);
+}
+
+async fn c7_an_accepted_time_leaves_a_newer_place(bed: Bed) {
+    let text = meeting(&format!("{SALES}{MANAGER}LOCATION:Hall\n"));
+    bed.put("sales", "m.ics", &text).await.unwrap();
+    let own = event_of(&bed, "sales").await;
+    let made = propose(&bed, "manager", wish(&event_of(&bed, "manager").await)).await.unwrap();
+    assert_eq!(made.location, "");
+    bed.put("sales", "m.ics", &text.replace("LOCATION:Hall", "LOCATION:Garden")).await.unwrap();
+    let found = open(&bed, "sales", &own).await;
+    assert_eq!(found[0].location, "");
+    let event = accept(&bed, "sales", &found[0].name, "").await.unwrap();
+    assert_eq!(event.location, "Garden");
+    // A meeting that nobody organizes any more has no proposals.
+    let later = proto::ProposeTimeRequest {
+        start: local("2026-12-03T14:00:00"),
+        end: None,
+        ..wish(&event_of(&bed, "manager").await)
+    };
+    propose(&bed, "manager", later).await.unwrap();
+    assert_eq!(open(&bed, "sales", &own).await.len(), 1);
+    let text = copy(&bed, "sales").await.text;
+    let organizer = copy(&bed, "sales").await.line("ORGANIZER");
+    bed.put("sales", "m.ics", &text.replace(&format!("{organizer}\n"), "")).await.unwrap();
+    assert!(open(&bed, "sales", &own).await.is_empty());
+}
+
+async fn c7_proposals_follow_a_meeting_into_another_calendar(bed: Bed) {
+    bed.put("sales", "m.ics", &meeting(&format!("{SALES}{MANAGER}"))).await.unwrap();
+    let own = event_of(&bed, "sales").await;
+    propose(&bed, "manager", wish(&event_of(&bed, "manager").await)).await.unwrap();
+    let request = proto::CreateCalendarRequest {
+        calendar: Some(proto::Calendar { display_name: "Two".to_owned(), ..Default::default() }),
+        calendar_id: "two".to_owned(),
+        ..Default::default()
+    };
+    let two = bed.calendars().create_calendar(user("sales").request(request)).await.unwrap().into_inner();
+    let path = |slug: &str| Some(store::CollectionPath { owner: "sales".to_owned(), slug: slug.to_owned() });
+    let request = store::MoveObjectRequest {
+        path: path("work"),
+        name: "m.ics".to_owned(),
+        to_path: path("two"),
+        to_name: "m.ics".to_owned(),
+        ..Default::default()
+    };
+    bed.collections().move_object(user("sales").request(request)).await.unwrap();
+    let moved = format!("{}/events/{}", two.name, own.rsplit('/').next().unwrap());
+    assert_eq!(open(&bed, "sales", &moved).await.len(), 1);
 }
 
 async fn d9_a_message_that_is_forced_by_no_method_is_marked(bed: Bed) {

@@ -29,6 +29,10 @@ impl<H: Hooks> Server<H> {
         }
         let with_shares = request.with_shares;
         let hooks = self.hooks.clone();
+        // A zone is a statement each; the others' are never asked for.
+        let wants_zone = move |it: &Collection| {
+            request.with_zone && matches!(it.kind, Kind::Calendar | Kind::Overview) && it.time_zone.is_empty()
+        };
         let look = move |conn: &mut Conn<'_>| {
             let found = collection::home(conn, &caller, &request.owner)?;
             let calendar = default_calendar(&found, &request.owner);
@@ -37,8 +41,11 @@ impl<H: Hooks> Server<H> {
                 .map(|(collection, access)| {
                     let is_inbox = collection.kind == Kind::Inbox;
                     let shares = shares(conn, &collection, access, request.with_shares)?;
-                    let zone =
-                        if request.with_zone { zone_text(conn, &hooks, &collection)? } else { String::new() };
+                    let zone = if wants_zone(&collection) {
+                        zone_text(conn, &hooks, &collection)?
+                    } else {
+                        String::new()
+                    };
                     let mut shown = with_dead(conn, collection, access)?;
                     shown.zone = zone;
                     shown.shares = shares;

@@ -314,6 +314,7 @@ impl Reader for Query {
                 &mut self.question,
                 &mut self.candidates,
                 self.with_data,
+                self.dead.chunk(self.with_data),
             )?;
             let Some(mut hits) = group else { return Ok(None) };
             hits.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));

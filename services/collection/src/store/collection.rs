@@ -123,7 +123,7 @@ fn home_owner<'a>(owner: &'a str, slug: &str) -> &'a str {
 }
 
 /// The collections of one user's home that the caller may see, the company's included, in the order of `order`, then slug. What is shared
-/// with the caller looks as the caller has chosen.
+/// with the caller looks as the caller has chosen. Deadlines are there for the overview, and not without one.
 ///
 /// # Errors
 /// Those of the database.
@@ -134,7 +134,8 @@ pub fn home(conn: &mut Conn<'_>, caller: &Caller, owner: &str) -> Result<Vec<(Co
     let mut args: Vec<Value> = vec![owner.into(), COMPANY.into()];
     let shared = share::condition(&grantees, &mut args);
     let sql = format!(
-        "SELECT {COLUMNS} FROM collection WHERE owner IN ($1, $2) OR {shared} ORDER BY place, slug, num LIMIT {HOME_LIMIT}"
+        "SELECT {COLUMNS} FROM collection WHERE (owner IN ($1, $2) OR {shared}) AND (kind <> 6 OR EXISTS
+         (SELECT 1 FROM collection o WHERE o.owner = $1 AND o.kind = 5)) ORDER BY place, slug, num LIMIT {HOME_LIMIT}"
     );
     let mut seen = Vec::new();
     for collection in conn.all(&sql, &args, read)? {

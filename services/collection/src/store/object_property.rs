@@ -81,7 +81,7 @@ pub fn update(
         after.retain(|one| !is(one, &property.namespace, &property.name));
         after.push(property.clone());
     }
-    let bytes: usize = after.iter().map(|one| one.value.len()).sum();
+    let bytes: usize = after.iter().map(|one| one.value.len() + one.name.len() + one.namespace.len()).sum();
     if after.len() as i64 > COUNT || bytes > BYTES {
         let message = format!("an object keeps at most {COUNT} dead properties of {BYTES} bytes together");
         return Err(Error::invalid("set_dead", message));

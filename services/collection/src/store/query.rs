@@ -66,7 +66,7 @@ pub fn candidates(conn: &mut Conn<'_>, collection: &Collection, question: &Quest
     Ok(Candidates(found.into()))
 }
 
-/// The next hits of a question, some of them or none; None at the end. With bodies, as many as one chunk may hold.
+/// The next hits of a question, some of them or none; None at the end. `most` candidates are looked at; with bodies, as many as one chunk may hold.
 ///
 /// # Errors
 /// Those of the database.
@@ -76,8 +76,9 @@ pub fn next(
     question: &mut Question,
     candidates: &mut Candidates,
     with_data: bool,
+    most: i64,
 ) -> Result<Option<Vec<Object>>> {
-    next_shown(conn, collection, question, candidates, with_data, |_| {})
+    next_shown(conn, collection, question, candidates, with_data, most, |_| {})
 }
 
 /// As `next`, for objects that are shown in another form than they are kept in: `show` makes it of those whose bodies were read, and the
@@ -91,20 +92,21 @@ pub fn next_shown(
     question: &mut Question,
     candidates: &mut Candidates,
     with_data: bool,
+    most: i64,
     mut show: impl FnMut(&mut Object),
 ) -> Result<Option<Vec<Object>>> {
     let queue = &mut candidates.0;
     if queue.is_empty() {
         return Ok(None);
     }
-    let group: Vec<(i64, bool)> = queue.iter().copied().take(object::chunk(with_data) as usize).collect();
-    let most = if with_data { object::CHUNK_BYTES } else { LOOK_BYTES };
+    let group: Vec<(i64, bool)> = queue.iter().copied().take(most as usize).collect();
+    let room = if with_data { object::CHUNK_BYTES } else { LOOK_BYTES };
     let mut found = by_nums(conn, collection.num, &group)?;
     let needs_body = |unsure: bool| with_data || question.residual || unsure;
     let mut bytes = 0;
     let mut hits: Vec<(Object, bool)> = Vec::with_capacity(group.len());
     for (num, unsure) in &group {
-        if bytes >= most {
+        if bytes >= room {
             break;
         }
         queue.pop_front();
@@ -149,7 +151,8 @@ pub fn in_range(
 ) -> Result<()> {
     let mut question = Question::in_range(component, Range { from, to }, zone);
     let mut candidates = candidates(conn, collection, &question)?;
-    while let Some(hits) = next(conn, collection, &mut question, &mut candidates, true)? {
+    while let Some(hits) = next(conn, collection, &mut question, &mut candidates, true, object::chunk(true))?
+    {
         hits.into_iter().try_for_each(&mut look)?;
     }
     Ok(())

@@ -31,7 +31,7 @@ pub struct Answer {
     pub sequence: u32,
     /// Written text of the guest (COMMENT); may be empty.
     pub comment: String,
-    /// Addresses and ATTENDEE lines of those to whom the guest hands the part over.
+    /// Addresses and ATTENDEE lines of those to whom the guest hands the part over. The lines have no answer: each gives it for itself.
     pub delegates: Vec<(String, ContentLine)>,
     /// DELEGATED-TO, as written.
     pub delegated_to: Vec<String>,
@@ -165,7 +165,7 @@ fn of_item(
         comment: component.text("COMMENT").map(std::borrow::Cow::into_owned).unwrap_or_default(),
         delegates: delegates
             .take(DELEGATES)
-            .map(|(address, property)| (address.clone(), rewritten(property)))
+            .map(|(address, property)| (address.clone(), unanswered(property)))
             .collect(),
         delegated_to: line.param_values("DELEGATED-TO").take(DELEGATES).map(|to| to.into_owned()).collect(),
     })
@@ -173,9 +173,18 @@ fn of_item(
 
 /// A line as it is, to be written elsewhere.
 fn rewritten(property: &kontor_vobject::tree::Property<'_>) -> ContentLine {
-    let params = property
-        .params()
-        .filter(|(name, _)| !super::PRIVATE.iter().any(|private| name.eq_ignore_ascii_case(private)));
+    without(property, &[])
+}
+
+/// The line of a delegate: what the delegator says of the answer, and of who may speak for the delegate, is not believed.
+fn unanswered(property: &kontor_vobject::tree::Property<'_>) -> ContentLine {
+    without(property, &["PARTSTAT", "SENT-BY"]).param("PARTSTAT", NEEDS_ACTION)
+}
+
+fn without(property: &kontor_vobject::tree::Property<'_>, dropped: &[&str]) -> ContentLine {
+    let is_dropped =
+        |name: &str| super::PRIVATE.iter().chain(dropped).any(|other| name.eq_ignore_ascii_case(other));
+    let params = property.params().filter(|(name, _)| !is_dropped(name));
     params.fold(ContentLine::new(property.name(), property.value()), |line, (name, value)| {
         line.param(name, value)
     })
@@ -283,7 +292,8 @@ pub fn apply(bytes: &[u8], own: &Addresses, answers: &[Answer], now: i64) -> Res
         if agent(line) != super::Agent::Server {
             continue;
         }
-        take(&mut patch, &component, &people, line, answer);
+        let organizer = item.organizer.as_ref().map_or("", |organizer| organizer.address.as_str());
+        take(&mut patch, &component, &people, (line, organizer), answer);
         taken.push(answer.clone());
     }
     let bytes = if taken.is_empty() { bytes.to_vec() } else { patch.apply() };
@@ -294,7 +304,7 @@ fn take<'d>(
     patch: &mut Patch<'_>,
     component: &kontor_vobject::tree::Component<'d>,
     people: &[(String, kontor_vobject::tree::Property<'d>)],
-    line: &kontor_vobject::tree::Property<'d>,
+    (line, organizer): (&kontor_vobject::tree::Property<'d>, &str),
     answer: &Answer,
 ) {
     let mut new = ContentLine::new(line.name(), line.value())
@@ -304,7 +314,9 @@ fn take<'d>(
     patch.replace_without(line, new, &["DELEGATED-TO"]);
     let own_value = line.value().trim().to_owned();
     for (place, (address, delegate)) in answer.delegates.iter().enumerate() {
-        if answer.delegates[..place].iter().any(|(other, _)| other == address) {
+        let is_known = answer.delegates[..place].iter().any(|(other, _)| other == address);
+        // The organizer takes no part over: a line would make a guest of the organizer.
+        if is_known || Addresses::only(organizer).has(address) {
             continue;
         }
         match people.iter().find(|(known, _)| known == address) {

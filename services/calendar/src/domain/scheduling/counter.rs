@@ -18,6 +18,8 @@ use crate::domain::{change, text, time};
 
 /// Bytes of a place at most.
 const LOCATION: usize = 1_000;
+/// Bytes of a title, and of an organizer's name, that are kept.
+const SUMMARY: usize = 1_000;
 /// Bytes of a comment at most.
 pub const COMMENT: usize = 10_000;
 
@@ -98,9 +100,9 @@ pub fn wished(bytes: &[u8], name: &str, own: &Addresses, wish: &Wish, now: i64) 
         wanted.end = Some(end.clone());
         wanted.duration = None;
     }
-    if !wish.location.is_empty() {
-        wanted.location = Some(wish.location.clone());
-    }
+    // A place that stays is not proposed, or it would undo the organizer's next one.
+    let is_elsewhere = item.location.as_ref() != Some(&wish.location);
+    wanted.location = (is_elsewhere && !wish.location.is_empty()).then(|| wish.location.clone());
     let guest = item.attendees.iter().find(|guest| own.has(&guest.address));
     let (Some(guest), Some(_)) = (guest, &item.organizer) else {
         return Err(Error::precondition(
@@ -164,7 +166,11 @@ pub fn of_message(message: &Read<'_>, attendee: &str) -> Result<Proposal> {
 
 /// A comment, cut to what is kept of one.
 pub fn clipped(text: &str) -> String {
-    let mut end = text.len().min(COMMENT);
+    clipped_to(text, COMMENT)
+}
+
+fn clipped_to(text: &str, bytes: usize) -> String {
+    let mut end = text.len().min(bytes);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -233,6 +239,36 @@ impl Proposal {
             patch.set(&event, ContentLine::text("COMMENT", comment));
         }
         Ok(patch.apply())
+    }
+
+    /// The proposal as the organizer keeps it: of the guest whom the meeting names `attendee`, with the meeting's own title and organizer, with no
+    /// place where the guest wants the present one, and to no later SEQUENCE than there is.
+    #[must_use]
+    pub fn beside(self, organized: &Read<'_>, attendee: &str) -> Proposal {
+        let Some(item) = described(organized, self.instance) else { return self };
+        let clip = |text: &Option<String>| text.as_ref().map(|text| clipped_to(text, SUMMARY));
+        let organizer = item.organizer.clone().unwrap_or_default();
+        let is_here = item.location.as_ref() == Some(&self.location);
+        Proposal {
+            attendee: attendee.to_owned(),
+            organizer: Person {
+                address: organizer.address,
+                name: clip(&organizer.name),
+                ..Person::default()
+            },
+            summary: clip(&item.summary),
+            sequence: self.sequence.min(item.sequence),
+            location: if is_here { String::new() } else { self.location },
+            ..self
+        }
+    }
+
+    /// The proposal as it is told: with the place where it would be, also when that is the present one.
+    #[must_use]
+    pub fn with_place(&self, meeting: &Read<'_>) -> Proposal {
+        let present = described(meeting, self.instance).and_then(|item| item.location.clone());
+        let present = present.filter(|_| self.location.is_empty());
+        Proposal { location: present.unwrap_or_else(|| self.location.clone()), ..self.clone() }
     }
 
     /// Start and end in seconds UTC.

@@ -1,6 +1,8 @@
 //! Scheduling messages (RFC 5546) that come as such: read with caps.
 //! Called by rpc/messages.rs and schedule/.
 
+use std::collections::BTreeSet;
+
 use kontor_kit::{Error, Result};
 use kontor_vobject::content::ContentLine;
 use kontor_vobject::ical::{CalendarObject, Item};
@@ -34,7 +36,26 @@ pub fn message(bytes: &[u8]) -> Result<Read<'_>> {
     if object.method.is_none() {
         return Err(bad(&"METHOD is missing"));
     }
-    Ok(Read { document, object })
+    let read = Read { document, object };
+    check_instances(&read).map_err(|why| bad(&why))?;
+    Ok(read)
+}
+
+/// Refuses two components of one instance, for one would undo the other; and the rest of a series where only instances are understood.
+fn check_instances(message: &Read<'_>) -> std::result::Result<(), String> {
+    let mut seen = BTreeSet::new();
+    let is_single = matches!(message.object.method.as_deref(), Some("CANCEL" | "REPLY"));
+    for (instance, item) in message.by_instance() {
+        let named = message.component(item).property("RECURRENCE-ID");
+        let named = named.map_or("all of the meeting", |line| line.value().trim());
+        if !seen.insert(instance) {
+            return Err(format!("it has two components of {named}"));
+        }
+        if is_single && item.recurrence_id.as_ref().is_some_and(|id| id.this_and_future) {
+            return Err(format!("RANGE=THISANDFUTURE of {named} is not taken: name all instances, or none"));
+        }
+    }
+    Ok(())
 }
 
 /// When a component was made, in seconds UTC. Not later than now, or nothing newer could come.
@@ -75,14 +96,15 @@ fn speaks_for(line: &Property<'_>, sender: &str) -> bool {
     line.param("SENT-BY").is_some_and(|by| answer::bare(&by) == sender)
 }
 
-/// The message as an object that can be stored: without METHOD, and without what an outsider has no say in (alarms, partners, parameters
-/// between a client and its server).
+/// The message as an object that can be stored: without METHOD, and without what an outsider has no say in (alarms, partners, files
+/// of this server, parameters between a client and its server).
 pub fn object_of(message: &Read<'_>) -> Vec<u8> {
     let mut patch = Patch::new(&message.document);
     patch.remove_all(&message.document.root(), "METHOD");
     for item in &message.object.items {
         let component = message.component(item);
         super::message::strip(&mut patch, &component);
+        super::message::unmanage(&mut patch, &component);
     }
     patch.apply()
 }
@@ -138,15 +160,23 @@ pub fn keep_answers(news: &Read<'_>, copy: &Read<'_>, own: &Addresses) -> Vec<u8
     patch.apply()
 }
 
-/// The guest's copy with instances cancelled: all of them when `instances` has a none. `sequence` is that of the message.
+/// The guest's copy with instances cancelled: all of them when `instances` has a none. Those that the series does not have are passed over.
+/// `sequence` is that of the message.
 ///
 /// # Errors
-/// NOT_FOUND when the series has no such instance.
+/// NOT_FOUND when the series has none of them.
 pub fn cancel(bytes: &[u8], instances: &[Option<i64>], sequence: u32, now: i64) -> Result<Vec<u8>> {
     let whole = instances.contains(&None);
     let mut text = bytes.to_vec();
+    let (mut found, mut missing) = (whole, None);
     for original in instances.iter().flatten().filter(|_| !whole) {
-        text = with_instance(&text, "the meeting", *original, now)?;
+        match with_instance(&text, "the meeting", *original, now) {
+            Err(cause) if cause.reason() == "NOT_FOUND" => missing = Some(cause),
+            outcome => (text, found) = (outcome?, true),
+        }
+    }
+    if let Some(cause) = missing.filter(|_| !found) {
+        return Err(cause);
     }
     let read = Read::of(&text)?;
     let mut patch = Patch::new(&read.document);

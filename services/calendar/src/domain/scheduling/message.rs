@@ -57,13 +57,50 @@ pub(super) fn strip(patch: &mut Patch<'_>, component: &Component<'_>) {
     }
 }
 
-/// The text with a METHOD.
+/// Takes MANAGED-ID from the attachments: it is a right to a file of this server, which no message gives or takes along. The rest of the lines stays.
+pub(super) fn unmanage(patch: &mut Patch<'_>, component: &Component<'_>) {
+    for line in component.properties_named("ATTACH").filter(|line| line.param("MANAGED-ID").is_some()) {
+        let plain = ContentLine::new(line.name(), line.value());
+        // These belong to the value, so the patch would not keep them.
+        let plain = ["VALUE", "ENCODING"].iter().fold(plain, |plain, name| match line.param(name) {
+            Some(value) => plain.param(name, value),
+            None => plain,
+        });
+        patch.replace_without(&line, plain, &["MANAGED-ID"]);
+    }
+}
+
+/// The text with a METHOD, and without MANAGED-IDs: the copies in calendars have them.
 ///
 /// # Errors
 /// INTERNAL for a text that can't be read.
 pub fn with_method(bytes: &[u8], method: &str) -> Result<Vec<u8>> {
     let document = super::parse(bytes)?;
     let mut patch = Patch::new(&document);
-    patch.set(&document.root(), ContentLine::new("METHOD", method));
+    let root = document.root();
+    patch.set(&root, ContentLine::new("METHOD", method));
+    root.components().for_each(|component| unmanage(&mut patch, &component));
     Ok(patch.apply())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_files_without_the_right_to_them() {
+        let text = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//EN\r\nBEGIN:VEVENT\r\nUID:m\r\nDTSTAMP:20261101T080000Z\r\n\
+                    DTSTART:20261130T090000Z\r\nATTACH;MANAGED-ID=f1;FMTTYPE=text/plain;FILENAME=\"a;b.txt\";SIZE=4:https://x.test/f1\r\n\
+                    ATTACH;MANAGED-ID=f2;VALUE=BINARY;ENCODING=BASE64:AAAA\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
+        let sent = String::from_utf8(with_method(text.as_bytes(), "REQUEST").unwrap()).unwrap();
+        let sent = sent.replace("\r\n ", "");
+        assert!(sent.contains("METHOD:REQUEST") && !sent.contains("MANAGED-ID"), "{sent}");
+        let lines: Vec<&str> = sent.lines().filter(|line| line.starts_with("ATTACH")).collect();
+        for part in ["FMTTYPE=text/plain", "FILENAME=\"a;b.txt\"", "SIZE=4", ":https://x.test/f1"] {
+            assert!(lines[0].contains(part), "{sent}");
+        }
+        for part in ["VALUE=BINARY", "ENCODING=BASE64", ":AAAA"] {
+            assert!(lines[1].contains(part), "{sent}");
+        }
+    }
 }
