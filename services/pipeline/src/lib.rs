@@ -13,7 +13,7 @@ use kontor_kit::link::Link;
 use kontor_kit::unit::Unit;
 
 /// The tables of this service, for `Db::open`.
-pub const MIGRATIONS: &[Migration] = kontor_kit::migrations!["0001_pipeline"];
+pub const MIGRATIONS: &[Migration] = kontor_kit::migrations!["0001_pipeline", "0004_assignment"];
 
 /// The services that this one calls.
 pub struct Peers {

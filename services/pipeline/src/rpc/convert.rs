@@ -133,6 +133,7 @@ fn convert(
     }
     let deal = new_opportunity(tx, &lead, request, with, amount)?;
     resource::insert(tx, &deal)?;
+    store::assignment::note(tx, &deal)?;
     lead.details.state = State::Converted;
     lead.opportunity = deal.name();
     lead.update_time = tx.now();

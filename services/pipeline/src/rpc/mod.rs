@@ -1,6 +1,7 @@
 //! The gRPC face of the pipeline: protobuf to domain and back, one file for each resource.
 //! Called by `lib.rs`.
 
+mod assignment;
 mod change;
 mod convert;
 mod deal_fields;
@@ -12,6 +13,7 @@ mod pipeline;
 use kontor_kit::context::Context;
 use kontor_kit::db::Db;
 use kontor_kit::link::MESSAGE_LIMIT;
+use kontor_proto::pipeline::v1::assignment_service_server::AssignmentServiceServer;
 use kontor_proto::pipeline::v1::change_service_server::ChangeServiceServer;
 use kontor_proto::pipeline::v1::lead_service_server::LeadServiceServer;
 use kontor_proto::pipeline::v1::opportunity_service_server::OpportunityServiceServer;
@@ -24,6 +26,7 @@ use crate::Peers;
 pub fn routes(context: &Context, db: &Db, peers: Peers) -> Routes {
     let directory = peers::Directory::new(peers.directory);
     let leads = lead::Leads { db: db.clone(), directory: directory.clone() };
+    let assignments = assignment::Assignments { db: db.clone(), directory: directory.clone() };
     let opportunities = opportunity::Opportunities { db: db.clone(), directory };
     let pipelines = pipeline::Pipelines { db: db.clone() };
     let changes = change::Changes { context: context.clone(), db: db.clone() };
@@ -31,4 +34,5 @@ pub fn routes(context: &Context, db: &Db, peers: Peers) -> Routes {
         .add_service(OpportunityServiceServer::new(opportunities).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(PipelineServiceServer::new(pipelines).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(ChangeServiceServer::new(changes))
+        .add_service(AssignmentServiceServer::new(assignments).max_decoding_message_size(MESSAGE_LIMIT))
 }

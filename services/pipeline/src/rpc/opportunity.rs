@@ -95,6 +95,7 @@ impl OpportunityService for Opportunities {
                     let pipeline = store::pipeline::named_or_default_for_use(tx, PIPELINE, &new.pipeline)?;
                     let (deal, stage) = draft(&pipeline, &new, details.clone(), now)?;
                     resource::insert(tx, &deal)?;
+                    store::assignment::note(tx, &deal)?;
                     events::created(tx, &caller, &deal, &stage.display_name);
                     Ok(to_proto(deal, stage.probability))
                 })
@@ -270,6 +271,9 @@ fn update(
         deal.details = details;
         deal.update_time = tx.now();
         resource::update(tx, &mut deal)?;
+        if fields.iter().any(|field| field == "assignee") {
+            store::assignment::note(tx, &deal)?;
+        }
         events::updated(tx, caller, &deal, fields);
     }
     Ok(to_proto(deal, stage.probability))

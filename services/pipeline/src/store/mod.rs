@@ -1,6 +1,7 @@
 //! All SQL of the pipeline.
 //! Called by rpc and lib.rs.
 
+pub mod assignment;
 pub mod lead;
 pub mod opportunity;
 pub mod pipeline;

@@ -1,0 +1,284 @@
+//! Who fits an opportunity, how well, and who gets which of a batch: hard filters, a weighted sum, ties.
+//! Called by rpc/assignment.rs and store/assignment.rs. All sums are whole numbers, so that every copy answers the same.
+
+use kontor_kit::{Error, Result};
+use sha2::{Digest, Sha256};
+
+use super::solver;
+
+/// The window of a capacity, in microseconds: 30 days, half open. What was given exactly 30 days ago no longer counts.
+pub const WINDOW: i64 = 30 * 86_400 * 1_000_000;
+
+/// A score is above this, in thousandths.
+const FLOOR: i64 = 2_000_000;
+/// Thousandths of a score weigh so much more than ties.
+const WEIGHT: i64 = 10_000_000;
+/// One more in the window weighs so much more than the ties behind it.
+const RECENT: i64 = 1_000;
+/// What an empty window is worth, in thousandths.
+const CAPACITY: i64 = 10_000;
+
+/// A skill and its level, 1 to 10.
+pub type Skill = (String, i32);
+
+/// A place, in millionths of a degree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// North.
+    pub latitude: i64,
+    /// East.
+    pub longitude: i64,
+}
+
+/// A user that opportunities are assigned to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The user's id.
+    pub id: String,
+    /// Version, seen as the etag.
+    pub version: i64,
+    /// "teams/{team}".
+    pub team: String,
+    /// Gets opportunities.
+    pub active: bool,
+    /// In any 30 days.
+    pub capacity: i32,
+    /// Skills.
+    pub skills: Vec<Skill>,
+    /// "BE" or "BE-90"; everywhere when empty.
+    pub territories: Vec<String>,
+    /// Where it starts from.
+    pub home: Option<Point>,
+    /// In km; 0 is no limit.
+    pub radius_km: i32,
+    /// -100 to 100.
+    pub preference: i32,
+}
+
+/// What an opportunity asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Need {
+    /// At least these.
+    pub skills: Vec<Skill>,
+    /// Two letters, or empty.
+    pub country: String,
+    /// Or empty.
+    pub postcode: String,
+    /// Where it is.
+    pub place: Option<Point>,
+}
+
+/// What a member had before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// Given in the last 30 days.
+    pub recent: i64,
+    /// When it was given the last one; 0 is never.
+    pub last: i64,
+}
+
+/// An item of the queue.
+pub struct Item {
+    /// Id of the opportunity.
+    pub id: String,
+    /// What it asks for.
+    pub need: Need,
+    /// Members that have or had an opportunity of the same partner.
+    pub known: Vec<String>,
+}
+
+/// The terms of a score, in thousandths.
+pub type Terms = [(&'static str, i64); 5];
+
+impl Member {
+    /// Checks what a leader wrote.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT naming the field.
+    pub fn checked(self) -> Result<Self> {
+        in_range("member.capacity", self.capacity, 0, 10_000)?;
+        in_range("member.radius_km", self.radius_km, 0, 20_000)?;
+        in_range("member.preference", self.preference, -100, 100)?;
+        check_skills("member.skills", &self.skills)?;
+        if self.territories.len() > 200 {
+            return Err(Error::invalid("member.territories", "at most 200"));
+        }
+        for territory in &self.territories {
+            let (country, postcode) = territory.split_once('-').unwrap_or((territory, "0"));
+            check_country("member.territories", country)?;
+            check_postcode("member.territories", postcode)?;
+        }
+        if self.radius_km > 0 && self.home.is_none() {
+            return Err(Error::invalid("member.home", "a radius needs a home"));
+        }
+        Ok(self)
+    }
+
+    /// Why this member can't get it; empty when it can.
+    pub fn refusals(&self, need: &Need, past: &Past) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if !self.active {
+            reasons.push("not active".to_owned());
+        }
+        if past.recent >= i64::from(self.capacity) {
+            reasons.push(format!("has {} of {} in 30 days", past.recent, self.capacity));
+        }
+        for (skill, level) in &need.skills {
+            match self.level(skill) {
+                had if had < *level => reasons.push(format!("{skill} is {had}, {level} is needed")),
+                _ => {}
+            }
+        }
+        if !need.country.is_empty() && !self.territories.is_empty() {
+            let place = format!("{}-{}", need.country, need.postcode);
+            let covers = |territory: &String| {
+                *territory == need.country || (territory.contains('-') && place.starts_with(territory))
+            };
+            if !self.territories.iter().any(covers) {
+                reasons.push(format!("{place} is outside the territories"));
+            }
+        }
+        if let (Some(metres), true) = (self.metres(need), self.radius_km > 0)
+            && metres > i64::from(self.radius_km) * 1_000
+        {
+            reasons.push(format!("{} km away, {} at most", metres / 1_000, self.radius_km));
+        }
+        reasons
+    }
+
+    /// What the score is made of.
+    pub fn terms(&self, item: &Item, past: &Past) -> Terms {
+        let surplus: i32 = item.need.skills.iter().map(|(skill, level)| self.level(skill) - level).sum();
+        [
+            ("skills", i64::from(surplus).clamp(0, 10) * 10_000),
+            ("distance", -self.metres(&item.need).unwrap_or(0).min(1_000_000)),
+            ("preference", i64::from(self.preference) * 1_000),
+            ("relation", if item.known.contains(&self.id) { 50_000 } else { 0 }),
+            ("capacity", CAPACITY - past.recent * self.share()),
+        ]
+    }
+
+    /// What one more in the window takes from the score.
+    fn share(&self) -> i64 {
+        CAPACITY / i64::from(self.capacity.max(1))
+    }
+
+    fn level(&self, skill: &str) -> i32 {
+        self.skills.iter().find(|(name, _)| name == skill).map_or(0, |(_, level)| *level)
+    }
+
+    fn metres(&self, need: &Need) -> Option<i64> {
+        Some(metres(self.home?, need.place?))
+    }
+}
+
+impl Need {
+    /// Checks what someone wrote.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT naming the field.
+    pub fn checked(self) -> Result<Self> {
+        check_skills("requirements.skills", &self.skills)?;
+        match (self.country.as_str(), self.postcode.as_str()) {
+            ("", "") => {}
+            (country, postcode) => {
+                check_country("requirements.country", country)?;
+                if !postcode.is_empty() {
+                    check_postcode("requirements.postcode", postcode)?;
+                }
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// Great-circle distance on a sphere of 6,371 km.
+pub fn metres(from: Point, to: Point) -> i64 {
+    let radians = |value: i64| (value as f64 / 1e6).to_radians();
+    let half = |from: i64, to: i64| ((radians(to) - radians(from)) / 2.0).sin().powi(2);
+    let across =
+        radians(from.latitude).cos() * radians(to.latitude).cos() * half(from.longitude, to.longitude);
+    let chord = (half(from.latitude, to.latitude) + across).clamp(0.0, 1.0);
+    (2.0 * 6_371_000.0 * chord.sqrt().asin()).round() as i64
+}
+
+/// Those who fit, best first: score, then fewest recent, then longest since the last, then the seeded hash.
+pub fn ranked<'a>(item: &Item, members: &'a [(Member, Past)], seed: u64) -> Vec<&'a (Member, Past)> {
+    let mut fit: Vec<_> =
+        members.iter().filter(|(member, past)| member.refusals(&item.need, past).is_empty()).collect();
+    fit.sort_by_cached_key(|(member, past)| {
+        (-score(&member.terms(item, past)), past.recent, past.last, lot(seed, &item.id, &member.id))
+    });
+    fit
+}
+
+/// The sum of the terms.
+pub fn score(terms: &Terms) -> i64 {
+    terms.iter().map(|(_, value)| value).sum()
+}
+
+/// Owner of each item, an index into `members`: as many items as possible, then the best sum of scores.
+pub fn batch(items: &[Item], members: &[(Member, Past)], seed: u64) -> Vec<Option<usize>> {
+    let cost = |item: &Item| -> Vec<i64> {
+        let mut turn: Vec<usize> = (0..members.len()).collect();
+        turn.sort_by_cached_key(|at| (members[*at].1.last, lot(seed, &item.id, &members[*at].0.id)));
+        let mut costs = vec![solver::NEVER; members.len()];
+        for (place, at) in turn.into_iter().enumerate() {
+            let (member, past) = &members[at];
+            if member.refusals(&item.need, past).is_empty() {
+                // The rising price of the solver takes the capacity's term off again, item by item.
+                let fixed = score(&member.terms(item, &Past { recent: 0, ..past.clone() }));
+                costs[at] = (FLOOR - fixed) * WEIGHT + place as i64;
+            }
+        }
+        costs
+    };
+    let costs: Vec<Vec<i64>> = items.iter().map(cost).collect();
+    let used: Vec<i64> = members.iter().map(|(_, past)| past.recent).collect();
+    let left = |(member, past): &(Member, Past)| {
+        usize::try_from(i64::from(member.capacity) - past.recent).unwrap_or(0)
+    };
+    let capacity: Vec<usize> = members.iter().map(left).collect();
+    let steps: Vec<i64> = members.iter().map(|(member, _)| member.share() * WEIGHT + RECENT).collect();
+    solver::solve(&costs, &capacity, &used, &steps)
+}
+
+fn lot(seed: u64, item: &str, member: &str) -> [u8; 32] {
+    Sha256::digest(format!("{seed}\n{item}\n{member}")).into()
+}
+
+fn in_range(field: &str, value: i32, from: i32, to: i32) -> Result<()> {
+    if (from..=to).contains(&value) { Ok(()) } else { Err(Error::invalid(field, format!("{from} to {to}"))) }
+}
+
+fn check_skills(field: &str, skills: &[Skill]) -> Result<()> {
+    if skills.len() > 100 {
+        return Err(Error::invalid(field, "at most 100"));
+    }
+    for (at, (name, level)) in skills.iter().enumerate() {
+        in_range(field, *level, 1, 10)?;
+        let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == ':' || c == '-';
+        if name.is_empty() || name.len() > 64 || !name.chars().all(fine) {
+            return Err(Error::invalid(field, "a name is 1 to 64 of a-z, 0-9, \":\" and \"-\""));
+        }
+        if skills[..at].iter().any(|(other, _)| other == name) {
+            return Err(Error::invalid(field, format!("{name} is there twice")));
+        }
+    }
+    Ok(())
+}
+
+fn check_country(field: &str, country: &str) -> Result<()> {
+    let fine = country.len() == 2 && country.chars().all(|c| c.is_ascii_uppercase());
+    if fine { Ok(()) } else { Err(Error::invalid(field, "a country is two capital letters: BE")) }
+}
+
+fn check_postcode(field: &str, postcode: &str) -> Result<()> {
+    let fine = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == ' ' || c == '-';
+    let fine = !postcode.is_empty() && postcode.len() <= 12 && postcode.chars().all(fine);
+    if fine {
+        Ok(())
+    } else {
+        Err(Error::invalid(field, "a postcode is 1 to 12 of A-Z, 0-9, space and \"-\""))
+    }
+}
