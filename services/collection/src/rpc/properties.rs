@@ -16,7 +16,8 @@ use crate::store::{dead, view};
 /// Shares in one change at most.
 const CHANGES: usize = 1_000;
 /// Fields of a collection that an update may take over.
-const FIELDS: [&str; 6] = ["display_name", "color", "order", "description", "time_zone", "transparent"];
+const FIELDS: [&str; 7] =
+    ["display_name", "color", "order", "description", "time_zone", "transparent", "is_default"];
 
 impl<H: Hooks> Server<H> {
     pub(super) async fn home(
@@ -216,6 +217,11 @@ fn wanted(fields: &[String], values: proto::Collection) -> Result<Update> {
             }
             "time_zone" => update.time_zone = Some(values.time_zone.clone()),
             "transparent" => update.transparent = Some(values.transparent),
+            "is_default" if values.is_default => update.make_default = true,
+            "is_default" => {
+                let message = "another calendar takes its place: set it there";
+                return Err(Error::invalid("collection.is_default", message));
+            }
             other => {
                 let message = format!("{other:?} is none of {}", FIELDS.join(", "));
                 return Err(Error::invalid("fields", message));
