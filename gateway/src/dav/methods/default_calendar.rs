@@ -43,7 +43,9 @@ pub async fn change(call: &Call<'_>, changes: &[Change]) -> Result<Vec<Result<()
     };
     match call.dav.collections(Kind::Calendar).update_collection(call.request(message)).await {
         Ok(_) => Ok(outcomes),
-        Err(status) if matches!(status.code(), Code::NotFound | Code::PermissionDenied | Code::InvalidArgument) => {
+        Err(status)
+            if matches!(status.code(), Code::NotFound | Code::PermissionDenied | Code::InvalidArgument) =>
+        {
             Ok(outcomes.iter().map(|_| Err(Refusal::DefaultCalendar)).collect())
         }
         Err(status) => Err(call.failure(&status)),
