@@ -340,7 +340,7 @@ fn slug(merge: &str) -> String {
 }
 
 fn hidden_book(merge: &str) -> Target {
-    Target::path(NOBODY, &slug(merge))
+    Target::path(NOBODY, slug(merge))
 }
 
 fn read(row: &Row<'_>, from: usize) -> Result<Merge> {
