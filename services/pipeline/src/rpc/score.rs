@@ -2,7 +2,7 @@
 //! Called by the gateway and by other services.
 
 use kontor_kit::auth::{Caller, Guard};
-use kontor_kit::db::{Conn, Db};
+use kontor_kit::db::{Conn, Db, Tx};
 use kontor_kit::resource::Stored;
 use kontor_kit::{Error, id};
 use kontor_proto::pipeline::v1 as proto;
@@ -25,6 +25,12 @@ type Answer<T> = Result<Response<T>, Status>;
 
 /// Sentences of an explanation.
 const REASONS: usize = 5;
+/// Opportunities that one LearnClosed learns at most.
+const MOST: i64 = 1_000;
+/// Those of one transaction.
+const STEP: i64 = 50;
+/// Where counting what remains ends.
+const COUNTED: i64 = 100_000;
 /// Log-odds below which a contribution is no reason.
 const LEAST: f64 = 0.005;
 
@@ -55,6 +61,32 @@ impl ScoreService for Explanations {
         caller.must_read(&Guard::new("", &*team), &team)?;
         Ok(Response::new(self.db.read(move |conn| learned(conn, &team)).await?))
     }
+
+    async fn learn_closed(
+        &self,
+        request: Request<proto::LearnClosedRequest>,
+    ) -> Answer<proto::LearnClosedResponse> {
+        Caller::of(&request)?.must_be_admin()?;
+        let most = match request.get_ref().max_outcomes {
+            asked if asked < 0 => return Err(Error::invalid("max_outcomes", "it can't be negative").into()),
+            0 => MOST,
+            asked => i64::from(asked).min(MOST),
+        };
+        let mut learned = 0;
+        // In small steps, for other writes wait for each.
+        while learned < most {
+            let step = self.db.write(move |tx| learn_some(tx, STEP.min(most - learned))).await?;
+            if step == 0 {
+                break;
+            }
+            learned += step;
+        }
+        let remaining = self.db.read(|conn| store::score::count_not_learned(conn, COUNTED)).await?;
+        Ok(Response::new(proto::LearnClosedResponse {
+            learned: i32::try_from(learned).unwrap_or(i32::MAX),
+            remaining,
+        }))
+    }
 }
 
 fn explain(conn: &mut Conn<'_>, deal: &Opportunity) -> kontor_kit::Result<proto::ScoreExplanation> {
@@ -64,7 +96,7 @@ fn explain(conn: &mut Conn<'_>, deal: &Opportunity) -> kontor_kit::Result<proto:
     }
     let team = deal.details.team.as_str();
     let facts = fact::of(deal);
-    let model = store::score::part(conn, team, &facts)?;
+    let model = store::score_rows::part(conn, team, &facts)?;
     let stage = store::pipeline::stage(conn, &deal.stage)?.display_name;
     let explained = model.explain(team, &facts);
     let prior = words::of_prior(explained.prior, model.team(team).counted > 0 && team != COMPANY);
@@ -89,6 +121,16 @@ fn explain(conn: &mut Conn<'_>, deal: &Opportunity) -> kontor_kit::Result<proto:
     })
 }
 
+fn learn_some(tx: &mut Tx<'_>, most: i64) -> kontor_kit::Result<i64> {
+    let deals = store::score::not_learned(tx, most)?;
+    for deal in &deals {
+        let pipeline = store::pipeline::get(tx, id::parse("pipelines", &deal.pipeline, "pipeline")?)?;
+        let won = matches!(deal.outcome, Outcome::Won(_));
+        store::score::closed(tx, deal, &pipeline.stage_names(), won)?;
+    }
+    Ok(i64::try_from(deals.len()).unwrap_or(0))
+}
+
 fn contribution(fact: &Fact, one: &Contribution, stage: &str) -> proto::ScoreContribution {
     let value = if fact.variable() == STAGE { stage } else { fact.value() };
     proto::ScoreContribution {
@@ -103,9 +145,9 @@ fn contribution(fact: &Fact, one: &Contribution, stage: &str) -> proto::ScoreCon
 }
 
 fn learned(conn: &mut Conn<'_>, team: &str) -> kontor_kit::Result<proto::ScoreModel> {
-    let model = store::score::part(conn, team, &[])?;
+    let model = store::score_rows::part(conn, team, &[])?;
     let own = model.team(team);
-    let weights = store::score::weights(conn)?;
+    let weights = store::score_rows::weights(conn)?;
     let trusts = weights.into_iter().filter(|(name, _)| name != SLOPE && name != INTERCEPT);
     Ok(proto::ScoreModel {
         team: team.to_owned(),

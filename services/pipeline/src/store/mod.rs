@@ -8,6 +8,7 @@ pub mod opportunity;
 pub mod pipeline;
 pub mod score;
 pub mod score_cache;
+pub mod score_rows;
 
 /// Attributes as one text: no key has a "=", and nothing a line break.
 fn join_map(attributes: &BTreeMap<String, String>) -> String {

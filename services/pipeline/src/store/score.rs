@@ -5,26 +5,28 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use kontor_kit::db::{Conn, Row, Tx, Value};
-use kontor_kit::{Error, Result, args};
+use kontor_kit::db::{Conn, Row, Tx};
+use kontor_kit::resource::Stored;
+use kontor_kit::{Result, args};
 
+use super::score_rows::{part, real, write};
 use crate::domain::opportunity::Opportunity;
-use crate::domain::score::base::Base;
-use crate::domain::score::count::{Count, LIFE};
+use crate::domain::score::count::LIFE;
 use crate::domain::score::fact::{self, Fact};
-use crate::domain::score::learn::{Learned, Outcome, keys};
-use crate::domain::score::{COMPANY, INTERCEPT, Model, SLOPE, Team, Weight};
+use crate::domain::score::learn::{Learned, Outcome};
+use crate::domain::score::{COMPANY, Model};
 
 /// Variables that are learned at most: one is an attribute's key.
 const VARIABLES: i64 = 200;
-/// Keys in one statement.
-const KEYS: usize = 32;
-/// Rows in one statement.
-const ROWS: usize = 16;
+
 /// Outcomes between two clearings of counts that have faded away.
 const CLEARING: i64 = 1_000;
+
 /// Counts that one clearing takes away at most.
 const CLEARED: i64 = 2_000;
+
+/// Won or lost, and without an outcome.
+const NOT_LEARNED: &str = "state IN (2, 3) AND NOT EXISTS (SELECT 1 FROM score_outcome WHERE score_outcome.opportunity = opportunity.id AND score_outcome.opportunity <> '')";
 
 /// An opportunity was won or lost: learns from it. `stages` are the names of its pipeline's stages, in order.
 ///
@@ -47,6 +49,27 @@ pub fn closed(tx: &mut Tx<'_>, deal: &Opportunity, stages: &[String], won: bool)
         clear(tx, &model, team)?;
     }
     Ok(())
+}
+
+/// Closed opportunities that were not learned, the one closed first first.
+///
+/// # Errors
+/// Those of the database.
+pub fn not_learned(conn: &mut Conn<'_>, most: i64) -> Result<Vec<Opportunity>> {
+    let columns = Opportunity::COLUMNS.join(", ");
+    let sql =
+        format!("SELECT {columns} FROM opportunity WHERE {NOT_LEARNED} ORDER BY close_time, id LIMIT $1");
+    conn.all(&sql, args![most], |row| Opportunity::from_row(row, 0))
+}
+
+/// How many those are, counted up to `most`.
+///
+/// # Errors
+/// Those of the database.
+pub fn count_not_learned(conn: &mut Conn<'_>, most: i64) -> Result<i64> {
+    let sql =
+        format!("SELECT COUNT(*) FROM (SELECT id FROM opportunity WHERE {NOT_LEARNED} LIMIT $1) AS closed");
+    Ok(conn.one(&sql, args![most], |row| row.int(0))?.unwrap_or(0))
 }
 
 /// An opportunity was reopened: takes back what was counted when it closed. Nothing happens when nothing was.
@@ -98,66 +121,6 @@ pub fn recent(conn: &mut Conn<'_>, team: &str, most: i64) -> Result<Vec<(f64, bo
     conn.all(sql, args![team, most], row)
 }
 
-/// Trust in each variable, by name.
-///
-/// # Errors
-/// Those of the database.
-pub fn weights(conn: &mut Conn<'_>) -> Result<Vec<(String, Weight)>> {
-    conn.all("SELECT name, value, gradient FROM score_weight ORDER BY name LIMIT 1000", &[], weight_row)
-}
-
-/// Number of changes of the model.
-///
-/// # Errors
-/// Those of the database.
-pub fn version(conn: &mut Conn<'_>) -> Result<i64> {
-    let found = conn.one("SELECT version FROM score_team WHERE team = ''", &[], |row| row.int(0))?;
-    found.ok_or_else(|| Error::internal("the company's score is gone"))
-}
-
-/// The part of the model that these facts need.
-///
-/// # Errors
-/// Those of the database.
-pub fn part(conn: &mut Conn<'_>, team: &str, facts: &[Fact]) -> Result<Model> {
-    let mut model = Model { version: version(conn)?, ..Model::default() };
-    let sql = "SELECT team, outcomes, counted, won, state FROM score_team WHERE team IN ('', $1)";
-    model.teams.extend(conn.all(sql, args![team], team_row)?);
-    let variables: BTreeSet<&str> = facts.iter().map(Fact::variable).chain([SLOPE, INTERCEPT]).collect();
-    for names in chunks(variables) {
-        let sql =
-            format!("SELECT name, value, gradient FROM score_weight WHERE name IN ({})", places(1, KEYS));
-        model.weights.extend(conn.all(&sql, &names, weight_row)?);
-    }
-    for mut names in chunks(keys(facts)) {
-        names.push(team.into());
-        let (places, team) = (places(1, KEYS), KEYS + 1);
-        let sql = format!(
-            "SELECT fact, team, clock, won, lost, kinds FROM score_count WHERE fact IN ({places}) AND team IN ('', ${team})"
-        );
-        conn.each(&sql, &names, |row| add_count(&mut model, row))?;
-    }
-    Ok(model)
-}
-
-/// What changed since a version, added to a model.
-///
-/// # Errors
-/// Those of the database.
-pub fn changes(conn: &mut Conn<'_>, model: &mut Model) -> Result<()> {
-    // The number first: what comes in between is read again the next time.
-    let now = version(conn)?;
-    let since = model.version;
-    let sql = "SELECT team, outcomes, counted, won, state FROM score_team WHERE version > $1";
-    model.teams.extend(conn.all(sql, args![since], team_row)?);
-    let sql = "SELECT name, value, gradient FROM score_weight WHERE version > $1";
-    model.weights.extend(conn.all(sql, args![since], weight_row)?);
-    let sql = "SELECT fact, team, clock, won, lost, kinds FROM score_count WHERE version > $1";
-    conn.each(sql, args![since], |row| add_count(model, row))?;
-    model.version = now;
-    Ok(())
-}
-
 fn hold(tx: &mut Tx<'_>) -> Result<()> {
     tx.execute("UPDATE score_team SET version = version WHERE team = ''", &[])?;
     Ok(())
@@ -174,65 +137,6 @@ fn too_many(tx: &mut Tx<'_>, model: &Model, facts: &[Fact]) -> Result<BTreeSet<S
     let known = tx.one(sql, &[], |row| row.int(0))?.unwrap_or(0);
     let room = usize::try_from(VARIABLES - known).unwrap_or(0);
     Ok(new.into_iter().skip(room).map(str::to_owned).collect())
-}
-
-fn write(tx: &mut Tx<'_>, model: &Model) -> Result<()> {
-    let version = model.version;
-    let teams = model.teams.iter().map(|(name, team)| {
-        vec![
-            name.into(),
-            version.into(),
-            team.outcomes.into(),
-            team.counted.into(),
-            team.won.into(),
-            text(&team.base).into(),
-        ]
-    });
-    upsert(
-        tx,
-        "score_team",
-        &["team", "version", "outcomes", "counted", "won", "state"],
-        1,
-        teams.collect(),
-    )?;
-    let weights = model
-        .weights
-        .iter()
-        .map(|(name, weight)| vec![name.into(), version.into(), weight.value.into(), weight.gradient.into()]);
-    upsert(tx, "score_weight", &["name", "version", "value", "gradient"], 1, weights.collect())?;
-    let counts = model.counts.iter().flat_map(|(key, counts)| counts.of.iter().map(move |of| (key, of)));
-    let counts = counts.map(|(key, (team, count))| {
-        vec![
-            key.into(),
-            team.into(),
-            version.into(),
-            count.clock.into(),
-            count.won.into(),
-            count.lost.into(),
-            count.kinds.into(),
-        ]
-    });
-    let columns = ["fact", "team", "version", "clock", "won", "lost", "kinds"];
-    upsert(tx, "score_count", &columns, 2, counts.collect())
-}
-
-fn upsert(tx: &mut Tx<'_>, table: &str, columns: &[&str], keys: usize, rows: Vec<Vec<Value>>) -> Result<()> {
-    let sets: Vec<String> =
-        columns[keys..].iter().map(|column| format!("{column} = excluded.{column}")).collect();
-    for rows in rows.chunks(ROWS) {
-        let width = columns.len();
-        let values: Vec<String> =
-            (0..rows.len()).map(|row| format!("({})", places(row * width + 1, width))).collect();
-        let sql = format!(
-            "INSERT INTO {table} ({}) VALUES {} ON CONFLICT ({}) DO UPDATE SET {}",
-            columns.join(", "),
-            values.join(", "),
-            columns[..keys].join(", "),
-            sets.join(", ")
-        );
-        tx.execute(&sql, &rows.concat())?;
-    }
-    Ok(())
 }
 
 fn write_outcome(tx: &mut Tx<'_>, opportunity: &str, learned: &Learned) -> Result<()> {
@@ -275,55 +179,6 @@ fn clear(tx: &mut Tx<'_>, model: &Model, team: &str) -> Result<()> {
     Ok(())
 }
 
-/// Keys in groups of one size, filled up by repeating the last, so that there is one statement for all.
-fn chunks(keys: BTreeSet<&str>) -> Vec<Vec<Value>> {
-    let keys: Vec<Value> = keys.into_iter().map(Value::from).collect();
-    let fill = |group: &[Value]| {
-        let last = group.last().cloned().unwrap_or(Value::Text(None));
-        group.iter().cloned().chain(std::iter::repeat(last)).take(KEYS).collect()
-    };
-    keys.chunks(KEYS).map(fill).collect()
-}
-
-/// "$3, $4, $5"
-fn places(from: usize, number: usize) -> String {
-    let places: Vec<String> = (from..from + number).map(|place| format!("${place}")).collect();
-    places.join(", ")
-}
-
-fn team_row(row: &Row<'_>) -> Result<(String, Team)> {
-    let numbers: Vec<f64> =
-        row.text(4)?.split_whitespace().filter_map(|number| number.parse().ok()).collect();
-    let team = Team {
-        outcomes: row.int(1)?,
-        counted: row.int(2)?,
-        won: row.int(3)?,
-        // Empty when it is new.
-        base: Base::from_numbers(&numbers).unwrap_or_default(),
-    };
-    Ok((row.string(0)?, team))
-}
-
-/// Each number in the shortest form that reads back to the same bits.
-fn text(base: &Base) -> String {
-    let numbers: Vec<String> = base.numbers().iter().map(|number| format!("{number:?}")).collect();
-    numbers.join(" ")
-}
-
-fn weight_row(row: &Row<'_>) -> Result<(String, Weight)> {
-    Ok((row.string(0)?, Weight { value: real(row, 1)?, gradient: real(row, 2)? }))
-}
-
-fn add_count(model: &mut Model, row: &Row<'_>) -> Result<()> {
-    let count = Count { clock: row.int(2)?, won: real(row, 3)?, lost: real(row, 4)?, kinds: row.int(5)? };
-    let counts = match model.counts.get_mut(row.text(0)?) {
-        Some(counts) => counts,
-        None => model.counts.entry(row.string(0)?).or_default(),
-    };
-    counts.of.insert(row.string(1)?, count);
-    Ok(())
-}
-
 fn learned_row(row: &Row<'_>) -> Result<Learned> {
     Ok(Learned {
         team: row.string(0)?,
@@ -335,10 +190,6 @@ fn learned_row(row: &Row<'_>) -> Result<Learned> {
     })
 }
 
-fn real(row: &Row<'_>, column: usize) -> Result<f64> {
-    row.opt_real(column)?.ok_or_else(|| Error::internal(format!("column {column} is null")))
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -346,6 +197,7 @@ mod tests {
     use kontor_kit::db::Db;
     use kontor_testbed::Place;
 
+    use super::super::score_rows::changes;
     use super::*;
     use crate::domain::opportunity::{Details, Outcome};
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use kontor_kit::Result;
 use kontor_kit::db::Conn;
 
-use super::score;
+use super::score_rows as score;
 use crate::domain::opportunity::{Opportunity, Outcome};
 use crate::domain::score::fact::{self, Fact};
 use crate::domain::score::{COMPANY, Model, probability};

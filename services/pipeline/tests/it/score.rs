@@ -25,6 +25,7 @@ kontor_testbed::on_both! { World;
     p16_the_same_request_with_many_attributes_has_one_effect,
     p16_two_processes_have_one_model,
     p16_outcomes_at_once_are_all_counted,
+    p16_what_was_closed_before_the_score_is_learned_once,
     p17_contributions_and_prior_add_up_to_the_logit,
     p17_reasons_are_told_in_words,
     p17_only_who_sees_the_opportunity_sees_why,
@@ -342,6 +343,27 @@ async fn p16_outcomes_at_once_are_all_counted(world: World) {
     let industry = explained.contributions.iter().find(|one| one.variable == "attributes.industry").unwrap();
     assert!((23.8..=24.0).contains(&industry.outcomes), "{industry:?}");
     assert!((32.0..35.0).contains(&industry.won_percent), "{industry:?}");
+}
+
+async fn p16_what_was_closed_before_the_score_is_learned_once(world: World) {
+    for number in 0..7 {
+        closed(&world, &anna(), with(&[("industry", "building")]), number % 2 == 0).await;
+    }
+    let mut scores = ScoreServiceClient::new(world.link.clone());
+    let request = |most| proto::LearnClosedRequest { max_outcomes: most };
+    let none = scores.learn_closed(admin().request(request(0))).await.unwrap().into_inner();
+    assert_eq!((none.learned, none.remaining), (0, 0), "all are learned");
+    // As in an installation that had no score yet.
+    let db = world.place.context.open_db("pipeline", kontor_pipeline::MIGRATIONS).await.unwrap();
+    db.write(|tx| tx.execute("DELETE FROM score_outcome", &[])).await.unwrap();
+    let some = scores.learn_closed(admin().request(request(3))).await.unwrap().into_inner();
+    assert_eq!((some.learned, some.remaining), (3, 4));
+    let rest = scores.learn_closed(admin().request(request(0))).await.unwrap().into_inner();
+    assert_eq!((rest.learned, rest.remaining), (4, 0));
+    let learned = model(&world, "").await;
+    assert_eq!((learned.outcomes, learned.won), (14, 8));
+    assert_eq!(failure(scores.learn_closed(manager().request(request(0))).await).0, Code::PermissionDenied);
+    assert_eq!(failure(scores.learn_closed(admin().request(request(-1))).await).0, Code::InvalidArgument);
 }
 
 /// The peer's defect: its reasons do not add up. Ours do, before and after the calibration begins to learn (200 outcomes).
