@@ -11,8 +11,8 @@ mod peer;
 use std::time::Instant;
 
 use kontor_proto::pipeline::v1::{
-    CreateOpportunityRequest, GetScoreModelRequest, LoseOpportunityRequest, Opportunity,
-    WinOpportunityRequest,
+    CreateOpportunityRequest, GetOpportunityRequest, GetScoreModelRequest, ListOpportunitiesRequest,
+    LoseOpportunityRequest, Opportunity, WinOpportunityRequest,
 };
 use kontor_tests::process::run;
 use kontor_tests::{Grpc, Process};
@@ -20,6 +20,10 @@ use kontor_tests::{Grpc, Process};
 const PASSWORD: &str = "a bench password";
 /// Rows that are learned before predictions count.
 const FIRST: usize = 1_000;
+/// Open opportunities for the costs of a read.
+const OPEN: usize = 200;
+/// Reads of each kind.
+const READS: usize = 1_000;
 /// The categorical columns; `duration` is left out because it is known only when the outcome is.
 const FIELDS: [(usize, &str); 10] = [
     (1, "job"),
@@ -98,25 +102,66 @@ async fn bench(rows: &[Row]) {
     let model =
         grpc.scores().get_score_model(GetScoreModelRequest::default()).await.expect("a model").into_inner();
     println!("\nserved for the last 1,000: {:?}", model.quality.expect("a quality"));
+    costs(&process, &grpc, &rows[rows.len() - OPEN..]).await;
     assert!(process.stop().await);
 }
 
 /// The score of a new opportunity, 0 to 1, from the answer that creates it; then it is closed.
 async fn predicted_and_closed(grpc: &Grpc, row: &Row) -> f64 {
+    let made = created(grpc, row).await;
+    if row.won {
+        let request = WinOpportunityRequest { name: made.name, ..Default::default() };
+        grpc.opportunities().win_opportunity(request).await.expect("won");
+    } else {
+        lose(grpc, &made.name).await;
+    }
+    made.score.expect("a score") / 100.0
+}
+
+async fn created(grpc: &Grpc, row: &Row) -> Opportunity {
     let attributes =
         FIELDS.iter().zip(&row.values).map(|((_, key), value)| ((*key).to_owned(), value.clone()));
     let new = Opportunity { title: "Call".into(), attributes: attributes.collect(), ..Default::default() };
     let request = CreateOpportunityRequest { opportunity: Some(new), ..Default::default() };
-    let made = grpc.opportunities().create_opportunity(request).await.expect("made").into_inner();
-    let name = made.name;
-    if row.won {
-        let request = WinOpportunityRequest { name, ..Default::default() };
-        grpc.opportunities().win_opportunity(request).await.expect("won");
-    } else {
-        let request = LoseOpportunityRequest { name, reason: "no".into(), ..Default::default() };
-        grpc.opportunities().lose_opportunity(request).await.expect("lost");
+    grpc.opportunities().create_opportunity(request).await.expect("made").into_inner()
+}
+
+async fn lose(grpc: &Grpc, name: &str) {
+    let request = LoseOpportunityRequest { name: name.to_owned(), reason: "no".into(), ..Default::default() };
+    grpc.opportunities().lose_opportunity(request).await.expect("lost");
+}
+
+/// What the score adds to a read: open opportunities have one, lost ones, which are the same else, have none.
+async fn costs(process: &Process, grpc: &Grpc, rows: &[Row]) {
+    let mut name = String::new();
+    for row in rows {
+        name = created(grpc, row).await.name;
     }
-    made.score.expect("a score") / 100.0
+    println!("\n| read | CPU ms |\n|---|---|");
+    for state in ["OPEN", "LOST", "OPEN", "LOST"] {
+        let begun = process.cpu_seconds();
+        for _ in 0..READS {
+            let filter = format!("state = {state}");
+            let request = ListOpportunitiesRequest { page_size: 50, filter, ..Default::default() };
+            let page = grpc.opportunities().list_opportunities(request).await.expect("a page").into_inner();
+            assert_eq!(page.opportunities.len(), 50);
+            assert!(page.opportunities.iter().all(|deal| deal.score.is_some() == (state == "OPEN")));
+        }
+        let each = (process.cpu_seconds() - begun) * 1_000.0 / READS as f64;
+        println!("| page of 50, all {state} | {each:.3} |");
+    }
+    for state in ["OPEN", "LOST"] {
+        if state == "LOST" {
+            lose(grpc, &name).await;
+        }
+        let begun = process.cpu_seconds();
+        for _ in 0..READS {
+            let request = GetOpportunityRequest { name: name.clone() };
+            let deal = grpc.opportunities().get_opportunity(request).await.expect("it").into_inner();
+            assert!(deal.score.is_some() == (state == "OPEN"));
+        }
+        println!("| one, {state} | {:.3} |", (process.cpu_seconds() - begun) * 1_000.0 / READS as f64);
+    }
 }
 
 fn print(name: &str, predictions: &[(f64, bool)]) {
