@@ -84,6 +84,8 @@ impl Grpc {
         opportunities => pipeline::opportunity_service_client::OpportunityServiceClient<Signed>;
         /// Pipelines.
         pipelines => pipeline::pipeline_service_client::PipelineServiceClient<Signed>;
+        /// Scores and what was learned.
+        scores => pipeline::score_service_client::ScoreServiceClient<Signed>;
         /// Changes of pipeline.
         pipeline_changes => pipeline::change_service_client::ChangeServiceClient<Signed>;
         /// Calendars.

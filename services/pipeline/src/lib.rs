@@ -13,7 +13,7 @@ use kontor_kit::link::Link;
 use kontor_kit::unit::Unit;
 
 /// The tables of this service, for `Db::open`.
-pub const MIGRATIONS: &[Migration] = kontor_kit::migrations!["0001_pipeline"];
+pub const MIGRATIONS: &[Migration] = kontor_kit::migrations!["0001_pipeline", "0003_score"];
 
 /// The services that this one calls.
 pub struct Peers {
@@ -28,5 +28,6 @@ pub struct Peers {
 pub async fn start(context: &Context, peers: Peers) -> Result<Unit> {
     let db = context.open_db("pipeline", MIGRATIONS).await?;
     db.write(store::pipeline::ensure_default).await?;
-    Ok(Unit::new("pipeline", context, rpc::routes(context, &db, peers)))
+    let scores = db.read(store::score_cache::Scores::read).await?;
+    Ok(Unit::new("pipeline", context, rpc::routes(context, &db, peers, scores)))
 }

@@ -5,4 +5,5 @@ pub mod lead;
 pub mod money;
 pub mod opportunity;
 pub mod pipeline;
+pub mod score;
 pub mod text;

@@ -1,6 +1,8 @@
 //! An opportunity: its fields, and the ways from open to won or lost.
 //! Called by rpc/opportunity.rs, rpc/convert.rs and store/opportunity.rs.
 
+use std::collections::BTreeMap;
+
 use kontor_kit::auth::Guard;
 use kontor_kit::{Error, Result};
 
@@ -25,6 +27,8 @@ pub struct Opportunity {
     pub outcome: Outcome,
     /// "leads/{id}", or empty.
     pub lead: String,
+    /// How its lead could be reached: "email and phone", "none"; empty when it had no lead.
+    pub contact: String,
     /// When it came to its stage: microseconds since 1970 UTC.
     pub stage_time: i64,
     /// Microseconds since 1970 UTC.
@@ -54,6 +58,10 @@ pub struct Details {
     pub description: String,
     /// Free tags.
     pub tags: Vec<String>,
+    /// Free categories.
+    pub attributes: BTreeMap<String, String>,
+    /// Where it came from.
+    pub source: String,
 }
 
 /// Open, or how and when it was closed.
@@ -159,6 +167,8 @@ impl Details {
             title: text::filled_line("opportunity.title", &self.title, 500)?,
             description: text::free("opportunity.description", &self.description)?,
             tags: text::tags("opportunity.tags", &self.tags)?,
+            attributes: text::attributes("opportunity.attributes", &self.attributes)?,
+            source: text::line("opportunity.source", &self.source, 100)?,
             ..self
         })
     }
@@ -186,6 +196,7 @@ mod tests {
             stage: "pipelines/default/stages/new".to_owned(),
             outcome: Outcome::Open,
             lead: String::new(),
+            contact: String::new(),
             stage_time: 1,
             create_time: 1,
             update_time: 1,

@@ -96,6 +96,11 @@ impl Pipeline {
         self.stages.first().ok_or_else(|| Error::internal(format!("pipelines/{} has no stage", self.id)))
     }
 
+    /// Names of its stages, in order.
+    pub fn stage_names(&self) -> Vec<String> {
+        self.stages.iter().map(|stage| stage.name.clone()).collect()
+    }
+
     /// One of its stages.
     ///
     /// # Errors

@@ -13,12 +13,14 @@ use tonic::{Request, Response, Status};
 
 use super::peers::Directory;
 use crate::domain::lead::{Details, Lead, State};
+use crate::store::score_cache::Scores;
 use crate::{events, store};
 
 /// The service.
 pub struct Leads {
     pub(super) db: Db,
     pub(super) directory: Directory,
+    pub(super) scores: Scores,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -176,7 +178,7 @@ fn update(
 }
 
 /// Fields that UpdateLead takes.
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "title",
     "contact_name",
     "company_name",
@@ -189,6 +191,7 @@ const FIELDS: [&str; 12] = [
     "team",
     "state",
     "tags",
+    "attributes",
 ];
 
 fn fields_set(lead: &proto::Lead) -> Vec<&'static str> {
@@ -216,6 +219,7 @@ fn changed<'a>(old: &'a Details, new: &'a Details) -> impl Iterator<Item = &'sta
         old.team != new.team,
         old.state != new.state,
         old.tags != new.tags,
+        old.attributes != new.attributes,
     ];
     FIELDS.into_iter().zip(differs).filter(|(_, differs)| *differs).map(|(field, _)| field)
 }
@@ -236,6 +240,7 @@ fn merged(old: &Details, new: &Details, mask: &Mask) -> Details {
             "team" => merged.team.clone_from(&new.team),
             "state" => merged.state = new.state,
             "tags" => merged.tags.clone_from(&new.tags),
+            "attributes" => merged.attributes.clone_from(&new.attributes),
             _ => {}
         }
     }
@@ -256,6 +261,7 @@ fn details(lead: &proto::Lead) -> kontor_kit::Result<Details> {
         team: lead.team.clone(),
         state: State::from_number("lead.state", i64::from(lead.state))?,
         tags: lead.tags.clone(),
+        attributes: lead.attributes.clone(),
     })
 }
 
@@ -276,6 +282,7 @@ pub fn to_proto(lead: Lead) -> proto::Lead {
         team: lead.details.team,
         state: lead.details.state as i32,
         tags: lead.details.tags,
+        attributes: lead.details.attributes,
         opportunity: lead.opportunity,
         create_time: Some(clock::to_proto(lead.create_time)),
         update_time: Some(clock::to_proto(lead.update_time)),

@@ -17,12 +17,14 @@ use super::peers::Directory;
 use crate::domain::money::Money;
 use crate::domain::opportunity::{Details, Opportunity, Outcome};
 use crate::domain::pipeline::{Pipeline, Stage};
+use crate::store::score_cache::Scores;
 use crate::{events, store};
 
 /// The service.
 pub struct Opportunities {
     pub(super) db: Db,
     pub(super) directory: Directory,
+    pub(super) scores: Scores,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -40,10 +42,16 @@ impl OpportunityService for Opportunities {
         let proto::ListOpportunitiesRequest { page_size, page_token, filter, order_by } =
             request.into_inner();
         let query = Query { page_size, page_token, filter, order_by };
-        let page = self.db.read(move |conn| store::opportunity::list(conn, &caller, &query)).await?;
-        let page = page.map(|(deal, probability)| to_proto(deal, probability));
+        let scores = self.scores.clone();
+        let read = move |conn: &mut Conn<'_>| {
+            let page = store::opportunity::list(conn, &caller, &query)?;
+            let scores = scores.of_all(conn, page.rows.iter().map(|(deal, _)| deal))?;
+            Ok((page, scores))
+        };
+        let (page, scores) = self.db.read(read).await?;
+        let scored = page.rows.into_iter().zip(scores);
         Ok(Response::new(proto::ListOpportunitiesResponse {
-            opportunities: page.rows,
+            opportunities: scored.map(|((deal, stage), score)| to_proto(deal, stage, score)).collect(),
             next_page_token: page.next_page_token,
         }))
     }
@@ -54,11 +62,14 @@ impl OpportunityService for Opportunities {
     ) -> Answer<proto::Opportunity> {
         let caller = Caller::of(&request)?;
         let deal = id::parse("opportunities", &request.get_ref().name, "name")?.to_owned();
+        let scores = self.scores.clone();
         let answer = self
             .db
             .read_few(move |conn| {
                 let deal = store::opportunity::get(conn, &caller, &deal)?;
-                shown(conn, deal)
+                let probability = store::pipeline::stage(conn, &deal.stage)?.probability;
+                let score = scores.of_read(conn, &deal)?;
+                Ok(to_proto(deal, probability, score))
             })
             .await?;
         Ok(Response::new(answer))
@@ -77,12 +88,14 @@ impl OpportunityService for Opportunities {
             details.team = caller.first_team();
         }
         let details = self.check_names(&caller, details.checked()?).await?;
+        let scores = self.scores.clone();
         if request.validate_only {
             let (new, now) = (new.clone(), self.db.clock().now());
             let check = move |conn: &mut Conn<'_>| {
                 let pipeline = store::pipeline::named_or_default(conn, PIPELINE, &new.pipeline)?;
                 let (deal, stage) = draft(&pipeline, &new, details, now)?;
-                Ok(to_proto(deal, stage.probability))
+                let score = scores.of(conn, &deal)?;
+                Ok(to_proto(deal, stage.probability, score))
             };
             return Ok(Response::new(self.db.read(check).await?));
         }
@@ -96,7 +109,8 @@ impl OpportunityService for Opportunities {
                     let (deal, stage) = draft(&pipeline, &new, details.clone(), now)?;
                     resource::insert(tx, &deal)?;
                     events::created(tx, &caller, &deal, &stage.display_name);
-                    Ok(to_proto(deal, stage.probability))
+                    let score = scores.of(tx, &deal)?;
+                    Ok(to_proto(deal, stage.probability, score))
                 })
             })
             .await?;
@@ -123,12 +137,13 @@ impl OpportunityService for Opportunities {
             ..Details::default()
         };
         wanted.assignee = self.check_names(&caller, names).await?.assignee;
+        let scores = self.scores.clone();
         let answer = self
             .db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     let etag = request.opportunity.as_ref().map_or("", |new| new.etag.as_str());
-                    update(tx, &caller, &deal, etag, &wanted, &mask)
+                    update(tx, &scores, &caller, &deal, etag, (&wanted, &mask))
                 })
             })
             .await?;
@@ -144,6 +159,7 @@ impl OpportunityService for Opportunities {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     let deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
                     resource::delete(tx, &deal)?;
+                    store::score::forgotten(tx, &deal.id)?;
                     let title = deal.details.title.clone();
                     events::of_opportunity(tx, &caller, &deal, &proto::OpportunityDeleted { title });
                     Ok(())
@@ -158,12 +174,13 @@ impl OpportunityService for Opportunities {
         let request = request.into_inner();
         let deal = id::parse("opportunities", &request.name, "name")?.to_owned();
         id::parse_child("pipelines", "stages", &request.stage, "stage")?;
+        let scores = self.scores.clone();
         let answer = self
             .db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     let deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
-                    move_stage(tx, &caller, deal, &request.stage)
+                    move_stage(tx, &scores, &caller, deal, &request.stage)
                 })
             })
             .await?;
@@ -184,6 +201,9 @@ impl OpportunityService for Opportunities {
                     let mut deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
                     deal.win(tx.now())?;
                     resource::update(tx, &mut deal)?;
+                    let pipeline = id::parse("pipelines", &deal.pipeline, "pipeline")?;
+                    let pipeline = store::pipeline::get(tx, pipeline)?;
+                    store::score::closed(tx, &deal, &pipeline.stage_names(), true)?;
                     let title = deal.details.title.clone();
                     events::of_opportunity(tx, &caller, &deal, &proto::OpportunityWon { title });
                     shown(tx, deal)
@@ -242,6 +262,7 @@ fn draft(
         stage: stage.name.clone(),
         outcome: Outcome::Open,
         lead: String::new(),
+        contact: String::new(),
         stage_time: now,
         create_time: now,
         update_time: now,
@@ -251,11 +272,11 @@ fn draft(
 
 fn update(
     tx: &mut Tx<'_>,
+    scores: &Scores,
     caller: &Caller,
     deal: &str,
     etag: &str,
-    wanted: &Details,
-    mask: &Mask,
+    (wanted, mask): (&Details, &Mask),
 ) -> kontor_kit::Result<proto::Opportunity> {
     let mut deal = store::opportunity::get_for_change(tx, caller, deal, etag)?;
     let stage = store::pipeline::stage(tx, &deal.stage)?;
@@ -272,11 +293,13 @@ fn update(
         resource::update(tx, &mut deal)?;
         events::updated(tx, caller, &deal, fields);
     }
-    Ok(to_proto(deal, stage.probability))
+    let score = scores.of(tx, &deal)?;
+    Ok(to_proto(deal, stage.probability, score))
 }
 
 fn move_stage(
     tx: &mut Tx<'_>,
+    scores: &Scores,
     caller: &Caller,
     mut deal: Opportunity,
     stage: &str,
@@ -293,7 +316,8 @@ fn move_stage(
         };
         events::of_opportunity(tx, caller, &deal, &moved);
     }
-    Ok(to_proto(deal, to.probability))
+    let score = scores.of(tx, &deal)?;
+    Ok(to_proto(deal, to.probability, score))
 }
 
 fn lose(
@@ -305,15 +329,17 @@ fn lose(
     let pipeline = store::pipeline::get(tx, id::parse("pipelines", &deal.pipeline, "pipeline")?)?;
     deal.lose(reason, pipeline.lost_reason_required, tx.now())?;
     resource::update(tx, &mut deal)?;
+    store::score::closed(tx, &deal, &pipeline.stage_names(), false)?;
     let title = deal.details.title.clone();
     let lost = proto::OpportunityLost { title, reason: reason.trim().to_owned() };
     events::of_opportunity(tx, caller, &deal, &lost);
     shown(tx, deal)
 }
 
+/// A closed one: it has no score.
 fn shown(conn: &mut Conn<'_>, deal: Opportunity) -> kontor_kit::Result<proto::Opportunity> {
     let probability = store::pipeline::stage(conn, &deal.stage)?.probability;
-    Ok(to_proto(deal, probability))
+    Ok(to_proto(deal, probability, None))
 }
 
 /// An amount from the wire; none when it is not set or empty.
@@ -329,8 +355,8 @@ pub fn money(field: &str, amount: Option<&shared::Money>) -> kontor_kit::Result<
     }
 }
 
-/// An opportunity as the API shows it; `stage_probability` in percent.
-pub fn to_proto(deal: Opportunity, stage_probability: i32) -> proto::Opportunity {
+/// An opportunity as the API shows it; `stage_probability` and `score` (of an open one, from `Scores`) in percent.
+pub fn to_proto(deal: Opportunity, stage_probability: i32, score: Option<f64>) -> proto::Opportunity {
     let (close_time, lost_reason) = match &deal.outcome {
         Outcome::Open => (None, String::new()),
         Outcome::Won(time) => (Some(*time), String::new()),
@@ -358,5 +384,8 @@ pub fn to_proto(deal: Opportunity, stage_probability: i32) -> proto::Opportunity
         stage_time: Some(clock::to_proto(deal.stage_time)),
         create_time: Some(clock::to_proto(deal.create_time)),
         update_time: Some(clock::to_proto(deal.update_time)),
+        attributes: deal.details.attributes,
+        source: deal.details.source,
+        score,
     }
 }

@@ -7,7 +7,7 @@ use kontor_kit::page::{Field, Kind, Listing, Page, Query};
 use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result, args};
 
-use super::{join, split};
+use super::{join, join_map, split, split_map};
 use crate::domain::money::Money;
 use crate::domain::opportunity::{Details, Opportunity, Outcome};
 
@@ -35,6 +35,9 @@ impl Stored for Opportunity {
         "stage_time",
         "create_time",
         "update_time",
+        "attributes",
+        "source",
+        "contact",
     ];
     const COLLECTION: &'static str = "opportunities";
 
@@ -83,6 +86,9 @@ impl Stored for Opportunity {
             self.stage_time.into(),
             self.create_time.into(),
             self.update_time.into(),
+            join_map(&details.attributes).into(),
+            (&details.source).into(),
+            (&self.contact).into(),
         ]
     }
 
@@ -108,8 +114,11 @@ impl Stored for Opportunity {
                 expected_close_date: row.string(from + 12)?,
                 description: row.string(from + 13)?,
                 tags: split(row.text(from + 14)?),
+                attributes: split_map(row.text(from + 21)?),
+                source: row.string(from + 22)?,
             },
             lead: row.string(from + 15)?,
+            contact: row.string(from + 23)?,
             stage_time: row.int(from + 18)?,
             create_time: row.int(from + 19)?,
             update_time: row.int(from + 20)?,
@@ -139,7 +148,7 @@ const STATES: &[(&str, i64)] = &[
 /// What ListOpportunities offers. The last column is the probability of its stage.
 const LISTING: Listing = Listing {
     table: "opportunity",
-    columns: "id, version, title, partner, pipeline, stage, state, currency, amount, probability, assignee, team, expected_close_date, description, tags, lead, lost_reason, close_time, stage_time, create_time, update_time, COALESCE((SELECT stage.probability FROM stage WHERE stage.name = opportunity.stage), 0)",
+    columns: "id, version, title, partner, pipeline, stage, state, currency, amount, probability, assignee, team, expected_close_date, description, tags, lead, lost_reason, close_time, stage_time, create_time, update_time, attributes, source, contact, COALESCE((SELECT stage.probability FROM stage WHERE stage.name = opportunity.stage), 0)",
     id: "id",
     fields: &[
         Field::filter("state", "state", Kind::Enum(STATES)),

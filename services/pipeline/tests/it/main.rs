@@ -5,4 +5,5 @@ mod convert;
 mod leads;
 mod opportunities;
 mod pipelines;
+mod score;
 mod world;
