@@ -140,7 +140,7 @@ fn convert(
     let event = proto::LeadConverted { opportunity: deal.name(), title: deal.details.title.clone() };
     events::of_lead(tx, caller, &lead, &with.partner, &event);
     let stage = store::pipeline::stage(tx, &deal.stage)?;
-    events::created(tx, caller, &deal, &stage.display_name);
+    events::created(tx, caller, &deal, &stage.display_name)?;
     Ok(proto::ConvertLeadResponse {
         opportunity: Some(opportunity::to_proto(deal, stage.probability)),
         lead: Some(to_proto(lead)),

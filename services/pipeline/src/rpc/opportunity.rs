@@ -17,7 +17,7 @@ use super::peers::Directory;
 use crate::domain::money::Money;
 use crate::domain::opportunity::{Details, Opportunity, Outcome};
 use crate::domain::pipeline::{Pipeline, Stage};
-use crate::{events, store};
+use crate::{events, next_steps, store};
 
 /// The service.
 pub struct Opportunities {
@@ -40,8 +40,15 @@ impl OpportunityService for Opportunities {
         let proto::ListOpportunitiesRequest { page_size, page_token, filter, order_by } =
             request.into_inner();
         let query = Query { page_size, page_token, filter, order_by };
-        let page = self.db.read(move |conn| store::opportunity::list(conn, &caller, &query)).await?;
-        let page = page.map(|(deal, probability)| to_proto(deal, probability));
+        let page = self
+            .db
+            .read(move |conn| {
+                let page = store::opportunity::list(conn, &caller, &query)?;
+                let mut page = page.map(|(deal, probability)| to_proto(deal, probability));
+                with_steps(conn, &mut page.rows)?;
+                Ok(page)
+            })
+            .await?;
         Ok(Response::new(proto::ListOpportunitiesResponse {
             opportunities: page.rows,
             next_page_token: page.next_page_token,
@@ -95,7 +102,7 @@ impl OpportunityService for Opportunities {
                     let pipeline = store::pipeline::named_or_default_for_use(tx, PIPELINE, &new.pipeline)?;
                     let (deal, stage) = draft(&pipeline, &new, details.clone(), now)?;
                     resource::insert(tx, &deal)?;
-                    events::created(tx, &caller, &deal, &stage.display_name);
+                    events::created(tx, &caller, &deal, &stage.display_name)?;
                     Ok(to_proto(deal, stage.probability))
                 })
             })
@@ -145,7 +152,7 @@ impl OpportunityService for Opportunities {
                     let deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
                     resource::delete(tx, &deal)?;
                     let title = deal.details.title.clone();
-                    events::of_opportunity(tx, &caller, &deal, &proto::OpportunityDeleted { title });
+                    events::of_opportunity(tx, &caller, &deal, &proto::OpportunityDeleted { title })?;
                     Ok(())
                 })
             })
@@ -185,7 +192,7 @@ impl OpportunityService for Opportunities {
                     deal.win(tx.now())?;
                     resource::update(tx, &mut deal)?;
                     let title = deal.details.title.clone();
-                    events::of_opportunity(tx, &caller, &deal, &proto::OpportunityWon { title });
+                    events::of_opportunity(tx, &caller, &deal, &proto::OpportunityWon { title })?;
                     shown(tx, deal)
                 })
             })
@@ -270,9 +277,9 @@ fn update(
         deal.details = details;
         deal.update_time = tx.now();
         resource::update(tx, &mut deal)?;
-        events::updated(tx, caller, &deal, fields);
+        events::updated(tx, caller, &deal, fields)?;
     }
-    Ok(to_proto(deal, stage.probability))
+    with_step(tx, to_proto(deal, stage.probability))
 }
 
 fn move_stage(
@@ -291,9 +298,9 @@ fn move_stage(
             from_stage: from.display_name,
             to_stage: to.display_name.clone(),
         };
-        events::of_opportunity(tx, caller, &deal, &moved);
+        events::of_opportunity(tx, caller, &deal, &moved)?;
     }
-    Ok(to_proto(deal, to.probability))
+    with_step(tx, to_proto(deal, to.probability))
 }
 
 fn lose(
@@ -307,13 +314,39 @@ fn lose(
     resource::update(tx, &mut deal)?;
     let title = deal.details.title.clone();
     let lost = proto::OpportunityLost { title, reason: reason.trim().to_owned() };
-    events::of_opportunity(tx, caller, &deal, &lost);
+    events::of_opportunity(tx, caller, &deal, &lost)?;
     shown(tx, deal)
 }
 
 fn shown(conn: &mut Conn<'_>, deal: Opportunity) -> kontor_kit::Result<proto::Opportunity> {
     let probability = store::pipeline::stage(conn, &deal.stage)?.probability;
-    Ok(to_proto(deal, probability))
+    with_step(conn, to_proto(deal, probability))
+}
+
+/// The same with its next step.
+///
+/// # Errors
+/// Those of the database.
+pub fn with_step(
+    conn: &mut Conn<'_>,
+    mut deal: proto::Opportunity,
+) -> kontor_kit::Result<proto::Opportunity> {
+    with_steps(conn, std::slice::from_mut(&mut deal))?;
+    Ok(deal)
+}
+
+/// Adds the next step of each, those of a whole page in one statement.
+fn with_steps(conn: &mut Conn<'_>, deals: &mut [proto::Opportunity]) -> kontor_kit::Result<()> {
+    let open = i32::from(proto::OpportunityState::Open);
+    let names: Vec<String> =
+        deals.iter().filter(|deal| deal.state == open).map(|deal| deal.name.clone()).collect();
+    let mut steps = store::next_step::open_of_all(conn, &names)?;
+    for deal in deals.iter_mut().filter(|deal| deal.state == open) {
+        let at = steps.iter().position(|step| step.opportunity == deal.name);
+        deal.next_step = at.map(|at| next_steps::message(&steps.swap_remove(at)));
+        deal.needs_next_step = deal.next_step.is_none();
+    }
+    Ok(())
 }
 
 /// An amount from the wire; none when it is not set or empty.
@@ -358,5 +391,8 @@ pub fn to_proto(deal: Opportunity, stage_probability: i32) -> proto::Opportunity
         stage_time: Some(clock::to_proto(deal.stage_time)),
         create_time: Some(clock::to_proto(deal.create_time)),
         update_time: Some(clock::to_proto(deal.update_time)),
+        // Unless with_step finds one.
+        next_step: None,
+        needs_next_step: deal.outcome == Outcome::Open,
     }
 }

@@ -1,7 +1,9 @@
 //! All SQL of the pipeline.
 //! Called by rpc and lib.rs.
 
+pub mod forecast;
 pub mod lead;
+pub mod next_step;
 pub mod opportunity;
 pub mod pipeline;
 
