@@ -24,7 +24,18 @@ const INSIDE_ONLY: [&str; 4] = [
 /// Services that reflection shows, those that a process of the installation may run.
 const OUTSIDE: [(&str, &[&str]); 4] = [
     ("directory", &["UserService", "TeamService", "PartnerService", "ContactService", "ChangeService"]),
-    ("pipeline", &["LeadService", "OpportunityService", "PipelineService", "ChangeService", "ScoreService"]),
+    (
+        "pipeline",
+        &[
+            "LeadService",
+            "OpportunityService",
+            "PipelineService",
+            "ChangeService",
+            "NextStepService",
+            "ForecastService",
+            "ScoreService",
+        ],
+    ),
     (
         "calendar",
         &[

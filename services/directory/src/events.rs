@@ -11,8 +11,8 @@ use kontor_proto::calendar::v1::{
 };
 use kontor_proto::directory::v1::{UserCreated, UserUpdated};
 use kontor_proto::pipeline::v1::{
-    LeadConverted, OpportunityCreated, OpportunityDeleted, OpportunityLost, OpportunityStageMoved,
-    OpportunityWon,
+    LeadConverted, NextStepCompleted, OpportunityCreated, OpportunityDeleted, OpportunityLost,
+    OpportunityStageMoved, OpportunityWon,
 };
 use kontor_proto::telephony::v1::{CallCorrected, CallDirection, CallEnded, CallOutcome};
 use kontor_proto::r#type::v1::Event;
@@ -185,7 +185,12 @@ fn step(event: &Event) -> Option<(&'static str, String)> {
             reason => ("lost", format!("lost ({reason}): {}", it.title)),
         })
     };
-    created.or_else(converted).or_else(moved).or_else(won).or_else(lost)
+    let done = || {
+        payload::<NextStepCompleted>(event)
+            .and_then(|it| it.next_step)
+            .map(|step| ("next_step", format!("done: {} ({})", step.title, step.opportunity_title)))
+    };
+    created.or_else(converted).or_else(moved).or_else(won).or_else(lost).or_else(done)
 }
 
 /// An entry that everyone who sees the partner may see.

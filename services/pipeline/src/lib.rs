@@ -3,6 +3,7 @@
 
 mod domain;
 mod events;
+mod next_steps;
 mod rpc;
 mod store;
 
@@ -13,7 +14,8 @@ use kontor_kit::link::Link;
 use kontor_kit::unit::Unit;
 
 /// The tables of this service, for `Db::open`.
-pub const MIGRATIONS: &[Migration] = kontor_kit::migrations!["0001_pipeline", "0003_score"];
+pub const MIGRATIONS: &[Migration] =
+    kontor_kit::migrations!["0001_pipeline", "0003_score", "0007_next_step", "0008_forecast"];
 
 /// The services that this one calls.
 pub struct Peers {
@@ -29,5 +31,6 @@ pub async fn start(context: &Context, peers: Peers) -> Result<Unit> {
     let db = context.open_db("pipeline", MIGRATIONS).await?;
     db.write(store::pipeline::ensure_default).await?;
     let scores = db.read(store::score_cache::Scores::read).await?;
+    next_steps::listen(context, &db);
     Ok(Unit::new("pipeline", context, rpc::routes(context, &db, peers, scores)))
 }

@@ -32,7 +32,9 @@ impl<H: Hooks> Server<H> {
         let hooks = self.hooks.clone();
         // A zone is a statement each; the others' are never asked for.
         let wants_zone = move |it: &Collection| {
-            request.with_zone && matches!(it.kind, Kind::Calendar | Kind::Overview) && it.time_zone.is_empty()
+            request.with_zone
+                && matches!(it.kind, Kind::Calendar | Kind::Overview | Kind::NextSteps)
+                && it.time_zone.is_empty()
         };
         let look = move |conn: &mut Conn<'_>| {
             let found = collection::home(conn, &caller, &request.owner)?;

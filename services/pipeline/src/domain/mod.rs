@@ -1,8 +1,10 @@
 //! The rules of the pipeline: pure, with clock and ids handed in.
 //! Called by rpc, store and events.
 
+pub mod forecast;
 pub mod lead;
 pub mod money;
+pub mod next_step;
 pub mod opportunity;
 pub mod pipeline;
 pub mod score;

@@ -142,7 +142,11 @@ impl Opportunity {
         }
     }
 
-    fn must_be_open(&self) -> Result<()> {
+    /// Checks that it can be worked on.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION when it is closed.
+    pub fn must_be_open(&self) -> Result<()> {
         match self.outcome {
             Outcome::Open => Ok(()),
             _ => {

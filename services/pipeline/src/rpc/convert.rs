@@ -145,7 +145,7 @@ fn convert(
     events::of_lead(tx, caller, &lead, &with.partner, &event);
     let stage = store::pipeline::stage(tx, &deal.stage)?;
     let score = scores.of(tx, &deal)?;
-    events::created(tx, caller, &deal, &stage.display_name);
+    events::created(tx, caller, &deal, &stage.display_name)?;
     Ok(proto::ConvertLeadResponse {
         opportunity: Some(opportunity::to_proto(deal, stage.probability, score)),
         lead: Some(to_proto(lead)),

@@ -18,7 +18,7 @@ use crate::domain::money::Money;
 use crate::domain::opportunity::{Details, Opportunity, Outcome};
 use crate::domain::pipeline::{Pipeline, Stage};
 use crate::store::score_cache::Scores;
-use crate::{events, store};
+use crate::{events, next_steps, store};
 
 /// The service.
 pub struct Opportunities {
@@ -46,14 +46,16 @@ impl OpportunityService for Opportunities {
         let read = move |conn: &mut Conn<'_>| {
             let page = store::opportunity::list(conn, &caller, &query)?;
             let scores = scores.of_all(conn, page.rows.iter().map(|(deal, _)| deal))?;
-            Ok((page, scores))
+            let scored = page.rows.into_iter().zip(scores);
+            let mut rows: Vec<_> =
+                scored.map(|((deal, stage), score)| to_proto(deal, stage, score)).collect();
+            with_steps(conn, &mut rows)?;
+            Ok(proto::ListOpportunitiesResponse {
+                opportunities: rows,
+                next_page_token: page.next_page_token,
+            })
         };
-        let (page, scores) = self.db.read(read).await?;
-        let scored = page.rows.into_iter().zip(scores);
-        Ok(Response::new(proto::ListOpportunitiesResponse {
-            opportunities: scored.map(|((deal, stage), score)| to_proto(deal, stage, score)).collect(),
-            next_page_token: page.next_page_token,
-        }))
+        Ok(Response::new(self.db.read(read).await?))
     }
 
     async fn get_opportunity(
@@ -69,7 +71,7 @@ impl OpportunityService for Opportunities {
                 let deal = store::opportunity::get(conn, &caller, &deal)?;
                 let probability = store::pipeline::stage(conn, &deal.stage)?.probability;
                 let score = scores.of_read(conn, &deal)?;
-                Ok(to_proto(deal, probability, score))
+                with_step(conn, to_proto(deal, probability, score))
             })
             .await?;
         Ok(Response::new(answer))
@@ -108,7 +110,7 @@ impl OpportunityService for Opportunities {
                     let pipeline = store::pipeline::named_or_default_for_use(tx, PIPELINE, &new.pipeline)?;
                     let (deal, stage) = draft(&pipeline, &new, details.clone(), now)?;
                     resource::insert(tx, &deal)?;
-                    events::created(tx, &caller, &deal, &stage.display_name);
+                    events::created(tx, &caller, &deal, &stage.display_name)?;
                     let score = scores.of(tx, &deal)?;
                     Ok(to_proto(deal, stage.probability, score))
                 })
@@ -161,7 +163,7 @@ impl OpportunityService for Opportunities {
                     resource::delete(tx, &deal)?;
                     store::score::forgotten(tx, &deal.id)?;
                     let title = deal.details.title.clone();
-                    events::of_opportunity(tx, &caller, &deal, &proto::OpportunityDeleted { title });
+                    events::of_opportunity(tx, &caller, &deal, &proto::OpportunityDeleted { title })?;
                     Ok(())
                 })
             })
@@ -205,7 +207,7 @@ impl OpportunityService for Opportunities {
                     let pipeline = store::pipeline::get(tx, pipeline)?;
                     store::score::closed(tx, &deal, &pipeline.stage_names(), true)?;
                     let title = deal.details.title.clone();
-                    events::of_opportunity(tx, &caller, &deal, &proto::OpportunityWon { title });
+                    events::of_opportunity(tx, &caller, &deal, &proto::OpportunityWon { title })?;
                     shown(tx, deal)
                 })
             })
@@ -291,10 +293,10 @@ fn update(
         deal.details = details;
         deal.update_time = tx.now();
         resource::update(tx, &mut deal)?;
-        events::updated(tx, caller, &deal, fields);
+        events::updated(tx, caller, &deal, fields)?;
     }
     let score = scores.of(tx, &deal)?;
-    Ok(to_proto(deal, stage.probability, score))
+    with_step(tx, to_proto(deal, stage.probability, score))
 }
 
 fn move_stage(
@@ -314,10 +316,10 @@ fn move_stage(
             from_stage: from.display_name,
             to_stage: to.display_name.clone(),
         };
-        events::of_opportunity(tx, caller, &deal, &moved);
+        events::of_opportunity(tx, caller, &deal, &moved)?;
     }
     let score = scores.of(tx, &deal)?;
-    Ok(to_proto(deal, to.probability, score))
+    with_step(tx, to_proto(deal, to.probability, score))
 }
 
 fn lose(
@@ -332,14 +334,40 @@ fn lose(
     store::score::closed(tx, &deal, &pipeline.stage_names(), false)?;
     let title = deal.details.title.clone();
     let lost = proto::OpportunityLost { title, reason: reason.trim().to_owned() };
-    events::of_opportunity(tx, caller, &deal, &lost);
+    events::of_opportunity(tx, caller, &deal, &lost)?;
     shown(tx, deal)
 }
 
 /// A closed one: it has no score.
 fn shown(conn: &mut Conn<'_>, deal: Opportunity) -> kontor_kit::Result<proto::Opportunity> {
     let probability = store::pipeline::stage(conn, &deal.stage)?.probability;
-    Ok(to_proto(deal, probability, None))
+    with_step(conn, to_proto(deal, probability, None))
+}
+
+/// The same with its next step.
+///
+/// # Errors
+/// Those of the database.
+pub fn with_step(
+    conn: &mut Conn<'_>,
+    mut deal: proto::Opportunity,
+) -> kontor_kit::Result<proto::Opportunity> {
+    with_steps(conn, std::slice::from_mut(&mut deal))?;
+    Ok(deal)
+}
+
+/// Adds the next step of each, those of a whole page in one statement.
+fn with_steps(conn: &mut Conn<'_>, deals: &mut [proto::Opportunity]) -> kontor_kit::Result<()> {
+    let open = i32::from(proto::OpportunityState::Open);
+    let names: Vec<String> =
+        deals.iter().filter(|deal| deal.state == open).map(|deal| deal.name.clone()).collect();
+    let mut steps = store::next_step::open_of_all(conn, &names)?;
+    for deal in deals.iter_mut().filter(|deal| deal.state == open) {
+        let at = steps.iter().position(|step| step.opportunity == deal.name);
+        deal.next_step = at.map(|at| next_steps::message(&steps.swap_remove(at)));
+        deal.needs_next_step = deal.next_step.is_none();
+    }
+    Ok(())
 }
 
 /// An amount from the wire; none when it is not set or empty.
@@ -387,5 +415,8 @@ pub fn to_proto(deal: Opportunity, stage_probability: i32, score: Option<f64>) -
         attributes: deal.details.attributes,
         source: deal.details.source,
         score,
+        // Unless with_step finds one.
+        next_step: None,
+        needs_next_step: deal.outcome == Outcome::Open,
     }
 }

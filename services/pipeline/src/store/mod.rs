@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
+pub mod forecast;
 pub mod lead;
+pub mod next_step;
 pub mod opportunity;
 pub mod pipeline;
 pub mod score;

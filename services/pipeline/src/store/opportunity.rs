@@ -145,6 +145,9 @@ const STATES: &[(&str, i64)] = &[
     ("OPPORTUNITY_STATE_LOST", 3),
 ];
 
+/// Whether an opportunity is open and has no next step.
+const NEEDS_NEXT_STEP: &str = "(CASE WHEN state = 1 AND NOT EXISTS (SELECT 1 FROM next_step n WHERE n.opportunity = 'opportunities/' || opportunity.id AND n.state = 1) THEN 1 ELSE 0 END)";
+
 /// What ListOpportunities offers. The last column is the probability of its stage.
 const LISTING: Listing = Listing {
     table: "opportunity",
@@ -157,6 +160,7 @@ const LISTING: Listing = Listing {
         Field::filter("pipeline", "pipeline", Kind::Text),
         Field::filter("stage", "stage", Kind::Text),
         Field::filter("partner", "partner", Kind::Text),
+        Field::filter("needs_next_step", NEEDS_NEXT_STEP, Kind::Bool),
         Field::both("title", "title", Kind::Text),
         Field::order("create_time", "create_time", Kind::Time),
         Field::order("update_time", "update_time", Kind::Time),
@@ -201,6 +205,16 @@ pub fn get_for_change(tx: &mut Tx<'_>, caller: &Caller, id: &str, etag: &str) ->
     caller.must_write(&opportunity.guard(), &opportunity.name())?;
     resource::check_etag(&opportunity, etag)?;
     Ok(opportunity)
+}
+
+/// One opportunity, whoever asks, held until the commit.
+///
+/// # Errors
+/// Those of the database.
+pub fn hold(tx: &mut Tx<'_>, id: &str) -> Result<Option<Opportunity>> {
+    tx.execute("UPDATE opportunity SET version = version WHERE id = $1", args![id])?;
+    let sql = format!("SELECT {} FROM opportunity WHERE id = $1", Opportunity::COLUMNS.join(", "));
+    tx.one(&sql, args![id], |row| Opportunity::from_row(row, 0))
 }
 
 /// The opportunity that a lead became; none when it was deleted since.

@@ -7,6 +7,7 @@ use kontor_kit::page::{Field, Kind, Listing, Page, Query};
 use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result, args, id};
 
+use super::forecast;
 use crate::domain::pipeline::{Pipeline, Stage};
 
 impl Stored for Pipeline {
@@ -254,6 +255,7 @@ fn write_stages(tx: &mut Tx<'_>, pipeline: &Pipeline) -> Result<()> {
                 stage.probability
             ],
         )?;
+        forecast::note_stage(tx, &stage.name, stage.probability)?;
     }
     Ok(())
 }

@@ -2,7 +2,9 @@
 //! PostgreSQL is used when KONTOR_TEST_POSTGRES names a server.
 
 mod convert;
+mod forecast;
 mod leads;
+mod next_steps;
 mod opportunities;
 mod pipelines;
 mod score;
