@@ -15,7 +15,7 @@ use kontor_kit::unit::Unit;
 
 /// The tables of this service, for `Db::open`.
 pub const MIGRATIONS: &[Migration] =
-    kontor_kit::migrations!["0001_pipeline", "0003_score", "0007_next_step", "0008_forecast"];
+    kontor_kit::migrations!["0001_pipeline", "0002_core", "0003_score", "0007_next_step", "0008_forecast"];
 
 /// The services that this one calls.
 pub struct Peers {

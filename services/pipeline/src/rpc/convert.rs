@@ -11,8 +11,8 @@ use kontor_proto::r#type::v1::{Email, Phone};
 use prost::Message;
 use sha2::{Digest, Sha256};
 
+use super::deal_answer::{money, to_proto as to_opportunity};
 use super::lead::{Leads, to_proto};
-use super::opportunity::{self, money};
 use crate::domain::lead::{Lead, State};
 use crate::domain::money::Money;
 use crate::domain::opportunity::{Details, Opportunity, Outcome};
@@ -147,7 +147,7 @@ fn convert(
     let score = scores.of(tx, &deal)?;
     events::created(tx, caller, &deal, &stage.display_name)?;
     Ok(proto::ConvertLeadResponse {
-        opportunity: Some(opportunity::to_proto(deal, stage.probability, score)),
+        opportunity: Some(to_opportunity(deal, stage.probability, score, tx.now())),
         lead: Some(to_proto(lead)),
         partner_created: with.created,
     })
@@ -169,7 +169,7 @@ fn converted(
     let stage = store::pipeline::stage(tx, &deal.stage)?;
     let score = scores.of(tx, &deal)?;
     Ok(proto::ConvertLeadResponse {
-        opportunity: Some(opportunity::to_proto(deal, stage.probability, score)),
+        opportunity: Some(to_opportunity(deal, stage.probability, score, tx.now())),
         lead: Some(to_proto(lead)),
         partner_created: false,
     })
@@ -183,8 +183,8 @@ fn new_opportunity(
     amount: Option<Money>,
 ) -> Result<Opportunity> {
     let pipeline = store::pipeline::named_or_default_for_use(tx, "pipeline", &request.pipeline)?;
-    let now = tx.now();
-    Ok(Opportunity {
+    let (now, stage) = (tx.now(), pipeline.first_stage()?);
+    let deal = Opportunity {
         id: id::new(),
         version: 1,
         details: Details {
@@ -200,12 +200,15 @@ fn new_opportunity(
             ..Details::default()
         },
         pipeline: pipeline.name(),
-        stage: pipeline.first_stage()?.name.clone(),
+        stage: stage.name.clone(),
         outcome: Outcome::Open,
         lead: lead.name(),
         contact: fact::contact(&lead.details.email, &lead.details.phone).to_owned(),
+        rot_time: stage.rot_time(now),
         stage_time: now,
         create_time: now,
         update_time: now,
-    })
+    };
+    stage.must_have(&deal)?;
+    Ok(deal)
 }

@@ -5,7 +5,7 @@ use kontor_kit::Result;
 use kontor_kit::mask::Mask;
 use kontor_proto::pipeline::v1 as proto;
 
-use super::opportunity::money;
+use super::deal_answer::money;
 use crate::domain::opportunity::Details;
 
 /// Fields that UpdateOpportunity takes.

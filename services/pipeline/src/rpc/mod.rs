@@ -3,6 +3,7 @@
 
 mod change;
 mod convert;
+mod deal_answer;
 mod deal_fields;
 mod forecast;
 mod lead;
@@ -10,6 +11,7 @@ mod next_step;
 mod opportunity;
 mod peers;
 mod pipeline;
+mod progress;
 mod score;
 
 use kontor_kit::context::Context;

@@ -6,19 +6,19 @@ use kontor_kit::db::{Conn, Db, Tx};
 use kontor_kit::mask::Mask;
 use kontor_kit::page::Query;
 use kontor_kit::resource::{self, Stored};
-use kontor_kit::{Error, clock, id, replay};
+use kontor_kit::{Error, id, replay};
 use kontor_proto::pipeline::v1 as proto;
 use kontor_proto::pipeline::v1::opportunity_service_server::OpportunityService;
-use kontor_proto::r#type::v1 as shared;
 use tonic::{Request, Response, Status};
 
+use super::deal_answer::{to_proto, with_step, with_steps};
 use super::deal_fields::{FIELDS, changed, details, fields_set, merged};
 use super::peers::Directory;
-use crate::domain::money::Money;
+use super::progress;
 use crate::domain::opportunity::{Details, Opportunity, Outcome};
 use crate::domain::pipeline::{Pipeline, Stage};
 use crate::store::score_cache::Scores;
-use crate::{events, next_steps, store};
+use crate::{events, store};
 
 /// The service.
 pub struct Opportunities {
@@ -39,16 +39,17 @@ impl OpportunityService for Opportunities {
         request: Request<proto::ListOpportunitiesRequest>,
     ) -> Answer<proto::ListOpportunitiesResponse> {
         let caller = Caller::of(&request)?;
-        let proto::ListOpportunitiesRequest { page_size, page_token, filter, order_by } =
-            request.into_inner();
+        let request = request.into_inner();
+        let proto::ListOpportunitiesRequest { page_size, page_token, filter, order_by, .. } = request;
         let query = Query { page_size, page_token, filter, order_by };
-        let scores = self.scores.clone();
+        let (scores, now) = (self.scores.clone(), self.db.clock().now());
+        let rotting = request.rotting;
         let read = move |conn: &mut Conn<'_>| {
-            let page = store::opportunity::list(conn, &caller, &query)?;
+            let page = store::opportunity::list(conn, &caller, &query, rotting.then_some(now))?;
             let scores = scores.of_all(conn, page.rows.iter().map(|(deal, _)| deal))?;
             let scored = page.rows.into_iter().zip(scores);
             let mut rows: Vec<_> =
-                scored.map(|((deal, stage), score)| to_proto(deal, stage, score)).collect();
+                scored.map(|((deal, stage), score)| to_proto(deal, stage, score, now)).collect();
             with_steps(conn, &mut rows)?;
             Ok(proto::ListOpportunitiesResponse {
                 opportunities: rows,
@@ -64,14 +65,14 @@ impl OpportunityService for Opportunities {
     ) -> Answer<proto::Opportunity> {
         let caller = Caller::of(&request)?;
         let deal = id::parse("opportunities", &request.get_ref().name, "name")?.to_owned();
-        let scores = self.scores.clone();
+        let (scores, now) = (self.scores.clone(), self.db.clock().now());
         let answer = self
             .db
             .read_few(move |conn| {
                 let deal = store::opportunity::get(conn, &caller, &deal)?;
                 let probability = store::pipeline::stage(conn, &deal.stage)?.probability;
                 let score = scores.of_read(conn, &deal)?;
-                with_step(conn, to_proto(deal, probability, score))
+                with_step(conn, to_proto(deal, probability, score, now))
             })
             .await?;
         Ok(Response::new(answer))
@@ -97,7 +98,7 @@ impl OpportunityService for Opportunities {
                 let pipeline = store::pipeline::named_or_default(conn, PIPELINE, &new.pipeline)?;
                 let (deal, stage) = draft(&pipeline, &new, details, now)?;
                 let score = scores.of(conn, &deal)?;
-                Ok(to_proto(deal, stage.probability, score))
+                Ok(to_proto(deal, stage.probability, score, now))
             };
             return Ok(Response::new(self.db.read(check).await?));
         }
@@ -112,7 +113,7 @@ impl OpportunityService for Opportunities {
                     resource::insert(tx, &deal)?;
                     events::created(tx, &caller, &deal, &stage.display_name)?;
                     let score = scores.of(tx, &deal)?;
-                    Ok(to_proto(deal, stage.probability, score))
+                    Ok(to_proto(deal, stage.probability, score, now))
                 })
             })
             .await?;
@@ -182,7 +183,7 @@ impl OpportunityService for Opportunities {
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     let deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
-                    move_stage(tx, &scores, &caller, deal, &request.stage)
+                    progress::move_stage(tx, &scores, &caller, deal, &request.stage)
                 })
             })
             .await?;
@@ -200,15 +201,8 @@ impl OpportunityService for Opportunities {
             .db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
-                    let mut deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
-                    deal.win(tx.now())?;
-                    resource::update(tx, &mut deal)?;
-                    let pipeline = id::parse("pipelines", &deal.pipeline, "pipeline")?;
-                    let pipeline = store::pipeline::get(tx, pipeline)?;
-                    store::score::closed(tx, &deal, &pipeline.stage_names(), true)?;
-                    let title = deal.details.title.clone();
-                    events::of_opportunity(tx, &caller, &deal, &proto::OpportunityWon { title })?;
-                    shown(tx, deal)
+                    let deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
+                    progress::win(tx, &caller, deal)
                 })
             })
             .await?;
@@ -227,7 +221,27 @@ impl OpportunityService for Opportunities {
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     let deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
-                    lose(tx, &caller, deal, &request.reason)
+                    progress::lose(tx, &caller, deal, &request.reason)
+                })
+            })
+            .await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn reopen_opportunity(
+        &self,
+        request: Request<proto::ReopenOpportunityRequest>,
+    ) -> Answer<proto::Opportunity> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let deal = id::parse("opportunities", &request.name, "name")?.to_owned();
+        let scores = self.scores.clone();
+        let answer = self
+            .db
+            .write(move |tx| {
+                replay::once(tx, &caller, &request.request_id, &request, |tx| {
+                    let deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
+                    progress::reopen(tx, &scores, &caller, deal)
                 })
             })
             .await?;
@@ -265,10 +279,12 @@ fn draft(
         outcome: Outcome::Open,
         lead: String::new(),
         contact: String::new(),
+        rot_time: stage.rot_time(now),
         stage_time: now,
         create_time: now,
         update_time: now,
     };
+    stage.must_have(&deal)?;
     Ok((deal, stage.clone()))
 }
 
@@ -291,132 +307,14 @@ fn update(
     let fields: Vec<String> = changed(&deal.details, &details).map(str::to_owned).collect();
     if !fields.is_empty() {
         deal.details = details;
+        if deal.outcome == Outcome::Open {
+            stage.must_have(&deal)?;
+        }
         deal.update_time = tx.now();
         resource::update(tx, &mut deal)?;
         events::updated(tx, caller, &deal, fields)?;
     }
     let score = scores.of(tx, &deal)?;
-    with_step(tx, to_proto(deal, stage.probability, score))
-}
-
-fn move_stage(
-    tx: &mut Tx<'_>,
-    scores: &Scores,
-    caller: &Caller,
-    mut deal: Opportunity,
-    stage: &str,
-) -> kontor_kit::Result<proto::Opportunity> {
-    let pipeline = store::pipeline::get_for_use(tx, id::parse("pipelines", &deal.pipeline, "pipeline")?)?;
-    let from = store::pipeline::stage(tx, &deal.stage)?;
-    let to = pipeline.stage("stage", stage)?;
-    if deal.move_to(to, tx.now())? {
-        resource::update(tx, &mut deal)?;
-        let moved = proto::OpportunityStageMoved {
-            title: deal.details.title.clone(),
-            from_stage: from.display_name,
-            to_stage: to.display_name.clone(),
-        };
-        events::of_opportunity(tx, caller, &deal, &moved)?;
-    }
-    let score = scores.of(tx, &deal)?;
-    with_step(tx, to_proto(deal, to.probability, score))
-}
-
-fn lose(
-    tx: &mut Tx<'_>,
-    caller: &Caller,
-    mut deal: Opportunity,
-    reason: &str,
-) -> kontor_kit::Result<proto::Opportunity> {
-    let pipeline = store::pipeline::get(tx, id::parse("pipelines", &deal.pipeline, "pipeline")?)?;
-    deal.lose(reason, pipeline.lost_reason_required, tx.now())?;
-    resource::update(tx, &mut deal)?;
-    store::score::closed(tx, &deal, &pipeline.stage_names(), false)?;
-    let title = deal.details.title.clone();
-    let lost = proto::OpportunityLost { title, reason: reason.trim().to_owned() };
-    events::of_opportunity(tx, caller, &deal, &lost)?;
-    shown(tx, deal)
-}
-
-/// A closed one: it has no score.
-fn shown(conn: &mut Conn<'_>, deal: Opportunity) -> kontor_kit::Result<proto::Opportunity> {
-    let probability = store::pipeline::stage(conn, &deal.stage)?.probability;
-    with_step(conn, to_proto(deal, probability, None))
-}
-
-/// The same with its next step.
-///
-/// # Errors
-/// Those of the database.
-pub fn with_step(
-    conn: &mut Conn<'_>,
-    mut deal: proto::Opportunity,
-) -> kontor_kit::Result<proto::Opportunity> {
-    with_steps(conn, std::slice::from_mut(&mut deal))?;
-    Ok(deal)
-}
-
-/// Adds the next step of each, those of a whole page in one statement.
-fn with_steps(conn: &mut Conn<'_>, deals: &mut [proto::Opportunity]) -> kontor_kit::Result<()> {
-    let open = i32::from(proto::OpportunityState::Open);
-    let names: Vec<String> =
-        deals.iter().filter(|deal| deal.state == open).map(|deal| deal.name.clone()).collect();
-    let mut steps = store::next_step::open_of_all(conn, &names)?;
-    for deal in deals.iter_mut().filter(|deal| deal.state == open) {
-        let at = steps.iter().position(|step| step.opportunity == deal.name);
-        deal.next_step = at.map(|at| next_steps::message(&steps.swap_remove(at)));
-        deal.needs_next_step = deal.next_step.is_none();
-    }
-    Ok(())
-}
-
-/// An amount from the wire; none when it is not set or empty.
-///
-/// # Errors
-/// INVALID_ARGUMENT naming the field.
-pub fn money(field: &str, amount: Option<&shared::Money>) -> kontor_kit::Result<Option<Money>> {
-    match amount {
-        Some(money) if *money != shared::Money::default() => {
-            Money::parse(field, &money.currency_code, &money.amount).map(Some)
-        }
-        _ => Ok(None),
-    }
-}
-
-/// An opportunity as the API shows it; `stage_probability` and `score` (of an open one, from `Scores`) in percent.
-pub fn to_proto(deal: Opportunity, stage_probability: i32, score: Option<f64>) -> proto::Opportunity {
-    let (close_time, lost_reason) = match &deal.outcome {
-        Outcome::Open => (None, String::new()),
-        Outcome::Won(time) => (Some(*time), String::new()),
-        Outcome::Lost(time, reason) => (Some(*time), reason.clone()),
-    };
-    let amount = deal.details.amount.clone();
-    proto::Opportunity {
-        name: deal.name(),
-        etag: deal.etag(),
-        probability: Some(deal.probability(stage_probability)),
-        state: i32::try_from(deal.outcome.number()).unwrap_or(0),
-        title: deal.details.title,
-        partner: deal.details.partner,
-        pipeline: deal.pipeline,
-        stage: deal.stage,
-        amount: amount.map(|money| shared::Money { currency_code: money.currency, amount: money.amount }),
-        assignee: deal.details.assignee,
-        team: deal.details.team,
-        expected_close_date: deal.details.expected_close_date,
-        description: deal.details.description,
-        tags: deal.details.tags,
-        lead: deal.lead,
-        lost_reason,
-        close_time: close_time.map(clock::to_proto),
-        stage_time: Some(clock::to_proto(deal.stage_time)),
-        create_time: Some(clock::to_proto(deal.create_time)),
-        update_time: Some(clock::to_proto(deal.update_time)),
-        attributes: deal.details.attributes,
-        source: deal.details.source,
-        score,
-        // Unless with_step finds one.
-        next_step: None,
-        needs_next_step: deal.outcome == Outcome::Open,
-    }
+    let shown = to_proto(deal, stage.probability, score, tx.now());
+    with_step(tx, shown)
 }

@@ -38,6 +38,7 @@ impl Stored for Opportunity {
         "attributes",
         "source",
         "contact",
+        "rot_time",
     ];
     const COLLECTION: &'static str = "opportunities";
 
@@ -89,6 +90,7 @@ impl Stored for Opportunity {
             join_map(&details.attributes).into(),
             (&details.source).into(),
             (&self.contact).into(),
+            self.rot_time.into(),
         ]
     }
 
@@ -119,6 +121,7 @@ impl Stored for Opportunity {
             },
             lead: row.string(from + 15)?,
             contact: row.string(from + 23)?,
+            rot_time: row.opt_int(from + 24)?,
             stage_time: row.int(from + 18)?,
             create_time: row.int(from + 19)?,
             update_time: row.int(from + 20)?,
@@ -151,7 +154,7 @@ const NEEDS_NEXT_STEP: &str = "(CASE WHEN state = 1 AND NOT EXISTS (SELECT 1 FRO
 /// What ListOpportunities offers. The last column is the probability of its stage.
 const LISTING: Listing = Listing {
     table: "opportunity",
-    columns: "id, version, title, partner, pipeline, stage, state, currency, amount, probability, assignee, team, expected_close_date, description, tags, lead, lost_reason, close_time, stage_time, create_time, update_time, attributes, source, contact, COALESCE((SELECT stage.probability FROM stage WHERE stage.name = opportunity.stage), 0)",
+    columns: "id, version, title, partner, pipeline, stage, state, currency, amount, probability, assignee, team, expected_close_date, description, tags, lead, lost_reason, close_time, stage_time, create_time, update_time, attributes, source, contact, rot_time, COALESCE((SELECT stage.probability FROM stage WHERE stage.name = opportunity.stage), 0)",
     id: "id",
     fields: &[
         Field::filter("state", "state", Kind::Enum(STATES)),
@@ -172,13 +175,22 @@ const LISTING: Listing = Listing {
     max_size: 1_000,
 };
 
-/// Lists the opportunities that the caller may see, each with the probability of its stage.
+/// Lists the opportunities that the caller may see, each with the probability of its stage; only those that rot at this instant when one is given.
 ///
 /// # Errors
 /// INVALID_ARGUMENT naming page_size, page_token, filter or order_by.
-pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<(Opportunity, i32)>> {
+pub fn list(
+    conn: &mut Conn<'_>,
+    caller: &Caller,
+    query: &Query,
+    rotting_at: Option<i64>,
+) -> Result<Page<(Opportunity, i32)>> {
     let mut args = Vec::new();
-    let scope = caller.scope("assignee", "team", &mut args);
+    let mut scope = caller.scope("assignee", "team", &mut args);
+    if let Some(now) = rotting_at {
+        args.push(now.into());
+        scope = format!("rot_time < ${} AND {scope}", args.len());
+    }
     LISTING.run(conn, caller, query, (scope, args), |row| {
         let probability = i32::try_from(row.int(2 + Opportunity::COLUMNS.len())?).map_err(Error::internal)?;
         Ok((Opportunity::from_row(row, 2)?, probability))

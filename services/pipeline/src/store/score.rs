@@ -76,10 +76,6 @@ pub fn count_not_learned(conn: &mut Conn<'_>, most: i64) -> Result<i64> {
 ///
 /// # Errors
 /// Those of the database.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "ReopenOpportunity, which calls it, comes with another branch")
-)]
 pub fn taken_back(tx: &mut Tx<'_>, opportunity: &str) -> Result<()> {
     hold(tx)?;
     let learned = tx.one(
@@ -212,6 +208,7 @@ mod tests {
             outcome: Outcome::Open,
             lead: String::new(),
             contact: String::new(),
+            rot_time: None,
             stage_time: 1,
             create_time: 1,
             update_time: 1,

@@ -19,6 +19,7 @@ fn new(pipeline_id: &str, stages: &[&str]) -> proto::CreatePipelineRequest {
         name: (*name).to_owned(),
         display_name: name.to_uppercase(),
         probability: 20,
+        ..Default::default()
     };
     let pipeline = proto::Pipeline {
         display_name: pipeline_id.to_uppercase(),
