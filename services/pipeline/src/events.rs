@@ -1,18 +1,47 @@
 //! What the pipeline publishes: one event for each thing that happened. What follows from a change of an opportunity in its own transaction
-//! (its state in the history, its next step) is done here too, so that no change can leave it out. What it hears stands in next_steps.rs.
-//! Called by the rpc files inside the transaction of the change.
+//! (its state in the history, its next step) is done here too, so that no change can leave it out. What it hears of tasks stands in next_steps.rs, what it hears of partners here.
+//! Called by the rpc files inside the transaction of the change; `listen` by `start`.
 
 use kontor_kit::Result;
 use kontor_kit::auth::Caller;
-use kontor_kit::db::Tx;
-use kontor_kit::outbox::NewEvent;
-use kontor_kit::resource::Stored;
+use kontor_kit::context::Context;
+use kontor_kit::db::{Db, Tx};
+use kontor_kit::outbox::{NewEvent, payload};
+use kontor_kit::resource::{self, Stored};
+use kontor_proto::directory::v1::{PartnerMerged, PartnerUnmerged};
 use kontor_proto::pipeline::v1::{OpportunityCreated, OpportunityDeleted, OpportunityUpdated};
 use prost::{Message, Name};
 
 use crate::domain::lead::Lead;
 use crate::domain::opportunity::Opportunity;
 use crate::{next_steps, store};
+
+/// Hears of merges of partners for as long as the process runs: opportunities go along, and come back when a merge is taken back.
+pub fn listen(context: &Context, db: &Db) {
+    context.bus.listen(context, "directory", "pipeline.partners", db.clone(), |tx, event| {
+        if let Some(merged) = payload::<PartnerMerged>(event) {
+            for mut deal in store::partner_moves::of_partner(tx, &event.subject)? {
+                store::partner_moves::note(tx, &deal.id, &event.subject, &merged.survivor)?;
+                move_to(tx, &mut deal, &merged.survivor)?;
+            }
+        } else if let Some(unmerged) = payload::<PartnerUnmerged>(event) {
+            for mut deal in store::partner_moves::take_moved(tx, &event.subject, &unmerged.survivor)? {
+                // Somebody may have given it to another partner since.
+                if deal.details.partner == unmerged.survivor {
+                    move_to(tx, &mut deal, &event.subject)?;
+                }
+            }
+        }
+        Ok(())
+    });
+}
+
+fn move_to(tx: &mut Tx<'_>, opportunity: &mut Opportunity, partner: &str) -> Result<()> {
+    partner.clone_into(&mut opportunity.details.partner);
+    opportunity.update_time = tx.now();
+    resource::update(tx, opportunity)?;
+    updated(tx, &Caller::system(), opportunity, vec!["partner".to_owned()])
+}
 
 /// Something happened to a lead.
 pub fn of_lead<P: Message + Name>(tx: &mut Tx<'_>, caller: &Caller, lead: &Lead, partner: &str, payload: &P) {

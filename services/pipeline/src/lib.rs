@@ -14,8 +14,14 @@ use kontor_kit::link::Link;
 use kontor_kit::unit::Unit;
 
 /// The tables of this service, for `Db::open`.
-pub const MIGRATIONS: &[Migration] =
-    kontor_kit::migrations!["0001_pipeline", "0002_core", "0003_score", "0007_next_step", "0008_forecast"];
+pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
+    "0001_pipeline",
+    "0002_core",
+    "0003_score",
+    "0007_next_step",
+    "0008_forecast",
+    "0009_partner_move"
+];
 
 /// The services that this one calls.
 pub struct Peers {
@@ -32,5 +38,6 @@ pub async fn start(context: &Context, peers: Peers) -> Result<Unit> {
     db.write(store::pipeline::ensure_default).await?;
     let scores = db.read(store::score_cache::Scores::read).await?;
     next_steps::listen(context, &db);
+    events::listen(context, &db);
     Ok(Unit::new("pipeline", context, rpc::routes(context, &db, peers, scores)))
 }

@@ -71,8 +71,8 @@ impl Leads {
         }
         check_convertible(&lead, &request.etag)?;
         if !request.partner.is_empty() {
-            self.directory.partner(caller, "partner", &request.partner).await?;
-            return Ok(With { partner: request.partner.clone(), created: false });
+            let partner = self.directory.partner(caller, "partner", &request.partner).await?;
+            return Ok(With { partner, created: false });
         }
         let answer = self.directory.match_or_create(caller, wanted(&lead)?).await?;
         let partner = answer.partner.ok_or_else(|| Error::internal("the directory matched no partner"))?;

@@ -139,7 +139,8 @@ impl OpportunityService for Opportunities {
             partner: taken("partner", &wanted.partner),
             ..Details::default()
         };
-        wanted.assignee = self.check_names(&caller, names).await?.assignee;
+        let names = self.check_names(&caller, names).await?;
+        (wanted.assignee, wanted.partner) = (names.assignee, names.partner);
         let scores = self.scores.clone();
         let answer = self
             .db
@@ -254,7 +255,7 @@ impl Opportunities {
         let directory = &self.directory;
         details.assignee = directory.assignee(caller, "opportunity.assignee", &details.assignee).await?;
         directory.team(caller, "opportunity.team", &details.team).await?;
-        directory.partner(caller, "opportunity.partner", &details.partner).await?;
+        details.partner = directory.partner(caller, "opportunity.partner", &details.partner).await?;
         Ok(details)
     }
 }

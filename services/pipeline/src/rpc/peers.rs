@@ -71,18 +71,18 @@ impl Directory {
         Ok(())
     }
 
-    /// Checks the partner of a record. Empty is none.
+    /// Checks the partner of a record and returns its name: of one that was merged into another, that one. Empty is none.
     ///
     /// # Errors
     /// INVALID_ARGUMENT naming `field` when there is no such partner.
-    pub async fn partner(&self, caller: &Caller, field: &str, name: &str) -> Result<()> {
+    pub async fn partner(&self, caller: &Caller, field: &str, name: &str) -> Result<String> {
         if name.is_empty() {
-            return Ok(());
+            return Ok(String::new());
         }
         id::parse("partners", name, field)?;
         let request = caller.request(GetPartnerRequest { name: name.to_owned() });
-        self.partners.clone().get_partner(request).await.map_err(|cause| missing(field, name, cause))?;
-        Ok(())
+        let found = self.partners.clone().get_partner(request).await;
+        Ok(found.map_err(|cause| missing(field, name, cause))?.into_inner().name)
     }
 
     /// Finds or creates a partner.

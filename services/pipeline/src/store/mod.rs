@@ -7,6 +7,7 @@ pub mod forecast;
 pub mod lead;
 pub mod next_step;
 pub mod opportunity;
+pub mod partner_moves;
 pub mod pipeline;
 pub mod score;
 pub mod score_cache;

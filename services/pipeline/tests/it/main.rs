@@ -6,6 +6,7 @@ mod forecast;
 mod leads;
 mod next_steps;
 mod opportunities;
+mod partners;
 mod pipelines;
 mod score;
 mod world;

@@ -25,6 +25,7 @@ pub struct World {
     pub deals: OpportunityServiceClient<Link>,
     pub pipelines: PipelineServiceClient<Link>,
     pub partners: PartnerServiceClient<Link>,
+    pub directory: Link,
 }
 
 impl World {
@@ -38,7 +39,8 @@ impl World {
             leads: LeadServiceClient::new(link.clone()),
             deals: OpportunityServiceClient::new(link.clone()),
             pipelines: PipelineServiceClient::new(link.clone()),
-            partners: PartnerServiceClient::new(directory),
+            partners: PartnerServiceClient::new(directory.clone()),
+            directory,
             link,
         }
     }
