@@ -82,7 +82,7 @@ async fn bench(rows: &[Row]) {
     let data = folder.path().join("kontor");
     let process = Process::start(&data, &[]).await;
     let data = data.to_str().expect("a plain path");
-    let arguments = ["user", "add", "bench", "--password-stdin", "--data", data];
+    let arguments = ["user", "add", "bench", "--admin", "--password-stdin", "--data", data];
     let (good, _, errors) = run(&arguments, &format!("{PASSWORD}\n")).await;
     assert!(good, "{errors}");
     let grpc = Grpc::new(&process.address, "bench", PASSWORD);
