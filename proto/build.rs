@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut config = tonic_prost_build::Config::new();
     config.bytes(["."]);
     // In order, so that the same request has the same bytes: `kit::replay` compares their hash.
-    config.btree_map([".kontor.pipeline.v1"]);
+    config.btree_map(["."]);
     config.enable_type_names();
     tonic_prost_build::configure().build_transport(false).compile_fds_with_config(descriptors, config)?;
     Ok(())

@@ -114,6 +114,14 @@ impl LeadService for Leads {
         Ok(Response::new(answer))
     }
 
+    async fn batch_change_leads(
+        &self,
+        request: Request<proto::BatchChangeLeadsRequest>,
+    ) -> Answer<proto::BatchChangeLeadsResponse> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.change_many(caller, request.into_inner()).await?))
+    }
+
     async fn delete_lead(&self, request: Request<proto::DeleteLeadRequest>) -> Answer<()> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
@@ -164,9 +172,22 @@ fn update(
     wanted: &Details,
     mask: &Mask,
 ) -> kontor_kit::Result<proto::Lead> {
-    let mut lead = store::lead::get_for_change(tx, caller, lead)?;
+    let lead = store::lead::get_for_change(tx, caller, lead)?;
     resource::check_etag(&lead, etag)?;
     let details = merged(&lead.details, wanted, mask).checked()?;
+    write(tx, caller, lead, details)
+}
+
+/// Writes a lead's new fields, if they differ, with their event.
+///
+/// # Errors
+/// FAILED_PRECONDITION when it was converted.
+pub fn write(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    mut lead: Lead,
+    details: Details,
+) -> kontor_kit::Result<proto::Lead> {
     let fields: Vec<String> = changed(&lead.details, &details).map(str::to_owned).collect();
     if fields.is_empty() {
         return Ok(to_proto(lead));

@@ -1,6 +1,7 @@
 //! The gRPC face of the pipeline: protobuf to domain and back, one file for each resource.
 //! Called by `lib.rs`.
 
+mod batch;
 mod change;
 mod convert;
 mod deal_answer;
