@@ -12,6 +12,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(out.join("descriptors.bin"), prost::Message::encode_to_vec(&descriptors))?;
     let mut config = tonic_prost_build::Config::new();
     config.bytes(["."]);
+    // In order, so that the same request has the same bytes: `kit::replay` compares their hash.
+    config.btree_map(["."]);
     config.enable_type_names();
     tonic_prost_build::configure().build_transport(false).compile_fds_with_config(descriptors, config)?;
     Ok(())

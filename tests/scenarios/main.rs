@@ -18,6 +18,7 @@ mod house;
 mod limits;
 mod meetings;
 mod model;
+mod next_steps;
 mod outlook;
 mod overview;
 mod pipeline;

@@ -39,8 +39,12 @@ async fn changes(grpc: &Grpc) -> Vec<String> {
 }
 
 async fn second_pipeline(grpc: &Grpc, lost_reason_required: bool) -> Pipeline {
-    let stage =
-        |id: &str, probability| Stage { name: id.into(), display_name: id.to_uppercase(), probability };
+    let stage = |id: &str, probability| Stage {
+        name: id.into(),
+        display_name: id.to_uppercase(),
+        probability,
+        ..Stage::default()
+    };
     let pipeline = Pipeline {
         display_name: "Service contracts".into(),
         stages: vec![stage("asked", 10), stage("offered", 60)],

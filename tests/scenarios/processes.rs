@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use kontor_proto::directory::v1::{GetPartnerRequest, UpdateUserRequest, User};
 use kontor_proto::pipeline::v1::{
-    ConvertLeadRequest, CreateLeadRequest, CreateOpportunityRequest, GetLeadRequest, Lead, Opportunity,
+    ConvertLeadRequest, CreateLeadRequest, CreateOpportunityRequest, GetLeadRequest, Lead, NextStepState,
+    Opportunity,
 };
 use kontor_proto::telephony::v1::connector::Kind;
 use kontor_proto::telephony::v1::{
@@ -163,10 +164,32 @@ async fn deadlines_are_caught_up(split: &mut Split) {
     split.start_one("pipeline").await;
 }
 
+/// Row C9: a task that is done while the pipeline is away is done there when it is back, and a step that is set while the calendar is away stands
+/// in the list when that is back.
+async fn tasks_are_caught_up(split: &mut Split) {
+    let (grpc, http) = (split.grpc("sales"), split.http("sales"));
+    let made = crate::support::add_opportunity(&grpc, "Machine", "", "users/sales").await;
+    let step = crate::next_steps::set(&grpc, &made.name, "Call", "2026-12-01").await;
+    let path = crate::next_steps::path("sales", &step.name);
+    let text = crate::next_steps::shown(&http, &path, "SUMMARY:Call").await;
+    split.kill("pipeline").await;
+    http.put(&path, &[], crate::next_steps::done(&text)).await.expect(204);
+    split.start_one("pipeline").await;
+    eventually("the step is done", async || {
+        crate::next_steps::get(&grpc, &step.name).await.filter(|step| step.state() == NextStepState::Done)
+    })
+    .await;
+    split.kill("calendar").await;
+    let step = crate::next_steps::set(&grpc, &made.name, "Visit", "2026-12-02").await;
+    split.start_one("calendar").await;
+    crate::next_steps::shown(&http, &crate::next_steps::path("sales", &step.name), "SUMMARY:Visit").await;
+}
+
 async fn scenario(backend: Backend) {
     let mut split = Split::start(backend).await;
     the_same_work(&split).await;
     deadlines_are_caught_up(&mut split).await;
+    tasks_are_caught_up(&mut split).await;
     one_is_killed(&mut split).await;
 }
 

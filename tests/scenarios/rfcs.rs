@@ -76,7 +76,6 @@ both! {
             (BOOK, "R:supported-address-data", "content-type=\"text/vcard\" version=\"3.0\""),
             (BOOK, "R:supported-collation-set", "<CR:supported-collation>i;unicode-casemap</CR:supported-collation>"),
             (BOOK, "R:max-resource-size", "10485760"),
-            ("/dav/calendars/sales/inbox/", "C:schedule-default-calendar-URL", WORK),
         ] {
             let shown = http.propfind(path, "0", &format!("<{name}/>")).await.expect(207).text();
             assert!(shown.contains(value), "{name}: {shown}");

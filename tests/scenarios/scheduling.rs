@@ -113,6 +113,44 @@ both! {
         assert!(put.text().contains("need-privileges"), "{}", put.text());
     }
 
+    /// RFC 6638 section 4.3: what a phone does when its user picks another default calendar.
+    async fn d9_the_default_calendar_is_chosen_and_new_meetings_go_there(sandbox: Sandbox) {
+        with_addresses(&sandbox).await;
+        let (sales, manager) = (sandbox.http("sales"), sandbox.http("manager"));
+        let (other, tasks) = ("/dav/calendars/manager/other/", "/dav/calendars/manager/tasks/");
+        manager.send("MKCALENDAR", other, &[], "").await.expect(201);
+        let only_tasks = "<C:mkcalendar xmlns:D=\"DAV:\" xmlns:C=\"urn:ietf:params:xml:ns:caldav\"><D:set><D:prop>\
+            <C:supported-calendar-component-set><C:comp name=\"VTODO\"/></C:supported-calendar-component-set></D:prop></D:set></C:mkcalendar>";
+        manager.send("MKCALENDAR", tasks, &[("content-type", "application/xml")], only_tasks).await.expect(201);
+        let set = async |who: &Http, inbox: &str, href: &str| {
+            let body = format!("<D:propertyupdate xmlns:D=\"DAV:\" xmlns:C=\"urn:ietf:params:xml:ns:caldav\"><D:set><D:prop><C:schedule-default-calendar-URL>\
+                <D:href>{href}</D:href></C:schedule-default-calendar-URL></D:prop></D:set></D:propertyupdate>");
+            who.send("PROPPATCH", inbox, &[("content-type", "application/xml")], body).await.expect(207).text()
+        };
+        // Not a calendar, not there, another's, none that takes events, the inbox itself.
+        for wrong in ["x", "/dav/calendars/manager/nowhere/", "/dav/calendars/sales/work/", tasks, INBOX, "/dav/calendars/manager/company/"] {
+            let refused = set(&manager, INBOX, wrong).await;
+            assert!(refused.contains("403 Forbidden") && refused.contains("<C:valid-schedule-default-calendar-URL/>"), "{wrong}: {refused}");
+        }
+        let asked = "<C:schedule-default-calendar-URL/>";
+        let inbox = manager.propfind(INBOX, "0", asked).await.expect(207).text();
+        assert!(inbox.contains(WORK), "{inbox}");
+        let done = set(&manager, INBOX, other).await;
+        assert!(done.contains("200 OK") && !done.contains("403"), "{done}");
+        let inbox = manager.propfind(INBOX, "0", asked).await.expect(207).text();
+        assert!(inbox.contains(other) && !inbox.contains(WORK), "{inbox}");
+        sales.put("/dav/calendars/sales/work/plan.ics", &[], meeting("plan", "manager", "")).await.expect(201);
+        assert_eq!((hrefs(&manager, WORK).await.len(), hrefs(&manager, other).await.len()), (0, 1));
+        // Nobody chooses for another.
+        sales.send("PROPPATCH", INBOX, &[("content-type", "application/xml")], "<D:propertyupdate xmlns:D=\"DAV:\"/>").await.expect(400);
+        let body = format!("<D:propertyupdate xmlns:D=\"DAV:\" xmlns:C=\"urn:ietf:params:xml:ns:caldav\"><D:set><D:prop><C:schedule-default-calendar-URL>\
+            <D:href>{WORK}</D:href></C:schedule-default-calendar-URL></D:prop></D:set></D:propertyupdate>");
+        let stranger = sales.send("PROPPATCH", INBOX, &[("content-type", "application/xml")], body).await.text();
+        assert!(!stranger.contains("200 OK"), "{stranger}");
+        let inbox = manager.propfind(INBOX, "0", asked).await.expect(207).text();
+        assert!(inbox.contains(other), "{inbox}");
+    }
+
     async fn c7_a_colleague_is_invited_accepts_and_hears_of_the_end(sandbox: Sandbox) {
         with_addresses(&sandbox).await;
         let (sales, manager) = (sandbox.http("sales"), sandbox.http("manager"));

@@ -84,6 +84,12 @@ impl Grpc {
         opportunities => pipeline::opportunity_service_client::OpportunityServiceClient<Signed>;
         /// Pipelines.
         pipelines => pipeline::pipeline_service_client::PipelineServiceClient<Signed>;
+        /// Scores and what was learned.
+        scores => pipeline::score_service_client::ScoreServiceClient<Signed>;
+        /// Next steps.
+        next_steps => pipeline::next_step_service_client::NextStepServiceClient<Signed>;
+        /// Forecasts.
+        forecasts => pipeline::forecast_service_client::ForecastServiceClient<Signed>;
         /// Changes of pipeline.
         pipeline_changes => pipeline::change_service_client::ChangeServiceClient<Signed>;
         /// Calendars.

@@ -143,7 +143,10 @@ async fn start_services(config: &Config, context: &Context) -> Result<Links> {
         hang(&mut links, kontor_calendar::start(context, peers, kontor_calendar::Config::default()).await?);
     }
     if wanted.contains(&"pipeline") {
-        let peers = kontor_pipeline::Peers { directory: need(&links, "pipeline", "directory")? };
+        let peers = kontor_pipeline::Peers {
+            directory: need(&links, "pipeline", "directory")?,
+            calendar: need(&links, "pipeline", "calendar")?,
+        };
         hang(&mut links, kontor_pipeline::start(context, peers).await?);
     }
     if wanted.contains(&"telephony") {

@@ -23,8 +23,30 @@ const INSIDE_ONLY: [&str; 4] = [
 
 /// Services that reflection shows, those that a process of the installation may run.
 const OUTSIDE: [(&str, &[&str]); 4] = [
-    ("directory", &["UserService", "TeamService", "PartnerService", "ContactService", "ChangeService"]),
-    ("pipeline", &["LeadService", "OpportunityService", "PipelineService", "ChangeService", "AssignmentService"]),
+    (
+        "directory",
+        &[
+            "UserService",
+            "TeamService",
+            "PartnerService",
+            "PartnerMergeService",
+            "ContactService",
+            "ChangeService",
+        ],
+    ),
+    (
+        "pipeline",
+        &[
+            "LeadService",
+            "OpportunityService",
+            "PipelineService",
+            "ChangeService",
+            "NextStepService",
+            "ForecastService",
+            "ScoreService",
+            "AssignmentService",
+        ],
+    ),
     (
         "calendar",
         &[

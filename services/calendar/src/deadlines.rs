@@ -13,8 +13,8 @@ use kontor_kit::context::Context;
 use kontor_kit::db::{Db, Tx};
 use kontor_kit::outbox::payload;
 use kontor_proto::pipeline::v1::{
-    OpportunityCreated, OpportunityDeleted, OpportunityLost, OpportunityState, OpportunityUpdated,
-    OpportunityWon,
+    OpportunityCreated, OpportunityDeleted, OpportunityLost, OpportunityReopened, OpportunityState,
+    OpportunityUpdated, OpportunityWon,
 };
 use kontor_proto::r#type::v1::{Audience, Event};
 use tonic::Code;
@@ -46,6 +46,9 @@ enum News {
 
 fn news(event: &Event) -> Option<News> {
     if let Some(it) = payload::<OpportunityCreated>(event) {
+        return Some(News::Open(it.title, it.expected_close_date));
+    }
+    if let Some(it) = payload::<OpportunityReopened>(event) {
         return Some(News::Open(it.title, it.expected_close_date));
     }
     if let Some(it) = payload::<OpportunityUpdated>(event) {

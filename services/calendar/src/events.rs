@@ -14,7 +14,9 @@ use kontor_kit::outbox::{self, NewEvent};
 use kontor_proto::calendar::v1::{
     MeetingAnswered, MeetingChanged, MeetingCountered, MeetingRemoved, MeetingScheduled, SchedulingMessage,
 };
-use kontor_proto::directory::v1::{PartnerCreated, PartnerDeleted, PartnerUpdated, UserCreated, UserUpdated};
+use kontor_proto::directory::v1::{
+    PartnerCreated, PartnerDeleted, PartnerMerged, PartnerUnmerged, PartnerUpdated, UserCreated, UserUpdated,
+};
 use kontor_proto::r#type::v1::Event;
 use tokio::sync::Notify;
 
@@ -248,6 +250,8 @@ fn concerns_addresses(event: &Event) -> bool {
     let updated = outbox::payload::<PartnerUpdated>(event);
     outbox::payload::<PartnerCreated>(event).is_some()
         || outbox::payload::<PartnerDeleted>(event).is_some()
+        || outbox::payload::<PartnerMerged>(event).is_some()
+        || outbox::payload::<PartnerUnmerged>(event).is_some()
         || updated.is_some_and(|updated| {
             updated.fields.is_empty() || updated.fields.iter().any(|field| field == "emails")
         })

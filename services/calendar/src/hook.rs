@@ -24,6 +24,7 @@ use crate::directory::Directory;
 use crate::domain::event::Status;
 use crate::domain::index::{Typed, settle, typed};
 use crate::events::{self, Meeting};
+use crate::next_steps;
 use crate::schedule;
 use crate::store::attachments;
 use crate::store::items::{self, With};
@@ -98,6 +99,9 @@ impl Hooks for CalendarHooks {
         if self.quiet {
             return Ok(None);
         }
+        if admission.collection.kind == Kind::NextSteps {
+            return next_steps::admit(tx, self, admission).map(|()| None);
+        }
         if admission.collection.kind.is_of_server() {
             return Err(Error::denied("only the server puts objects into its own collections"));
         }
@@ -166,6 +170,9 @@ impl Hooks for CalendarHooks {
     }
 
     fn removed(&self, tx: &mut Tx<'_>, removal: &Removal<'_>) -> Result<()> {
+        if removal.collection.kind == Kind::NextSteps && !self.quiet {
+            next_steps::removed(tx, removal)?;
+        }
         schedule::removed(tx, self, removal)?;
         let before = items::before(tx, removal.object.num)?;
         items::remove(tx, removal.object.num)?;

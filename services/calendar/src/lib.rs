@@ -8,6 +8,7 @@ pub mod domain;
 mod events;
 mod free_busy;
 mod hook;
+mod next_steps;
 mod overview;
 mod rpc;
 mod schedule;
@@ -52,7 +53,8 @@ const MIGRATIONS: &[Migration] = kontor_collection::migrations![
     "0004_subscription",
     "0005_overview",
     "0006_attachment",
-    "0007_proposal"
+    "0007_proposal",
+    "0008_next_step"
 ];
 
 /// Starts the service: database, background work, routes.
@@ -70,6 +72,7 @@ pub async fn start(context: &Context, peers: Peers, config: Config) -> Result<Un
     };
     events::listen(context, &db, hooks.directory.clone(), hooks.wake.clone());
     deadlines::listen(context, &db, hooks.clone());
+    next_steps::listen(context, &db, hooks.clone());
     kontor_collection::tasks::start(context, &db);
     context.spawn(tasks::work_off(db.clone(), hooks.clone()));
     let attachment_bytes = config.attachment_bytes.unwrap_or(domain::attachment::MAX_TOTAL);

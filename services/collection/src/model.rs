@@ -25,6 +25,8 @@ pub enum Kind {
     Overview,
     /// Dates that the server takes from other records. It stands in no home of its own: overviews show what is in it.
     Deadlines,
+    /// The next steps of its owner's opportunities as tasks. The server makes and takes them; its owner changes and completes them.
+    NextSteps,
 }
 
 impl Kind {
@@ -37,6 +39,7 @@ impl Kind {
             Kind::Outbox => 4,
             Kind::Overview => 5,
             Kind::Deadlines => 6,
+            Kind::NextSteps => 7,
         }
     }
 
@@ -47,13 +50,14 @@ impl Kind {
             4 => Kind::Outbox,
             5 => Kind::Overview,
             6 => Kind::Deadlines,
+            7 => Kind::NextSteps,
             _ => Kind::AddressBook,
         }
     }
 
-    /// Whether the server keeps it for itself: clients neither make nor delete it, nor put objects into it.
+    /// Whether the server keeps it for itself: clients neither make nor delete it, nor put new objects into it.
     pub fn is_of_server(self) -> bool {
-        self.is_scheduling() || matches!(self, Kind::Overview | Kind::Deadlines)
+        self.is_scheduling() || matches!(self, Kind::Overview | Kind::Deadlines | Kind::NextSteps)
     }
 
     /// Whether it is for scheduling messages.

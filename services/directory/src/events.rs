@@ -11,8 +11,8 @@ use kontor_proto::calendar::v1::{
 };
 use kontor_proto::directory::v1::{UserCreated, UserUpdated};
 use kontor_proto::pipeline::v1::{
-    LeadConverted, OpportunityCreated, OpportunityDeleted, OpportunityLost, OpportunityStageMoved,
-    OpportunityWon,
+    LeadConverted, NextStepCompleted, OpportunityCreated, OpportunityDeleted, OpportunityLost,
+    OpportunityReopened, OpportunityStageMoved, OpportunityWon,
 };
 use kontor_proto::telephony::v1::{CallCorrected, CallDirection, CallEnded, CallOutcome};
 use kontor_proto::r#type::v1::Event;
@@ -178,6 +178,8 @@ fn step(event: &Event) -> Option<(&'static str, String)> {
         payload::<OpportunityStageMoved>(event)
             .map(|it| ("stage_move", format!("{} → {}: {}", it.from_stage, it.to_stage, it.title)))
     };
+    let reopened =
+        || payload::<OpportunityReopened>(event).map(|it| ("reopened", format!("reopened: {}", it.title)));
     let won = || payload::<OpportunityWon>(event).map(|it| ("won", format!("won: {}", it.title)));
     let lost = || {
         payload::<OpportunityLost>(event).map(|it| match it.reason.as_str() {
@@ -185,7 +187,12 @@ fn step(event: &Event) -> Option<(&'static str, String)> {
             reason => ("lost", format!("lost ({reason}): {}", it.title)),
         })
     };
-    created.or_else(converted).or_else(moved).or_else(won).or_else(lost)
+    let done = || {
+        payload::<NextStepCompleted>(event)
+            .and_then(|it| it.next_step)
+            .map(|step| ("next_step", format!("done: {} ({})", step.title, step.opportunity_title)))
+    };
+    created.or_else(converted).or_else(moved).or_else(won).or_else(lost).or_else(reopened).or_else(done)
 }
 
 /// An entry that everyone who sees the partner may see.

@@ -1,15 +1,47 @@
-//! What the pipeline publishes: one event for each thing that happened. It hears nothing.
-//! Called by the rpc files inside the transaction of the change.
+//! What the pipeline publishes: one event for each thing that happened. What follows from a change of an opportunity in its own transaction
+//! (its state in the history, its next step) is done here too, so that no change can leave it out. What it hears of tasks stands in next_steps.rs, what it hears of partners here.
+//! Called by the rpc files inside the transaction of the change; `listen` by `start`.
 
+use kontor_kit::Result;
 use kontor_kit::auth::Caller;
-use kontor_kit::db::Tx;
-use kontor_kit::outbox::NewEvent;
-use kontor_kit::resource::Stored;
-use kontor_proto::pipeline::v1::{OpportunityCreated, OpportunityUpdated};
+use kontor_kit::context::Context;
+use kontor_kit::db::{Db, Tx};
+use kontor_kit::outbox::{NewEvent, payload};
+use kontor_kit::resource::{self, Stored};
+use kontor_proto::directory::v1::{PartnerMerged, PartnerUnmerged};
+use kontor_proto::pipeline::v1::{OpportunityCreated, OpportunityDeleted, OpportunityUpdated};
 use prost::{Message, Name};
 
 use crate::domain::lead::Lead;
 use crate::domain::opportunity::Opportunity;
+use crate::{next_steps, store};
+
+/// Hears of merges of partners for as long as the process runs: opportunities go along, and come back when a merge is taken back.
+pub fn listen(context: &Context, db: &Db) {
+    context.bus.listen(context, "directory", "pipeline.partners", db.clone(), |tx, event| {
+        if let Some(merged) = payload::<PartnerMerged>(event) {
+            for mut deal in store::partner_moves::of_partner(tx, &event.subject)? {
+                store::partner_moves::note(tx, &deal.id, &event.subject, &merged.survivor)?;
+                move_to(tx, &mut deal, &merged.survivor)?;
+            }
+        } else if let Some(unmerged) = payload::<PartnerUnmerged>(event) {
+            for mut deal in store::partner_moves::take_moved(tx, &event.subject, &unmerged.survivor)? {
+                // Somebody may have given it to another partner since.
+                if deal.details.partner == unmerged.survivor {
+                    move_to(tx, &mut deal, &event.subject)?;
+                }
+            }
+        }
+        Ok(())
+    });
+}
+
+fn move_to(tx: &mut Tx<'_>, opportunity: &mut Opportunity, partner: &str) -> Result<()> {
+    partner.clone_into(&mut opportunity.details.partner);
+    opportunity.update_time = tx.now();
+    resource::update(tx, opportunity)?;
+    updated(tx, &Caller::system(), opportunity, vec!["partner".to_owned()])
+}
 
 /// Something happened to a lead.
 pub fn of_lead<P: Message + Name>(tx: &mut Tx<'_>, caller: &Caller, lead: &Lead, partner: &str, payload: &P) {
@@ -17,30 +49,48 @@ pub fn of_lead<P: Message + Name>(tx: &mut Tx<'_>, caller: &Caller, lead: &Lead,
     tx.publish(event.partner(partner).actor(caller.name()));
 }
 
-/// Something happened to an opportunity.
+/// Something happened to an opportunity, which is written already.
+///
+/// # Errors
+/// Those of the database.
 pub fn of_opportunity<P: Message + Name>(
     tx: &mut Tx<'_>,
     caller: &Caller,
     opportunity: &Opportunity,
     payload: &P,
-) {
+) -> Result<()> {
+    let gone = P::full_name() == OpportunityDeleted::full_name();
+    store::forecast::note_deal(tx, opportunity, gone)?;
+    next_steps::follow(tx, caller, opportunity, gone)?;
     let event = NewEvent::new("pipeline", opportunity.name(), &opportunity.guard(), payload);
     tx.publish(event.partner(&opportunity.details.partner).actor(caller.name()));
+    Ok(())
 }
 
 /// An opportunity was created.
-pub fn created(tx: &mut Tx<'_>, caller: &Caller, opportunity: &Opportunity, stage: &str) {
+///
+/// # Errors
+/// Those of the database.
+pub fn created(tx: &mut Tx<'_>, caller: &Caller, opportunity: &Opportunity, stage: &str) -> Result<()> {
     let details = &opportunity.details;
     let payload = OpportunityCreated {
         title: details.title.clone(),
         stage: stage.to_owned(),
         expected_close_date: details.expected_close_date.clone(),
     };
-    of_opportunity(tx, caller, opportunity, &payload);
+    of_opportunity(tx, caller, opportunity, &payload)
 }
 
 /// Fields of an opportunity changed; who keeps something of it learns how it is now.
-pub fn updated(tx: &mut Tx<'_>, caller: &Caller, opportunity: &Opportunity, fields: Vec<String>) {
+///
+/// # Errors
+/// Those of the database.
+pub fn updated(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    opportunity: &Opportunity,
+    fields: Vec<String>,
+) -> Result<()> {
     let details = &opportunity.details;
     let payload = OpportunityUpdated {
         fields,
@@ -48,5 +98,5 @@ pub fn updated(tx: &mut Tx<'_>, caller: &Caller, opportunity: &Opportunity, fiel
         expected_close_date: details.expected_close_date.clone(),
         state: i32::try_from(opportunity.outcome.number()).unwrap_or(0),
     };
-    of_opportunity(tx, caller, opportunity, &payload);
+    of_opportunity(tx, caller, opportunity, &payload)
 }

@@ -3,6 +3,7 @@
 
 mod domain;
 mod events;
+mod next_steps;
 mod rpc;
 mod store;
 
@@ -13,12 +14,22 @@ use kontor_kit::link::Link;
 use kontor_kit::unit::Unit;
 
 /// The tables of this service, for `Db::open`.
-pub const MIGRATIONS: &[Migration] = kontor_kit::migrations!["0001_pipeline", "0004_assignment"];
+pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
+    "0001_pipeline",
+    "0002_core",
+    "0003_score",
+    "0004_assignment",
+    "0007_next_step",
+    "0008_forecast",
+    "0009_partner_move"
+];
 
 /// The services that this one calls.
 pub struct Peers {
     /// Users, teams and partners.
     pub directory: Link,
+    /// Who is away, and who has time when.
+    pub calendar: Link,
 }
 
 /// Starts the service. The first start makes the default pipeline.
@@ -28,5 +39,8 @@ pub struct Peers {
 pub async fn start(context: &Context, peers: Peers) -> Result<Unit> {
     let db = context.open_db("pipeline", MIGRATIONS).await?;
     db.write(store::pipeline::ensure_default).await?;
-    Ok(Unit::new("pipeline", context, rpc::routes(context, &db, peers)))
+    let scores = db.read(store::score_cache::Scores::read).await?;
+    next_steps::listen(context, &db);
+    events::listen(context, &db);
+    Ok(Unit::new("pipeline", context, rpc::routes(context, &db, peers, scores)))
 }

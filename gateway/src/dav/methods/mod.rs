@@ -6,6 +6,7 @@ pub mod attached;
 mod attachment;
 mod availability;
 mod counter;
+mod default_calendar;
 mod delete;
 mod get;
 mod make_collection;

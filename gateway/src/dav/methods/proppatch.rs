@@ -6,6 +6,7 @@ use http::{Response, StatusCode};
 use kontor_proto::collection::v1::{UpdateCollectionRequest, UpdateObjectRequest};
 use tonic::Code;
 
+use super::default_calendar;
 use crate::dav::error::Failure;
 use crate::dav::headers::{self, Preferences};
 use crate::dav::path::{Kind, Location, Place};
@@ -37,6 +38,10 @@ pub async fn run(call: &Call<'_>, body: Body) -> Result<Response<Body>, Failure>
     if_header::check_collection(call).await?;
     if is_own_inbox(call, location) && changes.iter().any(is_availability) {
         let outcomes = super::availability::change(call, &location.owner, &changes).await?;
+        return Ok(multistatus(call, &changes, &outcomes, preferences));
+    }
+    if is_own_inbox(call, location) && changes.iter().any(default_calendar::is_meant) {
+        let outcomes = default_calendar::change(call, &changes).await?;
         return Ok(multistatus(call, &changes, &outcomes, preferences));
     }
     let mut update = Update::default();

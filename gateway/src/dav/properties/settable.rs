@@ -39,6 +39,8 @@ pub enum Refusal {
     TimeZone,
     /// 403 with `supported-calendar-component`.
     Component,
+    /// 403 with `valid-schedule-default-calendar-URL` (RFC 6638 section 4.3.1.2).
+    DefaultCalendar,
 }
 
 impl Refusal {
@@ -50,6 +52,9 @@ impl Refusal {
             Refusal::ResourceType => (StatusCode::FORBIDDEN, Some("<D:valid-resourcetype/>")),
             Refusal::TimeZone => (StatusCode::FORBIDDEN, Some("<C:valid-calendar-data/>")),
             Refusal::Component => (StatusCode::FORBIDDEN, Some("<C:supported-calendar-component/>")),
+            Refusal::DefaultCalendar => {
+                (StatusCode::FORBIDDEN, Some("<C:valid-schedule-default-calendar-URL/>"))
+            }
         }
     }
 }

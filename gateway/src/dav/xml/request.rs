@@ -106,7 +106,7 @@ pub struct Change {
 /// The value of a property that a client sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// Text of a live property.
+    /// Text of a live property; of one that holds an address, the text of its DAV:href.
     Text(String),
     /// Names of the elements inside: resourcetype, schedule-calendar-transp.
     Elements(Vec<Name>),
@@ -204,6 +204,17 @@ fn value(reader: &mut Reader<'_>, property: &Property) -> Result<Value, Error> {
                 reader.skip()?;
             }
             Ok(Value::Components(names))
+        }
+        Property::Live(Live::ScheduleDefaultCalendar) => {
+            let mut href = String::new();
+            while let Some(child) = reader.child()? {
+                if child.is(&Space::Dav, "href") && href.is_empty() {
+                    href = reader.text()?.trim().to_owned();
+                } else {
+                    reader.skip()?;
+                }
+            }
+            Ok(Value::Text(href))
         }
         Property::Live(live) if matches!(live.usage(), Use::Settable | Use::ShownSettable) => {
             Ok(Value::Text(reader.text()?.into_owned()))

@@ -11,6 +11,7 @@ pub mod event;
 pub mod feed;
 pub mod index;
 pub mod meeting;
+pub mod next_step;
 pub mod overview;
 pub mod scheduling;
 mod series;

@@ -29,13 +29,13 @@ const LISTING: Listing = Listing {
 /// Calendars in one question at most.
 const SEEN: i64 = 5_000;
 
-/// One page of the calendars that the caller sees.
+/// One page of the calendars that the caller sees, lists of next steps among them.
 ///
 /// # Errors
 /// INVALID_ARGUMENT naming page_size, page_token or filter.
 pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<Collection>> {
     let mut args = Vec::new();
-    let condition = scope(caller, "1", &mut args);
+    let condition = scope(caller, "1, 7", &mut args);
     LISTING.run(conn, caller, query, (condition, args), |row| read(row, 2))
 }
 
@@ -146,7 +146,11 @@ fn read(row: &Row<'_>, from: usize) -> Result<Collection> {
         id: row.string(from + 1)?,
         owner: row.string(from + 2)?,
         slug: row.string(from + 3)?,
-        kind: if row.int(from + 21)? == 6 { Kind::Deadlines } else { Kind::Calendar },
+        kind: match row.int(from + 21)? {
+            6 => Kind::Deadlines,
+            7 => Kind::NextSteps,
+            _ => Kind::Calendar,
+        },
         display_name: row.string(from + 4)?,
         description: row.string(from + 5)?,
         color: row.string(from + 6)?,

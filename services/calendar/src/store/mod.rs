@@ -7,6 +7,7 @@ pub mod busy;
 pub mod calendars;
 pub mod heard;
 pub mod items;
+pub mod next_steps;
 pub mod occurrences;
 pub mod overview;
 pub mod pending;

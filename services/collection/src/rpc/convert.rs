@@ -30,6 +30,7 @@ pub(super) fn collection(collection: Collection, access: Access, dead: Vec<Prope
         Kind::Outbox => proto::CollectionKind::ScheduleOutbox,
         Kind::Overview => proto::CollectionKind::Overview,
         Kind::Deadlines => proto::CollectionKind::Deadlines,
+        Kind::NextSteps => proto::CollectionKind::NextSteps,
     };
     let access = match access {
         Access::Read => proto::Access::Read,

@@ -16,7 +16,8 @@ use crate::store::{dead, view};
 /// Shares in one change at most.
 const CHANGES: usize = 1_000;
 /// Fields of a collection that an update may take over.
-const FIELDS: [&str; 6] = ["display_name", "color", "order", "description", "time_zone", "transparent"];
+const FIELDS: [&str; 7] =
+    ["display_name", "color", "order", "description", "time_zone", "transparent", "is_default"];
 
 impl<H: Hooks> Server<H> {
     pub(super) async fn home(
@@ -31,7 +32,9 @@ impl<H: Hooks> Server<H> {
         let hooks = self.hooks.clone();
         // A zone is a statement each; the others' are never asked for.
         let wants_zone = move |it: &Collection| {
-            request.with_zone && matches!(it.kind, Kind::Calendar | Kind::Overview) && it.time_zone.is_empty()
+            request.with_zone
+                && matches!(it.kind, Kind::Calendar | Kind::Overview | Kind::NextSteps)
+                && it.time_zone.is_empty()
         };
         let look = move |conn: &mut Conn<'_>| {
             let found = collection::home(conn, &caller, &request.owner)?;
@@ -216,6 +219,11 @@ fn wanted(fields: &[String], values: proto::Collection) -> Result<Update> {
             }
             "time_zone" => update.time_zone = Some(values.time_zone.clone()),
             "transparent" => update.transparent = Some(values.transparent),
+            "is_default" if values.is_default => update.make_default = true,
+            "is_default" => {
+                let message = "another calendar takes its place: set it there";
+                return Err(Error::invalid("collection.is_default", message));
+            }
             other => {
                 let message = format!("{other:?} is none of {}", FIELDS.join(", "));
                 return Err(Error::invalid("fields", message));

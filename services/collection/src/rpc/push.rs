@@ -9,6 +9,7 @@ use tonic::Code;
 
 use super::{Server, convert};
 use crate::hooks::Hooks;
+use crate::model::Kind;
 use crate::push::Push;
 use crate::store::collection;
 use crate::store::push::{self, Wants};
@@ -43,7 +44,7 @@ impl<H: Hooks> Server<H> {
         let expire_time = wish.expire_time;
         let write = self.db.write(move |tx| {
             let (found, _) = collection::find(tx, &caller, &target)?;
-            if found.kind.is_of_server() {
+            if found.kind.is_of_server() && found.kind != Kind::NextSteps {
                 return Err(Error::precondition(
                     "PUSH_NOT_AVAILABLE",
                     "there is no push for scheduling messages and overviews",

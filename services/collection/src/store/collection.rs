@@ -85,6 +85,8 @@ pub struct Update {
     pub time_zone: Option<String>,
     /// Whether its events are left out of free/busy.
     pub transparent: Option<bool>,
+    /// It becomes the calendar that new meetings come to.
+    pub make_default: bool,
 }
 
 /// The collection and what the caller may do with it.
@@ -256,6 +258,9 @@ pub fn update<H: Hooks>(
         return view::update(tx, caller, before, update);
     }
     let before = of_owner(tx, caller, target, before)?;
+    if update.make_default {
+        make_default(tx, &before)?;
+    }
     let color = match update.color.as_deref() {
         Some("") => hooks.color(tx, &before.owner)?,
         chosen => chosen.unwrap_or(&before.color).to_owned(),
@@ -286,6 +291,18 @@ pub fn update<H: Hooks>(
     changed.ok_or_else(|| Error::not_found(target))
 }
 
+/// Makes a calendar the one of its owner that new meetings come to, instead of the one that was (RFC 6638 section 4.3).
+fn make_default(tx: &mut Tx<'_>, calendar: &Collection) -> Result<()> {
+    let takes_events = calendar.components.is_empty() || calendar.components.iter().any(|it| it == "VEVENT");
+    if calendar.kind != Kind::Calendar || calendar.is_company() || !takes_events {
+        let message = "only a calendar of one's own that takes events can be the default one";
+        return Err(Error::invalid("collection.is_default", message));
+    }
+    let sql = "UPDATE collection SET is_default = CASE WHEN num = $1 THEN 1 ELSE 0 END WHERE owner = $2 AND kind = $3";
+    tx.execute(sql, args![calendar.num, &calendar.owner, calendar.kind.number()])?;
+    Ok(())
+}
+
 /// Deletes a collection with all that is in it; each object passes the hooks.
 ///
 /// # Errors
@@ -305,7 +322,7 @@ pub fn delete<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, caller: &Caller, target: &Ta
     if collection.kind.is_of_server() {
         return Err(Error::precondition(
             "SERVER_COLLECTION",
-            "a scheduling inbox or outbox can't be deleted",
+            "a scheduling inbox or outbox and the list of next steps can't be deleted",
         ));
     }
     let mut after = String::new();

@@ -83,7 +83,7 @@ pub(super) fn update(
     mut collection: Collection,
     update: &Update,
 ) -> Result<Collection> {
-    if update.time_zone.is_some() || update.transparent.is_some() {
+    if update.time_zone.is_some() || update.transparent.is_some() || update.make_default {
         let message = "with whom a collection is shared sets only its name, description, colour and order";
         return Err(Error::denied(message));
     }

@@ -5,6 +5,7 @@ pub mod contact;
 pub mod credential;
 pub mod history;
 pub mod limit;
+pub mod merge;
 pub mod partner;
 pub mod phone;
 pub mod sign_in_cache;

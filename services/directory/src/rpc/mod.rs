@@ -6,6 +6,7 @@ mod change;
 mod check;
 mod collection;
 mod contact;
+mod merge;
 mod partner;
 mod shares;
 pub mod sign_in;
@@ -22,6 +23,7 @@ use kontor_kit::unit::Unit;
 use kontor_proto::directory::v1::change_service_server::ChangeServiceServer;
 use kontor_proto::directory::v1::contact_service_server::ContactServiceServer;
 use kontor_proto::directory::v1::credential_service_server::CredentialServiceServer;
+use kontor_proto::directory::v1::partner_merge_service_server::PartnerMergeServiceServer;
 use kontor_proto::directory::v1::partner_service_server::PartnerServiceServer;
 use kontor_proto::directory::v1::team_service_server::TeamServiceServer;
 use kontor_proto::directory::v1::user_service_server::UserServiceServer;
@@ -41,6 +43,7 @@ pub async fn unit(context: &Context, db: &Db) -> Result<Unit> {
     let cards = Cards::new(&context.company.region);
     let contacts = contact::Contacts { db: db.clone(), cards: cards.clone() };
     let timelines = timeline::Timelines { context: context.clone(), db: db.clone() };
+    let merges = merge::Merges { db: db.clone(), cards: cards.clone() };
     let partners = partner::Partners { db: db.clone(), cards: cards.clone(), timelines };
     let credentials = check::Credentials { sign_ins };
     let collections = collection::service(context, db, &cards).await?;
@@ -49,6 +52,7 @@ pub async fn unit(context: &Context, db: &Db) -> Result<Unit> {
         .add_service(CredentialServiceServer::new(credentials.clone()))
         .add_service(ChangeServiceServer::new(changes))
         .add_service(PartnerServiceServer::new(partners).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(PartnerMergeServiceServer::new(merges).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(ContactServiceServer::new(contacts).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(collections.clone().into_service());
     Ok(Unit::new("directory", context, routes)

@@ -63,7 +63,7 @@ impl PartnerService for Partners {
     async fn get_partner(&self, request: Request<proto::GetPartnerRequest>) -> Answer<proto::Partner> {
         Caller::of(&request)?;
         let id = id::parse("partners", &request.get_ref().name, "name")?.to_owned();
-        let row = self.db.read_few(move |conn| store::partner::get(conn, &id)).await?;
+        let row = self.db.read_few(move |conn| store::partner::resolve(conn, &id)).await?;
         Ok(Response::new(to_proto(row)))
     }
 
@@ -181,9 +181,10 @@ impl PartnerService for Partners {
         request: Request<proto::ListTimelineEntriesRequest>,
     ) -> Answer<proto::ListTimelineEntriesResponse> {
         let caller = Caller::of(&request)?;
-        let request = request.into_inner();
+        let mut request = request.into_inner();
         let id = id::parse("partners", &request.parent, "parent")?.to_owned();
-        self.db.read(move |conn| store::partner::get(conn, &id).map(|_| ())).await?;
+        let partner = self.db.read(move |conn| store::partner::resolve(conn, &id)).await?;
+        request.parent = format!("partners/{}", partner.id);
         Ok(Response::new(self.timelines.list(caller, request).await?))
     }
 
@@ -252,7 +253,7 @@ fn fields_set(partner: &proto::Partner) -> Vec<&'static str> {
     fields
 }
 
-fn to_proto(row: Stored) -> proto::Partner {
+pub(super) fn to_proto(row: Stored) -> proto::Partner {
     let fields = row.fields;
     let kind = match fields.kind {
         Kind::Person => proto::PartnerKind::Person,

@@ -9,7 +9,9 @@ use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Db, Row, Tx};
 use kontor_kit::outbox::NewEvent;
 use kontor_kit::{Error, Result, args};
-use kontor_proto::directory::v1::{Contact, PartnerCreated, PartnerDeleted, PartnerUpdated};
+use kontor_proto::directory::v1::{
+    Contact, PartnerCreated, PartnerDeleted, PartnerMerged, PartnerUnmerged, PartnerUpdated,
+};
 use kontor_vobject::card::Card;
 use kontor_vobject::{Document, Limits};
 use prost::Message;
@@ -25,6 +27,20 @@ pub struct Cards {
     region: String,
     /// The link to a company that goes with this change; None leaves it.
     company: Option<String>,
+    /// Whether this change is part of a merge.
+    merge: Merging,
+}
+
+/// What a change of a card is to a merge of partners. Each variant names the survivor: "partners/{id}".
+#[derive(Clone, Debug, Default)]
+enum Merging {
+    /// No part of one.
+    #[default]
+    No,
+    /// The partner goes into another one.
+    Into(String),
+    /// The partner is its own again.
+    OutOf(String),
 }
 
 /// A typed row.
@@ -54,12 +70,22 @@ pub(super) const COLUMNS: &str = "id, book, partner, kind, uid, display_name, gi
 impl Cards {
     /// Hooks that read national numbers in a country.
     pub fn new(region: &str) -> Cards {
-        Cards { region: region.to_owned(), company: None }
+        Cards { region: region.to_owned(), company: None, merge: Merging::No }
     }
 
     /// The same, for a change that also sets the link to a company.
     pub fn with_company(&self, company: Option<String>) -> Cards {
-        Cards { region: self.region.clone(), company }
+        Cards { region: self.region.clone(), company, merge: Merging::No }
+    }
+
+    /// The same, for a partner that goes into another one ("partners/{id}").
+    pub fn merging_into(&self, survivor: &str) -> Cards {
+        Cards { merge: Merging::Into(survivor.to_owned()), ..self.with_company(None) }
+    }
+
+    /// The same, for a partner that comes out of another one again ("partners/{id}").
+    pub fn coming_out_of(&self, survivor: &str) -> Cards {
+        Cards { merge: Merging::OutOf(survivor.to_owned()), ..self.with_company(None) }
     }
 
     /// Country for national numbers.
@@ -117,7 +143,17 @@ impl Hooks for Cards {
         };
         write(tx, &row)?;
         find_by(tx, &row, old.is_some())?;
-        publish(tx, change.caller, old.as_ref(), &row);
+        match &self.merge {
+            Merging::No => publish(tx, change.caller, old.as_ref(), &row),
+            Merging::Into(survivor) => {
+                let survivor = survivor.clone();
+                tx.publish(event(change.caller, &row.id, &PartnerMerged { survivor }));
+            }
+            Merging::OutOf(survivor) => {
+                let survivor = survivor.clone();
+                tx.publish(event(change.caller, &row.id, &PartnerUnmerged { survivor }));
+            }
+        }
         Ok(())
     }
 
@@ -142,7 +178,8 @@ impl Hooks for Cards {
         to: &Collection,
         object: &Object,
     ) -> Result<()> {
-        if to.is_company() || !find(conn, &object.id)?.is_some_and(|row| row.partner) {
+        let merging = matches!(self.merge, Merging::Into(_));
+        if merging || to.is_company() || !find(conn, &object.id)?.is_some_and(|row| row.partner) {
             return Ok(());
         }
         let message = "this card is a partner of the company: copy it, and delete it here if it shall go";

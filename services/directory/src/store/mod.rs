@@ -4,6 +4,7 @@
 pub mod card;
 pub mod contact;
 pub mod credential;
+pub mod merge;
 pub mod partner;
 pub mod team;
 pub mod timeline;

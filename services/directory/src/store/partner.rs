@@ -50,6 +50,25 @@ pub fn get(conn: &mut Conn<'_>, id: &str) -> Result<Stored> {
     found.ok_or_else(|| Error::not_found(format!("partners/{id}")))
 }
 
+/// The partner that a name leads to: itself, or the one that it went into by a merge.
+///
+/// # Errors
+/// NOT_FOUND.
+pub fn resolve(conn: &mut Conn<'_>, id: &str) -> Result<Stored> {
+    let mut at = id.to_owned();
+    // A merge of merges of merges; more steps than anybody makes.
+    for _ in 0..100 {
+        if let Some(found) = find(conn, &at)?.filter(|found| found.partner) {
+            return Ok(found);
+        }
+        match super::merge::survivor(conn, &at)? {
+            Some(next) => at = next,
+            None => break,
+        }
+    }
+    Err(Error::not_found(format!("partners/{id}")))
+}
+
 /// Partners that have the number (E.164) or the address (as `phone::address` makes it), by display name, at most 20.
 /// An empty one finds nothing.
 ///

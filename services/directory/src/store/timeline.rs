@@ -8,6 +8,7 @@ use kontor_kit::{Error, Result, args};
 use kontor_proto::r#type::v1::Event;
 use prost::Message;
 
+use super::merge;
 use crate::domain::history::{Change, Entry};
 
 /// Rows deleted in one transaction, so that other writes get their turn.
@@ -40,15 +41,31 @@ const LISTING: Listing = Listing {
     max_size: 1_000,
 };
 
-/// Lists the entries of a partner ("partners/{id}") that the caller may see.
+/// Lists the entries of a partner ("partners/{id}") and of those that went into it that the caller may see. What stands at several of them is
+/// listed once.
 ///
 /// # Errors
 /// INVALID_ARGUMENT naming page_size, page_token or order_by.
 pub fn list(conn: &mut Conn<'_>, caller: &Caller, partner: &str, query: &Query) -> Result<Page<Found>> {
     let (live, _) = state(conn)?;
     let mut args = vec![live.into(), partner.into()];
+    let id = partner.strip_prefix("partners/").unwrap_or(partner);
+    for merged in merge::all_merged(conn, id)? {
+        args.push(format!("partners/{merged}").into());
+    }
+    let of = match args.len() {
+        2 => "partner = $2".to_owned(),
+        count => {
+            let places: Vec<String> = (2..=count).map(|place| format!("${place}")).collect();
+            let those = places.join(", ");
+            format!(
+                "partner IN ({those}) AND NOT EXISTS (SELECT 1 FROM timeline twin WHERE twin.generation = $1
+                 AND twin.entry = timeline.entry AND twin.partner < timeline.partner AND twin.partner IN ({those}))"
+            )
+        }
+    };
     let scope = caller.scope("owner", "team", &mut args);
-    let condition = format!("generation = $1 AND partner = $2 AND {scope}");
+    let condition = format!("generation = $1 AND {of} AND {scope}");
     LISTING.run(conn, caller, query, (condition, args), |row| {
         Ok(Found {
             entry: row.string(2)?,

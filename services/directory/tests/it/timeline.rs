@@ -10,6 +10,7 @@ use kontor_kit::db::Db;
 use kontor_kit::outbox::NewEvent;
 use kontor_proto::calendar::v1::{MeetingChanged, MeetingRemoved, MeetingScheduled};
 use kontor_proto::directory::v1 as proto;
+use kontor_proto::directory::v1::partner_merge_service_client::PartnerMergeServiceClient;
 use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
 use kontor_proto::pipeline::v1::{
     LeadConverted, OpportunityCreated, OpportunityDeleted, OpportunityLost, OpportunityStageMoved,
@@ -26,6 +27,7 @@ kontor_testbed::on_both! { World;
     h1_each_thing_has_one_entry_in_time_order,
     h1_a_rebuild_gives_the_same_and_loses_nothing_meanwhile,
     h1_entries_follow_call_and_deal_to_another_partner,
+    h2_the_survivor_has_both_histories_and_each_its_own_after_an_unmerge,
     x4_entries_of_a_deal_are_seen_by_those_who_see_the_deal,
     x4_only_administrators_rebuild_and_a_missing_source_changes_nothing,
     x3_history_is_read_in_pages,
@@ -386,4 +388,36 @@ async fn x3_history_is_read_in_pages(world: World) {
     request.parent = "partners/none".to_owned();
     request.page_token = String::new();
     assert_eq!(failure(partners.list_timeline_entries(admin().request(request)).await).0, Code::NotFound);
+}
+
+async fn h2_the_survivor_has_both_histories_and_each_its_own_after_an_unmerge(world: World) {
+    let sources = Sources::start(world).await;
+    let (acme, bolt) = (sources.acme.clone(), sources.bolt.clone());
+    sources.call("1", &acme, &ended(CallOutcome::Missed, -60)).await;
+    sources.call("2", &bolt, &ended(CallOutcome::Busy, -50)).await;
+    let meeting = MeetingScheduled { summary: "Both".to_owned(), start_time: at(7_200) };
+    sources.meeting("1", &acme, &meeting).await;
+    sources.meeting("1", &bolt, &meeting).await;
+    let first = sources.wait_for(&acme, 2).await;
+    let second = sources.wait_for(&bolt, 2).await;
+
+    let mut merges = PartnerMergeServiceClient::new(sources.world.link.clone());
+    let request =
+        proto::MergePartnersRequest { name: acme.clone(), others: vec![bolt.clone()], ..Default::default() };
+    let merge = merges.merge_partners(admin().request(request)).await.unwrap().into_inner().merge.unwrap();
+    // The meeting that both had stands there once.
+    let both = [first[0].as_str(), second[1].as_str(), first[1].as_str()];
+    assert_eq!(sources.wait_for(&acme, 3).await, both);
+    assert_eq!(lines(&list(&sources.world, &admin(), &bolt).await), both, "the old name leads to it");
+    // What still speaks of the old one belongs to the survivor, and a replay of all events doubles nothing.
+    sources.call("3", &bolt, &ended(CallOutcome::Failed, -40)).await;
+    sources.wait_for(&acme, 4).await;
+    assert!(sources.rebuild().await.last().unwrap().done);
+    assert_eq!(sources.wait_for(&acme, 4).await.len(), 4);
+
+    let request = proto::UnmergePartnersRequest { name: merge.name, request_id: String::new() };
+    merges.unmerge_partners(admin().request(request)).await.unwrap();
+    assert_eq!(sources.wait_for(&acme, 2).await, first);
+    let own = sources.wait_for(&bolt, 3).await;
+    assert_eq!((&own[0], &own[2]), (&second[0], &second[1]));
 }

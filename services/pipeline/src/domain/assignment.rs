@@ -18,6 +18,13 @@ const RECENT: i64 = 1_000;
 /// What an empty window is worth, in thousandths.
 const CAPACITY: i64 = 10_000;
 
+/// How far ahead the calendar is asked, in microseconds: 14 days.
+pub const AHEAD: i64 = 14 * 86_400 * 1_000_000;
+/// A free time shorter than this is none: half an hour.
+const SLOT: i64 = 1_800 * 1_000_000;
+/// An hour in microseconds.
+const HOUR: i64 = 3_600 * 1_000_000;
+
 /// A skill and its level, 1 to 10.
 pub type Skill = (String, i32);
 
@@ -66,6 +73,8 @@ pub struct Need {
     pub postcode: String,
     /// Where it is.
     pub place: Option<Point>,
+    /// By when it must be answered: microseconds since 1970 UTC.
+    pub deadline: Option<i64>,
 }
 
 /// What a member had before.
@@ -75,6 +84,46 @@ pub struct Past {
     pub recent: i64,
     /// When it was given the last one; 0 is never.
     pub last: i64,
+    /// Until when it is away; none when it is there.
+    pub away: Option<i64>,
+    /// When it has time for the first time; none when it has not within `AHEAD`.
+    pub free: Option<i64>,
+    /// The instant that all this is of.
+    pub now: i64,
+}
+
+/// A member's time from an instant on, in microseconds since 1970 UTC, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Days {
+    /// Absences.
+    pub away: Vec<(i64, i64)>,
+    /// All that is not free: absences, meetings, hours without work.
+    pub taken: Vec<(i64, i64)>,
+}
+
+impl Days {
+    /// Until when it is away at this instant; absences that follow each other are one.
+    pub fn away_at(&self, now: i64) -> Option<i64> {
+        let mut until = now;
+        for (start, end) in &self.away {
+            if *start <= until && *end > until {
+                until = *end;
+            }
+        }
+        (until > now).then_some(until)
+    }
+
+    /// The first half hour that is free.
+    pub fn free_from(&self, now: i64) -> Option<i64> {
+        let mut free = now;
+        for (start, end) in &self.taken {
+            if *start >= free + SLOT {
+                break;
+            }
+            free = free.max(*end);
+        }
+        (free + SLOT <= now + AHEAD).then_some(free)
+    }
 }
 
 /// An item of the queue.
@@ -88,7 +137,7 @@ pub struct Item {
 }
 
 /// The terms of a score, in thousandths.
-pub type Terms = [(&'static str, i64); 5];
+pub type Terms = [(&'static str, i64); 6];
 
 impl Member {
     /// Checks what a leader wrote.
@@ -123,6 +172,13 @@ impl Member {
         if past.recent >= i64::from(self.capacity) {
             reasons.push(format!("has {} of {} in 30 days", past.recent, self.capacity));
         }
+        if let Some(until) = past.away {
+            reasons.push(format!("away until {}", instant(until)));
+        } else if let Some(deadline) = need.deadline
+            && past.free.is_none_or(|free| free + SLOT > deadline)
+        {
+            reasons.push(format!("no time before {}", instant(deadline)));
+        }
         for (skill, level) in &need.skills {
             match self.level(skill) {
                 had if had < *level => reasons.push(format!("{skill} is {had}, {level} is needed")),
@@ -154,6 +210,7 @@ impl Member {
             ("distance", -self.metres(&item.need).unwrap_or(0).min(1_000_000)),
             ("preference", i64::from(self.preference) * 1_000),
             ("relation", if item.known.contains(&self.id) { 50_000 } else { 0 }),
+            ("slot", -past.free.map_or(AHEAD, |free| free - past.now) / HOUR * 100),
             ("capacity", CAPACITY - past.recent * self.share()),
         ]
     }
@@ -241,6 +298,10 @@ pub fn batch(items: &[Item], members: &[(Member, Past)], seed: u64) -> Vec<Optio
     let capacity: Vec<usize> = members.iter().map(left).collect();
     let steps: Vec<i64> = members.iter().map(|(member, _)| member.share() * WEIGHT + RECENT).collect();
     solver::solve(&costs, &capacity, &used, &steps)
+}
+
+fn instant(micros: i64) -> String {
+    jiff::Timestamp::from_microsecond(micros).map(|time| time.to_string()).unwrap_or_default()
 }
 
 fn lot(seed: u64, item: &str, member: &str) -> [u8; 32] {

@@ -1,6 +1,8 @@
 //! A lead: what may stand in its fields, and when it may change.
 //! Called by rpc/lead.rs, rpc/convert.rs and store/lead.rs.
 
+use std::collections::BTreeMap;
+
 use kontor_kit::auth::Guard;
 use kontor_kit::{Error, Result};
 
@@ -50,6 +52,8 @@ pub struct Details {
     pub state: State,
     /// Free tags.
     pub tags: Vec<String>,
+    /// Free categories.
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// State of a lead. The numbers are those of the API and of the database.
@@ -117,6 +121,7 @@ impl Details {
             source: text::line("lead.source", &self.source, 100)?,
             description: text::free("lead.description", &self.description)?,
             tags: text::tags("lead.tags", &self.tags)?,
+            attributes: text::attributes("lead.attributes", &self.attributes)?,
             ..self
         })
     }

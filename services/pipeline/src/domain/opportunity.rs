@@ -1,6 +1,8 @@
 //! An opportunity: its fields, and the ways from open to won or lost.
 //! Called by rpc/opportunity.rs, rpc/convert.rs and store/opportunity.rs.
 
+use std::collections::BTreeMap;
+
 use kontor_kit::auth::Guard;
 use kontor_kit::{Error, Result};
 
@@ -25,8 +27,12 @@ pub struct Opportunity {
     pub outcome: Outcome,
     /// "leads/{id}", or empty.
     pub lead: String,
+    /// How its lead could be reached: "email and phone", "none"; empty when it had no lead.
+    pub contact: String,
     /// When it came to its stage: microseconds since 1970 UTC.
     pub stage_time: i64,
+    /// Since when it rots there unless it goes on; none when its stage has no limit, or it is closed.
+    pub rot_time: Option<i64>,
     /// Microseconds since 1970 UTC.
     pub create_time: i64,
     /// Microseconds since 1970 UTC.
@@ -54,6 +60,10 @@ pub struct Details {
     pub description: String,
     /// Free tags.
     pub tags: Vec<String>,
+    /// Free categories.
+    pub attributes: BTreeMap<String, String>,
+    /// Where it came from.
+    pub source: String,
 }
 
 /// Open, or how and when it was closed.
@@ -95,6 +105,7 @@ impl Opportunity {
         }
         self.stage.clone_from(&stage.name);
         self.stage_time = now;
+        self.rot_time = stage.rot_time(now);
         self.update_time = now;
         Ok(true)
     }
@@ -106,6 +117,7 @@ impl Opportunity {
     pub fn win(&mut self, now: i64) -> Result<()> {
         self.must_be_open()?;
         self.outcome = Outcome::Won(now);
+        self.rot_time = None;
         self.update_time = now;
         Ok(())
     }
@@ -121,8 +133,24 @@ impl Opportunity {
             return Err(Error::invalid("reason", format!("{} demands one", self.pipeline)));
         }
         self.outcome = Outcome::Lost(now, reason);
+        self.rot_time = None;
         self.update_time = now;
         Ok(())
+    }
+
+    /// Opens it again in its stage, where its time begins anew. Returns how it had ended.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION when it is open.
+    pub fn reopen(&mut self, stage: &Stage, now: i64) -> Result<Outcome> {
+        if self.outcome == Outcome::Open {
+            let message = format!("opportunities/{} is open", self.id);
+            return Err(Error::precondition("OPPORTUNITY_OPEN", message));
+        }
+        self.stage_time = now;
+        self.rot_time = stage.rot_time(now);
+        self.update_time = now;
+        Ok(std::mem::replace(&mut self.outcome, Outcome::Open))
     }
 
     /// Percent: 100 when won, 0 when lost, its own, else its stage's.
@@ -134,7 +162,11 @@ impl Opportunity {
         }
     }
 
-    fn must_be_open(&self) -> Result<()> {
+    /// Checks that it can be worked on.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION when it is closed.
+    pub fn must_be_open(&self) -> Result<()> {
         match self.outcome {
             Outcome::Open => Ok(()),
             _ => {
@@ -159,6 +191,8 @@ impl Details {
             title: text::filled_line("opportunity.title", &self.title, 500)?,
             description: text::free("opportunity.description", &self.description)?,
             tags: text::tags("opportunity.tags", &self.tags)?,
+            attributes: text::attributes("opportunity.attributes", &self.attributes)?,
+            source: text::line("opportunity.source", &self.source, 100)?,
             ..self
         })
     }
@@ -186,6 +220,8 @@ mod tests {
             stage: "pipelines/default/stages/new".to_owned(),
             outcome: Outcome::Open,
             lead: String::new(),
+            contact: String::new(),
+            rot_time: None,
             stage_time: 1,
             create_time: 1,
             update_time: 1,
@@ -206,8 +242,12 @@ mod tests {
     #[test]
     fn move_to_the_same_stage_changes_nothing() {
         let mut deal = opportunity();
-        let stage =
-            |name: &str| Stage { name: name.to_owned(), display_name: "x".to_owned(), probability: 30 };
+        let stage = |name: &str| Stage {
+            name: name.to_owned(),
+            display_name: "x".to_owned(),
+            probability: 30,
+            ..Stage::default()
+        };
         assert!(!deal.move_to(&stage("pipelines/default/stages/new"), 9).unwrap());
         assert_eq!(deal.stage_time, 1);
         assert!(deal.move_to(&stage("pipelines/default/stages/qualified"), 9).unwrap());

@@ -5,10 +5,15 @@ use std::collections::HashSet;
 
 use kontor_kit::{Error, Result, id};
 
+use super::opportunity::{Details, Opportunity};
 use super::text;
 
 /// Stages of one pipeline at most.
 const STAGES: usize = 50;
+/// Days of a stage's limit at most: ten years.
+const ROTTING_DAYS: i32 = 3_650;
+/// A day in microseconds.
+const DAY: i64 = 86_400_000_000;
 
 /// A way that deals go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +33,7 @@ pub struct Pipeline {
 }
 
 /// A step of a pipeline.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stage {
     /// "pipelines/{pipeline}/stages/{stage}".
     pub name: String,
@@ -36,6 +41,72 @@ pub struct Stage {
     pub display_name: String,
     /// Percent.
     pub probability: i32,
+    /// Days after which an opportunity that stays here rots; 0 is never.
+    pub rotting_days: i32,
+    /// What an opportunity must have to be here.
+    pub required: Vec<Demand>,
+}
+
+/// A field that a stage may demand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// An amount.
+    Amount,
+    /// A partner.
+    Partner,
+    /// Someone whose it is.
+    Assignee,
+    /// An expected day of closing.
+    ExpectedCloseDate,
+}
+
+impl Demand {
+    const ALL: [Demand; 4] = [Demand::Amount, Demand::Partner, Demand::Assignee, Demand::ExpectedCloseDate];
+
+    /// Name of the field in the API.
+    pub fn field(self) -> &'static str {
+        match self {
+            Demand::Amount => "amount",
+            Demand::Partner => "partner",
+            Demand::Assignee => "assignee",
+            Demand::ExpectedCloseDate => "expected_close_date",
+        }
+    }
+
+    /// The demand for a field.
+    pub fn of_field(field: &str) -> Option<Demand> {
+        Demand::ALL.into_iter().find(|demand| demand.field() == field)
+    }
+
+    fn is_met(self, details: &Details) -> bool {
+        match self {
+            Demand::Amount => details.amount.is_some(),
+            Demand::Partner => !details.partner.is_empty(),
+            Demand::Assignee => !details.assignee.is_empty(),
+            Demand::ExpectedCloseDate => !details.expected_close_date.is_empty(),
+        }
+    }
+}
+
+impl Stage {
+    /// When an opportunity that came here at this instant begins to rot; microseconds since 1970 UTC.
+    pub fn rot_time(&self, came: i64) -> Option<i64> {
+        (self.rotting_days > 0).then(|| came + i64::from(self.rotting_days) * DAY)
+    }
+
+    /// Checks that an opportunity has all that this stage demands.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION naming the fields that are missing.
+    pub fn must_have(&self, deal: &Opportunity) -> Result<()> {
+        let missing = self.required.iter().filter(|demand| !demand.is_met(&deal.details));
+        let missing: Vec<&str> = missing.map(|demand| demand.field()).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let message = format!("opportunity.{}: {} demands it", missing.join(", opportunity."), self.name);
+        Err(Error::precondition("STAGE_DEMANDS", message).with("fields", missing.join(",")))
+    }
 }
 
 impl Pipeline {
@@ -45,6 +116,7 @@ impl Pipeline {
             name: format!("pipelines/default/stages/{id}"),
             display_name: display_name.to_owned(),
             probability,
+            ..Stage::default()
         };
         Pipeline {
             id: "default".to_owned(),
@@ -78,6 +150,10 @@ impl Pipeline {
             stage.display_name =
                 text::filled_line(&format!("{field}.display_name"), &stage.display_name, 200)?;
             text::percent(&format!("{field}.probability"), stage.probability)?;
+            if !(0..=ROTTING_DAYS).contains(&stage.rotting_days) {
+                let message = format!("use 0 (never) to {ROTTING_DAYS} days");
+                return Err(Error::invalid(format!("{field}.rotting_days"), message));
+            }
             if !names.insert(stage.name.clone()) {
                 return Err(Error::invalid(
                     format!("{field}.name"),
@@ -94,6 +170,11 @@ impl Pipeline {
     /// INTERNAL when the row is damaged: every pipeline has a stage.
     pub fn first_stage(&self) -> Result<&Stage> {
         self.stages.first().ok_or_else(|| Error::internal(format!("pipelines/{} has no stage", self.id)))
+    }
+
+    /// Names of its stages, in order.
+    pub fn stage_names(&self) -> Vec<String> {
+        self.stages.iter().map(|stage| stage.name.clone()).collect()
     }
 
     /// One of its stages.

@@ -16,8 +16,10 @@ struct Flow<'a> {
     costs: &'a [Vec<i64>],
     /// Items of each member, then those that wait.
     held: Vec<Vec<usize>>,
-    /// `moves[from][to]`: the cheapest item to move and what that costs.
-    moves: Vec<Vec<(i64, usize)>>,
+    /// `prices[from][to]`: what it costs to move the cheapest item; NEVER when there is none.
+    prices: Vec<Vec<i64>>,
+    /// `moved[from][to]`: that item.
+    moved: Vec<Vec<usize>>,
 }
 
 /// Owner of each item; none waits. `used` is what each member had before, for the rising price. `costs[item][member]` is 0 to
@@ -25,24 +27,35 @@ struct Flow<'a> {
 pub fn solve(costs: &[Vec<i64>], capacity: &[usize], used: &[i64], steps: &[i64]) -> Vec<Option<usize>> {
     let members = capacity.len();
     let nodes = members + 1;
-    let mut flow = Flow { costs, held: vec![Vec::new(); nodes], moves: vec![vec![(NEVER, 0); nodes]; nodes] };
+    let mut flow = Flow {
+        costs,
+        held: vec![Vec::new(); nodes],
+        prices: vec![vec![NEVER; nodes]; nodes],
+        moved: vec![vec![0; nodes]; nodes],
+    };
     for item in 0..costs.len() {
         let mut best: Vec<i64> = (0..nodes).map(|node| flow.cost(item, node)).collect();
         let mut before = vec![nodes; nodes];
-        let mut rising = true;
-        while rising {
-            rising = false;
-            for from in (0..nodes).filter(|from| !flow.held[*from].is_empty()) {
-                if best[from] == NEVER {
-                    continue;
-                }
-                for to in 0..nodes {
-                    let (cost, _) = flow.moves[from][to];
-                    if cost != NEVER && best[from] + cost < best[to] {
-                        (best[to], before[to], rising) = (best[from] + cost, from, true);
+        // Only from where a way became cheaper can another one become so.
+        let is_start = |node: &usize| !flow.held[*node].is_empty() && best[*node] != NEVER;
+        let mut cheaper: Vec<usize> = (0..nodes).filter(is_start).collect();
+        let mut waits = vec![false; nodes];
+        while !cheaper.is_empty() {
+            let mut next = Vec::new();
+            for from in cheaper {
+                waits[from] = false;
+                let here = best[from];
+                for (to, cost) in flow.prices[from].iter().enumerate() {
+                    if *cost < best[to].saturating_sub(here) {
+                        (best[to], before[to]) = (here + cost, from);
+                        if !waits[to] && !flow.held[to].is_empty() {
+                            waits[to] = true;
+                            next.push(to);
+                        }
                     }
                 }
             }
+            cheaper = next;
         }
         let price = |node: usize| -> i64 {
             let full = node < members && flow.held[node].len() >= capacity[node];
@@ -71,24 +84,44 @@ impl Flow<'_> {
 
     /// Moves one item along each step of the path that ends at `end`, then puts the new item at its start.
     fn augment(&mut self, item: usize, end: usize, before: &[usize]) {
-        let nodes = self.held.len();
-        let (mut to, mut touched) = (end, vec![end]);
-        while before[to] < nodes {
+        let mut to = end;
+        while before[to] < self.held.len() {
             let from = before[to];
-            let (_, moved) = self.moves[from][to];
-            self.held[from].retain(|held| *held != moved);
-            self.held[to].push(moved);
-            touched.push(from);
+            let moved = self.moved[from][to];
+            self.remove(from, moved);
+            self.add(to, moved);
             to = from;
         }
-        self.held[to].push(item);
-        for from in touched {
-            for to in 0..nodes {
-                let held = self.held[from].iter().filter(|item| to != from && self.cost(**item, to) != NEVER);
-                let gain = |item: &usize| (self.cost(*item, to) - self.cost(*item, from), *item);
-                self.moves[from][to] = held.map(gain).min().unwrap_or((NEVER, 0));
+        self.add(to, item);
+    }
+
+    fn add(&mut self, node: usize, item: usize) {
+        self.held[node].push(item);
+        for to in (0..self.held.len()).filter(|to| *to != node) {
+            if let Some(price) = self.price(item, node, to)
+                && (price, item) < (self.prices[node][to], self.moved[node][to])
+            {
+                (self.prices[node][to], self.moved[node][to]) = (price, item);
             }
         }
+    }
+
+    /// Only where the item was the cheapest to move is another one looked for.
+    fn remove(&mut self, node: usize, item: usize) {
+        self.held[node].retain(|held| *held != item);
+        for to in (0..self.held.len()).filter(|to| *to != node) {
+            if self.prices[node][to] != NEVER && self.moved[node][to] == item {
+                let others = self.held[node].iter();
+                let prices = others.filter_map(|held| Some((self.price(*held, node, to)?, *held)));
+                (self.prices[node][to], self.moved[node][to]) = prices.min().unwrap_or((NEVER, 0));
+            }
+        }
+    }
+
+    /// What it costs to move an item; none when it may not go there.
+    fn price(&self, item: usize, from: usize, to: usize) -> Option<i64> {
+        let cost = self.cost(item, to);
+        (cost != NEVER).then(|| cost - self.cost(item, from))
     }
 }
 

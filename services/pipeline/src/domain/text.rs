@@ -1,10 +1,14 @@
 //! Texts that leads, opportunities and pipelines have in common, checked at the door.
 //! Called by the other files of this folder.
 
+use std::collections::BTreeMap;
+
 use kontor_kit::{Error, Result};
 
 /// Tags of one record at most.
 const TAGS: usize = 50;
+/// Attributes of one record at most.
+const ATTRIBUTES: usize = 50;
 /// Characters of a tag at most.
 const TAG: usize = 100;
 
@@ -59,6 +63,27 @@ pub fn tags(field: &str, tags: &[String]) -> Result<Vec<String>> {
         }
     }
     Ok(checked)
+}
+
+/// Free categories: keys of 1 to 64 of a-z, 0-9, "_", values trimmed.
+///
+/// # Errors
+/// INVALID_ARGUMENT naming `field`, with the key when a value is wrong.
+pub fn attributes(field: &str, attributes: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+    if attributes.len() > ATTRIBUTES {
+        return Err(Error::invalid(field, format!("use at most {ATTRIBUTES} attributes")));
+    }
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let check = |(key, value): (&String, &String)| {
+        if !(1..=64).contains(&key.len()) || !key.bytes().all(plain) {
+            return Err(Error::invalid(
+                field,
+                format!("{key:?} is no key: use 1 to 64 of a-z, 0-9 and \"_\""),
+            ));
+        }
+        Ok((key.clone(), line(&format!("{field}[{key}]"), value, 200)?))
+    };
+    attributes.iter().map(check).collect()
 }
 
 /// An e-mail address as written, trimmed; may be empty.

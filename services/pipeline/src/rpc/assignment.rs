@@ -1,22 +1,25 @@
 //! AssignmentService: protobuf to domain and back.
 //! Called by the gateway and by other services.
 
+use std::collections::HashMap;
+
 use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Db, Tx};
 use kontor_kit::resource::{self, Stored};
-use kontor_kit::{Error, id, replay};
+use kontor_kit::{Error, clock, id, replay};
 use kontor_proto::pipeline::v1 as proto;
 use kontor_proto::pipeline::v1::assignment_service_server::AssignmentService;
 use tonic::{Request, Response, Status};
 
-use super::peers::Directory;
-use crate::domain::assignment::{self, Member, Need, Past, Point, Skill};
+use super::peers::{Calendar, Directory};
+use crate::domain::assignment::{self, Days, Member, Need, Past, Point, Skill};
 use crate::{events, store};
 
 /// The service.
 pub struct Assignments {
     pub(super) db: Db,
     pub(super) directory: Directory,
+    pub(super) calendar: Calendar,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -112,6 +115,7 @@ impl AssignmentService for Assignments {
             country: new.country.clone(),
             postcode: new.postcode.clone(),
             place: new.place.as_ref().map(|place| point("requirements.place", place)).transpose()?,
+            deadline: new.response_deadline.as_ref().map(clock::from_proto),
         };
         let need = need.checked()?;
         let answer = self
@@ -140,9 +144,9 @@ impl AssignmentService for Assignments {
             count @ 1..=BATCH => i64::from(count),
             _ => return Err(Error::invalid("max_count", format!("0 to {BATCH}")).into()),
         };
+        let (days, now) = self.days(&caller, &request.team).await?;
         if request.dry_run {
-            let now = self.db.clock().now();
-            let plan = move |conn: &mut Conn<'_>| Ok(plan(conn, &request, count, now)?.0);
+            let plan = move |conn: &mut Conn<'_>| Ok(plan(conn, &request, count, &days, now)?.0);
             return Ok(Response::new(self.db.read(plan).await?));
         }
         let answer = self
@@ -151,10 +155,10 @@ impl AssignmentService for Assignments {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     store::assignment::hold(tx, &request.team, count)?;
                     let now = tx.now();
-                    let (answer, given) = plan(tx, &request, count, now)?;
+                    let (answer, given) = plan(tx, &request, count, &days, now)?;
                     for (mut deal, member) in given {
                         store::assignment::give(tx, &mut deal, &member)?;
-                        events::updated(tx, &caller, &deal, vec!["assignee".to_owned()]);
+                        events::updated(tx, &caller, &deal, vec!["assignee".to_owned()])?;
                     }
                     Ok(answer)
                 })
@@ -170,22 +174,43 @@ impl AssignmentService for Assignments {
         let caller = Caller::of(&request)?;
         let proto::ExplainAssignmentRequest { opportunity, seed } = request.into_inner();
         let deal = id::parse("opportunities", &opportunity, "opportunity")?.to_owned();
-        let now = self.db.clock().now();
+        let (reader, name) = (caller.clone(), deal.clone());
+        let team = self.db.read(move |conn| team_of(conn, &reader, &name)).await?;
+        let (days, now) = self.days(&caller, &team).await?;
         let answer = self
             .db
             .read(move |conn| {
                 let deal = store::opportunity::get(conn, &caller, &deal)?;
-                if deal.details.team.is_empty() {
-                    let message = "an opportunity without a team is not assigned: set its team first";
-                    return Err(Error::precondition("NO_TEAM", message));
-                }
+                must_lead(&caller, &deal.details.team)?;
                 let members = store::assignment::members(conn, &deal.details.team)?;
-                let members = store::assignment::with_past(conn, members, now)?;
+                let members = store::assignment::with_past(conn, members, &days, now)?;
                 Ok(explained(&store::assignment::item(conn, &deal)?, &members, seed))
             })
             .await?;
         Ok(Response::new(answer))
     }
+}
+
+impl Assignments {
+    /// When the members of a team have time, asked before the transaction, and the instant that it was asked of.
+    async fn days(&self, caller: &Caller, team: &str) -> kontor_kit::Result<(HashMap<String, Days>, i64)> {
+        let (team, now) = (team.to_owned(), self.db.clock().now());
+        let members = self.db.read(move |conn| store::assignment::members(conn, &team)).await?;
+        let users: Vec<String> =
+            members.into_iter().filter(|member| member.active).map(|member| member.id).collect();
+        Ok((self.calendar.days(caller, &users, now).await?, now))
+    }
+}
+
+/// The team of an opportunity, for one who may ask who would get it.
+fn team_of(conn: &mut Conn<'_>, caller: &Caller, deal: &str) -> kontor_kit::Result<String> {
+    let team = store::opportunity::get(conn, caller, deal)?.details.team;
+    must_lead(caller, &team)?;
+    if team.is_empty() {
+        let message = "an opportunity without a team is not assigned: set its team first";
+        return Err(Error::precondition("NO_TEAM", message));
+    }
+    Ok(team)
 }
 
 fn guard(member: &Member) -> Guard {
@@ -225,10 +250,11 @@ fn plan(
     conn: &mut Conn<'_>,
     request: &proto::AssignOpportunitiesRequest,
     count: i64,
+    days: &HashMap<String, Days>,
     now: i64,
 ) -> kontor_kit::Result<Plan> {
     let members = store::assignment::members(conn, &request.team)?;
-    let mut members = store::assignment::with_past(conn, members, now)?;
+    let mut members = store::assignment::with_past(conn, members, days, now)?;
     let deals = store::assignment::queue(conn, &request.team, count)?;
     let mut items = Vec::with_capacity(deals.len());
     for deal in &deals {
@@ -355,5 +381,6 @@ fn need_to_proto(opportunity: String, need: Need) -> proto::Requirements {
         country: need.country,
         postcode: need.postcode,
         place: need.place.map(point_to_proto),
+        response_deadline: need.deadline.map(clock::to_proto),
     }
 }

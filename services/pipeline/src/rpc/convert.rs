@@ -11,11 +11,13 @@ use kontor_proto::r#type::v1::{Email, Phone};
 use prost::Message;
 use sha2::{Digest, Sha256};
 
+use super::deal_answer::{money, to_proto as to_opportunity};
 use super::lead::{Leads, to_proto};
-use super::opportunity::{self, money};
 use crate::domain::lead::{Lead, State};
 use crate::domain::money::Money;
 use crate::domain::opportunity::{Details, Opportunity, Outcome};
+use crate::domain::score::fact;
+use crate::store::score_cache::Scores;
 use crate::{events, store};
 
 /// Whom the opportunity will be with.
@@ -34,10 +36,11 @@ impl Leads {
         let lead = id::parse("leads", &request.name, "name")?.to_owned();
         let amount = money("amount", request.amount.as_ref())?;
         let with = self.partner(&caller, &lead, &request).await?;
+        let scores = self.scores.clone();
         self.db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
-                    convert(tx, &caller, &lead, &request, &with, amount.clone())
+                    convert(tx, &scores, &caller, &lead, &request, &with, amount.clone())
                 })
             })
             .await
@@ -68,8 +71,8 @@ impl Leads {
         }
         check_convertible(&lead, &request.etag)?;
         if !request.partner.is_empty() {
-            self.directory.partner(caller, "partner", &request.partner).await?;
-            return Ok(With { partner: request.partner.clone(), created: false });
+            let partner = self.directory.partner(caller, "partner", &request.partner).await?;
+            return Ok(With { partner, created: false });
         }
         let answer = self.directory.match_or_create(caller, wanted(&lead)?).await?;
         let partner = answer.partner.ok_or_else(|| Error::internal("the directory matched no partner"))?;
@@ -117,6 +120,7 @@ fn wanted(lead: &Lead) -> Result<MatchOrCreatePartnerRequest> {
 
 fn convert(
     tx: &mut Tx<'_>,
+    scores: &Scores,
     caller: &Caller,
     lead: &str,
     request: &proto::ConvertLeadRequest,
@@ -125,7 +129,7 @@ fn convert(
 ) -> Result<proto::ConvertLeadResponse> {
     let mut lead = store::lead::get_for_change(tx, caller, lead)?;
     if lead.details.state == State::Converted {
-        return converted(tx, caller, lead);
+        return converted(tx, scores, caller, lead);
     }
     check_convertible(&lead, &request.etag)?;
     if with.partner.is_empty() {
@@ -141,16 +145,22 @@ fn convert(
     let event = proto::LeadConverted { opportunity: deal.name(), title: deal.details.title.clone() };
     events::of_lead(tx, caller, &lead, &with.partner, &event);
     let stage = store::pipeline::stage(tx, &deal.stage)?;
-    events::created(tx, caller, &deal, &stage.display_name);
+    let score = scores.of(tx, &deal)?;
+    events::created(tx, caller, &deal, &stage.display_name)?;
     Ok(proto::ConvertLeadResponse {
-        opportunity: Some(opportunity::to_proto(deal, stage.probability)),
+        opportunity: Some(to_opportunity(deal, stage.probability, score, tx.now())),
         lead: Some(to_proto(lead)),
         partner_created: with.created,
     })
 }
 
 /// The answer for a lead that was converted before.
-fn converted(tx: &mut Tx<'_>, caller: &Caller, lead: Lead) -> Result<proto::ConvertLeadResponse> {
+fn converted(
+    tx: &mut Tx<'_>,
+    scores: &Scores,
+    caller: &Caller,
+    lead: Lead,
+) -> Result<proto::ConvertLeadResponse> {
     let Some(deal) = store::opportunity::find_of_lead(tx, &lead.name())? else {
         let message = format!("{} was converted, and its opportunity was deleted since", lead.name());
         return Err(Error::precondition("OPPORTUNITY_DELETED", message));
@@ -158,8 +168,9 @@ fn converted(tx: &mut Tx<'_>, caller: &Caller, lead: Lead) -> Result<proto::Conv
     // It may have gone to another team since.
     caller.must_read(&deal.guard(), &deal.name())?;
     let stage = store::pipeline::stage(tx, &deal.stage)?;
+    let score = scores.of(tx, &deal)?;
     Ok(proto::ConvertLeadResponse {
-        opportunity: Some(opportunity::to_proto(deal, stage.probability)),
+        opportunity: Some(to_opportunity(deal, stage.probability, score, tx.now())),
         lead: Some(to_proto(lead)),
         partner_created: false,
     })
@@ -173,8 +184,8 @@ fn new_opportunity(
     amount: Option<Money>,
 ) -> Result<Opportunity> {
     let pipeline = store::pipeline::named_or_default_for_use(tx, "pipeline", &request.pipeline)?;
-    let now = tx.now();
-    Ok(Opportunity {
+    let (now, stage) = (tx.now(), pipeline.first_stage()?);
+    let deal = Opportunity {
         id: id::new(),
         version: 1,
         details: Details {
@@ -185,14 +196,20 @@ fn new_opportunity(
             team: lead.details.team.clone(),
             description: lead.details.description.clone(),
             tags: lead.details.tags.clone(),
+            attributes: lead.details.attributes.clone(),
+            source: lead.details.source.clone(),
             ..Details::default()
         },
         pipeline: pipeline.name(),
-        stage: pipeline.first_stage()?.name.clone(),
+        stage: stage.name.clone(),
         outcome: Outcome::Open,
         lead: lead.name(),
+        contact: fact::contact(&lead.details.email, &lead.details.phone).to_owned(),
+        rot_time: stage.rot_time(now),
         stage_time: now,
         create_time: now,
         update_time: now,
-    })
+    };
+    stage.must_have(&deal)?;
+    Ok(deal)
 }

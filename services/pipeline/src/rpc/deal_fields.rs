@@ -5,11 +5,11 @@ use kontor_kit::Result;
 use kontor_kit::mask::Mask;
 use kontor_proto::pipeline::v1 as proto;
 
-use super::opportunity::money;
+use super::deal_answer::money;
 use crate::domain::opportunity::Details;
 
 /// Fields that UpdateOpportunity takes.
-pub const FIELDS: [&str; 9] = [
+pub const FIELDS: [&str; 11] = [
     "title",
     "partner",
     "amount",
@@ -19,6 +19,8 @@ pub const FIELDS: [&str; 9] = [
     "expected_close_date",
     "description",
     "tags",
+    "attributes",
+    "source",
 ];
 
 /// The fields that a message has set.
@@ -33,6 +35,8 @@ pub fn fields_set(deal: &proto::Opportunity) -> Vec<&'static str> {
         !deal.expected_close_date.is_empty(),
         !deal.description.is_empty(),
         !deal.tags.is_empty(),
+        !deal.attributes.is_empty(),
+        !deal.source.is_empty(),
     ];
     FIELDS.into_iter().zip(set).filter(|(_, set)| *set).map(|(field, _)| field).collect()
 }
@@ -52,6 +56,8 @@ pub fn details(deal: &proto::Opportunity) -> Result<Details> {
         expected_close_date: deal.expected_close_date.clone(),
         description: deal.description.clone(),
         tags: deal.tags.clone(),
+        attributes: deal.attributes.clone(),
+        source: deal.source.clone(),
     })
 }
 
@@ -69,6 +75,8 @@ pub fn merged(old: &Details, new: &Details, mask: &Mask) -> Details {
             "expected_close_date" => merged.expected_close_date.clone_from(&new.expected_close_date),
             "description" => merged.description.clone_from(&new.description),
             "tags" => merged.tags.clone_from(&new.tags),
+            "attributes" => merged.attributes.clone_from(&new.attributes),
+            "source" => merged.source.clone_from(&new.source),
             _ => {}
         }
     }
@@ -87,6 +95,8 @@ pub fn changed<'a>(old: &'a Details, new: &'a Details) -> impl Iterator<Item = &
         old.expected_close_date != new.expected_close_date,
         old.description != new.description,
         old.tags != new.tags,
+        old.attributes != new.attributes,
+        old.source != new.source,
     ];
     FIELDS.into_iter().zip(differs).filter(|(_, differs)| *differs).map(|(field, _)| field)
 }

@@ -13,12 +13,14 @@ use tonic::{Request, Response, Status};
 
 use super::peers::Directory;
 use crate::domain::lead::{Details, Lead, State};
+use crate::store::score_cache::Scores;
 use crate::{events, store};
 
 /// The service.
 pub struct Leads {
     pub(super) db: Db,
     pub(super) directory: Directory,
+    pub(super) scores: Scores,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -112,6 +114,14 @@ impl LeadService for Leads {
         Ok(Response::new(answer))
     }
 
+    async fn batch_change_leads(
+        &self,
+        request: Request<proto::BatchChangeLeadsRequest>,
+    ) -> Answer<proto::BatchChangeLeadsResponse> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.change_many(caller, request.into_inner()).await?))
+    }
+
     async fn delete_lead(&self, request: Request<proto::DeleteLeadRequest>) -> Answer<()> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
@@ -162,9 +172,22 @@ fn update(
     wanted: &Details,
     mask: &Mask,
 ) -> kontor_kit::Result<proto::Lead> {
-    let mut lead = store::lead::get_for_change(tx, caller, lead)?;
+    let lead = store::lead::get_for_change(tx, caller, lead)?;
     resource::check_etag(&lead, etag)?;
     let details = merged(&lead.details, wanted, mask).checked()?;
+    write(tx, caller, lead, details)
+}
+
+/// Writes a lead's new fields, if they differ, with their event.
+///
+/// # Errors
+/// FAILED_PRECONDITION when it was converted.
+pub fn write(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    mut lead: Lead,
+    details: Details,
+) -> kontor_kit::Result<proto::Lead> {
     let fields: Vec<String> = changed(&lead.details, &details).map(str::to_owned).collect();
     if fields.is_empty() {
         return Ok(to_proto(lead));
@@ -176,7 +199,7 @@ fn update(
 }
 
 /// Fields that UpdateLead takes.
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "title",
     "contact_name",
     "company_name",
@@ -189,6 +212,7 @@ const FIELDS: [&str; 12] = [
     "team",
     "state",
     "tags",
+    "attributes",
 ];
 
 fn fields_set(lead: &proto::Lead) -> Vec<&'static str> {
@@ -216,6 +240,7 @@ fn changed<'a>(old: &'a Details, new: &'a Details) -> impl Iterator<Item = &'sta
         old.team != new.team,
         old.state != new.state,
         old.tags != new.tags,
+        old.attributes != new.attributes,
     ];
     FIELDS.into_iter().zip(differs).filter(|(_, differs)| *differs).map(|(field, _)| field)
 }
@@ -236,6 +261,7 @@ fn merged(old: &Details, new: &Details, mask: &Mask) -> Details {
             "team" => merged.team.clone_from(&new.team),
             "state" => merged.state = new.state,
             "tags" => merged.tags.clone_from(&new.tags),
+            "attributes" => merged.attributes.clone_from(&new.attributes),
             _ => {}
         }
     }
@@ -256,6 +282,7 @@ fn details(lead: &proto::Lead) -> kontor_kit::Result<Details> {
         team: lead.team.clone(),
         state: State::from_number("lead.state", i64::from(lead.state))?,
         tags: lead.tags.clone(),
+        attributes: lead.attributes.clone(),
     })
 }
 
@@ -276,6 +303,7 @@ pub fn to_proto(lead: Lead) -> proto::Lead {
         team: lead.details.team,
         state: lead.details.state as i32,
         tags: lead.details.tags,
+        attributes: lead.details.attributes,
         opportunity: lead.opportunity,
         create_time: Some(clock::to_proto(lead.create_time)),
         update_time: Some(clock::to_proto(lead.update_time)),

@@ -6,23 +6,25 @@ use kontor_kit::db::{Conn, Db, Tx};
 use kontor_kit::mask::Mask;
 use kontor_kit::page::Query;
 use kontor_kit::resource::{self, Stored};
-use kontor_kit::{Error, clock, id, replay};
+use kontor_kit::{Error, id, replay};
 use kontor_proto::pipeline::v1 as proto;
 use kontor_proto::pipeline::v1::opportunity_service_server::OpportunityService;
-use kontor_proto::r#type::v1 as shared;
 use tonic::{Request, Response, Status};
 
+use super::deal_answer::{to_proto, with_step, with_steps};
 use super::deal_fields::{FIELDS, changed, details, fields_set, merged};
 use super::peers::Directory;
-use crate::domain::money::Money;
+use super::progress;
 use crate::domain::opportunity::{Details, Opportunity, Outcome};
 use crate::domain::pipeline::{Pipeline, Stage};
+use crate::store::score_cache::Scores;
 use crate::{events, store};
 
 /// The service.
 pub struct Opportunities {
     pub(super) db: Db,
     pub(super) directory: Directory,
+    pub(super) scores: Scores,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -37,15 +39,24 @@ impl OpportunityService for Opportunities {
         request: Request<proto::ListOpportunitiesRequest>,
     ) -> Answer<proto::ListOpportunitiesResponse> {
         let caller = Caller::of(&request)?;
-        let proto::ListOpportunitiesRequest { page_size, page_token, filter, order_by } =
-            request.into_inner();
+        let request = request.into_inner();
+        let proto::ListOpportunitiesRequest { page_size, page_token, filter, order_by, .. } = request;
         let query = Query { page_size, page_token, filter, order_by };
-        let page = self.db.read(move |conn| store::opportunity::list(conn, &caller, &query)).await?;
-        let page = page.map(|(deal, probability)| to_proto(deal, probability));
-        Ok(Response::new(proto::ListOpportunitiesResponse {
-            opportunities: page.rows,
-            next_page_token: page.next_page_token,
-        }))
+        let (scores, now) = (self.scores.clone(), self.db.clock().now());
+        let rotting = request.rotting;
+        let read = move |conn: &mut Conn<'_>| {
+            let page = store::opportunity::list(conn, &caller, &query, rotting.then_some(now))?;
+            let scores = scores.of_all(conn, page.rows.iter().map(|(deal, _)| deal))?;
+            let scored = page.rows.into_iter().zip(scores);
+            let mut rows: Vec<_> =
+                scored.map(|((deal, stage), score)| to_proto(deal, stage, score, now)).collect();
+            with_steps(conn, &mut rows)?;
+            Ok(proto::ListOpportunitiesResponse {
+                opportunities: rows,
+                next_page_token: page.next_page_token,
+            })
+        };
+        Ok(Response::new(self.db.read(read).await?))
     }
 
     async fn get_opportunity(
@@ -54,11 +65,14 @@ impl OpportunityService for Opportunities {
     ) -> Answer<proto::Opportunity> {
         let caller = Caller::of(&request)?;
         let deal = id::parse("opportunities", &request.get_ref().name, "name")?.to_owned();
+        let (scores, now) = (self.scores.clone(), self.db.clock().now());
         let answer = self
             .db
             .read_few(move |conn| {
                 let deal = store::opportunity::get(conn, &caller, &deal)?;
-                shown(conn, deal)
+                let probability = store::pipeline::stage(conn, &deal.stage)?.probability;
+                let score = scores.of_read(conn, &deal)?;
+                with_step(conn, to_proto(deal, probability, score, now))
             })
             .await?;
         Ok(Response::new(answer))
@@ -77,12 +91,14 @@ impl OpportunityService for Opportunities {
             details.team = caller.first_team();
         }
         let details = self.check_names(&caller, details.checked()?).await?;
+        let scores = self.scores.clone();
         if request.validate_only {
             let (new, now) = (new.clone(), self.db.clock().now());
             let check = move |conn: &mut Conn<'_>| {
                 let pipeline = store::pipeline::named_or_default(conn, PIPELINE, &new.pipeline)?;
                 let (deal, stage) = draft(&pipeline, &new, details, now)?;
-                Ok(to_proto(deal, stage.probability))
+                let score = scores.of(conn, &deal)?;
+                Ok(to_proto(deal, stage.probability, score, now))
             };
             return Ok(Response::new(self.db.read(check).await?));
         }
@@ -96,8 +112,9 @@ impl OpportunityService for Opportunities {
                     let (deal, stage) = draft(&pipeline, &new, details.clone(), now)?;
                     resource::insert(tx, &deal)?;
                     store::assignment::note(tx, &deal)?;
-                    events::created(tx, &caller, &deal, &stage.display_name);
-                    Ok(to_proto(deal, stage.probability))
+                    events::created(tx, &caller, &deal, &stage.display_name)?;
+                    let score = scores.of(tx, &deal)?;
+                    Ok(to_proto(deal, stage.probability, score, now))
                 })
             })
             .await?;
@@ -123,13 +140,15 @@ impl OpportunityService for Opportunities {
             partner: taken("partner", &wanted.partner),
             ..Details::default()
         };
-        wanted.assignee = self.check_names(&caller, names).await?.assignee;
+        let names = self.check_names(&caller, names).await?;
+        (wanted.assignee, wanted.partner) = (names.assignee, names.partner);
+        let scores = self.scores.clone();
         let answer = self
             .db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     let etag = request.opportunity.as_ref().map_or("", |new| new.etag.as_str());
-                    update(tx, &caller, &deal, etag, &wanted, &mask)
+                    update(tx, &scores, &caller, &deal, etag, (&wanted, &mask))
                 })
             })
             .await?;
@@ -145,8 +164,10 @@ impl OpportunityService for Opportunities {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     let deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
                     resource::delete(tx, &deal)?;
+                    store::score::forgotten(tx, &deal.id)?;
+                    store::assignment::forget_need(tx, &deal.id)?;
                     let title = deal.details.title.clone();
-                    events::of_opportunity(tx, &caller, &deal, &proto::OpportunityDeleted { title });
+                    events::of_opportunity(tx, &caller, &deal, &proto::OpportunityDeleted { title })?;
                     Ok(())
                 })
             })
@@ -159,12 +180,13 @@ impl OpportunityService for Opportunities {
         let request = request.into_inner();
         let deal = id::parse("opportunities", &request.name, "name")?.to_owned();
         id::parse_child("pipelines", "stages", &request.stage, "stage")?;
+        let scores = self.scores.clone();
         let answer = self
             .db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     let deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
-                    move_stage(tx, &caller, deal, &request.stage)
+                    progress::move_stage(tx, &scores, &caller, deal, &request.stage)
                 })
             })
             .await?;
@@ -182,12 +204,8 @@ impl OpportunityService for Opportunities {
             .db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
-                    let mut deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
-                    deal.win(tx.now())?;
-                    resource::update(tx, &mut deal)?;
-                    let title = deal.details.title.clone();
-                    events::of_opportunity(tx, &caller, &deal, &proto::OpportunityWon { title });
-                    shown(tx, deal)
+                    let deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
+                    progress::win(tx, &caller, deal)
                 })
             })
             .await?;
@@ -206,7 +224,27 @@ impl OpportunityService for Opportunities {
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     let deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
-                    lose(tx, &caller, deal, &request.reason)
+                    progress::lose(tx, &caller, deal, &request.reason)
+                })
+            })
+            .await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn reopen_opportunity(
+        &self,
+        request: Request<proto::ReopenOpportunityRequest>,
+    ) -> Answer<proto::Opportunity> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let deal = id::parse("opportunities", &request.name, "name")?.to_owned();
+        let scores = self.scores.clone();
+        let answer = self
+            .db
+            .write(move |tx| {
+                replay::once(tx, &caller, &request.request_id, &request, |tx| {
+                    let deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
+                    progress::reopen(tx, &scores, &caller, deal)
                 })
             })
             .await?;
@@ -219,7 +257,7 @@ impl Opportunities {
         let directory = &self.directory;
         details.assignee = directory.assignee(caller, "opportunity.assignee", &details.assignee).await?;
         directory.team(caller, "opportunity.team", &details.team).await?;
-        directory.partner(caller, "opportunity.partner", &details.partner).await?;
+        details.partner = directory.partner(caller, "opportunity.partner", &details.partner).await?;
         Ok(details)
     }
 }
@@ -243,20 +281,23 @@ fn draft(
         stage: stage.name.clone(),
         outcome: Outcome::Open,
         lead: String::new(),
+        contact: String::new(),
+        rot_time: stage.rot_time(now),
         stage_time: now,
         create_time: now,
         update_time: now,
     };
+    stage.must_have(&deal)?;
     Ok((deal, stage.clone()))
 }
 
 fn update(
     tx: &mut Tx<'_>,
+    scores: &Scores,
     caller: &Caller,
     deal: &str,
     etag: &str,
-    wanted: &Details,
-    mask: &Mask,
+    (wanted, mask): (&Details, &Mask),
 ) -> kontor_kit::Result<proto::Opportunity> {
     let mut deal = store::opportunity::get_for_change(tx, caller, deal, etag)?;
     let stage = store::pipeline::stage(tx, &deal.stage)?;
@@ -269,98 +310,17 @@ fn update(
     let fields: Vec<String> = changed(&deal.details, &details).map(str::to_owned).collect();
     if !fields.is_empty() {
         deal.details = details;
+        if deal.outcome == Outcome::Open {
+            stage.must_have(&deal)?;
+        }
         deal.update_time = tx.now();
         resource::update(tx, &mut deal)?;
         if fields.iter().any(|field| field == "assignee") {
             store::assignment::note(tx, &deal)?;
         }
-        events::updated(tx, caller, &deal, fields);
+        events::updated(tx, caller, &deal, fields)?;
     }
-    Ok(to_proto(deal, stage.probability))
-}
-
-fn move_stage(
-    tx: &mut Tx<'_>,
-    caller: &Caller,
-    mut deal: Opportunity,
-    stage: &str,
-) -> kontor_kit::Result<proto::Opportunity> {
-    let pipeline = store::pipeline::get_for_use(tx, id::parse("pipelines", &deal.pipeline, "pipeline")?)?;
-    let from = store::pipeline::stage(tx, &deal.stage)?;
-    let to = pipeline.stage("stage", stage)?;
-    if deal.move_to(to, tx.now())? {
-        resource::update(tx, &mut deal)?;
-        let moved = proto::OpportunityStageMoved {
-            title: deal.details.title.clone(),
-            from_stage: from.display_name,
-            to_stage: to.display_name.clone(),
-        };
-        events::of_opportunity(tx, caller, &deal, &moved);
-    }
-    Ok(to_proto(deal, to.probability))
-}
-
-fn lose(
-    tx: &mut Tx<'_>,
-    caller: &Caller,
-    mut deal: Opportunity,
-    reason: &str,
-) -> kontor_kit::Result<proto::Opportunity> {
-    let pipeline = store::pipeline::get(tx, id::parse("pipelines", &deal.pipeline, "pipeline")?)?;
-    deal.lose(reason, pipeline.lost_reason_required, tx.now())?;
-    resource::update(tx, &mut deal)?;
-    let title = deal.details.title.clone();
-    let lost = proto::OpportunityLost { title, reason: reason.trim().to_owned() };
-    events::of_opportunity(tx, caller, &deal, &lost);
-    shown(tx, deal)
-}
-
-fn shown(conn: &mut Conn<'_>, deal: Opportunity) -> kontor_kit::Result<proto::Opportunity> {
-    let probability = store::pipeline::stage(conn, &deal.stage)?.probability;
-    Ok(to_proto(deal, probability))
-}
-
-/// An amount from the wire; none when it is not set or empty.
-///
-/// # Errors
-/// INVALID_ARGUMENT naming the field.
-pub fn money(field: &str, amount: Option<&shared::Money>) -> kontor_kit::Result<Option<Money>> {
-    match amount {
-        Some(money) if *money != shared::Money::default() => {
-            Money::parse(field, &money.currency_code, &money.amount).map(Some)
-        }
-        _ => Ok(None),
-    }
-}
-
-/// An opportunity as the API shows it; `stage_probability` in percent.
-pub fn to_proto(deal: Opportunity, stage_probability: i32) -> proto::Opportunity {
-    let (close_time, lost_reason) = match &deal.outcome {
-        Outcome::Open => (None, String::new()),
-        Outcome::Won(time) => (Some(*time), String::new()),
-        Outcome::Lost(time, reason) => (Some(*time), reason.clone()),
-    };
-    let amount = deal.details.amount.clone();
-    proto::Opportunity {
-        name: deal.name(),
-        etag: deal.etag(),
-        probability: Some(deal.probability(stage_probability)),
-        state: i32::try_from(deal.outcome.number()).unwrap_or(0),
-        title: deal.details.title,
-        partner: deal.details.partner,
-        pipeline: deal.pipeline,
-        stage: deal.stage,
-        amount: amount.map(|money| shared::Money { currency_code: money.currency, amount: money.amount }),
-        assignee: deal.details.assignee,
-        team: deal.details.team,
-        expected_close_date: deal.details.expected_close_date,
-        description: deal.details.description,
-        tags: deal.details.tags,
-        lead: deal.lead,
-        lost_reason,
-        close_time: close_time.map(clock::to_proto),
-        stage_time: Some(clock::to_proto(deal.stage_time)),
-        create_time: Some(clock::to_proto(deal.create_time)),
-        update_time: Some(clock::to_proto(deal.update_time)),
-    }
+    let score = scores.of(tx, &deal)?;
+    let shown = to_proto(deal, stage.probability, score, tx.now());
+    with_step(tx, shown)
 }

@@ -1,9 +1,14 @@
-//! What the pipeline asks the directory: do this user, team and partner exist, and who is this lead's partner.
+//! What the pipeline asks the directory: do this user, team and partner exist, and who is this lead's partner. And what it asks the calendar: who
+//! has time when.
 //! Called by the other rpc files, always before the database.
+
+use std::collections::HashMap;
 
 use kontor_kit::auth::Caller;
 use kontor_kit::link::{Link, MESSAGE_LIMIT};
-use kontor_kit::{Error, Result, id};
+use kontor_kit::{Error, Result, clock, id};
+use kontor_proto::calendar::v1::free_busy_service_client::FreeBusyServiceClient;
+use kontor_proto::calendar::v1::{BusyKind, FreeBusy, QueryFreeBusyRequest};
 use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
 use kontor_proto::directory::v1::team_service_client::TeamServiceClient;
 use kontor_proto::directory::v1::user_service_client::UserServiceClient;
@@ -12,6 +17,11 @@ use kontor_proto::directory::v1::{
     MatchOrCreatePartnerResponse,
 };
 use tonic::{Code, Status};
+
+use crate::domain::assignment::{AHEAD, Days};
+
+/// People that the calendar is asked about at once.
+const PEOPLE: usize = 100;
 
 /// Clients of the directory. Cheap to clone.
 #[derive(Clone)]
@@ -71,18 +81,18 @@ impl Directory {
         Ok(())
     }
 
-    /// Checks the partner of a record. Empty is none.
+    /// Checks the partner of a record and returns its name: of one that was merged into another, that one. Empty is none.
     ///
     /// # Errors
     /// INVALID_ARGUMENT naming `field` when there is no such partner.
-    pub async fn partner(&self, caller: &Caller, field: &str, name: &str) -> Result<()> {
+    pub async fn partner(&self, caller: &Caller, field: &str, name: &str) -> Result<String> {
         if name.is_empty() {
-            return Ok(());
+            return Ok(String::new());
         }
         id::parse("partners", name, field)?;
         let request = caller.request(GetPartnerRequest { name: name.to_owned() });
-        self.partners.clone().get_partner(request).await.map_err(|cause| missing(field, name, cause))?;
-        Ok(())
+        let found = self.partners.clone().get_partner(request).await;
+        Ok(found.map_err(|cause| missing(field, name, cause))?.into_inner().name)
     }
 
     /// Finds or creates a partner.
@@ -96,6 +106,61 @@ impl Directory {
     ) -> Result<MatchOrCreatePartnerResponse> {
         Ok(self.partners.clone().match_or_create_partner(caller.request(request)).await?.into_inner())
     }
+}
+
+/// Client of the calendar. Cheap to clone.
+#[derive(Clone)]
+pub struct Calendar {
+    free_busy: FreeBusyServiceClient<Link>,
+}
+
+impl Calendar {
+    /// A client over a link.
+    pub fn new(link: Link) -> Self {
+        let free_busy = FreeBusyServiceClient::new(link).max_decoding_message_size(MESSAGE_LIMIT);
+        Calendar { free_busy }
+    }
+
+    /// When each of these users (ids) is away or busy, from an instant on for as long as `assignment::AHEAD`. Tentative meetings do not count.
+    ///
+    /// # Errors
+    /// Those of the calendar: nobody is taken for free whom it was not asked about.
+    pub async fn days(&self, caller: &Caller, users: &[String], from: i64) -> Result<HashMap<String, Days>> {
+        let mut days = HashMap::with_capacity(users.len());
+        for some in users.chunks(PEOPLE) {
+            let away = self.busy(caller, some, from, false).await?;
+            let taken = self.busy(caller, some, from, true).await?;
+            for (user, (away, taken)) in some.iter().zip(away.into_iter().zip(taken)) {
+                let away = spans(&away, |kind| kind == BusyKind::BusyUnavailable);
+                let taken = spans(&taken, |kind| kind != BusyKind::BusyTentative);
+                days.insert(user.clone(), Days { away, taken });
+            }
+        }
+        Ok(days)
+    }
+
+    async fn busy(
+        &self,
+        caller: &Caller,
+        users: &[String],
+        from: i64,
+        with_working_hours: bool,
+    ) -> Result<Vec<FreeBusy>> {
+        let request = QueryFreeBusyRequest {
+            people: users.iter().map(|user| format!("users/{user}")).collect(),
+            start_time: Some(clock::to_proto(from)),
+            end_time: Some(clock::to_proto(from + AHEAD)),
+            with_working_hours,
+            ..Default::default()
+        };
+        Ok(self.free_busy.clone().query_free_busy(caller.request(request)).await?.into_inner().people)
+    }
+}
+
+fn spans(of: &FreeBusy, counts: impl Fn(BusyKind) -> bool) -> Vec<(i64, i64)> {
+    let busy = of.busy.iter().filter(|span| counts(span.kind()));
+    let ends = busy.filter_map(|span| span.start_time.as_ref().zip(span.end_time.as_ref()));
+    ends.map(|(start, end)| (clock::from_proto(start), clock::from_proto(end))).collect()
 }
 
 fn missing(field: &str, name: &str, cause: Status) -> Error {

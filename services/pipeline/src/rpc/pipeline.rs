@@ -11,7 +11,7 @@ use kontor_proto::pipeline::v1 as proto;
 use kontor_proto::pipeline::v1::pipeline_service_server::PipelineService;
 use tonic::{Request, Response, Status};
 
-use crate::domain::pipeline::{Pipeline, Stage};
+use crate::domain::pipeline::{Demand, Pipeline, Stage};
 use crate::store;
 
 /// The service.
@@ -57,7 +57,7 @@ impl PipelineService for Pipelines {
             id: request.pipeline_id.clone(),
             version: 1,
             display_name: new.display_name.clone(),
-            stages: stages(new),
+            stages: stages(new)?,
             is_default: new.is_default,
             lost_reason_required: new.lost_reason_required,
         };
@@ -142,7 +142,7 @@ fn update(
     for field in mask.fields() {
         match field.as_str() {
             "display_name" => wanted.display_name.clone_from(&new.display_name),
-            "stages" => wanted.stages = stages(new),
+            "stages" => wanted.stages = stages(new)?,
             "is_default" => wanted.is_default = new.is_default,
             "lost_reason_required" => wanted.lost_reason_required = new.lost_reason_required,
             _ => {}
@@ -172,13 +172,31 @@ fn fields_set(pipeline: &proto::Pipeline) -> Vec<&'static str> {
     FIELDS.into_iter().zip(set).filter(|(_, set)| *set).map(|(field, _)| field).collect()
 }
 
-fn stages(pipeline: &proto::Pipeline) -> Vec<Stage> {
-    let stage = |stage: &proto::Stage| Stage {
-        name: stage.name.clone(),
-        display_name: stage.display_name.clone(),
-        probability: stage.probability,
+fn stages(pipeline: &proto::Pipeline) -> kontor_kit::Result<Vec<Stage>> {
+    let stage = |(place, stage): (usize, &proto::Stage)| {
+        Ok(Stage {
+            name: stage.name.clone(),
+            display_name: stage.display_name.clone(),
+            probability: stage.probability,
+            rotting_days: stage.rotting_days,
+            required: demands(&format!("pipeline.stages[{place}].required_fields"), &stage.required_fields)?,
+        })
     };
-    pipeline.stages.iter().map(stage).collect()
+    pipeline.stages.iter().enumerate().map(stage).collect()
+}
+
+fn demands(field: &str, names: &[String]) -> kontor_kit::Result<Vec<Demand>> {
+    let mut demands = Vec::new();
+    for name in names {
+        let demand = Demand::of_field(name).ok_or_else(|| {
+            let message = format!("{name:?} is none of amount, partner, assignee, expected_close_date");
+            Error::invalid(field, message)
+        })?;
+        if !demands.contains(&demand) {
+            demands.push(demand);
+        }
+    }
+    Ok(demands)
 }
 
 fn to_proto(pipeline: Pipeline) -> proto::Pipeline {
@@ -186,6 +204,8 @@ fn to_proto(pipeline: Pipeline) -> proto::Pipeline {
         name: stage.name,
         display_name: stage.display_name,
         probability: stage.probability,
+        rotting_days: stage.rotting_days,
+        required_fields: stage.required.iter().map(|demand| demand.field().to_owned()).collect(),
     };
     proto::Pipeline {
         name: pipeline.name(),

@@ -1,11 +1,13 @@
 //! Members, requirements and the log of assignments in the database.
 //! Called by rpc/assignment.rs; `note` by whoever gives an opportunity to someone.
 
+use std::collections::HashMap;
+
 use kontor_kit::db::{Conn, Row, Tx, Value};
 use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Result, args, id};
 
-use crate::domain::assignment::{Item, Member, Need, Past, Point, Skill, WINDOW};
+use crate::domain::assignment::{Days, Item, Member, Need, Past, Point, Skill, WINDOW};
 use crate::domain::opportunity::Opportunity;
 
 impl Stored for Member {
@@ -124,16 +126,27 @@ pub fn queue(conn: &mut Conn<'_>, team: &str, count: i64) -> Result<Vec<Opportun
     conn.all(&sql, args![team, count], |row| Opportunity::from_row(row, 0))
 }
 
-/// What each member had in the window that ends now.
+/// What each member had in the window that ends now, and when it has time. Who came after the calendar was asked is left out.
 ///
 /// # Errors
 /// Those of the database.
-pub fn with_past(conn: &mut Conn<'_>, members: Vec<Member>, now: i64) -> Result<Vec<(Member, Past)>> {
+pub fn with_past(
+    conn: &mut Conn<'_>,
+    members: Vec<Member>,
+    days: &HashMap<String, Days>,
+    now: i64,
+) -> Result<Vec<(Member, Past)>> {
     let sql = "SELECT COUNT(CASE WHEN time > $2 THEN 1 END), COALESCE(MAX(time), 0) FROM assignment WHERE member = $1";
     let mut found = Vec::with_capacity(members.len());
     for member in members {
+        let (away, free) = match days.get(&member.id) {
+            Some(days) => (days.away_at(now), days.free_from(now)),
+            // Nobody asks about who gets nothing anyway.
+            None if !member.active => (None, None),
+            None => continue,
+        };
         let past = conn.one(sql, args![&member.id, now - WINDOW], |row| {
-            Ok(Past { recent: row.int(0)?, last: row.int(1)? })
+            Ok(Past { recent: row.int(0)?, last: row.int(1)?, away, free, now })
         })?;
         found.push((member, past.unwrap_or_default()));
     }
@@ -145,9 +158,8 @@ pub fn with_past(conn: &mut Conn<'_>, members: Vec<Member>, now: i64) -> Result<
 /// # Errors
 /// Those of the database.
 pub fn item(conn: &mut Conn<'_>, deal: &Opportunity) -> Result<Item> {
-    let sql =
-        "SELECT DISTINCT assignee FROM opportunity WHERE partner = $1 AND partner <> '' AND assignee <> ''";
-    let known = conn.all(sql, args![&deal.details.partner], |row| row.string(0))?;
+    let sql = "SELECT DISTINCT assignee FROM opportunity WHERE partner = $1 AND partner <> '' AND assignee <> '' AND id <> $2";
+    let known = conn.all(sql, args![&deal.details.partner, &deal.id], |row| row.string(0))?;
     let known = known.iter().filter_map(|user| user.strip_prefix("users/").map(str::to_owned)).collect();
     Ok(Item { id: deal.id.clone(), need: need(conn, &deal.id)?, known })
 }
@@ -157,11 +169,16 @@ pub fn item(conn: &mut Conn<'_>, deal: &Opportunity) -> Result<Item> {
 /// # Errors
 /// Those of the database.
 pub fn need(conn: &mut Conn<'_>, opportunity: &str) -> Result<Need> {
-    let sql =
-        "SELECT skills, country, postcode, latitude, longitude FROM assignment_need WHERE opportunity = $1";
+    let sql = "SELECT skills, country, postcode, latitude, longitude, deadline FROM assignment_need WHERE opportunity = $1";
     let found = conn.one(sql, args![opportunity], |row| {
         let place = point(row, 3)?;
-        Ok(Need { skills: split(row.text(0)?), country: row.string(1)?, postcode: row.string(2)?, place })
+        Ok(Need {
+            skills: split(row.text(0)?),
+            country: row.string(1)?,
+            postcode: row.string(2)?,
+            place,
+            deadline: row.opt_int(5)?,
+        })
     })?;
     Ok(found.unwrap_or_default())
 }
@@ -173,9 +190,21 @@ pub fn need(conn: &mut Conn<'_>, opportunity: &str) -> Result<Need> {
 pub fn set_need(tx: &mut Tx<'_>, opportunity: &str, need: &Need) -> Result<()> {
     tx.execute("DELETE FROM assignment_need WHERE opportunity = $1", args![opportunity])?;
     let (latitude, longitude) = need.place.map(|place| (place.latitude, place.longitude)).unzip();
-    let sql = "INSERT INTO assignment_need (opportunity, skills, country, postcode, latitude, longitude) VALUES ($1, $2, $3, $4, $5, $6)";
+    let sql = "INSERT INTO assignment_need (opportunity, skills, country, postcode, latitude, longitude, deadline) VALUES ($1, $2, $3, $4, $5, $6, $7)";
     let skills = join(&need.skills);
-    tx.execute(sql, args![opportunity, skills, &need.country, &need.postcode, latitude, longitude])?;
+    tx.execute(
+        sql,
+        args![opportunity, skills, &need.country, &need.postcode, latitude, longitude, need.deadline],
+    )?;
+    Ok(())
+}
+
+/// An opportunity was deleted: what it asked for goes, what was given stays counted.
+///
+/// # Errors
+/// Those of the database.
+pub fn forget_need(tx: &mut Tx<'_>, opportunity: &str) -> Result<()> {
+    tx.execute("DELETE FROM assignment_need WHERE opportunity = $1", args![opportunity])?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use kontor_kit::page::{Field, Kind, Listing, Page, Query};
 use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Result, args};
 
-use super::{join, split};
+use super::{join, join_map, split, split_map};
 use crate::domain::lead::{Details, Lead, State};
 
 impl Stored for Lead {
@@ -30,6 +30,7 @@ impl Stored for Lead {
         "opportunity",
         "create_time",
         "update_time",
+        "attributes",
     ];
     const COLLECTION: &'static str = "leads";
 
@@ -65,6 +66,7 @@ impl Stored for Lead {
             (&self.opportunity).into(),
             self.create_time.into(),
             self.update_time.into(),
+            join_map(&details.attributes).into(),
         ]
     }
 
@@ -85,6 +87,7 @@ impl Stored for Lead {
                 team: row.string(from + 11)?,
                 state: State::from_number("lead.state", row.int(from + 12)?)?,
                 tags: split(row.text(from + 13)?),
+                attributes: split_map(row.text(from + 17)?),
             },
             opportunity: row.string(from + 14)?,
             create_time: row.int(from + 15)?,
@@ -106,7 +109,7 @@ const STATES: &[(&str, i64)] = &[
 /// What ListLeads offers.
 const LISTING: Listing = Listing {
     table: "lead",
-    columns: "id, version, title, contact_name, company_name, email, phone, region, source, description, assignee, team, state, tags, opportunity, create_time, update_time",
+    columns: "id, version, title, contact_name, company_name, email, phone, region, source, description, assignee, team, state, tags, opportunity, create_time, update_time, attributes",
     id: "id",
     fields: &[
         Field::filter("state", "state", Kind::Enum(STATES)),

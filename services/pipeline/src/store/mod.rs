@@ -2,9 +2,28 @@
 //! Called by rpc and lib.rs.
 
 pub mod assignment;
+use std::collections::BTreeMap;
+
+pub mod forecast;
 pub mod lead;
+pub mod next_step;
 pub mod opportunity;
+pub mod partner_moves;
 pub mod pipeline;
+pub mod score;
+pub mod score_cache;
+pub mod score_rows;
+
+/// Attributes as one text: no key has a "=", and nothing a line break.
+fn join_map(attributes: &BTreeMap<String, String>) -> String {
+    let lines: Vec<String> = attributes.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    lines.join("\n")
+}
+
+fn split_map(attributes: &str) -> BTreeMap<String, String> {
+    let pairs = attributes.lines().filter_map(|line| line.split_once('='));
+    pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
 
 /// Tags as one text: none of them has a line break.
 fn join(tags: &[String]) -> String {

@@ -7,7 +7,7 @@ use kontor_kit::page::{Field, Kind, Listing, Page, Query};
 use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result, args};
 
-use super::{join, split};
+use super::{join, join_map, split, split_map};
 use crate::domain::money::Money;
 use crate::domain::opportunity::{Details, Opportunity, Outcome};
 
@@ -35,6 +35,10 @@ impl Stored for Opportunity {
         "stage_time",
         "create_time",
         "update_time",
+        "attributes",
+        "source",
+        "contact",
+        "rot_time",
     ];
     const COLLECTION: &'static str = "opportunities";
 
@@ -83,6 +87,10 @@ impl Stored for Opportunity {
             self.stage_time.into(),
             self.create_time.into(),
             self.update_time.into(),
+            join_map(&details.attributes).into(),
+            (&details.source).into(),
+            (&self.contact).into(),
+            self.rot_time.into(),
         ]
     }
 
@@ -108,8 +116,12 @@ impl Stored for Opportunity {
                 expected_close_date: row.string(from + 12)?,
                 description: row.string(from + 13)?,
                 tags: split(row.text(from + 14)?),
+                attributes: split_map(row.text(from + 21)?),
+                source: row.string(from + 22)?,
             },
             lead: row.string(from + 15)?,
+            contact: row.string(from + 23)?,
+            rot_time: row.opt_int(from + 24)?,
             stage_time: row.int(from + 18)?,
             create_time: row.int(from + 19)?,
             update_time: row.int(from + 20)?,
@@ -136,10 +148,13 @@ const STATES: &[(&str, i64)] = &[
     ("OPPORTUNITY_STATE_LOST", 3),
 ];
 
+/// Whether an opportunity is open and has no next step.
+const NEEDS_NEXT_STEP: &str = "(CASE WHEN state = 1 AND NOT EXISTS (SELECT 1 FROM next_step n WHERE n.opportunity = 'opportunities/' || opportunity.id AND n.state = 1) THEN 1 ELSE 0 END)";
+
 /// What ListOpportunities offers. The last column is the probability of its stage.
 const LISTING: Listing = Listing {
     table: "opportunity",
-    columns: "id, version, title, partner, pipeline, stage, state, currency, amount, probability, assignee, team, expected_close_date, description, tags, lead, lost_reason, close_time, stage_time, create_time, update_time, COALESCE((SELECT stage.probability FROM stage WHERE stage.name = opportunity.stage), 0)",
+    columns: "id, version, title, partner, pipeline, stage, state, currency, amount, probability, assignee, team, expected_close_date, description, tags, lead, lost_reason, close_time, stage_time, create_time, update_time, attributes, source, contact, rot_time, COALESCE((SELECT stage.probability FROM stage WHERE stage.name = opportunity.stage), 0)",
     id: "id",
     fields: &[
         Field::filter("state", "state", Kind::Enum(STATES)),
@@ -148,6 +163,7 @@ const LISTING: Listing = Listing {
         Field::filter("pipeline", "pipeline", Kind::Text),
         Field::filter("stage", "stage", Kind::Text),
         Field::filter("partner", "partner", Kind::Text),
+        Field::filter("needs_next_step", NEEDS_NEXT_STEP, Kind::Bool),
         Field::both("title", "title", Kind::Text),
         Field::order("create_time", "create_time", Kind::Time),
         Field::order("update_time", "update_time", Kind::Time),
@@ -159,13 +175,22 @@ const LISTING: Listing = Listing {
     max_size: 1_000,
 };
 
-/// Lists the opportunities that the caller may see, each with the probability of its stage.
+/// Lists the opportunities that the caller may see, each with the probability of its stage; only those that rot at this instant when one is given.
 ///
 /// # Errors
 /// INVALID_ARGUMENT naming page_size, page_token, filter or order_by.
-pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<(Opportunity, i32)>> {
+pub fn list(
+    conn: &mut Conn<'_>,
+    caller: &Caller,
+    query: &Query,
+    rotting_at: Option<i64>,
+) -> Result<Page<(Opportunity, i32)>> {
     let mut args = Vec::new();
-    let scope = caller.scope("assignee", "team", &mut args);
+    let mut scope = caller.scope("assignee", "team", &mut args);
+    if let Some(now) = rotting_at {
+        args.push(now.into());
+        scope = format!("rot_time < ${} AND {scope}", args.len());
+    }
     LISTING.run(conn, caller, query, (scope, args), |row| {
         let probability = i32::try_from(row.int(2 + Opportunity::COLUMNS.len())?).map_err(Error::internal)?;
         Ok((Opportunity::from_row(row, 2)?, probability))
@@ -192,6 +217,16 @@ pub fn get_for_change(tx: &mut Tx<'_>, caller: &Caller, id: &str, etag: &str) ->
     caller.must_write(&opportunity.guard(), &opportunity.name())?;
     resource::check_etag(&opportunity, etag)?;
     Ok(opportunity)
+}
+
+/// One opportunity, whoever asks, held until the commit.
+///
+/// # Errors
+/// Those of the database.
+pub fn hold(tx: &mut Tx<'_>, id: &str) -> Result<Option<Opportunity>> {
+    tx.execute("UPDATE opportunity SET version = version WHERE id = $1", args![id])?;
+    let sql = format!("SELECT {} FROM opportunity WHERE id = $1", Opportunity::COLUMNS.join(", "));
+    tx.one(&sql, args![id], |row| Opportunity::from_row(row, 0))
 }
 
 /// The opportunity that a lead became; none when it was deleted since.

@@ -7,7 +7,8 @@ use kontor_kit::page::{Field, Kind, Listing, Page, Query};
 use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result, args, id};
 
-use crate::domain::pipeline::{Pipeline, Stage};
+use super::forecast;
+use crate::domain::pipeline::{Demand, Pipeline, Stage};
 
 impl Stored for Pipeline {
     const TABLE: &'static str = "pipeline";
@@ -156,14 +157,14 @@ pub fn exists(conn: &mut Conn<'_>, id: &str) -> Result<bool> {
 /// Those of the database.
 pub fn stage(conn: &mut Conn<'_>, name: &str) -> Result<Stage> {
     let found = conn.one(
-        "SELECT name, display_name, probability FROM stage WHERE name = $1",
+        "SELECT name, display_name, probability, rotting_days, required FROM stage WHERE name = $1",
         args![name],
         stage_row,
     )?;
     Ok(found.unwrap_or_else(|| Stage {
         name: name.to_owned(),
         display_name: name.rsplit('/').next().unwrap_or(name).to_owned(),
-        probability: 0,
+        ..Stage::default()
     }))
 }
 
@@ -200,7 +201,28 @@ pub fn update(tx: &mut Tx<'_>, pipeline: &mut Pipeline, old: &Pipeline) -> Resul
     }
     resource::update(tx, pipeline)?;
     tx.execute("DELETE FROM stage WHERE pipeline = $1", args![&pipeline.id])?;
-    write_stages(tx, pipeline)
+    write_stages(tx, pipeline)?;
+    let before =
+        |stage: &Stage| old.stages.iter().find(|it| it.name == stage.name).map_or(0, |it| it.rotting_days);
+    for stage in pipeline.stages.iter().filter(|stage| stage.rotting_days != before(stage)) {
+        limit(tx, stage)?;
+    }
+    Ok(())
+}
+
+/// A stage's new limit holds for the opportunities that are there.
+fn limit(tx: &mut Tx<'_>, stage: &Stage) -> Result<()> {
+    match stage.rot_time(0) {
+        Some(span) => tx.execute(
+            "UPDATE opportunity SET rot_time = stage_time + $2 WHERE stage = $1 AND state = 1",
+            args![&stage.name, span],
+        )?,
+        None => tx.execute(
+            "UPDATE opportunity SET rot_time = NULL WHERE stage = $1 AND state = 1",
+            args![&stage.name],
+        )?,
+    };
+    Ok(())
 }
 
 /// Deletes a pipeline.
@@ -229,7 +251,7 @@ fn take_default(tx: &mut Tx<'_>) -> Result<()> {
 }
 
 fn add_stages(conn: &mut Conn<'_>, pipeline: &mut Pipeline) -> Result<()> {
-    let sql = "SELECT name, display_name, probability FROM stage WHERE pipeline = $1 ORDER BY position";
+    let sql = "SELECT name, display_name, probability, rotting_days, required FROM stage WHERE pipeline = $1 ORDER BY position";
     pipeline.stages = conn.all(sql, args![&pipeline.id], stage_row)?;
     Ok(())
 }
@@ -239,21 +261,27 @@ fn stage_row(row: &Row<'_>) -> Result<Stage> {
         name: row.string(0)?,
         display_name: row.string(1)?,
         probability: i32::try_from(row.int(2)?).map_err(Error::internal)?,
+        rotting_days: i32::try_from(row.int(3)?).map_err(Error::internal)?,
+        required: row.text(4)?.split(',').filter_map(Demand::of_field).collect(),
     })
 }
 
 fn write_stages(tx: &mut Tx<'_>, pipeline: &Pipeline) -> Result<()> {
     for (position, stage) in pipeline.stages.iter().enumerate() {
         tx.execute(
-            "INSERT INTO stage (name, pipeline, position, display_name, probability) VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO stage (name, pipeline, position, display_name, probability, rotting_days, required)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
             args![
                 &stage.name,
                 &pipeline.id,
                 i64::try_from(position).unwrap_or(0),
                 &stage.display_name,
-                stage.probability
+                stage.probability,
+                stage.rotting_days,
+                stage.required.iter().map(|demand| demand.field()).collect::<Vec<_>>().join(",")
             ],
         )?;
+        forecast::note_stage(tx, &stage.name, stage.probability)?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use tonic::Code;
 use crate::world::{World, anna, ben, carl, lead, manager, mask};
 
 kontor_testbed::on_both! { World;
+    p1_many_leads_change_at_once_and_a_wrong_row_is_reported_by_its_index,
     x3_the_same_request_twice_makes_one_lead,
     x4_leads_are_seen_by_assignee_team_and_leaders,
     p11_my_leads_and_unassigned_in_stable_pages,
@@ -175,4 +176,68 @@ async fn a_lead_is_deleted_once(world: World) {
     leads.delete_lead(delete("v1", "r1")).await.unwrap();
     assert_eq!(failure(leads.delete_lead(delete("", "")).await).0, Code::NotFound);
     assert_eq!(world.kinds(&made.name).await, ["LeadCreated", "LeadDeleted"]);
+}
+
+async fn p1_many_leads_change_at_once_and_a_wrong_row_is_reported_by_its_index(world: World) {
+    let lead = |title: &str, tags: &[&str]| proto::Lead {
+        title: title.to_owned(),
+        email: format!("{title}@x.com"),
+        tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
+        ..Default::default()
+    };
+    let first = world.add_lead(&anna(), lead("first", &["old", "web"])).await;
+    let second = world.add_lead(&anna(), lead("second", &[])).await;
+    let theirs = world.add_lead(&carl(), lead("theirs", &[])).await;
+    let converted = world.add_lead(&anna(), lead("converted", &[])).await;
+    let request = proto::ConvertLeadRequest { name: converted.name.clone(), ..Default::default() };
+    world.leads.clone().convert_lead(anna().request(request)).await.unwrap();
+    let converted = world.lead(&converted.name).await;
+
+    let all = [&first.name, &theirs.name, &converted.name, &second.name].map(Clone::clone);
+    let request = proto::BatchChangeLeadsRequest {
+        names: [&all[..], &["leads/none".to_owned(), "users/anna".to_owned()]].concat(),
+        assignee: Some("users/ben".to_owned()),
+        add_tags: vec!["spring".to_owned(), "web".to_owned()],
+        remove_tags: vec!["old".to_owned()],
+        state: proto::LeadState::Disqualified.into(),
+        request_id: "bulk-1".to_owned(),
+        ..Default::default()
+    };
+    let mut leads = world.leads.clone();
+    let done = leads.batch_change_leads(anna().request(request.clone())).await.unwrap().into_inner();
+    let codes: Vec<_> =
+        done.results.iter().map(|row| row.error.as_ref().map_or(0, |error| error.code)).collect();
+    let [missing, precondition, invalid] =
+        [Code::NotFound, Code::FailedPrecondition, Code::InvalidArgument].map(i32::from);
+    assert_eq!(codes, [0, missing, precondition, 0, missing, invalid], "{done:?}");
+    assert!(done.results.iter().enumerate().all(|(place, row)| usize::try_from(row.index) == Ok(place)));
+    let now = world.lead(&first.name).await;
+    assert_eq!((now.assignee.as_str(), now.state()), ("users/ben", proto::LeadState::Disqualified));
+    assert_eq!(now.tags, ["web", "spring"]);
+    assert_eq!(done.results[0].lead.as_ref(), Some(&now));
+    assert_eq!(world.lead(&second.name).await.tags, ["spring", "web"]);
+    assert_eq!(world.lead(&theirs.name).await, theirs);
+    assert_eq!(world.lead(&converted.name).await, converted);
+    // A repeat is harmless, and a wrong change writes nothing at all.
+    assert_eq!(leads.batch_change_leads(anna().request(request.clone())).await.unwrap().into_inner(), done);
+    for wrong in [
+        proto::BatchChangeLeadsRequest { assignee: Some("users/nobody".to_owned()), ..request.clone() },
+        proto::BatchChangeLeadsRequest { state: proto::LeadState::Converted.into(), ..request.clone() },
+        proto::BatchChangeLeadsRequest { names: vec![], ..request.clone() },
+        proto::BatchChangeLeadsRequest { names: vec![first.name.clone(); 1_001], ..request.clone() },
+    ] {
+        let wrong = proto::BatchChangeLeadsRequest { request_id: String::new(), ..wrong };
+        assert_eq!(failure(leads.batch_change_leads(anna().request(wrong)).await).0, Code::InvalidArgument);
+    }
+    assert_eq!(world.lead(&first.name).await, now);
+    // It is Ben's now, so his leader opens it again.
+    let open = proto::BatchChangeLeadsRequest {
+        names: vec![first.name.clone()],
+        assignee: Some(String::new()),
+        state: proto::LeadState::Open.into(),
+        ..Default::default()
+    };
+    let done = leads.batch_change_leads(manager().request(open)).await.unwrap().into_inner();
+    let lead = done.results[0].lead.clone().unwrap();
+    assert_eq!((lead.assignee.as_str(), lead.state()), ("", proto::LeadState::Open));
 }

@@ -1,5 +1,6 @@
 //! Opportunities: create, move, win, lose, change, list; who sees them.
 
+use kontor_kit::outbox::payload;
 use kontor_proto::pipeline::v1 as proto;
 use kontor_proto::r#type::v1::Money;
 use kontor_testbed::{SECOND, admin, failure};
@@ -10,6 +11,9 @@ use crate::world::{World, anna, ben, carl, deal, manager, mask};
 kontor_testbed::on_both! { World;
     p3_direct_opportunity_begins_in_the_first_stage,
     p4_stage_of_another_pipeline_is_refused_and_nothing_written,
+    p5_a_stage_that_demands_fields_names_those_missing,
+    p7_a_reopened_one_is_open_where_it_was_and_its_counts_are_taken_back,
+    p8_rotting_begins_a_second_after_the_limit_and_a_move_resets_it,
     p6_losing_needs_a_reason_and_happens_once,
     p6_winning_happens_once_under_concurrency,
     p11_my_open_and_unassigned_in_stable_pages,
@@ -46,6 +50,7 @@ async fn p4_stage_of_another_pipeline_is_refused_and_nothing_written(world: Worl
             name: "first".to_owned(),
             display_name: "First".to_owned(),
             probability: 5,
+            ..Default::default()
         }],
         ..Default::default()
     };
@@ -277,4 +282,175 @@ async fn x4_what_may_not_be_seen_is_not_found(world: World) {
     let all = deals.list_opportunities(carl().request(Default::default())).await.unwrap().into_inner();
     assert!(all.opportunities.is_empty());
     deals.win_opportunity(manager().request(win)).await.unwrap();
+}
+
+/// The default pipeline with this change of its stages.
+async fn change_stages(world: &World, change: impl FnOnce(&mut Vec<proto::Stage>)) {
+    let request = proto::GetPipelineRequest { name: "pipelines/default".to_owned() };
+    let mut pipeline =
+        world.pipelines.clone().get_pipeline(admin().request(request)).await.unwrap().into_inner();
+    change(&mut pipeline.stages);
+    let request = proto::UpdatePipelineRequest {
+        pipeline: Some(pipeline),
+        update_mask: mask(&["stages"]),
+        ..Default::default()
+    };
+    world.pipelines.clone().update_pipeline(admin().request(request)).await.unwrap();
+}
+
+async fn p5_a_stage_that_demands_fields_names_those_missing(world: World) {
+    change_stages(&world, |stages| {
+        stages[2].required_fields = vec!["amount".to_owned(), "expected_close_date".to_owned()];
+    })
+    .await;
+    let made = world.add_deal(&anna(), deal("Roof")).await;
+    let mut deals = world.deals.clone();
+    let refused = deals.move_stage(anna().request(moved(&made, &stage("proposition")))).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    for field in ["opportunity.amount", "opportunity.expected_close_date"] {
+        assert!(refused.message().contains(field), "{}", refused.message());
+    }
+    assert_eq!(world.deal(&made.name).await, made, "nothing is written");
+    let mut update = async |fields: proto::Opportunity, paths: &[&str]| {
+        let request = proto::UpdateOpportunityRequest {
+            opportunity: Some(proto::Opportunity { name: made.name.clone(), ..fields }),
+            update_mask: mask(paths),
+            ..Default::default()
+        };
+        deals.update_opportunity(anna().request(request)).await
+    };
+    let amount = Some(Money { currency_code: "EUR".to_owned(), amount: "100.00".to_owned() });
+    let filled =
+        proto::Opportunity { amount, expected_close_date: "2026-12-31".to_owned(), ..Default::default() };
+    update(filled, &["amount", "expected_close_date"]).await.unwrap();
+    let there = world
+        .deals
+        .clone()
+        .move_stage(anna().request(moved(&made, &stage("proposition"))))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(there.stage, stage("proposition"));
+    // What the stage demands can't be taken away there; other fields are free.
+    let cleared = update(proto::Opportunity::default(), &["amount"]).await.unwrap_err();
+    assert!(cleared.message().contains("opportunity.amount"), "{}", cleared.message());
+    let note = proto::Opportunity { description: "tiles".to_owned(), ..Default::default() };
+    update(note, &["description"]).await.unwrap();
+    // Nobody begins there without it either.
+    let request = proto::CreateOpportunityRequest {
+        opportunity: Some(proto::Opportunity { stage: stage("proposition"), ..deal("Shed") }),
+        ..Default::default()
+    };
+    let refused = world.deals.clone().create_opportunity(anna().request(request)).await;
+    assert_eq!(failure(refused), (Code::FailedPrecondition, "STAGE_DEMANDS".to_owned()));
+    // A demand for what there is not is refused by the pipeline.
+    let mut pipeline = world
+        .pipelines
+        .clone()
+        .get_pipeline(admin().request(proto::GetPipelineRequest { name: "pipelines/default".to_owned() }))
+        .await
+        .unwrap()
+        .into_inner();
+    pipeline.stages[1].required_fields = vec!["colour".to_owned()];
+    let request = proto::UpdatePipelineRequest {
+        pipeline: Some(pipeline),
+        update_mask: mask(&["stages"]),
+        ..Default::default()
+    };
+    let refused = world.pipelines.clone().update_pipeline(admin().request(request)).await.unwrap_err();
+    assert!(refused.message().starts_with("pipeline.stages[1].required_fields"), "{}", refused.message());
+}
+
+async fn p7_a_reopened_one_is_open_where_it_was_and_its_counts_are_taken_back(world: World) {
+    let known = |name: &str| proto::Opportunity {
+        attributes: [("industry".to_owned(), "building".to_owned())].into(),
+        ..deal(name)
+    };
+    for number in 0..12 {
+        let made = world.add_deal(&anna(), known(&format!("Old {number}"))).await;
+        let request = proto::WinOpportunityRequest { name: made.name, ..Default::default() };
+        world.deals.clone().win_opportunity(anna().request(request)).await.unwrap();
+    }
+    let made = world.add_deal(&anna(), known("Roof")).await;
+    let mut deals = world.deals.clone();
+    let at_work =
+        deals.move_stage(anna().request(moved(&made, &stage("qualified")))).await.unwrap().into_inner();
+    let before = at_work.score.unwrap();
+    world.pass(SECOND);
+    let lose = proto::LoseOpportunityRequest {
+        name: made.name.clone(),
+        reason: "too dear".to_owned(),
+        ..Default::default()
+    };
+    deals.lose_opportunity(anna().request(lose)).await.unwrap();
+    let lower =
+        world.add_deal(&anna(), proto::Opportunity { stage: stage("qualified"), ..known("Other") }).await;
+    assert!(lower.score.unwrap() < before, "the loss was learned");
+    world.pass(SECOND);
+    let reopen = |request_id: &str| {
+        let name = made.name.clone();
+        proto::ReopenOpportunityRequest { name, request_id: request_id.to_owned(), ..Default::default() }
+    };
+    assert_eq!(failure(deals.reopen_opportunity(carl().request(reopen(""))).await).0, Code::NotFound);
+    let open = deals.reopen_opportunity(anna().request(reopen("again"))).await.unwrap().into_inner();
+    assert_eq!(
+        (open.state(), open.stage.as_str()),
+        (proto::OpportunityState::Open, stage("qualified").as_str())
+    );
+    assert_eq!((open.lost_reason.as_str(), open.close_time), ("", None));
+    // All counts are as if it had never been lost; only how well the model foretold it is remembered.
+    let (now, lower) = (open.score.unwrap(), lower.score.unwrap());
+    assert!(now - lower > 0.8 * (before - lower), "{now} was {before}, and {lower} when it was lost");
+    assert_eq!(deals.reopen_opportunity(anna().request(reopen("again"))).await.unwrap().into_inner(), open);
+    assert_eq!(
+        failure(deals.reopen_opportunity(anna().request(reopen(""))).await),
+        (Code::FailedPrecondition, "OPPORTUNITY_OPEN".to_owned())
+    );
+    // The reason stays in the history.
+    let events = world.events(&admin()).await;
+    let of_it = |event: &&kontor_proto::r#type::v1::Event| event.subject == made.name;
+    let reopened = events.iter().filter(of_it).find_map(payload::<proto::OpportunityReopened>).unwrap();
+    assert_eq!((reopened.lost_reason.as_str(), reopened.stage.as_str()), ("too dear", "Qualified"));
+    let lost = events.iter().filter(of_it).find_map(payload::<proto::OpportunityLost>).unwrap();
+    assert_eq!(lost.reason, "too dear");
+    // It can end again.
+    let win = proto::WinOpportunityRequest { name: made.name.clone(), ..Default::default() };
+    assert_eq!(
+        deals.win_opportunity(anna().request(win)).await.unwrap().into_inner().state(),
+        proto::OpportunityState::Won
+    );
+}
+
+async fn p8_rotting_begins_a_second_after_the_limit_and_a_move_resets_it(world: World) {
+    const DAY: i64 = 86_400 * SECOND;
+    change_stages(&world, |stages| stages[0].rotting_days = 7).await;
+    let made = world.add_deal(&anna(), deal("Roof")).await;
+    let fresh =
+        world.add_deal(&anna(), proto::Opportunity { stage: stage("qualified"), ..deal("Shed") }).await;
+    assert!(!made.rotting && made.rot_time.is_some() && fresh.rot_time.is_none());
+    let rotting = async || {
+        let request = proto::ListOpportunitiesRequest { rotting: true, ..Default::default() };
+        let listed =
+            world.deals.clone().list_opportunities(anna().request(request)).await.unwrap().into_inner();
+        listed.opportunities.into_iter().map(|deal| deal.name).collect::<Vec<_>>()
+    };
+    world.pass(7 * DAY);
+    assert!(!world.deal(&made.name).await.rotting && rotting().await.is_empty());
+    world.pass(SECOND);
+    assert!(world.deal(&made.name).await.rotting);
+    assert_eq!(rotting().await, [made.name.as_str()]);
+    // A new limit holds for those that are there, and none ends it.
+    change_stages(&world, |stages| stages[0].rotting_days = 0).await;
+    assert!(!world.deal(&made.name).await.rotting);
+    change_stages(&world, |stages| stages.iter_mut().for_each(|stage| stage.rotting_days = 7)).await;
+    assert!(world.deal(&made.name).await.rotting && world.deal(&fresh.name).await.rotting);
+    let mut deals = world.deals.clone();
+    let now = deals.move_stage(anna().request(moved(&made, &stage("qualified")))).await.unwrap().into_inner();
+    assert!(!now.rotting);
+    world.pass(7 * DAY + SECOND);
+    assert!(world.deal(&made.name).await.rotting);
+    // What is closed does not rot.
+    let win = proto::WinOpportunityRequest { name: made.name.clone(), ..Default::default() };
+    let won = deals.win_opportunity(anna().request(win)).await.unwrap().into_inner();
+    assert!(!won.rotting && won.rot_time.is_none());
 }

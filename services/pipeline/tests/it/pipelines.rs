@@ -19,6 +19,7 @@ fn new(pipeline_id: &str, stages: &[&str]) -> proto::CreatePipelineRequest {
         name: (*name).to_owned(),
         display_name: name.to_uppercase(),
         probability: 20,
+        ..Default::default()
     };
     let pipeline = proto::Pipeline {
         display_name: pipeline_id.to_uppercase(),
@@ -132,7 +133,7 @@ async fn a_second_start_keeps_the_pipelines(world: World) {
         ..Default::default()
     };
     world.pipelines.clone().update_pipeline(admin().request(renamed)).await.unwrap();
-    let peers = kontor_pipeline::Peers { directory: world.link.clone() };
+    let peers = kontor_pipeline::Peers { directory: world.link.clone(), calendar: world.calendar.clone() };
     kontor_pipeline::start(&world.place.context, peers).await.unwrap();
     let all = listed(&world).await;
     assert_eq!((all.len(), all[0].display_name.as_str()), (1, "Verkoop"));

@@ -25,20 +25,28 @@ pub struct World {
     pub deals: OpportunityServiceClient<Link>,
     pub pipelines: PipelineServiceClient<Link>,
     pub partners: PartnerServiceClient<Link>,
+    pub directory: Link,
+    pub calendar: Link,
 }
 
 impl World {
     pub async fn start(place: Place) -> World {
         let directory = Link::local(kontor_directory::start(&place.context).await.unwrap().routes);
         people(&directory).await;
-        let peers = kontor_pipeline::Peers { directory: directory.clone() };
+        let peers = kontor_calendar::Peers { directory: directory.clone() };
+        let config = kontor_calendar::Config::default();
+        let calendar =
+            Link::local(kontor_calendar::start(&place.context, peers, config).await.unwrap().routes);
+        let peers = kontor_pipeline::Peers { directory: directory.clone(), calendar: calendar.clone() };
         let link = Link::local(kontor_pipeline::start(&place.context, peers).await.unwrap().routes);
         World {
             place,
             leads: LeadServiceClient::new(link.clone()),
             deals: OpportunityServiceClient::new(link.clone()),
             pipelines: PipelineServiceClient::new(link.clone()),
-            partners: PartnerServiceClient::new(directory),
+            partners: PartnerServiceClient::new(directory.clone()),
+            directory,
+            calendar,
             link,
         }
     }

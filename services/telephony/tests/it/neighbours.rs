@@ -28,7 +28,11 @@ pub struct Neighbours {
 impl Neighbours {
     pub async fn start(context: &Context) -> Neighbours {
         let directory = Link::local(kontor_directory::start(context).await.unwrap().routes);
-        let peers = kontor_pipeline::Peers { directory: directory.clone() };
+        let peers = kontor_calendar::Peers { directory: directory.clone() };
+        let calendar =
+            kontor_calendar::start(context, peers, kontor_calendar::Config::default()).await.unwrap();
+        let calendar = Link::local(calendar.routes);
+        let peers = kontor_pipeline::Peers { directory: directory.clone(), calendar };
         let pipeline = Link::local(kontor_pipeline::start(context, peers).await.unwrap().routes);
         Neighbours { directory, pipeline, directory_gate: Gate::default(), pipeline_gate: Gate::default() }
     }

@@ -1,6 +1,6 @@
 //! T1 and T2: the signed JSON webhook gives one correct call in any order, and refuses in clear words.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use kontor_kit::outbox::payload;
 use kontor_proto::telephony::v1 as proto;
@@ -107,7 +107,7 @@ async fn t2_wrong_signatures_are_refused(world: World) {
     let body = event("c", "RINGING", 10);
     let now = world.now() / 1_000_000;
     let post = async |connector: &str, secret: &str, time: i64| {
-        let headers = HashMap::from([
+        let headers = BTreeMap::from([
             ("x-kontor-timestamp".to_owned(), time.to_string()),
             ("x-kontor-signature".to_owned(), sign(secret, &time.to_string(), &body)),
         ]);
@@ -120,7 +120,7 @@ async fn t2_wrong_signatures_are_refused(world: World) {
     assert_eq!(refusal(post("cloud", SECRET, now + 301).await).0, Code::Unauthenticated);
     assert_eq!(refusal(post("nowhere", SECRET, now).await).0, Code::NotFound);
     assert_eq!(refusal(post("grpc", SECRET, now).await).0, Code::NotFound);
-    assert_eq!(refusal(world.post_with("cloud", HashMap::new(), &body).await).0, Code::Unauthenticated);
+    assert_eq!(refusal(world.post_with("cloud", BTreeMap::new(), &body).await).0, Code::Unauthenticated);
     assert!(world.list("").await.is_empty());
     assert!(world.connector("cloud").await.state.unwrap().last_error.contains("x-kontor-"));
     let request = proto::ReceiveWebhookRequest { connector: "connectors/cloud".into(), ..Default::default() };

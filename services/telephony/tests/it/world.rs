@@ -1,7 +1,7 @@
 //! A started telephony with its clients, its real neighbours beside it, and helpers to send events.
 //! Used by the other files of this folder.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hmac::{Hmac, Mac};
@@ -115,13 +115,13 @@ impl World {
             ("x-kontor-timestamp".to_owned(), timestamp.clone()),
             ("x-kontor-signature".to_owned(), sign(SECRET, &timestamp, body)),
         ];
-        self.post_with("cloud", HashMap::from(headers), body).await
+        self.post_with("cloud", BTreeMap::from(headers), body).await
     }
 
     pub async fn post_with(
         &self,
         connector: &str,
-        headers: HashMap<String, String>,
+        headers: BTreeMap<String, String>,
         body: &str,
     ) -> Result<proto::ReceiveWebhookResponse, Status> {
         let request = proto::ReceiveWebhookRequest {

@@ -1,0 +1,15 @@
+ALTER TABLE lead ADD COLUMN attributes TEXT NOT NULL DEFAULT '';
+ALTER TABLE opportunity ADD COLUMN attributes TEXT NOT NULL DEFAULT '';
+ALTER TABLE opportunity ADD COLUMN source TEXT NOT NULL DEFAULT '';
+ALTER TABLE opportunity ADD COLUMN contact TEXT NOT NULL DEFAULT '';
+CREATE TABLE score_team (team TEXT PRIMARY KEY, version BIGINT NOT NULL, outcomes BIGINT NOT NULL, counted BIGINT NOT NULL, won BIGINT NOT NULL, state TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX score_team_version ON score_team (version);
+INSERT INTO score_team (team, version, outcomes, counted, won, state) VALUES ('', 0, 0, 0, 0, '');
+CREATE TABLE score_weight (name TEXT PRIMARY KEY, version BIGINT NOT NULL, value DOUBLE PRECISION NOT NULL, gradient DOUBLE PRECISION NOT NULL) WITHOUT ROWID;
+CREATE INDEX score_weight_version ON score_weight (version);
+CREATE TABLE score_count (fact TEXT NOT NULL, team TEXT NOT NULL, version BIGINT NOT NULL, clock BIGINT NOT NULL, won DOUBLE PRECISION NOT NULL, lost DOUBLE PRECISION NOT NULL, kinds BIGINT NOT NULL, PRIMARY KEY (fact, team)) WITHOUT ROWID;
+CREATE INDEX score_count_version ON score_count (version);
+CREATE INDEX score_count_clock ON score_count (team, clock);
+CREATE TABLE score_outcome (number BIGINT PRIMARY KEY, opportunity TEXT NOT NULL, team TEXT NOT NULL, team_number BIGINT NOT NULL, won BIGINT NOT NULL, probability DOUBLE PRECISION NOT NULL, facts TEXT NOT NULL) WITHOUT ROWID;
+CREATE UNIQUE INDEX score_outcome_opportunity ON score_outcome (opportunity) WHERE opportunity <> '';
+CREATE INDEX score_outcome_team ON score_outcome (team, number);

@@ -1,0 +1,3 @@
+-- Opportunities that went to another partner when theirs (partner) was merged into it (survivor).
+CREATE TABLE partner_move (opportunity TEXT NOT NULL, partner TEXT NOT NULL, survivor TEXT NOT NULL, PRIMARY KEY (opportunity, partner));
+CREATE INDEX partner_move_partner ON partner_move (partner, survivor);

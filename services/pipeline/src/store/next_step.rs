@@ -1,0 +1,237 @@
+//! Next steps in the database.
+//! Called by rpc/next_step.rs and next_steps.rs.
+
+use kontor_kit::auth::Caller;
+use kontor_kit::db::{Conn, Row, Tx, Value};
+use kontor_kit::page::{Field, Kind, Listing, Page, Query};
+use kontor_kit::resource::{self, Stored};
+use kontor_kit::{Error, Result, args, id};
+
+use crate::domain::next_step::{Due, Facts, NextStep, State};
+use crate::domain::opportunity::Opportunity;
+
+impl Stored for NextStep {
+    const TABLE: &'static str = "next_step";
+    const COLUMNS: &'static [&'static str] = &[
+        "id",
+        "version",
+        "opportunity",
+        "title",
+        "note",
+        "due",
+        "due_date",
+        "state",
+        "deal_title",
+        "assignee",
+        "team",
+        "close_time",
+        "closed_by",
+        "create_time",
+        "update_time",
+    ];
+    const COLLECTION: &'static str = "nextSteps";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn set_version(&mut self, version: i64) {
+        self.version = version;
+    }
+
+    fn name(&self) -> String {
+        format!("{}/nextSteps/{}", self.opportunity, self.id)
+    }
+
+    fn values(&self) -> Vec<Value> {
+        let (close_time, closed_by) = match &self.state {
+            State::Open => (0, ""),
+            State::Done(time, by) | State::Dropped(time, by) => (*time, by.as_str()),
+        };
+        vec![
+            (&self.id).into(),
+            self.version.into(),
+            (&self.opportunity).into(),
+            (&self.facts.title).into(),
+            (&self.facts.note).into(),
+            self.facts.due.late.into(),
+            (&self.facts.due.day).into(),
+            self.state.number().into(),
+            (&self.deal_title).into(),
+            (&self.assignee).into(),
+            (&self.team).into(),
+            close_time.into(),
+            closed_by.into(),
+            self.create_time.into(),
+            self.update_time.into(),
+        ]
+    }
+
+    fn from_row(row: &Row<'_>, from: usize) -> Result<Self> {
+        let closed = || Ok::<_, Error>((row.int(from + 11)?, row.string(from + 12)?));
+        let state = match row.int(from + 7)? {
+            1 => State::Open,
+            2 => closed().map(|(time, by)| State::Done(time, by))?,
+            3 => closed().map(|(time, by)| State::Dropped(time, by))?,
+            other => return Err(Error::internal(format!("a next step has the state {other}"))),
+        };
+        Ok(NextStep {
+            id: row.string(from)?,
+            version: row.int(from + 1)?,
+            opportunity: row.string(from + 2)?,
+            facts: Facts {
+                title: row.string(from + 3)?,
+                note: row.string(from + 4)?,
+                due: Due { late: row.int(from + 5)?, day: row.string(from + 6)? },
+            },
+            state,
+            deal_title: row.string(from + 8)?,
+            assignee: row.string(from + 9)?,
+            team: row.string(from + 10)?,
+            create_time: row.int(from + 13)?,
+            update_time: row.int(from + 14)?,
+        })
+    }
+}
+
+/// Names of the states in filters.
+const STATES: &[(&str, i64)] = &[
+    ("OPEN", 1),
+    ("DONE", 2),
+    ("DROPPED", 3),
+    ("NEXT_STEP_STATE_OPEN", 1),
+    ("NEXT_STEP_STATE_DONE", 2),
+    ("NEXT_STEP_STATE_DROPPED", 3),
+];
+
+/// What ListNextSteps offers.
+const LISTING: Listing = Listing {
+    table: "next_step",
+    columns: "id, version, opportunity, title, note, due, due_date, state, deal_title, assignee, team, close_time, closed_by, create_time, update_time",
+    id: "id",
+    fields: &[
+        Field::filter("state", "state", Kind::Enum(STATES)),
+        Field::filter("assignee", "assignee", Kind::User),
+        Field::filter("title", "title", Kind::Text),
+        Field::both("due", "due", Kind::Time),
+        Field::order("create_time", "create_time", Kind::Time),
+        Field::order("close_time", "close_time", Kind::Time),
+    ],
+    default_order: "due",
+    default_size: 50,
+    max_size: 1_000,
+};
+
+/// Lists the steps that the caller may see: of one opportunity (all when empty), and only those that are late at an instant when one is given.
+///
+/// # Errors
+/// INVALID_ARGUMENT naming page_size, page_token, filter or order_by.
+pub fn list(
+    conn: &mut Conn<'_>,
+    caller: &Caller,
+    query: &Query,
+    opportunity: &str,
+    late: Option<i64>,
+) -> Result<Page<NextStep>> {
+    let mut args = Vec::new();
+    let mut scope = caller.scope("assignee", "team", &mut args);
+    if !opportunity.is_empty() {
+        args.push(opportunity.into());
+        scope = format!("{scope} AND opportunity = ${}", args.len());
+    }
+    if let Some(now) = late {
+        args.push(now.into());
+        scope = format!("{scope} AND state = 1 AND due <= ${}", args.len());
+    }
+    resource::list(conn, &LISTING, caller, query, (scope, args))
+}
+
+/// One step that the caller may see, by its name.
+///
+/// # Errors
+/// INVALID_ARGUMENT for a name of another form, NOT_FOUND.
+pub fn get(conn: &mut Conn<'_>, caller: &Caller, name: &str, field: &str) -> Result<NextStep> {
+    let step = find(conn, name, field)?.ok_or_else(|| Error::not_found(name))?;
+    caller.must_read(&step.guard(), name)?;
+    Ok(step)
+}
+
+/// One step by its name, whoever asks.
+///
+/// # Errors
+/// INVALID_ARGUMENT for a name of another form.
+pub fn find(conn: &mut Conn<'_>, name: &str, field: &str) -> Result<Option<NextStep>> {
+    let (deal, id) = id::parse_child("opportunities", "nextSteps", name, field)?;
+    let sql =
+        format!("SELECT {} FROM next_step WHERE id = $1 AND opportunity = $2", NextStep::COLUMNS.join(", "));
+    conn.one(&sql, args![id, format!("opportunities/{deal}")], |row| NextStep::from_row(row, 0))
+}
+
+/// The open step of an opportunity ("opportunities/{id}").
+///
+/// # Errors
+/// Those of the database.
+pub fn open_of(conn: &mut Conn<'_>, opportunity: &str) -> Result<Option<NextStep>> {
+    let sql = format!(
+        "SELECT {} FROM next_step WHERE opportunity = $1 AND state = 1",
+        NextStep::COLUMNS.join(", ")
+    );
+    conn.one(&sql, args![opportunity], |row| NextStep::from_row(row, 0))
+}
+
+/// The open steps of these opportunities.
+///
+/// # Errors
+/// Those of the database.
+pub fn open_of_all(conn: &mut Conn<'_>, opportunities: &[String]) -> Result<Vec<NextStep>> {
+    if opportunities.is_empty() {
+        return Ok(Vec::new());
+    }
+    let args: Vec<Value> = opportunities.iter().map(Value::from).collect();
+    let places: Vec<String> = (1..=args.len()).map(|place| format!("${place}")).collect();
+    let sql = format!(
+        "SELECT {} FROM next_step WHERE state = 1 AND opportunity IN ({})",
+        NextStep::COLUMNS.join(", "),
+        places.join(", ")
+    );
+    conn.all(&sql, &args, |row| NextStep::from_row(row, 0))
+}
+
+/// Writes a new one.
+///
+/// # Errors
+/// FAILED_PRECONDITION when the opportunity has an open one.
+pub fn insert(tx: &mut Tx<'_>, step: &NextStep) -> Result<()> {
+    if let Some(open) = open_of(tx, &step.opportunity)? {
+        let message = format!("{} has {} to be done: complete or change it", step.opportunity, open.name());
+        return Err(Error::precondition("NEXT_STEP_EXISTS", message).with("next_step", open.name()));
+    }
+    resource::insert(tx, step)
+}
+
+/// Gives the steps of an opportunity its title, assignee and team. False when they had them.
+///
+/// # Errors
+/// Those of the database.
+pub fn follow(tx: &mut Tx<'_>, deal: &Opportunity) -> Result<bool> {
+    let details = &deal.details;
+    let changed = tx.execute(
+        "UPDATE next_step SET deal_title = $2, assignee = $3, team = $4, version = version + 1
+         WHERE opportunity = $1 AND (deal_title <> $2 OR assignee <> $3 OR team <> $4)",
+        args![deal.name(), &details.title, &details.assignee, &details.team],
+    )?;
+    Ok(changed > 0)
+}
+
+/// Forgets the steps of an opportunity that goes.
+///
+/// # Errors
+/// Those of the database.
+pub fn forget(tx: &mut Tx<'_>, opportunity: &str) -> Result<()> {
+    tx.execute("DELETE FROM next_step WHERE opportunity = $1", args![opportunity])?;
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! Scores that are shown: computed from a copy of the model in memory, which is asked for its age in the same snapshot as the opportunities.
+//! Called by the rpc files.
+//!
+//! The copy is true in every process: it is used only when the database has the same number of changes, and brought up to it by reading
+//! the rows that changed. A transaction, whose own changes nobody else may see, reads its few rows from the database instead.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kontor_kit::Result;
+use kontor_kit::db::Conn;
+
+use super::score_rows as score;
+use crate::domain::opportunity::{Opportunity, Outcome};
+use crate::domain::score::fact::{self, Fact};
+use crate::domain::score::{COMPANY, Model, probability};
+
+/// Changes that a short read may bring the copy forward by.
+const FEW: i64 = 16;
+
+/// The copy. Cheap to clone.
+#[derive(Clone)]
+pub struct Scores(Arc<Mutex<Held>>);
+
+struct Held {
+    model: Model,
+    /// Log-odds already computed: of each team, and of each of its facts.
+    priors: HashMap<String, f64>,
+    contributions: HashMap<String, HashMap<String, f64>>,
+}
+
+impl Scores {
+    /// Reads the whole model.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn read(conn: &mut Conn<'_>) -> Result<Scores> {
+        let model = Model { version: -1, ..Model::default() };
+        let mut copy = Held { model, priors: HashMap::new(), contributions: HashMap::new() };
+        copy.refresh(conn)?;
+        Ok(Scores(Arc::new(Mutex::new(copy))))
+    }
+
+    /// Percent, of an opportunity that a transaction has at hand; none when it is closed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn of(&self, conn: &mut Conn<'_>, deal: &Opportunity) -> Result<Option<f64>> {
+        if deal.outcome != Outcome::Open {
+            return Ok(None);
+        }
+        let now = score::version(conn)?;
+        let facts = fact::of(deal);
+        let team = &deal.details.team;
+        let mut copy = self.copy();
+        if copy.model.version >= now {
+            return Ok(Some(copy.score(team, &facts)));
+        }
+        drop(copy);
+        let part = score::part(conn, team, &facts)?;
+        Ok(Some(100.0 * part.explain(team, &facts).probability()))
+    }
+
+    /// The same for a short read outside of a transaction.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn of_read(&self, conn: &mut Conn<'_>, deal: &Opportunity) -> Result<Option<f64>> {
+        if deal.outcome == Outcome::Open {
+            let now = score::version(conn)?;
+            let mut copy = self.copy();
+            if (1..=FEW).contains(&(now - copy.model.version)) {
+                copy.refresh(conn)?;
+            }
+        }
+        self.of(conn, deal)
+    }
+
+    /// Percent of each, in their order, for a read on a thread of the database.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn of_all<'a>(
+        &self,
+        conn: &mut Conn<'_>,
+        deals: impl Iterator<Item = &'a Opportunity>,
+    ) -> Result<Vec<Option<f64>>> {
+        let now = score::version(conn)?;
+        let mut copy = self.copy();
+        if copy.model.version < now {
+            copy.refresh(conn)?;
+        }
+        let mut score = |deal: &Opportunity| {
+            let open = deal.outcome == Outcome::Open;
+            open.then(|| copy.score(&deal.details.team, &fact::of(deal)))
+        };
+        Ok(deals.map(&mut score).collect())
+    }
+
+    fn copy(&self) -> MutexGuard<'_, Held> {
+        // A panic leaves rows that were read and a number that is too low: they are read again.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    fn refresh(&mut self, conn: &mut Conn<'_>) -> Result<()> {
+        self.priors.clear();
+        self.contributions.clear();
+        score::changes(conn, &mut self.model)
+    }
+
+    fn score(&mut self, team: &str, facts: &[Fact]) -> f64 {
+        // A team that the model does not know has the company's scores, and must not fill the memory.
+        let team = if self.model.teams.contains_key(team) { team } else { COMPANY };
+        let prior = match self.priors.get(team) {
+            Some(prior) => *prior,
+            None => *self.priors.entry(team.to_owned()).or_insert_with(|| self.model.prior(team)),
+        };
+        if !self.contributions.contains_key(team) {
+            self.contributions.insert(team.to_owned(), HashMap::new());
+        }
+        let Held { model, contributions, .. } = self;
+        let Some(known) = contributions.get_mut(team) else { return 100.0 * probability(prior) };
+        let logit = facts.iter().fold(prior, |sum, fact| {
+            sum + match known.get(fact.key()) {
+                Some(logit) => *logit,
+                // What was never counted adds nothing, and is not kept.
+                None if !model.counts.contains_key(fact.key()) => 0.0,
+                None => {
+                    let logit = model.contribution(team, fact).logit;
+                    known.insert(fact.key().to_owned(), logit);
+                    logit
+                }
+            }
+        });
+        100.0 * probability(logit)
+    }
+}
