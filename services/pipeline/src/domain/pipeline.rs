@@ -99,7 +99,18 @@ impl Stage {
     /// # Errors
     /// FAILED_PRECONDITION naming the fields that are missing.
     pub fn must_have(&self, deal: &Opportunity) -> Result<()> {
-        let missing = self.required.iter().filter(|demand| !demand.is_met(&deal.details));
+        self.refuse(self.required.iter().filter(|demand| !demand.is_met(&deal.details)))
+    }
+
+    /// Checks that a change takes nothing away that this stage demands. What was missing before may stay so.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION naming the fields that would be missing.
+    pub fn must_keep(&self, before: &Details, after: &Details) -> Result<()> {
+        self.refuse(self.required.iter().filter(|demand| demand.is_met(before) && !demand.is_met(after)))
+    }
+
+    fn refuse<'a>(&self, missing: impl Iterator<Item = &'a Demand>) -> Result<()> {
         let missing: Vec<&str> = missing.map(|demand| demand.field()).collect();
         if missing.is_empty() {
             return Ok(());

@@ -309,9 +309,9 @@ fn update(
     }
     let fields: Vec<String> = changed(&deal.details, &details).map(str::to_owned).collect();
     if !fields.is_empty() {
-        deal.details = details;
+        let before = std::mem::replace(&mut deal.details, details);
         if deal.outcome == Outcome::Open {
-            stage.must_have(&deal)?;
+            stage.must_keep(&before, &deal.details)?;
         }
         deal.update_time = tx.now();
         resource::update(tx, &mut deal)?;

@@ -25,8 +25,8 @@ pub fn move_stage(
     let pipeline = store::pipeline::get_for_use(tx, id::parse("pipelines", &deal.pipeline, "pipeline")?)?;
     let from = store::pipeline::stage(tx, &deal.stage)?;
     let to = pipeline.stage("stage", stage)?;
-    to.must_have(&deal)?;
     if deal.move_to(to, tx.now())? {
+        to.must_have(&deal)?;
         resource::update(tx, &mut deal)?;
         let moved = proto::OpportunityStageMoved {
             title: deal.details.title.clone(),
@@ -88,8 +88,10 @@ pub fn reopen(
     caller: &Caller,
     mut deal: Opportunity,
 ) -> kontor_kit::Result<proto::Opportunity> {
-    let stage = store::pipeline::stage(tx, &deal.stage)?;
-    let before = deal.reopen(&stage, tx.now())?;
+    // Held, so that a new limit of the stage does not miss it.
+    let pipeline = store::pipeline::get_for_use(tx, id::parse("pipelines", &deal.pipeline, "pipeline")?)?;
+    let stage = pipeline.stage("stage", &deal.stage)?;
+    let before = deal.reopen(stage, tx.now())?;
     resource::update(tx, &mut deal)?;
     store::score::taken_back(tx, &deal.id)?;
     let reopened = proto::OpportunityReopened {

@@ -336,6 +336,19 @@ async fn p5_a_stage_that_demands_fields_names_those_missing(world: World) {
     assert!(cleared.message().contains("opportunity.amount"), "{}", cleared.message());
     let note = proto::Opportunity { description: "tiles".to_owned(), ..Default::default() };
     update(note, &["description"]).await.unwrap();
+    // One that is there already when the demand comes may stay as it is, and be changed.
+    let early = world.add_deal(&anna(), deal("Early")).await;
+    change_stages(&world, |stages| stages[0].required_fields = vec!["partner".to_owned()]).await;
+    let request = proto::UpdateOpportunityRequest {
+        opportunity: Some(proto::Opportunity {
+            title: "Earlier".to_owned(),
+            name: early.name.clone(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    world.deals.clone().update_opportunity(anna().request(request)).await.unwrap();
+    world.deals.clone().move_stage(anna().request(moved(&early, &stage("new")))).await.unwrap();
     // Nobody begins there without it either.
     let request = proto::CreateOpportunityRequest {
         opportunity: Some(proto::Opportunity { stage: stage("proposition"), ..deal("Shed") }),
