@@ -1,6 +1,7 @@
 //! Who calls, and who may see what: the one place that decides.
 //! Every rpc file asks `Caller::of`; stores add `Caller::scope` to their lists.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use base64::Engine;
@@ -160,20 +161,23 @@ impl Caller {
 
     /// The same rule as `may_read`, as an SQL condition on two text columns; its arguments are added to `args`.
     pub fn scope(&self, owner_column: &str, team_column: &str, args: &mut Vec<Value>) -> String {
+        format!("({})", self.scope_parts(owner_column, team_column, args).join(" OR "))
+    }
+
+    /// The same condition as the parts of an OR: an index answers each of them alone (see `page::Scope`).
+    pub fn scope_parts(&self, owner_column: &str, team_column: &str, args: &mut Vec<Value>) -> Vec<String> {
         if self.admin {
-            return "1 = 1".to_owned();
+            return vec!["1 = 1".to_owned()];
         }
-        let mut condition = format!("(({owner_column} = '' AND {team_column} = '')");
-        if !self.user.is_empty() {
-            args.push(self.name().into());
-            condition.push_str(&format!(" OR {owner_column} = ${}", args.len()));
+        let mut parts = vec![format!("({owner_column} = '' AND {team_column} = '')")];
+        let teams: BTreeSet<&String> = self.teams.iter().chain(&self.led_teams).collect();
+        let teams = teams.into_iter().map(|team| (team_column, format!("teams/{team}")));
+        let own = (!self.user.is_empty()).then(|| (owner_column, self.name()));
+        for (column, name) in own.into_iter().chain(teams) {
+            args.push(name.into());
+            parts.push(format!("{column} = ${}", args.len()));
         }
-        for team in self.teams.iter().chain(&self.led_teams) {
-            args.push(format!("teams/{team}").into());
-            condition.push_str(&format!(" OR {team_column} = ${}", args.len()));
-        }
-        condition.push(')');
-        condition
+        parts
     }
 }
 

@@ -15,16 +15,22 @@ const TERMS: usize = 50;
 /// Brackets in brackets at most.
 const DEPTH: usize = 10;
 
-/// Turns a filter into a condition; its arguments are added to `args`.
+/// Turns a filter into a condition; its arguments are added to `args`. SQLite keeps an index away from each field and value that is `common`.
 ///
 /// # Errors
 /// INVALID_ARGUMENT naming the place (in characters from 1) and what is offered.
-pub fn to_sql(filter: &str, fields: &[Field], caller: &Caller, args: &mut Vec<Value>) -> Result<String> {
+pub fn to_sql(
+    filter: &str,
+    fields: &[Field],
+    caller: &Caller,
+    args: &mut Vec<Value>,
+    mut common: impl FnMut(&Field, &Value) -> Result<bool>,
+) -> Result<String> {
     if filter.len() > LENGTH {
         return Err(Error::invalid("filter", format!("it is longer than {LENGTH} bytes")));
     }
     let tokens = tokens(filter)?;
-    let mut parser = Parser { tokens: &tokens, at: 0, terms: 0, fields, caller, args };
+    let mut parser = Parser { tokens: &tokens, at: 0, terms: 0, fields, caller, args, common: &mut common };
     let sql = parser.any(0)?;
     match parser.peek() {
         None => Ok(sql),
@@ -116,6 +122,7 @@ struct Parser<'a> {
     fields: &'a [Field],
     caller: &'a Caller,
     args: &'a mut Vec<Value>,
+    common: &'a mut dyn FnMut(&Field, &Value) -> Result<bool>,
 }
 
 impl<'a> Parser<'a> {
@@ -206,6 +213,12 @@ impl<'a> Parser<'a> {
             }
         };
         let bound = self.value(field, value)?;
+        // A sign before a column means nothing but that no index is used for it.
+        let column = if sign == "=" && (self.common)(field, &bound)? {
+            format!("+{column}")
+        } else {
+            column.to_owned()
+        };
         self.args.push(bound);
         Ok(format!("{column} {sign} ${}", self.args.len()))
     }

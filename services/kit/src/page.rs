@@ -41,22 +41,32 @@ pub struct Field {
     pub filter: bool,
     /// Offered in `order_by`.
     pub order: bool,
+    /// Has an index of its own, and values that many rows share: see `Field::common`.
+    pub common: bool,
 }
 
 impl Field {
     /// A field to filter by.
     pub const fn filter(name: &'static str, column: &'static str, kind: Kind) -> Field {
-        Field { name, column, kind, filter: true, order: false }
+        Field { name, column, kind, filter: true, order: false, common: false }
     }
 
     /// A field to order by.
     pub const fn order(name: &'static str, column: &'static str, kind: Kind) -> Field {
-        Field { name, column, kind, filter: false, order: true }
+        Field { name, column, kind, filter: false, order: true, common: false }
     }
 
     /// A field for both.
     pub const fn both(name: &'static str, column: &'static str, kind: Kind) -> Field {
-        Field { name, column, kind, filter: true, order: true }
+        Field { name, column, kind, filter: true, order: true, common: false }
+    }
+
+    /// A field with an index that is worth its while only for a rare value: a stage that nobody stands in, not one that a fifth of all do. SQLite
+    /// counts nothing, so a list looks itself; PostgreSQL knows.
+    #[must_use]
+    pub const fn common(mut self) -> Field {
+        self.common = true;
+        self
     }
 }
 
@@ -90,6 +100,49 @@ pub struct Query {
     pub order_by: String,
 }
 
+/// Which rows a list is about, whatever its filter says: a condition, in parts that an OR joins. Each part is looked up by an index of its own, and
+/// as many rows of it as the page has; one condition with ORs would read and sort all rows that somebody may see.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    parts: Vec<String>,
+    args: Vec<Value>,
+}
+
+/// Rows with which a value is common.
+const COMMON: i64 = 2_000;
+
+/// Parts that are looked up one by one, at most.
+const PARTS: usize = 20;
+
+impl Scope {
+    /// The rows that the caller may see, by the columns of owner and team.
+    pub fn of(caller: &Caller, owner_column: &str, team_column: &str) -> Scope {
+        let mut args = Vec::new();
+        let mut parts = caller.scope_parts(owner_column, team_column, &mut args);
+        if parts.len() > PARTS {
+            parts = vec![format!("({})", parts.join(" OR "))];
+        }
+        Scope { parts, args }
+    }
+
+    /// Only rows for which `condition` holds too; in it, `{}` is the place of `value`.
+    #[must_use]
+    pub fn and(mut self, condition: &str, value: impl Into<Value>) -> Scope {
+        self.args.push(value.into());
+        let condition = condition.replace("{}", &format!("${}", self.args.len()));
+        for part in &mut self.parts {
+            *part = format!("{part} AND {condition}");
+        }
+        self
+    }
+}
+
+impl From<(String, Vec<Value>)> for Scope {
+    fn from((condition, args): (String, Vec<Value>)) -> Scope {
+        Scope { parts: vec![condition], args }
+    }
+}
+
 /// One page.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
@@ -107,7 +160,7 @@ impl<T> Page<T> {
 }
 
 impl Listing {
-    /// Runs the list. `scope` is a condition that always holds (use `Caller::scope`), with its arguments.
+    /// Runs the list over the rows of `scope` (use `Scope::of`, or a condition with its arguments).
     ///
     /// # Errors
     /// INVALID_ARGUMENT naming page_size, page_token, filter or order_by.
@@ -116,31 +169,24 @@ impl Listing {
         conn: &mut Conn<'_>,
         caller: &Caller,
         query: &Query,
-        scope: (String, Vec<Value>),
+        scope: impl Into<Scope>,
         mut map: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<Page<T>> {
-        let (mut condition, mut args) = scope;
+        let Scope { parts, mut args } = scope.into();
         let size = self.size(query.page_size)?;
         let order = self.order(&query.order_by)?;
         let stamp = self.stamp(query);
+        let mut condition = String::new();
         if !query.filter.trim().is_empty() {
-            let filter = filter::to_sql(&query.filter, self.fields, caller, &mut args)?;
-            condition = format!("{condition} AND ({filter})");
+            let common = |field: &Field, value: &Value| self.is_common(conn, field, value);
+            let filter = filter::to_sql(&query.filter, self.fields, caller, &mut args, common)?;
+            condition = format!(" AND ({filter})");
         }
         if !query.page_token.is_empty() {
             let after = self.after(&order, &read_token(&query.page_token, stamp)?, &mut args)?;
             condition = format!("{condition} AND {after}");
         }
-        let Order { column, descending, .. } = order;
-        let way = if descending { "DESC" } else { "ASC" };
-        let id = self.id;
-        // Row-value order over (column, id): the id makes it total.
-        let sql = format!(
-            "SELECT {column}, {id}, {columns} FROM {table} WHERE {condition} ORDER BY {column} {way}, {id} {way} LIMIT {limit}",
-            columns = self.columns,
-            table = self.table,
-            limit = size + 1,
-        );
+        let sql = self.statement(&parts, &condition, &order, size + 1);
         let mut rows = Vec::new();
         let mut last = None;
         let mut more = false;
@@ -159,6 +205,47 @@ impl Listing {
             _ => String::new(),
         };
         Ok(Page { rows, next_page_token })
+    }
+
+    /// The keys of the page's rows come first, each part by its own index, and whole rows are read for the page alone: what is sorted is short.
+    fn statement(&self, parts: &[String], condition: &str, order: &Order, limit: usize) -> String {
+        let Listing { id, table, columns, .. } = self;
+        let Order { column, descending, .. } = order;
+        let way = if *descending { "DESC" } else { "ASC" };
+        // Row-value order over (column, id): the id makes it total.
+        let keys = |part: &String| {
+            format!(
+                "SELECT {column} AS page_key, {id} AS page_id FROM {table} WHERE {part}{condition} ORDER BY {column} {way}, {id} {way} LIMIT {limit}"
+            )
+        };
+        let keys = match parts {
+            [part] => keys(part),
+            parts => {
+                let parts = parts.iter().enumerate();
+                let parts: Vec<String> = parts
+                    .map(|(number, part)| {
+                        format!("SELECT page_key, page_id FROM ({}) AS part_{number}", keys(part))
+                    })
+                    .collect();
+                format!("{} ORDER BY 1 {way}, 2 {way} LIMIT {limit}", parts.join(" UNION "))
+            }
+        };
+        format!(
+            "SELECT page_key, page_id, {columns} FROM ({keys}) AS page CROSS JOIN {table} WHERE {id} = page_id ORDER BY page_key {way}, page_id {way}"
+        )
+    }
+
+    /// Whether so many rows have this value that looking at them in the order of the list finds a page sooner than its index does.
+    fn is_common(&self, conn: &mut Conn<'_>, field: &Field, value: &Value) -> Result<bool> {
+        if !field.common || conn.is_postgres() {
+            return Ok(false);
+        }
+        let sql = format!(
+            "SELECT COUNT(*) FROM (SELECT 1 FROM {} WHERE {} = $1 LIMIT {COMMON})",
+            self.table, field.column
+        );
+        let rows = conn.one(&sql, std::slice::from_ref(value), |row| row.int(0))?;
+        Ok(rows.is_some_and(|rows| rows >= COMMON))
     }
 
     fn size(&self, asked: i32) -> Result<usize> {

@@ -3,7 +3,7 @@
 
 use crate::auth::Caller;
 use crate::db::{Conn, Row, Tx, Value};
-use crate::page::{Listing, Page, Query};
+use crate::page::{Listing, Page, Query, Scope};
 use crate::{Error, Result, error};
 
 /// A resource that is one row. The first column is the id, the second the version, a number that each change raises by one.
@@ -58,9 +58,7 @@ pub fn check_etag<T: Stored>(row: &T, given: &str) -> Result<()> {
 /// # Errors
 /// NOT_FOUND.
 pub fn get<T: Stored>(conn: &mut Conn<'_>, id: &str) -> Result<T> {
-    let sql = format!("SELECT {} FROM {} WHERE {} = $1", T::COLUMNS.join(", "), T::TABLE, T::COLUMNS[0]);
-    conn.one(&sql, &[id.into()], |row| T::from_row(row, 0))?
-        .ok_or_else(|| Error::not_found(format!("{}/{id}", T::COLLECTION)))
+    found(find(conn, id, "")?, id)
 }
 
 /// Reads one and holds its row until the commit: another process that changes it waits, so that without an etag the last
@@ -69,11 +67,26 @@ pub fn get<T: Stored>(conn: &mut Conn<'_>, id: &str) -> Result<T> {
 /// # Errors
 /// NOT_FOUND.
 pub fn hold<T: Stored>(tx: &mut Tx<'_>, id: &str) -> Result<T> {
-    if tx.is_postgres() {
-        let sql = format!("SELECT 1 FROM {} WHERE {} = $1 FOR UPDATE", T::TABLE, T::COLUMNS[0]);
-        tx.one(&sql, &[id.into()], |_| Ok(()))?;
-    }
-    get(tx, id)
+    found(hold_if_there(tx, id)?, id)
+}
+
+/// As `hold`, for one that may be gone.
+///
+/// # Errors
+/// Those of the database.
+pub fn hold_if_there<T: Stored>(tx: &mut Tx<'_>, id: &str) -> Result<Option<T>> {
+    let lock = if tx.is_postgres() { " FOR UPDATE" } else { "" };
+    find(tx, id, lock)
+}
+
+fn find<T: Stored>(conn: &mut Conn<'_>, id: &str, lock: &str) -> Result<Option<T>> {
+    let sql =
+        format!("SELECT {} FROM {} WHERE {} = $1{lock}", T::COLUMNS.join(", "), T::TABLE, T::COLUMNS[0]);
+    conn.one(&sql, &[id.into()], |row| T::from_row(row, 0))
+}
+
+fn found<T: Stored>(row: Option<T>, id: &str) -> Result<T> {
+    row.ok_or_else(|| Error::not_found(format!("{}/{id}", T::COLLECTION)))
 }
 
 /// Lists a page. The listing's columns are T's.
@@ -85,7 +98,7 @@ pub fn list<T: Stored>(
     listing: &Listing,
     caller: &Caller,
     query: &Query,
-    scope: (String, Vec<Value>),
+    scope: impl Into<Scope>,
 ) -> Result<Page<T>> {
     listing.run(conn, caller, query, scope, |row| T::from_row(row, 2))
 }

@@ -21,7 +21,8 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0004_assignment",
     "0007_next_step",
     "0008_forecast",
-    "0009_partner_move"
+    "0009_partner_move",
+    "0015_list"
 ];
 
 /// The services that this one calls.

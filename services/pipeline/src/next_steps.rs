@@ -149,7 +149,8 @@ pub fn message(step: &NextStep) -> proto::NextStep {
 /// Follows the calendar from its first event on: what users change in their task lists.
 pub fn listen(context: &Context, db: &Db) {
     let zone = zone(context);
-    context.bus.listen(context, "calendar", "pipeline.calendar", db.clone(), move |tx, event| {
+    let wants = |event: &Event| outbox::kind(event) == NextStepTaskChanged::full_name();
+    context.bus.listen_for(context, "calendar", "pipeline.calendar", db.clone(), wants, move |tx, event| {
         match outbox::payload::<NextStepTaskChanged>(event) {
             Some(changed) => take(tx, event, &changed, &zone),
             None => Ok(()),
@@ -164,7 +165,7 @@ fn take(tx: &mut Tx<'_>, event: &Event, changed: &NextStepTaskChanged, zone: &Ti
     let Ok((deal, _)) = id::parse_child("opportunities", "nextSteps", &event.subject, "subject") else {
         return Ok(());
     };
-    let Some(deal) = store::opportunity::hold(tx, deal)? else { return Ok(()) };
+    let Some(deal) = resource::hold_if_there::<Opportunity>(tx, deal)? else { return Ok(()) };
     let Some(mut step) = store::next_step::find(tx, &event.subject, "subject")? else { return Ok(()) };
     let list = event.audience.as_ref().map_or("", |audience| audience.owner.as_str());
     if step.state != State::Open || step.assignee != list {

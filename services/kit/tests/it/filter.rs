@@ -20,7 +20,7 @@ const FIELDS: &[Field] = &[
 
 fn read(filter: &str) -> Result<(String, Vec<Value>), String> {
     let mut args = Vec::new();
-    match to_sql(filter, FIELDS, &caller("anna", &[], &[]), &mut args) {
+    match to_sql(filter, FIELDS, &caller("anna", &[], &[]), &mut args, |_, _| Ok(false)) {
         Ok(sql) => Ok((sql, args)),
         Err(cause) => {
             assert_eq!(cause.code(), Code::InvalidArgument);

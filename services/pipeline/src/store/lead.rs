@@ -1,11 +1,11 @@
 //! Leads in the database.
 //! Called by rpc/lead.rs and rpc/convert.rs.
 
+use kontor_kit::Result;
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Conn, Row, Tx, Value};
-use kontor_kit::page::{Field, Kind, Listing, Page, Query};
+use kontor_kit::page::{Field, Kind, Listing, Page, Query, Scope};
 use kontor_kit::resource::{self, Stored};
-use kontor_kit::{Result, args};
 
 use super::{join, join_map, split, split_map};
 use crate::domain::lead::{Details, Lead, State};
@@ -131,9 +131,7 @@ const LISTING: Listing = Listing {
 /// # Errors
 /// INVALID_ARGUMENT naming page_size, page_token, filter or order_by.
 pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<Lead>> {
-    let mut args = Vec::new();
-    let scope = caller.scope("assignee", "team", &mut args);
-    resource::list(conn, &LISTING, caller, query, (scope, args))
+    resource::list(conn, &LISTING, caller, query, Scope::of(caller, "assignee", "team"))
 }
 
 /// One lead that the caller may see.
@@ -151,8 +149,7 @@ pub fn get(conn: &mut Conn<'_>, caller: &Caller, id: &str) -> Result<Lead> {
 /// # Errors
 /// NOT_FOUND, PERMISSION_DENIED.
 pub fn get_for_change(tx: &mut Tx<'_>, caller: &Caller, id: &str) -> Result<Lead> {
-    tx.execute("UPDATE lead SET version = version WHERE id = $1", args![id])?;
-    let lead = resource::get::<Lead>(tx, id)?;
+    let lead = resource::hold::<Lead>(tx, id)?;
     caller.must_write(&lead.guard(), &lead.name())?;
     Ok(lead)
 }

@@ -3,7 +3,7 @@
 
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Conn, Row, Tx, Value};
-use kontor_kit::page::{Field, Kind, Listing, Page, Query};
+use kontor_kit::page::{Field, Kind, Listing, Page, Query, Scope};
 use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result, args, id};
 
@@ -137,17 +137,14 @@ pub fn list(
     opportunity: &str,
     late: Option<i64>,
 ) -> Result<Page<NextStep>> {
-    let mut args = Vec::new();
-    let mut scope = caller.scope("assignee", "team", &mut args);
+    let mut scope = Scope::of(caller, "assignee", "team");
     if !opportunity.is_empty() {
-        args.push(opportunity.into());
-        scope = format!("{scope} AND opportunity = ${}", args.len());
+        scope = scope.and("opportunity = {}", opportunity);
     }
     if let Some(now) = late {
-        args.push(now.into());
-        scope = format!("{scope} AND state = 1 AND due <= ${}", args.len());
+        scope = scope.and("state = 1 AND due <= {}", now);
     }
-    resource::list(conn, &LISTING, caller, query, (scope, args))
+    resource::list(conn, &LISTING, caller, query, scope)
 }
 
 /// One step that the caller may see, by its name.

@@ -3,7 +3,7 @@
 
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Conn, Row, Tx, Value};
-use kontor_kit::page::{Field, Kind, Listing, Page, Query};
+use kontor_kit::page::{Field, Kind, Listing, Page, Query, Scope};
 use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result, args};
 
@@ -161,7 +161,7 @@ const LISTING: Listing = Listing {
         Field::filter("assignee", "assignee", Kind::User),
         Field::filter("team", "team", Kind::Text),
         Field::filter("pipeline", "pipeline", Kind::Text),
-        Field::filter("stage", "stage", Kind::Text),
+        Field::filter("stage", "stage", Kind::Text).common(),
         Field::filter("partner", "partner", Kind::Text),
         Field::filter("needs_next_step", NEEDS_NEXT_STEP, Kind::Bool),
         Field::both("title", "title", Kind::Text),
@@ -185,13 +185,11 @@ pub fn list(
     query: &Query,
     rotting_at: Option<i64>,
 ) -> Result<Page<(Opportunity, i32)>> {
-    let mut args = Vec::new();
-    let mut scope = caller.scope("assignee", "team", &mut args);
+    let mut scope = Scope::of(caller, "assignee", "team");
     if let Some(now) = rotting_at {
-        args.push(now.into());
-        scope = format!("rot_time < ${} AND {scope}", args.len());
+        scope = scope.and("rot_time < {}", now);
     }
-    LISTING.run(conn, caller, query, (scope, args), |row| {
+    LISTING.run(conn, caller, query, scope, |row| {
         let probability = i32::try_from(row.int(2 + Opportunity::COLUMNS.len())?).map_err(Error::internal)?;
         Ok((Opportunity::from_row(row, 2)?, probability))
     })
@@ -212,21 +210,10 @@ pub fn get(conn: &mut Conn<'_>, caller: &Caller, id: &str) -> Result<Opportunity
 /// # Errors
 /// NOT_FOUND, PERMISSION_DENIED, ABORTED.
 pub fn get_for_change(tx: &mut Tx<'_>, caller: &Caller, id: &str, etag: &str) -> Result<Opportunity> {
-    tx.execute("UPDATE opportunity SET version = version WHERE id = $1", args![id])?;
-    let opportunity = resource::get::<Opportunity>(tx, id)?;
+    let opportunity = resource::hold::<Opportunity>(tx, id)?;
     caller.must_write(&opportunity.guard(), &opportunity.name())?;
     resource::check_etag(&opportunity, etag)?;
     Ok(opportunity)
-}
-
-/// One opportunity, whoever asks, held until the commit.
-///
-/// # Errors
-/// Those of the database.
-pub fn hold(tx: &mut Tx<'_>, id: &str) -> Result<Option<Opportunity>> {
-    tx.execute("UPDATE opportunity SET version = version WHERE id = $1", args![id])?;
-    let sql = format!("SELECT {} FROM opportunity WHERE id = $1", Opportunity::COLUMNS.join(", "));
-    tx.one(&sql, args![id], |row| Opportunity::from_row(row, 0))
 }
 
 /// The opportunity that a lead became; none when it was deleted since.
