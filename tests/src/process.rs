@@ -68,9 +68,14 @@ impl Process {
         Process { child, address }
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// CPU time that it has used so far, user and system, in seconds. Linux only.
     pub fn cpu_seconds(&self) -> f64 {
-        cpu_seconds_of(self.child.id().expect("it runs"))
+        cpu_seconds_of(self.id())
     }
 
     /// Memory that it holds (resident set), in MiB. Linux only.

@@ -27,7 +27,8 @@ use crate::store::overview::{self, Deadline};
 /// Follows the pipeline from its first event on.
 pub fn listen(context: &Context, db: &Db, hooks: CalendarHooks) {
     let hooks = CalendarHooks { quiet: true, ..hooks };
-    context.bus.listen(context, "pipeline", "calendar.pipeline", db.clone(), move |tx, event| {
+    let wants = |event: &Event| news(event).is_some();
+    context.bus.listen_for(context, "pipeline", "calendar.pipeline", db.clone(), wants, move |tx, event| {
         match news(event) {
             Some(News::Open(title, day)) => keep(tx, &hooks, event, &title, &day),
             Some(News::Over) => remove(tx, &hooks, &event.subject),

@@ -39,16 +39,27 @@ const SWEEP: i64 = 20;
 /// Follows the pipeline from its first event on.
 pub fn listen(context: &Context, db: &Db, hooks: CalendarHooks) {
     let hooks = CalendarHooks { quiet: true, ..hooks };
-    context.bus.listen(context, "pipeline", "calendar.next_steps", db.clone(), move |tx, event| {
-        let created = outbox::payload::<NextStepCreated>(event).map(|it| it.next_step);
-        let updated = || outbox::payload::<NextStepUpdated>(event).map(|it| it.next_step);
-        let completed = || outbox::payload::<NextStepCompleted>(event).map(|it| it.next_step);
-        let dropped = || outbox::payload::<NextStepDropped>(event).map(|it| it.next_step);
-        match created.or_else(updated).or_else(completed).or_else(dropped).flatten() {
+    let wants = |event: &Event| news(event).is_some();
+    context.bus.listen_for(
+        context,
+        "pipeline",
+        "calendar.next_steps",
+        db.clone(),
+        wants,
+        move |tx, event| match news(event) {
             Some(step) => keep(tx, &hooks, event, &step),
             None => Ok(()),
-        }
-    });
+        },
+    );
+}
+
+/// The step that an event is about, as it is now.
+fn news(event: &Event) -> Option<NextStep> {
+    let created = outbox::payload::<NextStepCreated>(event).map(|it| it.next_step);
+    let updated = || outbox::payload::<NextStepUpdated>(event).map(|it| it.next_step);
+    let completed = || outbox::payload::<NextStepCompleted>(event).map(|it| it.next_step);
+    let dropped = || outbox::payload::<NextStepDropped>(event).map(|it| it.next_step);
+    created.or_else(updated).or_else(completed).or_else(dropped).flatten()
 }
 
 /// Puts a step where it belongs now, and takes it from where it stood.

@@ -29,7 +29,8 @@ pub const HISTORY_SOURCES: [&str; 3] = ["pipeline", "calendar", "telephony"];
 /// Follows the sources for as long as the process runs.
 pub fn listen(context: &Context, db: &Db) {
     for source in HISTORY_SOURCES {
-        context.bus.listen(context, source, "directory.timeline", db.clone(), |tx, event| {
+        let wants = |event: &Event| !changes(event).is_empty();
+        context.bus.listen_for(context, source, "directory.timeline", db.clone(), wants, |tx, event| {
             store::timeline::take_live(tx, event, &changes(event))
         });
     }

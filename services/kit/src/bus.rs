@@ -30,6 +30,8 @@ enum Source {
 
 /// Events taken in one transaction of a consumer.
 const BATCH: i64 = 200;
+/// Events that a consumer does not want and passes over before its cursor is written: so many are read again at most after a start.
+const PASSED: usize = 1_000;
 /// How often a source is looked at when nothing wakes us: another process may have written.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -71,10 +73,28 @@ impl Bus {
     ) where
         F: Fn(&mut Tx<'_>, &Event) -> Result<()> + Send + Sync + 'static,
     {
+        self.listen_for(context, source, consumer, db, |_| true, handle);
+    }
+
+    /// As `listen`, for the events that `wants` picks. The others cost this consumer no transaction: its cursor passes over them with the next one that
+    /// it wants, or after a thousand.
+    pub fn listen_for<W, F>(
+        &self,
+        context: &Context,
+        source: &'static str,
+        consumer: &'static str,
+        db: Db,
+        wants: W,
+        handle: F,
+    ) where
+        W: Fn(&Event) -> bool + Send + Sync + 'static,
+        F: Fn(&mut Tx<'_>, &Event) -> Result<()> + Send + Sync + 'static,
+    {
         let bus = self.clone();
         let handle: Handler = Arc::new(handle);
         context.spawn(async move {
-            let follower = Follower { source, consumer, db, handle, last_error: Mutex::new(String::new()) };
+            let last_error = Mutex::new(String::new());
+            let follower = Follower { source, consumer, db, wants: Box::new(wants), handle, last_error };
             let mut pause = FIRST_PAUSE;
             loop {
                 let cause = follower.follow(bus.find(source).await, &mut pause).await;
@@ -126,6 +146,7 @@ struct Follower {
     source: &'static str,
     consumer: &'static str,
     db: Db,
+    wants: Box<dyn Fn(&Event) -> bool + Send + Sync>,
     handle: Handler,
     last_error: Mutex<String>,
 }
@@ -151,18 +172,29 @@ impl Follower {
 
     /// Takes the next batch; false when there is none now.
     async fn take_next(&self, reader: &mut Reader) -> Result<bool> {
-        let events: Arc<[Event]> = reader.next_batch(self.source).await?.into();
+        let mut events = reader.next_batch(self.source).await?;
+        if events.is_empty() {
+            return Ok(false);
+        }
         let count = events.len();
-        match self.take(events.clone(), 0..count).await {
+        events.retain(|event| (self.wants)(event));
+        reader.passed += count - events.len();
+        if events.is_empty() && reader.passed < PASSED {
+            return Ok(true);
+        }
+        let (events, reached): (Arc<[Event]>, i64) = (events.into(), reader.sequence);
+        let count = events.len();
+        match self.take(events.clone(), 0..count, reached).await {
             // One bad event must not hold up those before it.
             Err(_) if count > 1 => {
                 for place in 0..count {
-                    self.take(events.clone(), place..place + 1).await?;
+                    self.take(events.clone(), place..place + 1, events[place].sequence).await?;
                 }
-                Ok(true)
             }
-            outcome => outcome.map(|()| count > 0),
+            outcome => outcome?,
         }
+        reader.passed = 0;
+        Ok(true)
     }
 
     async fn cursor(&self) -> Result<i64> {
@@ -175,17 +207,13 @@ impl Follower {
             .await
     }
 
-    async fn take(&self, events: Arc<[Event]>, part: Range<usize>) -> Result<()> {
-        if part.is_empty() {
-            return Ok(());
-        }
+    /// Takes a part of the events and moves the cursor to `reached`.
+    async fn take(&self, events: Arc<[Event]>, part: Range<usize>, reached: i64) -> Result<()> {
         let (consumer, source, handle) = (self.consumer, self.source, self.handle.clone());
         self.db
             .write(move |tx| {
-                let mut reached = 0;
                 for event in &events[part.clone()] {
                     take_one(tx, consumer, &handle, event)?;
-                    reached = event.sequence;
                 }
                 tx.execute(
                     "INSERT INTO kit_cursor (consumer, source, sequence) VALUES ($1, $2, $3)
@@ -222,12 +250,14 @@ struct Reader {
     source: Source,
     sequence: i64,
     until_now: bool,
+    /// Events passed over since the cursor was written.
+    passed: usize,
     stream: Option<tonic::Streaming<WatchChangesResponse>>,
 }
 
 impl Reader {
     fn new(source: Source, sequence: i64, until_now: bool) -> Self {
-        Reader { source, sequence, until_now, stream: None }
+        Reader { source, sequence, until_now, passed: 0, stream: None }
     }
 
     /// The next events; empty when there are none now.

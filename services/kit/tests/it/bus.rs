@@ -7,6 +7,7 @@ use std::time::Duration;
 use kontor_kit::context::Context;
 use kontor_kit::db::{Db, Migration};
 use kontor_kit::{Error, args};
+use kontor_proto::r#type::v1::Event;
 
 use crate::support::{Place, count, note, until};
 
@@ -14,6 +15,7 @@ kontor_testbed::on_both! { Place;
     a_consumer_that_is_stopped_and_started_takes_each_event_once,
     two_copies_of_a_consumer_take_each_event_once,
     an_error_is_tried_again_and_holds_up_only_what_follows,
+    what_a_consumer_does_not_want_costs_it_nothing_and_its_cursor_passes_over_it,
     a_replay_gives_every_event_in_order,
 }
 
@@ -101,6 +103,32 @@ async fn an_error_is_tried_again_and_holds_up_only_what_follows(place: Place) {
     wait_for(&db, 10).await;
     broken.store(false, Ordering::SeqCst);
     wait_for(&db, 20).await;
+}
+
+async fn what_a_consumer_does_not_want_costs_it_nothing_and_its_cursor_passes_over_it(place: Place) {
+    let source = place.open().await;
+    write(&source, 0, 50).await;
+    let context = place.context();
+    context.bus.offer("it", source.clone());
+    let db = place.open_as("consumer", TALLY).await.expect("the consumer opens");
+    let wants = |event: &Event| event.subject.starts_with("wanted");
+    context.bus.listen_for(&context, "it", "tally", db.clone(), wants, |tx, event| {
+        tx.execute(COUNT, args![&event.subject]).map(|_| ())
+    });
+    source.write(|tx| note(tx, "wanted-1", 1)).await.expect("written");
+    wait_for(&db, 1).await;
+    assert_eq!(count(&db, "SELECT COUNT(*) FROM kit_seen").await, 1, "only what it wanted is kept as seen");
+    assert_eq!(count(&db, "SELECT sequence FROM kit_cursor").await, 51);
+    // Nothing that is wanted comes after these: the cursor follows all the same, in large steps.
+    source
+        .write(|tx| (0..1_100).try_for_each(|number| note(tx, &format!("late-{number}"), 1)))
+        .await
+        .expect("written");
+    until("the cursor passes over them", || async {
+        count(&db, "SELECT sequence FROM kit_cursor").await > 1_000
+    })
+    .await;
+    assert_eq!(count(&db, "SELECT COUNT(*) FROM tally").await, 1);
 }
 
 async fn a_replay_gives_every_event_in_order(place: Place) {
