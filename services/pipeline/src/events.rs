@@ -9,7 +9,9 @@ use kontor_kit::db::{Db, Tx};
 use kontor_kit::outbox::{NewEvent, payload};
 use kontor_kit::resource::{self, Stored};
 use kontor_proto::directory::v1::{PartnerMerged, PartnerUnmerged};
-use kontor_proto::pipeline::v1::{OpportunityCreated, OpportunityDeleted, OpportunityUpdated};
+use kontor_proto::pipeline::v1::{
+    OpportunityCreated, OpportunityDeleted, OpportunityStageMoved, OpportunityUpdated,
+};
 use prost::{Message, Name};
 
 use crate::domain::lead::Lead;
@@ -20,11 +22,13 @@ use crate::{next_steps, store};
 pub fn listen(context: &Context, db: &Db) {
     context.bus.listen(context, "directory", "pipeline.partners", db.clone(), |tx, event| {
         if let Some(merged) = payload::<PartnerMerged>(event) {
+            store::partner_moves::merged(tx, &event.subject, &merged.survivor)?;
             for mut deal in store::partner_moves::of_partner(tx, &event.subject)? {
                 store::partner_moves::note(tx, &deal.id, &event.subject, &merged.survivor)?;
                 move_to(tx, &mut deal, &merged.survivor)?;
             }
         } else if let Some(unmerged) = payload::<PartnerUnmerged>(event) {
+            store::partner_moves::unmerged(tx, &event.subject)?;
             for mut deal in store::partner_moves::take_moved(tx, &event.subject, &unmerged.survivor)? {
                 // Somebody may have given it to another partner since.
                 if deal.details.partner == unmerged.survivor {
@@ -59,9 +63,13 @@ pub fn of_opportunity<P: Message + Name>(
     opportunity: &Opportunity,
     payload: &P,
 ) -> Result<()> {
-    let gone = P::full_name() == OpportunityDeleted::full_name();
+    let kind = P::full_name();
+    let gone = kind == OpportunityDeleted::full_name();
     store::forecast::note_deal(tx, opportunity, gone)?;
-    next_steps::follow(tx, caller, opportunity, gone)?;
+    // A new one has no steps, and a stage is nothing that a step shows.
+    if kind != OpportunityCreated::full_name() && kind != OpportunityStageMoved::full_name() {
+        next_steps::follow(tx, caller, opportunity, gone)?;
+    }
     let event = NewEvent::new("pipeline", opportunity.name(), &opportunity.guard(), payload);
     tx.publish(event.partner(&opportunity.details.partner).actor(caller.name()));
     Ok(())

@@ -72,16 +72,15 @@ impl PartnerService for Partners {
         let request = request.into_inner();
         let wanted = request.partner.as_ref().ok_or_else(|| Error::invalid("partner", "it is missing"))?;
         let fields = fields(wanted).checked("partner")?;
-        let company = wanted.company.clone();
+        let company = self.company(&wanted.company).await?;
         let cards = self.cards.with_company(Some(company.clone()));
         if request.validate_only {
             let answer = draft(&cards, &fields, &company, self.db.clock().now())?;
-            self.db.read(move |conn| check_company(conn, &company, "")).await?;
             return Ok(Response::new(answer));
         }
         let write = self.db.write(move |tx| {
             replay::once(tx, &caller, &request.request_id, &request, |tx| {
-                check_company(tx, &company, "")?;
+                company_of(tx, &company, "")?;
                 store::contact::create(tx, &cards, &caller, &company_book(), &fields).map(to_proto)
             })
         });
@@ -99,8 +98,7 @@ impl PartnerService for Partners {
         let write = self.db.write(move |tx| {
             replay::once(tx, &caller, &request.request_id, &request, |tx| {
                 let present = store::partner::get(tx, &id)?;
-                let company = mask.has("company").then(|| new.company.clone());
-                check_company(tx, company.as_deref().unwrap_or_default(), &id)?;
+                let company = mask.has("company").then(|| company_of(tx, &new.company, &id)).transpose()?;
                 let object = store::contact::object(tx, &caller, kontor_collection::COMPANY, &id, &new.name)?;
                 let fields = taken(&present.fields, &wanted, &mask, "partner")?;
                 let wanted = Wanted {
@@ -164,11 +162,11 @@ impl PartnerService for Partners {
                 entry.number = phone::e164(&entry.number, &request.region).unwrap_or(entry.number.clone());
             }
         }
-        let company = wanted.company.clone();
+        let company = self.company(&wanted.company).await?;
         let cards = self.cards.with_company(Some(company.clone()));
         let write = self.db.write(move |tx| {
             replay::once(tx, &caller, &request.request_id, &request, |tx| {
-                check_company(tx, &company, "")?;
+                company_of(tx, &company, "")?;
                 let (row, created) = store::partner::match_or_create(tx, &cards, &caller, &fields)?;
                 Ok(proto::MatchOrCreatePartnerResponse { partner: Some(to_proto(row)), created })
             })
@@ -198,19 +196,26 @@ impl PartnerService for Partners {
 }
 
 impl Partners {
+    /// Looked at before the write, for the card is made with it.
+    async fn company(&self, company: &str) -> kontor_kit::Result<String> {
+        let company = company.to_owned();
+        self.db.read_few(move |conn| company_of(conn, &company, "")).await
+    }
+
     fn region<'a>(&'a self, asked: &'a str) -> &'a str {
         if asked.is_empty() { self.cards.region() } else { asked }
     }
 }
 
-/// The link must lead to a partner that is there.
-fn check_company(conn: &mut Conn<'_>, company: &str, partner: &str) -> kontor_kit::Result<()> {
+/// The company that a link leads to: a partner that is there, or the one that it went into. Empty is none.
+fn company_of(conn: &mut Conn<'_>, company: &str, partner: &str) -> kontor_kit::Result<String> {
     partner::check_company(company, partner)?;
-    if let Some(id) = company.strip_prefix("partners/") {
-        store::partner::get(conn, id)
-            .map_err(|_| Error::invalid("partner.company", format!("{company} does not exist")))?;
-    }
-    Ok(())
+    let Some(id) = company.strip_prefix("partners/") else { return Ok(String::new()) };
+    let found = store::partner::resolve(conn, id)
+        .map_err(|_| Error::invalid("partner.company", format!("{company} does not exist")))?;
+    let found = format!("partners/{}", found.id);
+    partner::check_company(&found, partner)?;
+    Ok(found)
 }
 
 /// The partner as it would be.

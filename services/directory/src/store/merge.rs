@@ -20,7 +20,7 @@ use crate::domain::contact::Fields;
 use crate::domain::merge as rules;
 
 /// Partners that may have gone into one, all in all; what a timeline looks at.
-const MERGED: i64 = 1_000;
+const MERGED: usize = 1_000;
 
 /// A merge.
 #[derive(Clone, Debug)]
@@ -85,7 +85,7 @@ pub fn all_merged(conn: &mut Conn<'_>, partner: &str) -> Result<Vec<String>> {
         "WITH RECURSIVE gone(partner) AS (SELECT partner FROM partner_merged WHERE survivor = $1
          UNION SELECT m.partner FROM partner_merged m JOIN gone ON m.survivor = gone.partner)
          SELECT partner FROM gone ORDER BY partner LIMIT $2",
-        args![partner, MERGED],
+        args![partner, i64::try_from(MERGED).unwrap_or(i64::MAX)],
         |row| row.string(0),
     )
 }
@@ -109,6 +109,14 @@ pub fn merge(
     let object = contact::object(tx, caller, COMPANY, survivor, &name)?;
     if !etag.is_empty() && etag != object.etag {
         return Err(Error::etag_mismatch(name));
+    }
+    let mut gone = all_merged(tx, survivor)?.len() + others.len();
+    for other in others {
+        gone += all_merged(tx, other)?.len();
+    }
+    if gone > MERGED {
+        let message = format!("at most {MERGED} partners go into one, and with these it would be {gone}");
+        return Err(Error::precondition("TOO_MANY_MERGED", message));
     }
     let mut fields = present.fields.clone();
     let mut added = Fields::default();
@@ -151,13 +159,20 @@ pub fn merge(
 /// Those that UnmergePartners of the contract names.
 pub fn unmerge(tx: &mut Tx<'_>, cards: &Cards, caller: &Caller, merge: &str) -> Result<Vec<Stored>> {
     collection::lock(tx, &company_book())?;
-    let sql = "SELECT survivor, before, after_etag, added FROM partner_merge WHERE id = $1";
+    let sql = "SELECT survivor, before, after_etag, added, create_time FROM partner_merge WHERE id = $1";
     let found = tx.one(sql, args![merge], |row| {
-        Ok((row.string(0)?, row.bytes(1)?.to_vec(), row.string(2)?, unpack(row.bytes(3)?)?))
+        let before = (row.bytes(1)?.to_vec(), row.string(2)?);
+        Ok((row.string(0)?, before, unpack(row.bytes(3)?)?, row.int(4)?))
     })?;
-    let Some((survivor, before, after_etag, added)) = found else {
+    let Some((survivor, (before, mut after_etag), added, time)) = found else {
         return Err(Error::not_found(format!("partnerMerges/{merge}")));
     };
+    // What came later was added to what this one gave: neither these old bytes nor those kept by the later ones are right then.
+    let later =
+        "UPDATE partner_merge SET after_etag = '' WHERE survivor = $1 AND (create_time, id) > ($2, $3)";
+    if tx.execute(later, args![&survivor, time, merge])? > 0 {
+        after_etag.clear();
+    }
     let sql = "SELECT merge FROM partner_merged WHERE partner = $1";
     if let Some(again) = tx.one(sql, args![&survivor], |row| row.string(0))? {
         let message = format!(

@@ -16,6 +16,8 @@ kontor_testbed::on_both! { World;
     p14_partners_become_one_and_their_old_names_lead_to_it,
     p14_an_unmerge_restores_all_exactly_and_keeps_what_was_changed_since,
     p14_any_sequence_of_merges_and_unmerges_returns_to_the_start,
+    p14_what_two_gave_stays_until_both_are_taken_back,
+    p14_the_old_name_of_a_company_leads_to_the_one_it_went_into,
     p14_wrong_merges_are_refused_and_change_nothing,
 }
 
@@ -185,6 +187,36 @@ async fn p14_any_sequence_of_merges_and_unmerges_returns_to_the_start(world: Wor
         }
     }
     assert_eq!(seen(&world).await, start);
+}
+
+async fn p14_what_two_gave_stays_until_both_are_taken_back(world: World) {
+    let acme = create(&world, person("Acme", "+3221", "info@acme.be")).await;
+    let twin = create(&world, person("Twin", "+3222", "twin@acme.be")).await;
+    let third = create(&world, person("Third", "+3222", "third@acme.be")).await;
+    let start = seen(&world).await;
+    let first = merge(&world, &acme.name, &[&twin.name]).await.unwrap().merge.unwrap();
+    let second = merge(&world, &acme.name, &[&third.name]).await.unwrap().merge.unwrap();
+    unmerge(&world, &first.name).await.unwrap();
+    let numbers = |it: proto::Partner| it.phones.into_iter().map(|phone| phone.number).collect::<Vec<_>>();
+    assert_eq!(numbers(get(&world, &acme.name).await), ["+3221", "+3222"], "the third one gives it too");
+    unmerge(&world, &second.name).await.unwrap();
+    assert_eq!(seen(&world).await, start);
+}
+
+async fn p14_the_old_name_of_a_company_leads_to_the_one_it_went_into(world: World) {
+    let acme = create(&world, proto::Partner { kind: 2, ..person("Acme", "+3221", "info@acme.be") }).await;
+    let twin = create(&world, proto::Partner { kind: 2, ..person("Twin", "+3222", "sales@acme.be") }).await;
+    merge(&world, &acme.name, &[&twin.name]).await.unwrap();
+    let works = proto::Partner { company: twin.name.clone(), ..person("Ann", "+3223", "ann@acme.be") };
+    let ann = create(&world, works.clone()).await;
+    assert_eq!(ann.company, acme.name);
+    let request = proto::UpdatePartnerRequest {
+        partner: Some(proto::Partner { name: ann.name.clone(), ..works }),
+        update_mask: Some(FieldMask { paths: vec!["company".to_owned()] }),
+        ..Default::default()
+    };
+    let same = partners(&world).update_partner(sales().request(request)).await.unwrap().into_inner();
+    assert_eq!(same.company, acme.name);
 }
 
 async fn p14_wrong_merges_are_refused_and_change_nothing(world: World) {

@@ -1,9 +1,11 @@
 //! A next step: what is to be done for an opportunity, by when, and what became of it.
 //! Called by rpc/next_step.rs, next_steps.rs and store/next_step.rs.
 
-use jiff::ToSpan;
+use std::ops::RangeInclusive;
+
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 use kontor_kit::auth::Guard;
 use kontor_kit::{Error, Result};
 
@@ -77,8 +79,8 @@ impl State {
     }
 }
 
-/// Last second of the year 9999.
-const LAST: i64 = 253_402_300_799;
+/// Years in which a step may be due: those that a task in a calendar may have in any zone.
+const YEARS: RangeInclusive<i16> = 1971..=9998;
 
 impl Due {
     /// A day as it runs in this zone.
@@ -88,6 +90,9 @@ impl Due {
     pub fn day(field: &str, day: &str, zone: &TimeZone) -> Result<Due> {
         let wrong = || Error::invalid(field, format!("{day:?} is no day like 2026-12-31"));
         let date: Date = day.parse().ok().filter(|_| day.len() == 10).ok_or_else(wrong)?;
+        if !YEARS.contains(&date.year()) {
+            return Err(far(field));
+        }
         let next = date.checked_add(1.day()).map_err(|_| wrong())?;
         let end = zone.to_timestamp(next.at(0, 0, 0, 0)).map_err(|_| wrong())?;
         Ok(Due { late: end.as_microsecond(), day: day.to_owned() })
@@ -98,11 +103,16 @@ impl Due {
     /// # Errors
     /// INVALID_ARGUMENT naming `field`.
     pub fn time(field: &str, micros: i64) -> Result<Due> {
-        if (0..=LAST * 1_000_000).contains(&micros) {
+        let time = Timestamp::from_microsecond(micros).map_err(|_| far(field))?;
+        if YEARS.contains(&TimeZone::UTC.to_datetime(time).year()) {
             return Ok(Due { late: micros, day: String::new() });
         }
-        Err(Error::invalid(field, "it is not between 1970 and 9999"))
+        Err(far(field))
     }
+}
+
+fn far(field: &str) -> Error {
+    Error::invalid(field, format!("it is not between {} and {}", YEARS.start(), YEARS.end()))
 }
 
 impl Facts {

@@ -16,6 +16,7 @@ use super::lead::{Leads, to_proto};
 use crate::domain::lead::{Lead, State};
 use crate::domain::money::Money;
 use crate::domain::opportunity::{Details, Opportunity, Outcome};
+use crate::domain::pipeline::Pipeline;
 use crate::domain::score::fact;
 use crate::store::score_cache::Scores;
 use crate::{events, store};
@@ -35,7 +36,7 @@ impl Leads {
     ) -> Result<proto::ConvertLeadResponse> {
         let lead = id::parse("leads", &request.name, "name")?.to_owned();
         let amount = money("amount", request.amount.as_ref())?;
-        let with = self.partner(&caller, &lead, &request).await?;
+        let with = self.partner(&caller, &lead, &request, &amount).await?;
         let scores = self.scores.clone();
         self.db
             .write(move |tx| {
@@ -52,16 +53,19 @@ impl Leads {
         caller: &Caller,
         lead: &str,
         request: &proto::ConvertLeadRequest,
+        amount: &Option<Money>,
     ) -> Result<With> {
         let (reader, id, pipeline) = (caller.clone(), lead.to_owned(), request.pipeline.clone());
+        let (amount, now) = (amount.clone(), self.db.clock().now());
         let lead = self
             .db
             .read(move |conn| {
                 let lead = store::lead::get(conn, &reader, &id)?;
                 reader.must_write(&lead.guard(), &lead.name())?;
                 // What would fail later must not leave a new partner behind.
-                if lead.details.state != State::Converted {
-                    store::pipeline::named_or_default(conn, "pipeline", &pipeline)?;
+                if lead.details.state == State::Open {
+                    let pipeline = store::pipeline::named_or_default(conn, "pipeline", &pipeline)?;
+                    draft(&lead, &pipeline, "partners/-", amount, now)?;
                 }
                 Ok(lead)
             })
@@ -76,7 +80,9 @@ impl Leads {
         }
         let answer = self.directory.match_or_create(caller, wanted(&lead)?).await?;
         let partner = answer.partner.ok_or_else(|| Error::internal("the directory matched no partner"))?;
-        Ok(With { partner: partner.name, created: answer.created })
+        // It may be the answer to an earlier call, and the partner may have gone into another one since.
+        let partner = self.directory.partner(caller, "partner", &partner.name).await?;
+        Ok(With { partner, created: answer.created })
     }
 }
 
@@ -135,7 +141,9 @@ fn convert(
     if with.partner.is_empty() {
         return Err(Error::etag_mismatch(lead.name()));
     }
-    let deal = new_opportunity(tx, &lead, request, with, amount)?;
+    let pipeline = store::pipeline::named_or_default_for_use(tx, "pipeline", &request.pipeline)?;
+    let partner = store::partner_moves::survivor(tx, &with.partner)?;
+    let deal = draft(&lead, &pipeline, &partner, amount, tx.now())?;
     resource::insert(tx, &deal)?;
     store::assignment::note(tx, &deal)?;
     lead.details.state = State::Converted;
@@ -143,7 +151,7 @@ fn convert(
     lead.update_time = tx.now();
     resource::update(tx, &mut lead)?;
     let event = proto::LeadConverted { opportunity: deal.name(), title: deal.details.title.clone() };
-    events::of_lead(tx, caller, &lead, &with.partner, &event);
+    events::of_lead(tx, caller, &lead, &partner, &event);
     let stage = store::pipeline::stage(tx, &deal.stage)?;
     let score = scores.of(tx, &deal)?;
     events::created(tx, caller, &deal, &stage.display_name)?;
@@ -176,21 +184,21 @@ fn converted(
     })
 }
 
-fn new_opportunity(
-    tx: &mut Tx<'_>,
+/// What a lead becomes: an opportunity in the first stage, with all that the stage demands.
+fn draft(
     lead: &Lead,
-    request: &proto::ConvertLeadRequest,
-    with: &With,
+    pipeline: &Pipeline,
+    partner: &str,
     amount: Option<Money>,
+    now: i64,
 ) -> Result<Opportunity> {
-    let pipeline = store::pipeline::named_or_default_for_use(tx, "pipeline", &request.pipeline)?;
-    let (now, stage) = (tx.now(), pipeline.first_stage()?);
+    let stage = pipeline.first_stage()?;
     let deal = Opportunity {
         id: id::new(),
         version: 1,
         details: Details {
             title: lead.details.title.clone(),
-            partner: with.partner.clone(),
+            partner: partner.to_owned(),
             amount,
             assignee: lead.details.assignee.clone(),
             team: lead.details.team.clone(),

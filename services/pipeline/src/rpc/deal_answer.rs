@@ -1,6 +1,8 @@
 //! An opportunity as the API shows it: its fields, its score, its next step.
 //! Called by the rpc files that answer with opportunities.
 
+use std::collections::HashMap;
+
 use kontor_kit::clock;
 use kontor_kit::db::Conn;
 use kontor_kit::resource::Stored;
@@ -8,6 +10,7 @@ use kontor_proto::pipeline::v1 as proto;
 use kontor_proto::r#type::v1 as shared;
 
 use crate::domain::money::Money;
+use crate::domain::next_step::NextStep;
 use crate::domain::opportunity::{Opportunity, Outcome};
 use crate::{next_steps, store};
 
@@ -89,10 +92,11 @@ pub fn with_steps(conn: &mut Conn<'_>, deals: &mut [proto::Opportunity]) -> kont
     let open = i32::from(proto::OpportunityState::Open);
     let names: Vec<String> =
         deals.iter().filter(|deal| deal.state == open).map(|deal| deal.name.clone()).collect();
-    let mut steps = store::next_step::open_of_all(conn, &names)?;
+    let steps = store::next_step::open_of_all(conn, &names)?;
+    let steps: HashMap<&str, &NextStep> =
+        steps.iter().map(|step| (step.opportunity.as_str(), step)).collect();
     for deal in deals.iter_mut().filter(|deal| deal.state == open) {
-        let at = steps.iter().position(|step| step.opportunity == deal.name);
-        deal.next_step = at.map(|at| next_steps::message(&steps.swap_remove(at)));
+        deal.next_step = steps.get(deal.name.as_str()).map(|step| next_steps::message(step));
         deal.needs_next_step = deal.next_step.is_none();
     }
     Ok(())

@@ -17,7 +17,7 @@ use super::peers::Directory;
 use super::progress;
 use crate::domain::opportunity::{Details, Opportunity, Outcome};
 use crate::domain::pipeline::{Pipeline, Stage};
-use crate::store::score_cache::Scores;
+use crate::store::score_cache::{Copy, Scores};
 use crate::{events, store};
 
 /// The service.
@@ -66,15 +66,19 @@ impl OpportunityService for Opportunities {
         let caller = Caller::of(&request)?;
         let deal = id::parse("opportunities", &request.get_ref().name, "name")?.to_owned();
         let (scores, now) = (self.scores.clone(), self.db.clock().now());
-        let answer = self
+        let (answer, copy) = self
             .db
             .read_few(move |conn| {
                 let deal = store::opportunity::get(conn, &caller, &deal)?;
                 let probability = store::pipeline::stage(conn, &deal.stage)?.probability;
-                let score = scores.of_read(conn, &deal)?;
-                with_step(conn, to_proto(deal, probability, score, now))
+                let (score, copy) = scores.of_read(conn, &deal)?;
+                Ok((with_step(conn, to_proto(deal, probability, score, now))?, copy))
             })
             .await?;
+        if copy == Copy::Behind {
+            let scores = self.scores.clone();
+            self.db.read(move |conn| scores.catch_up(conn)).await?;
+        }
         Ok(Response::new(answer))
     }
 
@@ -109,7 +113,10 @@ impl OpportunityService for Opportunities {
                     let new = request.opportunity.clone().unwrap_or_default();
                     let now = tx.now();
                     let pipeline = store::pipeline::named_or_default_for_use(tx, PIPELINE, &new.pipeline)?;
-                    let (deal, stage) = draft(&pipeline, &new, details.clone(), now)?;
+                    let (mut deal, stage) = draft(&pipeline, &new, details.clone(), now)?;
+                    if !deal.details.partner.is_empty() {
+                        deal.details.partner = store::partner_moves::survivor(tx, &deal.details.partner)?;
+                    }
                     resource::insert(tx, &deal)?;
                     store::assignment::note(tx, &deal)?;
                     events::created(tx, &caller, &deal, &stage.display_name)?;
@@ -306,6 +313,9 @@ fn update(
     if deal.details.probability.is_none() && details.probability == Some(deal.probability(stage.probability))
     {
         details.probability = None;
+    }
+    if !details.partner.is_empty() && details.partner != deal.details.partner {
+        details.partner = store::partner_moves::survivor(tx, &details.partner)?;
     }
     let fields: Vec<String> = changed(&deal.details, &details).map(str::to_owned).collect();
     if !fields.is_empty() {

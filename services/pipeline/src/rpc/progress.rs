@@ -8,6 +8,7 @@ use kontor_proto::pipeline::v1 as proto;
 
 use super::deal_answer::{to_proto, with_step};
 use crate::domain::opportunity::{Opportunity, Outcome};
+use crate::domain::pipeline::Pipeline;
 use crate::store::score_cache::Scores;
 use crate::{events, store};
 
@@ -23,14 +24,15 @@ pub fn move_stage(
     stage: &str,
 ) -> kontor_kit::Result<proto::Opportunity> {
     let pipeline = store::pipeline::get_for_use(tx, id::parse("pipelines", &deal.pipeline, "pipeline")?)?;
-    let from = store::pipeline::stage(tx, &deal.stage)?;
     let to = pipeline.stage("stage", stage)?;
+    let from = deal.stage.clone();
     if deal.move_to(to, tx.now())? {
+        let from = pipeline.stage("stage", &from)?;
         to.must_have(&deal)?;
         resource::update(tx, &mut deal)?;
         let moved = proto::OpportunityStageMoved {
             title: deal.details.title.clone(),
-            from_stage: from.display_name,
+            from_stage: from.display_name.clone(),
             to_stage: to.display_name.clone(),
         };
         events::of_opportunity(tx, caller, &deal, &moved)?;
@@ -55,7 +57,7 @@ pub fn win(
     store::score::closed(tx, &deal, &pipeline.stage_names(), true)?;
     let title = deal.details.title.clone();
     events::of_opportunity(tx, caller, &deal, &proto::OpportunityWon { title })?;
-    shown(tx, deal)
+    shown(tx, deal, &pipeline)
 }
 
 /// Closes it as lost.
@@ -75,7 +77,7 @@ pub fn lose(
     let title = deal.details.title.clone();
     let lost = proto::OpportunityLost { title, reason: reason.trim().to_owned() };
     events::of_opportunity(tx, caller, &deal, &lost)?;
-    shown(tx, deal)
+    shown(tx, deal, &pipeline)
 }
 
 /// Opens a closed one again, in the stage that it had. What its end taught the score is taken back.
@@ -110,8 +112,8 @@ pub fn reopen(
 }
 
 /// A closed one: it has no score.
-fn shown(tx: &mut Tx<'_>, deal: Opportunity) -> kontor_kit::Result<proto::Opportunity> {
-    let probability = store::pipeline::stage(tx, &deal.stage)?.probability;
+fn shown(tx: &mut Tx<'_>, deal: Opportunity, pipeline: &Pipeline) -> kontor_kit::Result<proto::Opportunity> {
+    let probability = pipeline.stage("stage", &deal.stage)?.probability;
     let shown = to_proto(deal, probability, None, tx.now());
     with_step(tx, shown)
 }

@@ -122,6 +122,8 @@ fn explain(conn: &mut Conn<'_>, deal: &Opportunity) -> kontor_kit::Result<proto:
 }
 
 fn learn_some(tx: &mut Tx<'_>, most: i64) -> kontor_kit::Result<i64> {
+    // Held first: what somebody reopens or learns meanwhile must not be learned from an old row.
+    store::score::hold(tx)?;
     let deals = store::score::not_learned(tx, most)?;
     for deal in &deals {
         let pipeline = store::pipeline::get(tx, id::parse("pipelines", &deal.pipeline, "pipeline")?)?;

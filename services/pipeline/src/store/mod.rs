@@ -1,9 +1,9 @@
 //! All SQL of the pipeline.
 //! Called by rpc and lib.rs.
 
-pub mod assignment;
 use std::collections::BTreeMap;
 
+pub mod assignment;
 pub mod forecast;
 pub mod lead;
 pub mod next_step;

@@ -188,7 +188,11 @@ pub fn open_of_all(conn: &mut Conn<'_>, opportunities: &[String]) -> Result<Vec<
     if opportunities.is_empty() {
         return Ok(Vec::new());
     }
-    let args: Vec<Value> = opportunities.iter().map(Value::from).collect();
+    // Few sizes, so that the statement is prepared already: the places that are left look for nothing.
+    let size = [1, 16, 64, 256].into_iter().find(|size| *size >= opportunities.len());
+    let size = size.unwrap_or(opportunities.len());
+    let nothing = std::iter::repeat_with(|| Value::from(""));
+    let args: Vec<Value> = opportunities.iter().map(Value::from).chain(nothing).take(size).collect();
     let places: Vec<String> = (1..=args.len()).map(|place| format!("${place}")).collect();
     let sql = format!(
         "SELECT {} FROM next_step WHERE state = 1 AND opportunity IN ({})",

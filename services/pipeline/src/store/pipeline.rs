@@ -107,16 +107,24 @@ pub fn get(conn: &mut Conn<'_>, id: &str) -> Result<Pipeline> {
 /// # Errors
 /// INVALID_ARGUMENT naming `field` when there is none of this name.
 pub fn named_or_default(conn: &mut Conn<'_>, field: &str, name: &str) -> Result<Pipeline> {
-    let found = if name.is_empty() {
-        conn.one("SELECT id FROM pipeline WHERE is_default = 1", &[], |row| row.string(0))?
-            .ok_or_else(|| Error::internal("there is no default pipeline"))?
-    } else {
-        id::parse("pipelines", name, field)?.to_owned()
-    };
-    if !exists(conn, &found)? {
-        return Err(Error::invalid(field, format!("{name} does not exist")));
+    let id = named(conn, field, name)?;
+    get(conn, &id).map_err(|cause| unknown(field, &id, cause))
+}
+
+/// The id in a request's field, or that of the default one.
+fn named(conn: &mut Conn<'_>, field: &str, name: &str) -> Result<String> {
+    if !name.is_empty() {
+        return Ok(id::parse("pipelines", name, field)?.to_owned());
     }
-    get(conn, &found)
+    conn.one("SELECT id FROM pipeline WHERE is_default = 1", &[], |row| row.string(0))?
+        .ok_or_else(|| Error::internal("there is no default pipeline"))
+}
+
+fn unknown(field: &str, id: &str, cause: Error) -> Error {
+    match cause.code() {
+        tonic::Code::NotFound => Error::invalid(field, format!("pipelines/{id} does not exist")),
+        _ => cause,
+    }
 }
 
 /// One pipeline with its stages for an opportunity that goes into one of them. Until the commit nobody in another process
@@ -136,11 +144,8 @@ pub fn get_for_use(tx: &mut Tx<'_>, id: &str) -> Result<Pipeline> {
 /// # Errors
 /// INVALID_ARGUMENT naming `field` when there is none of this name.
 pub fn named_or_default_for_use(tx: &mut Tx<'_>, field: &str, name: &str) -> Result<Pipeline> {
-    let found = named_or_default(tx, field, name)?;
-    get_for_use(tx, &found.id).map_err(|cause| match cause.code() {
-        tonic::Code::NotFound => Error::invalid(field, format!("{} does not exist", found.name())),
-        _ => cause,
-    })
+    let id = named(tx, field, name)?;
+    get_for_use(tx, &id).map_err(|cause| unknown(field, &id, cause))
 }
 
 /// Whether a pipeline exists.
@@ -210,15 +215,15 @@ pub fn update(tx: &mut Tx<'_>, pipeline: &mut Pipeline, old: &Pipeline) -> Resul
     Ok(())
 }
 
-/// A stage's new limit holds for the opportunities that are there.
+/// A stage's new limit holds for the opportunities that are there. Their etags move: who read them before must not write the old limit back.
 fn limit(tx: &mut Tx<'_>, stage: &Stage) -> Result<()> {
     match stage.rot_time(0) {
         Some(span) => tx.execute(
-            "UPDATE opportunity SET rot_time = stage_time + $2 WHERE stage = $1 AND state = 1",
+            "UPDATE opportunity SET rot_time = stage_time + $2, version = version + 1 WHERE stage = $1 AND state = 1",
             args![&stage.name, span],
         )?,
         None => tx.execute(
-            "UPDATE opportunity SET rot_time = NULL WHERE stage = $1 AND state = 1",
+            "UPDATE opportunity SET rot_time = NULL, version = version + 1 WHERE stage = $1 AND state = 1",
             args![&stage.name],
         )?,
     };

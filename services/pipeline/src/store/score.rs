@@ -117,8 +117,14 @@ pub fn recent(conn: &mut Conn<'_>, team: &str, most: i64) -> Result<Vec<(f64, bo
     conn.all(sql, args![team, most], row)
 }
 
-fn hold(tx: &mut Tx<'_>) -> Result<()> {
-    tx.execute("UPDATE score_team SET version = version WHERE team = ''", &[])?;
+/// Outcomes of other processes wait from here until the commit. On SQLite there is one writer.
+///
+/// # Errors
+/// Those of the database.
+pub fn hold(tx: &mut Tx<'_>) -> Result<()> {
+    if tx.is_postgres() {
+        tx.one("SELECT 1 FROM score_team WHERE team = '' FOR UPDATE", &[], |_| Ok(()))?;
+    }
     Ok(())
 }
 
@@ -156,11 +162,10 @@ fn write_outcome(tx: &mut Tx<'_>, opportunity: &str, learned: &Learned) -> Resul
 fn clear(tx: &mut Tx<'_>, model: &Model, team: &str) -> Result<()> {
     for owner in BTreeSet::from([COMPANY, team]) {
         let before = model.team(owner).outcomes - LIFE;
-        let old = "SELECT fact FROM score_count WHERE team = $1 AND clock < $2 LIMIT $3";
+        let old = "DELETE FROM score_count WHERE team = $1 AND fact IN (SELECT fact FROM score_count WHERE team = $1 AND clock < $2 LIMIT $3) RETURNING fact";
         let old = tx.all(old, args![owner, before, CLEARED], |row| row.string(0))?;
         let mut fewer: HashMap<&str, i64> = HashMap::new();
         for key in &old {
-            tx.execute("DELETE FROM score_count WHERE fact = $1 AND team = $2", args![key, owner])?;
             if let Some((variable, _)) = key.split_once('=') {
                 *fewer.entry(variable).or_default() += 1;
             }

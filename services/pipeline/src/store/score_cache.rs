@@ -22,6 +22,15 @@ const FEW: i64 = 16;
 #[derive(Clone)]
 pub struct Scores(Arc<Mutex<Held>>);
 
+/// What a short read found of the copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copy {
+    /// As the database is.
+    Fresh,
+    /// So far behind that only a read on a thread of the database should bring it forward: `Scores::catch_up`.
+    Behind,
+}
+
 struct Held {
     model: Model,
     /// Log-odds already computed: of each team, and of each of its facts.
@@ -61,19 +70,32 @@ impl Scores {
         Ok(Some(100.0 * part.explain(team, &facts).probability()))
     }
 
-    /// The same for a short read outside of a transaction.
+    /// The same for a short read outside of a transaction, and whether the copy needs `catch_up`.
     ///
     /// # Errors
     /// Those of the database.
-    pub fn of_read(&self, conn: &mut Conn<'_>, deal: &Opportunity) -> Result<Option<f64>> {
+    pub fn of_read(&self, conn: &mut Conn<'_>, deal: &Opportunity) -> Result<(Option<f64>, Copy)> {
+        let mut state = Copy::Fresh;
         if deal.outcome == Outcome::Open {
             let now = score::version(conn)?;
             let mut copy = self.copy();
-            if (1..=FEW).contains(&(now - copy.model.version)) {
-                copy.refresh(conn)?;
+            match now - copy.model.version {
+                ..=0 => {}
+                1..=FEW => copy.refresh(conn)?,
+                _ => state = Copy::Behind,
             }
         }
-        self.of(conn, deal)
+        Ok((self.of(conn, deal)?, state))
+    }
+
+    /// Brings the copy forward, on a thread of the database.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn catch_up(&self, conn: &mut Conn<'_>) -> Result<()> {
+        let now = score::version(conn)?;
+        let mut copy = self.copy();
+        if copy.model.version < now { copy.refresh(conn) } else { Ok(()) }
     }
 
     /// Percent of each, in their order, for a read on a thread of the database.
@@ -85,11 +107,8 @@ impl Scores {
         conn: &mut Conn<'_>,
         deals: impl Iterator<Item = &'a Opportunity>,
     ) -> Result<Vec<Option<f64>>> {
-        let now = score::version(conn)?;
+        self.catch_up(conn)?;
         let mut copy = self.copy();
-        if copy.model.version < now {
-            copy.refresh(conn)?;
-        }
         let mut score = |deal: &Opportunity| {
             let open = deal.outcome == Outcome::Open;
             open.then(|| copy.score(&deal.details.team, &fact::of(deal)))

@@ -3,6 +3,7 @@
 use kontor_kit::outbox;
 use kontor_proto::directory::v1::{ListPartnersRequest, Partner};
 use kontor_proto::pipeline::v1 as proto;
+use kontor_proto::r#type::v1::Money;
 use kontor_testbed::{admin, failure};
 use tonic::Code;
 
@@ -13,6 +14,7 @@ kontor_testbed::on_both! { World;
     p2_partner_is_matched_by_email_and_number,
     p2_a_lead_converts_once_under_concurrency,
     p2_what_is_refused_leaves_nothing_behind,
+    p2_a_demand_of_the_first_stage_leaves_no_partner_behind,
     p2_a_given_partner_is_taken,
     p2_a_lead_with_names_only_gets_a_partner_of_that_name,
 }
@@ -133,6 +135,34 @@ async fn p2_what_is_refused_leaves_nothing_behind(world: World) {
     let refused = leads.convert_lead(anna().request(convert(&made, ""))).await;
     assert_eq!(failure(refused), (Code::FailedPrecondition, "LEAD_DISQUALIFIED".to_owned()));
     assert!(partners(&world).await.is_empty());
+}
+
+async fn p2_a_demand_of_the_first_stage_leaves_no_partner_behind(world: World) {
+    let stage = proto::Stage {
+        name: "offer".to_owned(),
+        display_name: "Offer".to_owned(),
+        required_fields: vec!["amount".to_owned()],
+        ..Default::default()
+    };
+    let pipeline =
+        proto::Pipeline { display_name: "Offers".to_owned(), stages: vec![stage], ..Default::default() };
+    let request = proto::CreatePipelineRequest {
+        pipeline: Some(pipeline),
+        pipeline_id: "offers".to_owned(),
+        ..Default::default()
+    };
+    world.pipelines.clone().create_pipeline(admin().request(request)).await.unwrap();
+    let made = world.add_lead(&anna(), acme()).await;
+    let mut request =
+        proto::ConvertLeadRequest { pipeline: "pipelines/offers".to_owned(), ..convert(&made, "r1") };
+    let mut leads = world.leads.clone();
+    let refused = failure(leads.convert_lead(anna().request(request.clone())).await);
+    assert_eq!(refused, (Code::FailedPrecondition, "STAGE_DEMANDS".to_owned()));
+    assert!(partners(&world).await.is_empty());
+    request.amount = Some(Money { currency_code: "EUR".to_owned(), amount: "100".to_owned() });
+    request.request_id = "r2".to_owned();
+    leads.convert_lead(anna().request(request)).await.unwrap();
+    assert_eq!(partners(&world).await.len(), 1);
 }
 
 async fn p2_a_given_partner_is_taken(world: World) {
