@@ -17,6 +17,7 @@ use crate::domain::lead::{Lead, State};
 use crate::domain::money::Money;
 use crate::domain::opportunity::{Details, Opportunity, Outcome};
 use crate::domain::score::fact;
+use crate::rates::Rates;
 use crate::store::score_cache::Scores;
 use crate::{events, store};
 
@@ -25,6 +26,7 @@ use crate::{events, store};
 struct With {
     partner: String,
     created: bool,
+    amount: Option<Money>,
 }
 
 impl Leads {
@@ -35,12 +37,12 @@ impl Leads {
     ) -> Result<proto::ConvertLeadResponse> {
         let lead = id::parse("leads", &request.name, "name")?.to_owned();
         let amount = money("amount", request.amount.as_ref())?;
-        let with = self.partner(&caller, &lead, &request).await?;
-        let scores = self.scores.clone();
+        let with = With { amount, ..self.partner(&caller, &lead, &request).await? };
+        let (scores, rates) = (self.scores.clone(), self.rates.clone());
         self.db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
-                    convert(tx, &scores, &caller, &lead, &request, &with, amount.clone())
+                    convert(tx, (&scores, &rates), &caller, &lead, &request, &with)
                 })
             })
             .await
@@ -72,11 +74,11 @@ impl Leads {
         check_convertible(&lead, &request.etag)?;
         if !request.partner.is_empty() {
             let partner = self.directory.partner(caller, "partner", &request.partner).await?;
-            return Ok(With { partner, created: false });
+            return Ok(With { partner, ..With::default() });
         }
         let answer = self.directory.match_or_create(caller, wanted(&lead)?).await?;
         let partner = answer.partner.ok_or_else(|| Error::internal("the directory matched no partner"))?;
-        Ok(With { partner: partner.name, created: answer.created })
+        Ok(With { partner: partner.name, created: answer.created, ..With::default() })
     }
 }
 
@@ -120,12 +122,11 @@ fn wanted(lead: &Lead) -> Result<MatchOrCreatePartnerRequest> {
 
 fn convert(
     tx: &mut Tx<'_>,
-    scores: &Scores,
+    (scores, rates): (&Scores, &Rates),
     caller: &Caller,
     lead: &str,
     request: &proto::ConvertLeadRequest,
     with: &With,
-    amount: Option<Money>,
 ) -> Result<proto::ConvertLeadResponse> {
     let mut lead = store::lead::get_for_change(tx, caller, lead)?;
     if lead.details.state == State::Converted {
@@ -135,7 +136,9 @@ fn convert(
     if with.partner.is_empty() {
         return Err(Error::etag_mismatch(lead.name()));
     }
-    let deal = new_opportunity(tx, &lead, request, with, amount)?;
+    let mut deal = new_opportunity(tx, &lead, request, with)?;
+    let now = tx.now();
+    rates.take(tx, &mut deal, now)?;
     resource::insert(tx, &deal)?;
     store::assignment::note(tx, &deal)?;
     lead.details.state = State::Converted;
@@ -181,7 +184,6 @@ fn new_opportunity(
     lead: &Lead,
     request: &proto::ConvertLeadRequest,
     with: &With,
-    amount: Option<Money>,
 ) -> Result<Opportunity> {
     let pipeline = store::pipeline::named_or_default_for_use(tx, "pipeline", &request.pipeline)?;
     let (now, stage) = (tx.now(), pipeline.first_stage()?);
@@ -191,7 +193,7 @@ fn new_opportunity(
         details: Details {
             title: lead.details.title.clone(),
             partner: with.partner.clone(),
-            amount,
+            amount: with.amount.clone(),
             assignee: lead.details.assignee.clone(),
             team: lead.details.team.clone(),
             description: lead.details.description.clone(),
@@ -205,6 +207,7 @@ fn new_opportunity(
         outcome: Outcome::Open,
         lead: lead.name(),
         contact: fact::contact(&lead.details.email, &lead.details.phone).to_owned(),
+        exchange: None,
         rot_time: stage.rot_time(now),
         stage_time: now,
         create_time: now,
