@@ -335,17 +335,16 @@ async fn open(world: &World) -> Vec<proto::Opportunity> {
     world.deals.clone().list_opportunities(admin().request(request)).await.unwrap().into_inner().opportunities
 }
 
-/// Waits until no open opportunity waits for this rate that was set.
+/// Waits until this rate, just set, has reached all open opportunities, and with it any other that began to be valid since.
 async fn settled(world: &World, currency: &str, day: &str, number: &str) {
     let now = jiff::Timestamp::from_microsecond(world.place.now()).unwrap();
     let today = now.in_tz("Europe/Brussels").unwrap().date().to_string();
-    let valid = !list(world, &format!("currency_code = {currency} AND valid_from_date <= {today}"), 50)
-        .await
-        .is_empty();
+    let valid = list(world, &format!("valid_from_date <= {today}"), 1_000).await.join(" ");
     let waits = |deal: &proto::Opportunity| {
-        let is_foreign = deal.amount.as_ref().is_some_and(|money| money.currency_code == currency);
-        let has_none = valid && deal.exchange_rate.is_empty();
-        is_foreign && (has_none || (deal.exchange_rate_date == day && deal.exchange_rate != number))
+        let code = deal.amount.as_ref().map_or("", |money| &money.currency_code);
+        let has_none = deal.exchange_rate.is_empty() && valid.contains(&format!("/{code}-"));
+        let has_other = deal.exchange_rate_date == day && deal.exchange_rate != number;
+        has_none || (code == currency && has_other)
     };
     for _ in 0..1_000 {
         if !open(world).await.iter().any(waits) {
