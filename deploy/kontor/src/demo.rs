@@ -19,12 +19,13 @@ use kontor_proto::calendar::v1::{
 use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
 use kontor_proto::directory::v1::team_service_client::TeamServiceClient;
 use kontor_proto::directory::v1::{CreatePartnerRequest, Partner, PartnerKind, Team, UpdateTeamRequest};
+use kontor_proto::pipeline::v1::exchange_rate_service_client::ExchangeRateServiceClient;
 use kontor_proto::pipeline::v1::lead_service_client::LeadServiceClient;
 use kontor_proto::pipeline::v1::opportunity_service_client::OpportunityServiceClient;
 use kontor_proto::pipeline::v1::pipeline_service_client::PipelineServiceClient;
 use kontor_proto::pipeline::v1::{
-    CreateLeadRequest, CreateOpportunityRequest, Lead, ListPipelinesRequest, LoseOpportunityRequest,
-    Opportunity, WinOpportunityRequest,
+    CreateLeadRequest, CreateOpportunityRequest, ExchangeRate, Lead, ListPipelinesRequest,
+    LoseOpportunityRequest, Opportunity, SetExchangeRatesRequest, WinOpportunityRequest,
 };
 use kontor_proto::telephony::v1::call_service_client::CallServiceClient;
 use kontor_proto::telephony::v1::{Call, CallDirection, CallOutcome, CreateCallRequest, Party};
@@ -346,6 +347,17 @@ async fn add_deals(link: Link, context: &Context, partners: &[Partner]) -> Resul
         .into_inner()
         .pipelines;
     let pipeline = pipelines.into_iter().next().ok_or_else(|| Error::internal("there is no pipeline"))?;
+    if context.company.currency == "EUR" {
+        let rate = ExchangeRate {
+            currency_code: "USD".to_owned(),
+            valid_from_date: today.first_of_month().to_string(),
+            rate: "0.90".to_owned(),
+            ..Default::default()
+        };
+        let request = SetExchangeRatesRequest { exchange_rates: vec![rate], ..Default::default() };
+        let mut rates = ExchangeRateServiceClient::new(link.clone());
+        rates.set_exchange_rates(Caller::system().request(request)).await?;
+    }
     let client = OpportunityServiceClient::new(link.clone());
     let wanted: Vec<_> = (0..25_usize)
         .map(|place| {
@@ -359,7 +371,7 @@ async fn add_deals(link: Link, context: &Context, partners: &[Partner]) -> Resul
                 partner: partner.name.clone(),
                 stage: pipeline.stages[place % pipeline.stages.len()].name.clone(),
                 amount: Some(Money {
-                    currency_code: "EUR".to_owned(),
+                    currency_code: ["EUR", "USD"][usize::from(place == 6)].to_owned(),
                     amount: format!("{}.00", 1_500 + place * 850),
                 }),
                 assignee: ["users/sales", "users/manager", ""][place % 3].to_owned(),

@@ -43,6 +43,7 @@ const OUTSIDE: [(&str, &[&str]); 4] = [
             "ChangeService",
             "NextStepService",
             "ForecastService",
+            "ExchangeRateService",
             "ScoreService",
             "AssignmentService",
         ],

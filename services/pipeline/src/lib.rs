@@ -4,6 +4,7 @@
 mod domain;
 mod events;
 mod next_steps;
+mod rates;
 mod rpc;
 mod store;
 
@@ -22,6 +23,7 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0007_next_step",
     "0008_forecast",
     "0009_partner_move",
+    "0010_money",
     "0015_list",
     "0017_partner_merged"
 ];
@@ -39,10 +41,12 @@ pub struct Peers {
 /// # Errors
 /// Those of opening the database.
 pub async fn start(context: &Context, peers: Peers) -> Result<Unit> {
+    let rates = rates::Rates::new(context)?;
     let db = context.open_db("pipeline", MIGRATIONS).await?;
     db.write(store::pipeline::ensure_default).await?;
     let scores = db.read(store::score_cache::Scores::read).await?;
     next_steps::listen(context, &db);
     events::listen(context, &db);
-    Ok(Unit::new("pipeline", context, rpc::routes(context, &db, peers, scores)))
+    rates::follow(context, &db, &rates);
+    Ok(Unit::new("pipeline", context, rpc::routes(context, &db, peers, scores, rates)))
 }

@@ -34,7 +34,7 @@ impl Conn<'_> {
         }
     }
 
-    /// Calls `look` with each row.
+    /// Calls `look` with each row as it comes.
     ///
     /// # Errors
     /// Those of the database and of `look`.
@@ -54,9 +54,7 @@ impl Conn<'_> {
                 }
                 Ok(())
             }
-            Backend::Postgres(session) => {
-                session.fetch(sql, args)?.iter().try_for_each(|row| look(&Row::Postgres(row)))
-            }
+            Backend::Postgres(session) => session.each(sql, args, |row| look(&Row::Postgres(row))),
         }
     }
 

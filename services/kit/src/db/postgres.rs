@@ -3,6 +3,7 @@
 
 use std::str::FromStr;
 
+use futures_util::TryStreamExt;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
 use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
@@ -71,6 +72,27 @@ impl Session {
         let conn = self.conn.as_mut().ok_or_else(lost)?;
         let answer = self.runtime.block_on(sqlx::query_with(AssertSqlSafe(sql), args).fetch_all(conn));
         self.keep_or_drop(answer)
+    }
+
+    /// Calls `look` with each row as it comes, so that memory does not grow with their number.
+    pub(super) fn each(
+        &mut self,
+        sql: &str,
+        args: &[Value],
+        mut look: impl FnMut(&PgRow) -> Result<()>,
+    ) -> Result<()> {
+        let args = arguments(args)?;
+        let conn = self.conn.as_mut().ok_or_else(lost)?;
+        let answer = self.runtime.block_on(async {
+            let mut rows = sqlx::query_with(AssertSqlSafe(sql), args).fetch(conn);
+            while let Some(row) = rows.try_next().await? {
+                if let Err(refused) = look(&row) {
+                    return Ok(Err(refused));
+                }
+            }
+            Ok(Ok(()))
+        });
+        self.keep_or_drop(answer)?
     }
 
     pub(super) fn script(&mut self, sql: &str) -> Result<()> {

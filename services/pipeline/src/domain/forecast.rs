@@ -1,9 +1,12 @@
-//! A forecast: amounts and what they weigh by their probability, added up exactly, by month, team and owner.
+//! A forecast: amounts and what they weigh by their probability, added up exactly, by month, team and owner; in each currency, or in the company's.
 //! Called by store/forecast.rs and rpc/forecast.rs.
 
 use std::collections::BTreeMap;
 
 use kontor_kit::{Error, Result};
+
+use super::summary::Row;
+use super::worth::Sum;
 
 /// By what a sum is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,18 +32,6 @@ pub struct Key {
     pub currency: String,
 }
 
-/// One sum. Exact: an amount has at most 15 digits before and 4 after the point, and of a number of opportunities that no disk holds the sum
-/// still has room.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sum {
-    /// Number of opportunities.
-    pub count: i64,
-    /// Amounts in ten-thousandths.
-    total: i128,
-    /// Amounts times percent, in millionths.
-    weighted: i128,
-}
-
 /// An open opportunity as it stood.
 #[derive(Clone, Copy, Debug)]
 pub struct Deal<'a> {
@@ -50,15 +41,11 @@ pub struct Deal<'a> {
     pub team: &'a str,
     /// "users/{user}", or empty.
     pub owner: &'a str,
-    /// ISO 4217 code, or empty.
-    pub currency: &'a str,
-    /// Decimal text.
-    pub amount: &'a str,
-    /// Percent.
-    pub probability: i64,
+    /// Its currency, worth, rate and probability.
+    pub row: Row<'a>,
 }
 
-/// The sums. This is where amounts of several currencies would become one.
+/// The sums.
 #[derive(Debug, Default)]
 pub struct Forecast {
     /// By key.
@@ -69,40 +56,28 @@ pub struct Forecast {
 pub const ROWS: usize = 10_000;
 
 impl Forecast {
-    /// Adds an opportunity.
+    /// Adds an opportunity: in `company`, the company's currency, when one is given and the opportunity has a rate; else in its own.
     ///
     /// # Errors
     /// FAILED_PRECONDITION when there are too many rows; INTERNAL for a damaged amount.
-    pub fn add(&mut self, groups: Groups, deal: Deal<'_>) -> Result<()> {
+    pub fn add(&mut self, groups: Groups, company: Option<&str>, deal: Deal<'_>) -> Result<()> {
+        let turned = match company.filter(|_| !deal.row.currency.is_empty()) {
+            Some(company) => deal.row.in_company(company)?.map(|worth| (company, worth)),
+            None => None,
+        };
+        let (currency, worth) = turned.unwrap_or((deal.row.currency, deal.row.worth));
         let text = |wanted: bool, text: &str| if wanted { text.to_owned() } else { String::new() };
         let key = Key {
             month: text(groups.month, month_of(deal.close_date)),
             team: text(groups.team, deal.team),
             owner: text(groups.owner, deal.owner),
-            currency: deal.currency.to_owned(),
+            currency: currency.to_owned(),
         };
         if self.sums.len() >= ROWS && !self.sums.contains_key(&key) {
             let message = format!("these are more than {ROWS} rows: group by less, or ask for fewer months");
             return Err(Error::precondition("TOO_MANY_ROWS", message));
         }
-        let units = if deal.currency.is_empty() { 0 } else { units(deal.amount)? };
-        let sum = self.sums.entry(key).or_default();
-        sum.count += 1;
-        sum.total += units;
-        sum.weighted += units * i128::from(deal.probability);
-        Ok(())
-    }
-}
-
-impl Sum {
-    /// Decimal text with four digits after the point.
-    pub fn total(&self) -> String {
-        decimal(self.total, 10_000, 4)
-    }
-
-    /// Decimal text with six digits after the point.
-    pub fn weighted(&self) -> String {
-        decimal(self.weighted, 1_000_000, 6)
+        self.sums.entry(key).or_default().add(worth, deal.row.percent)
     }
 }
 
@@ -122,36 +97,26 @@ fn month_of(day: &str) -> &str {
     day.get(..7).unwrap_or("")
 }
 
-fn decimal(value: i128, unit: i128, digits: usize) -> String {
-    format!("{}.{:0digits$}", value / unit, value % unit)
-}
-
-/// An amount in ten-thousandths. It was checked when it came.
-fn units(amount: &str) -> Result<i128> {
-    let (whole, rest) = amount.split_once('.').unwrap_or((amount, ""));
-    format!("{whole}{rest:0<4}").parse().map_err(|_| Error::internal(format!("an amount is {amount:?}")))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::worth::Worth;
     use super::*;
 
-    fn deal<'a>(amount: &'a str, probability: i64) -> Deal<'a> {
-        Deal { close_date: "2026-12-31", team: "", owner: "", currency: "EUR", amount, probability }
-    }
-
     #[test]
-    fn sums_are_exact() {
+    fn with_a_rate_it_goes_into_the_companys_row() {
         let mut forecast = Forecast::default();
-        for (amount, probability) in [("0.1", 10), ("0.2", 33), ("999999999999999.9999", 1), ("5", 100)] {
-            forecast
-                .add(Groups { month: true, ..Groups::default() }, deal(amount, probability))
-                .expect("a sum");
+        for (currency, amount, rate) in
+            [("EUR", "100", ""), ("USD", "100", "0.9"), ("USD", "7", ""), ("", "", "")]
+        {
+            let row = Row { currency, worth: Worth::of(amount, "").unwrap(), rate, base: "EUR", percent: 50 };
+            let deal = Deal { close_date: "2026-12-31", team: "", owner: "", row };
+            forecast.add(Groups { month: true, ..Groups::default() }, Some("EUR"), deal).unwrap();
         }
-        let (key, sum) = forecast.sums.first_key_value().expect("one row");
-        assert_eq!((key.month.as_str(), key.currency.as_str(), sum.count), ("2026-12", "EUR", 4));
-        assert_eq!(sum.total(), "1000000000000005.2999");
-        assert_eq!(sum.weighted(), "10000000000005.075999");
+        let line = |(key, sum): (&Key, &Sum)| {
+            format!("{} {} {} {}", key.month, key.currency, sum.count, sum.weighted())
+        };
+        let rows: Vec<_> = forecast.sums.iter().map(line).collect();
+        assert_eq!(rows, ["2026-12  1 0.000000", "2026-12 EUR 2 95.000000", "2026-12 USD 1 3.500000"]);
     }
 
     #[test]

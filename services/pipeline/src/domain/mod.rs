@@ -2,6 +2,9 @@
 //! Called by rpc, store and events.
 
 pub mod assignment;
+pub mod currency;
+pub mod decimal;
+pub mod exchange;
 pub mod forecast;
 pub mod lead;
 pub mod money;
@@ -10,4 +13,6 @@ pub mod opportunity;
 pub mod pipeline;
 pub mod score;
 pub mod solver;
+pub mod summary;
 pub mod text;
+pub mod worth;

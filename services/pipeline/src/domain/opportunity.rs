@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use kontor_kit::auth::Guard;
 use kontor_kit::{Error, Result};
 
-use super::money::Money;
+use super::exchange::Kept;
+use super::money::{Money, Recurring};
 use super::pipeline::Stage;
 use super::text;
 
@@ -29,6 +30,8 @@ pub struct Opportunity {
     pub lead: String,
     /// How its lead could be reached: "email and phone", "none"; empty when it had no lead.
     pub contact: String,
+    /// The rate into the company's currency that it keeps; none in that currency, without an amount, and while there is no rate.
+    pub exchange: Option<Kept>,
     /// When it came to its stage: microseconds since 1970 UTC.
     pub stage_time: i64,
     /// Since when it rots there unless it goes on; none when its stage has no limit, or it is closed.
@@ -48,6 +51,10 @@ pub struct Details {
     pub partner: String,
     /// Expected amount.
     pub amount: Option<Money>,
+    /// Expected revenue that comes again, in the same currency, for all its months together.
+    pub recurring_amount: Option<Money>,
+    /// For how many months that is; 0 without one.
+    pub recurring_months: i32,
     /// Percent; the stage's when none.
     pub probability: Option<i32>,
     /// "users/{user}", or empty.
@@ -178,6 +185,18 @@ impl Opportunity {
 }
 
 impl Details {
+    /// The currency of its amounts; none without them.
+    pub fn currency(&self) -> Option<&str> {
+        let money = self.amount.as_ref().or(self.recurring_amount.as_ref());
+        money.map(|money| money.currency.as_str())
+    }
+
+    /// Expected revenue that comes again.
+    pub fn recurring(&self) -> Option<Recurring> {
+        let months = self.recurring_months;
+        self.recurring_amount.clone().map(|money| Recurring { money, months })
+    }
+
     /// The same, trimmed, when all is right. Names of users, teams and partners are checked elsewhere.
     ///
     /// # Errors
@@ -187,6 +206,15 @@ impl Details {
             text::percent("opportunity.probability", probability)?;
         }
         check_day(&self.expected_close_date)?;
+        Recurring::check("opportunity.recurring", self.recurring_amount.as_ref(), self.recurring_months)?;
+        if let (Some(amount), Some(recurring)) = (&self.amount, &self.recurring_amount) {
+            let (one, other) = (&amount.currency, &recurring.currency);
+            if one != other {
+                let message =
+                    format!("it is {other}, and the amount is in {one}: one opportunity has one currency");
+                return Err(Error::invalid("opportunity.recurring_amount.currency_code", message));
+            }
+        }
         Ok(Details {
             title: text::filled_line("opportunity.title", &self.title, 500)?,
             description: text::free("opportunity.description", &self.description)?,
@@ -221,6 +249,7 @@ mod tests {
             outcome: Outcome::Open,
             lead: String::new(),
             contact: String::new(),
+            exchange: None,
             rot_time: None,
             stage_time: 1,
             create_time: 1,

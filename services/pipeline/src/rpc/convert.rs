@@ -18,6 +18,7 @@ use crate::domain::money::Money;
 use crate::domain::opportunity::{Details, Opportunity, Outcome};
 use crate::domain::pipeline::Pipeline;
 use crate::domain::score::fact;
+use crate::rates::Rates;
 use crate::store::score_cache::Scores;
 use crate::{events, store};
 
@@ -26,6 +27,7 @@ use crate::{events, store};
 struct With {
     partner: String,
     created: bool,
+    amount: Option<Money>,
 }
 
 impl Leads {
@@ -37,11 +39,11 @@ impl Leads {
         let lead = id::parse("leads", &request.name, "name")?.to_owned();
         let amount = money("amount", request.amount.as_ref())?;
         let with = self.partner(&caller, &lead, &request, &amount).await?;
-        let scores = self.scores.clone();
+        let (scores, rates) = (self.scores.clone(), self.rates.clone());
         self.db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
-                    convert(tx, &scores, &caller, &lead, &request, &with, amount.clone())
+                    convert(tx, (&scores, &rates), &caller, &lead, &request, &with)
                 })
             })
             .await
@@ -56,7 +58,7 @@ impl Leads {
         amount: &Option<Money>,
     ) -> Result<With> {
         let (reader, id, pipeline) = (caller.clone(), lead.to_owned(), request.pipeline.clone());
-        let (amount, now) = (amount.clone(), self.db.clock().now());
+        let (asked, now) = (amount.clone(), self.db.clock().now());
         let lead = self
             .db
             .read(move |conn| {
@@ -65,7 +67,7 @@ impl Leads {
                 // What would fail later must not leave a new partner behind.
                 if lead.details.state == State::Open {
                     let pipeline = store::pipeline::named_or_default(conn, "pipeline", &pipeline)?;
-                    draft(&lead, &pipeline, "partners/-", amount, now)?;
+                    draft(&lead, &pipeline, "partners/-", asked, now)?;
                 }
                 Ok(lead)
             })
@@ -76,13 +78,13 @@ impl Leads {
         check_convertible(&lead, &request.etag)?;
         if !request.partner.is_empty() {
             let partner = self.directory.partner(caller, "partner", &request.partner).await?;
-            return Ok(With { partner, created: false });
+            return Ok(With { partner, created: false, amount: amount.clone() });
         }
         let answer = self.directory.match_or_create(caller, wanted(&lead)?).await?;
         let partner = answer.partner.ok_or_else(|| Error::internal("the directory matched no partner"))?;
         // It may be the answer to an earlier call, and the partner may have gone into another one since.
         let partner = self.directory.partner(caller, "partner", &partner.name).await?;
-        Ok(With { partner, created: answer.created })
+        Ok(With { partner, created: answer.created, amount: amount.clone() })
     }
 }
 
@@ -126,12 +128,11 @@ fn wanted(lead: &Lead) -> Result<MatchOrCreatePartnerRequest> {
 
 fn convert(
     tx: &mut Tx<'_>,
-    scores: &Scores,
+    (scores, rates): (&Scores, &Rates),
     caller: &Caller,
     lead: &str,
     request: &proto::ConvertLeadRequest,
     with: &With,
-    amount: Option<Money>,
 ) -> Result<proto::ConvertLeadResponse> {
     let mut lead = store::lead::get_for_change(tx, caller, lead)?;
     if lead.details.state == State::Converted {
@@ -141,9 +142,11 @@ fn convert(
     if with.partner.is_empty() {
         return Err(Error::etag_mismatch(lead.name()));
     }
-    let pipeline = store::pipeline::named_or_default_for_use(tx, "pipeline", &request.pipeline)?;
+    let (pipeline, now) =
+        (store::pipeline::named_or_default_for_use(tx, "pipeline", &request.pipeline)?, tx.now());
     let partner = store::partner_moves::survivor(tx, &with.partner)?;
-    let deal = draft(&lead, &pipeline, &partner, amount, tx.now())?;
+    let mut deal = draft(&lead, &pipeline, &partner, with.amount.clone(), now)?;
+    rates.take(tx, &mut deal, now)?;
     resource::insert(tx, &deal)?;
     store::assignment::note(tx, &deal)?;
     lead.details.state = State::Converted;
@@ -213,6 +216,7 @@ fn draft(
         outcome: Outcome::Open,
         lead: lead.name(),
         contact: fact::contact(&lead.details.email, &lead.details.phone).to_owned(),
+        exchange: None,
         rot_time: stage.rot_time(now),
         stage_time: now,
         create_time: now,

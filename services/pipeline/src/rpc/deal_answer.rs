@@ -9,9 +9,12 @@ use kontor_kit::resource::Stored;
 use kontor_proto::pipeline::v1 as proto;
 use kontor_proto::r#type::v1 as shared;
 
+use crate::domain::currency;
+use crate::domain::decimal::Decimal;
 use crate::domain::money::Money;
 use crate::domain::next_step::NextStep;
 use crate::domain::opportunity::{Opportunity, Outcome};
+use crate::domain::worth::weighted;
 use crate::{next_steps, store};
 
 /// An amount from the wire; none when it is not set or empty.
@@ -27,6 +30,12 @@ pub fn money(field: &str, amount: Option<&shared::Money>) -> kontor_kit::Result<
     }
 }
 
+/// An amount with the digits of its currency; none when that has no room.
+pub fn rounded(code: &str, value: Decimal) -> Option<shared::Money> {
+    let amount = value.round(currency::scale_or_most(code))?.to_string();
+    Some(shared::Money { currency_code: code.to_owned(), amount })
+}
+
 /// An opportunity as the API shows it; `stage_probability` and `score` (of an open one, from `Scores`) in percent.
 pub fn to_proto(
     deal: Opportunity,
@@ -39,17 +48,33 @@ pub fn to_proto(
         Outcome::Won(time) => (Some(*time), String::new()),
         Outcome::Lost(time, reason) => (Some(*time), reason.clone()),
     };
+    let percent = deal.probability(stage_probability);
+    let code = deal.details.currency().unwrap_or("").to_owned();
+    let digits = currency::scale_or_most(&code);
+    let weight = |value: Option<Decimal>| rounded(&code, weighted(value?, percent, digits)?);
     let amount = deal.details.amount.clone();
+    let value = amount.as_ref().and_then(|money| money.value().ok());
+    let recurring = deal.details.recurring();
+    let monthly = recurring.as_ref().and_then(|recurring| recurring.monthly().ok());
+    let (exchange_rate, exchange_rate_date) =
+        deal.exchange.clone().map(|kept| (kept.rate, kept.day)).unwrap_or_default();
     proto::Opportunity {
         name: deal.name(),
         etag: deal.etag(),
-        probability: Some(deal.probability(stage_probability)),
+        probability: Some(percent),
+        recurring_months: recurring.as_ref().map_or(0, |recurring| recurring.months),
+        recurring_amount: recurring.map(|recurring| shown(recurring.money)),
+        monthly_recurring_amount: monthly.and_then(|monthly| rounded(&code, monthly)),
+        weighted_amount: weight(value),
+        weighted_monthly_recurring_amount: weight(monthly),
+        exchange_rate,
+        exchange_rate_date,
         state: i32::try_from(deal.outcome.number()).unwrap_or(0),
         title: deal.details.title,
         partner: deal.details.partner,
         pipeline: deal.pipeline,
         stage: deal.stage,
-        amount: amount.map(|money| shared::Money { currency_code: money.currency, amount: money.amount }),
+        amount: amount.map(shown),
         assignee: deal.details.assignee,
         team: deal.details.team,
         expected_close_date: deal.details.expected_close_date,
@@ -70,6 +95,10 @@ pub fn to_proto(
         next_step: None,
         needs_next_step: deal.outcome == Outcome::Open,
     }
+}
+
+fn shown(money: Money) -> shared::Money {
+    shared::Money { currency_code: money.currency, amount: money.amount }
 }
 
 /// An opportunity with its next step.

@@ -9,7 +9,7 @@ use super::deal_answer::money;
 use crate::domain::opportunity::Details;
 
 /// Fields that UpdateOpportunity takes.
-pub const FIELDS: [&str; 11] = [
+pub const FIELDS: [&str; 13] = [
     "title",
     "partner",
     "amount",
@@ -21,6 +21,8 @@ pub const FIELDS: [&str; 11] = [
     "tags",
     "attributes",
     "source",
+    "recurring_amount",
+    "recurring_months",
 ];
 
 /// The fields that a message has set.
@@ -37,6 +39,8 @@ pub fn fields_set(deal: &proto::Opportunity) -> Vec<&'static str> {
         !deal.tags.is_empty(),
         !deal.attributes.is_empty(),
         !deal.source.is_empty(),
+        deal.recurring_amount.is_some(),
+        deal.recurring_months != 0,
     ];
     FIELDS.into_iter().zip(set).filter(|(_, set)| *set).map(|(field, _)| field).collect()
 }
@@ -44,7 +48,7 @@ pub fn fields_set(deal: &proto::Opportunity) -> Vec<&'static str> {
 /// The fields of a message.
 ///
 /// # Errors
-/// INVALID_ARGUMENT naming opportunity.amount.
+/// INVALID_ARGUMENT naming opportunity.amount or opportunity.recurring_amount.
 pub fn details(deal: &proto::Opportunity) -> Result<Details> {
     Ok(Details {
         title: deal.title.clone(),
@@ -58,6 +62,8 @@ pub fn details(deal: &proto::Opportunity) -> Result<Details> {
         tags: deal.tags.clone(),
         attributes: deal.attributes.clone(),
         source: deal.source.clone(),
+        recurring_amount: money("opportunity.recurring_amount", deal.recurring_amount.as_ref())?,
+        recurring_months: deal.recurring_months,
     })
 }
 
@@ -77,8 +83,14 @@ pub fn merged(old: &Details, new: &Details, mask: &Mask) -> Details {
             "tags" => merged.tags.clone_from(&new.tags),
             "attributes" => merged.attributes.clone_from(&new.attributes),
             "source" => merged.source.clone_from(&new.source),
+            "recurring_amount" => merged.recurring_amount.clone_from(&new.recurring_amount),
+            "recurring_months" => merged.recurring_months = new.recurring_months,
             _ => {}
         }
+    }
+    // Who takes the amount away means the months too.
+    if merged.recurring_amount.is_none() && !mask.has("recurring_months") {
+        merged.recurring_months = 0;
     }
     merged
 }
@@ -97,6 +109,8 @@ pub fn changed<'a>(old: &'a Details, new: &'a Details) -> impl Iterator<Item = &
         old.tags != new.tags,
         old.attributes != new.attributes,
         old.source != new.source,
+        old.recurring_amount != new.recurring_amount,
+        old.recurring_months != new.recurring_months,
     ];
     FIELDS.into_iter().zip(differs).filter(|(_, differs)| *differs).map(|(field, _)| field)
 }

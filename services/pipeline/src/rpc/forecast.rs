@@ -9,13 +9,17 @@ use kontor_proto::pipeline::v1::ForecastGroup;
 use kontor_proto::pipeline::v1::forecast_service_server::ForecastService;
 use tonic::{Request, Response, Status};
 
-use crate::domain::forecast::{Forecast, Groups, month};
+use crate::domain::currency;
+use crate::domain::forecast::{Forecast, Groups, Key, month};
+use crate::domain::worth::Sum;
+use crate::rates::Rates;
 use crate::store;
 use crate::store::forecast::Question;
 
 /// The service.
 pub struct Forecasts {
     pub(super) db: Db,
+    pub(super) rates: Rates,
 }
 
 #[tonic::async_trait]
@@ -25,14 +29,14 @@ impl ForecastService for Forecasts {
         request: Request<proto::GetForecastRequest>,
     ) -> Result<Response<proto::Forecast>, Status> {
         let caller = Caller::of(&request)?;
-        let question = question(request.get_ref(), self.db.clock().now())?;
+        let question = question(request.get_ref(), self.rates.company(), self.db.clock().now())?;
         let as_of = question.as_of;
         let forecast = self.db.read(move |conn| store::forecast::forecast(conn, &caller, &question)).await?;
         Ok(Response::new(to_proto(forecast, as_of)))
     }
 }
 
-fn question(request: &proto::GetForecastRequest, now: i64) -> kontor_kit::Result<Question> {
+fn question(request: &proto::GetForecastRequest, company: &str, now: i64) -> kontor_kit::Result<Question> {
     let as_of = request.as_of_time.as_ref().map_or(now, clock::from_proto);
     if as_of > now {
         return Err(Error::invalid("as_of_time", "it is in the future"));
@@ -45,7 +49,14 @@ fn question(request: &proto::GetForecastRequest, now: i64) -> kontor_kit::Result
     if !request.end_month.is_empty() && request.start_month > request.end_month {
         return Err(Error::invalid("end_month", "it is before start_month"));
     }
+    let code = request.currency_code.as_str();
+    if !code.is_empty() && code != company {
+        currency::check("currency_code", code)?;
+        let message = format!("amounts are brought into the company's currency only: {company}");
+        return Err(Error::invalid("currency_code", message));
+    }
     Ok(Question {
+        company: Some(code.to_owned()).filter(|code| !code.is_empty()),
         as_of,
         groups: groups(request)?,
         pipeline: request.pipeline.clone(),
@@ -75,9 +86,11 @@ fn groups(request: &proto::GetForecastRequest) -> kontor_kit::Result<Groups> {
 }
 
 fn to_proto(forecast: Forecast, as_of: i64) -> proto::Forecast {
-    let row = |(key, sum): (crate::domain::forecast::Key, crate::domain::forecast::Sum)| proto::ForecastRow {
-        total: sum.total(),
-        weighted: sum.weighted(),
+    let row = |(key, sum): (Key, Sum)| proto::ForecastRow {
+        total: sum.total().to_string(),
+        weighted: sum.weighted().to_string(),
+        monthly_recurring: sum.monthly().to_string(),
+        weighted_monthly_recurring: sum.weighted_monthly().to_string(),
         count: sum.count,
         month: key.month,
         team: key.team,

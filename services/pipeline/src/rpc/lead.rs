@@ -13,6 +13,7 @@ use tonic::{Request, Response, Status};
 
 use super::peers::Directory;
 use crate::domain::lead::{Details, Lead, State};
+use crate::rates::Rates;
 use crate::store::score_cache::Scores;
 use crate::{events, store};
 
@@ -21,6 +22,7 @@ pub struct Leads {
     pub(super) db: Db,
     pub(super) directory: Directory,
     pub(super) scores: Scores,
+    pub(super) rates: Rates,
 }
 
 type Answer<T> = Result<Response<T>, Status>;

@@ -7,6 +7,7 @@ mod change;
 mod convert;
 mod deal_answer;
 mod deal_fields;
+mod exchange_rate;
 mod forecast;
 mod lead;
 mod next_step;
@@ -15,12 +16,14 @@ mod peers;
 mod pipeline;
 mod progress;
 mod score;
+mod summary;
 
 use kontor_kit::context::Context;
 use kontor_kit::db::Db;
 use kontor_kit::link::MESSAGE_LIMIT;
 use kontor_proto::pipeline::v1::assignment_service_server::AssignmentServiceServer;
 use kontor_proto::pipeline::v1::change_service_server::ChangeServiceServer;
+use kontor_proto::pipeline::v1::exchange_rate_service_server::ExchangeRateServiceServer;
 use kontor_proto::pipeline::v1::forecast_service_server::ForecastServiceServer;
 use kontor_proto::pipeline::v1::lead_service_server::LeadServiceServer;
 use kontor_proto::pipeline::v1::next_step_service_server::NextStepServiceServer;
@@ -30,23 +33,31 @@ use kontor_proto::pipeline::v1::score_service_server::ScoreServiceServer;
 use tonic::service::Routes;
 
 use crate::Peers;
+use crate::rates::Rates;
 use crate::store::score_cache::Scores;
 
 /// All services of the pipeline.
-pub fn routes(context: &Context, db: &Db, peers: Peers, scores: Scores) -> Routes {
+pub fn routes(context: &Context, db: &Db, peers: Peers, scores: Scores, rates: Rates) -> Routes {
     let directory = peers::Directory::new(peers.directory);
-    let leads = lead::Leads { db: db.clone(), directory: directory.clone(), scores: scores.clone() };
+    let leads = lead::Leads {
+        db: db.clone(),
+        directory: directory.clone(),
+        scores: scores.clone(),
+        rates: rates.clone(),
+    };
     let assignments = assignment::Assignments {
         db: db.clone(),
         directory: directory.clone(),
         calendar: peers::Calendar::new(peers.calendar),
     };
-    let opportunities = opportunity::Opportunities { db: db.clone(), directory, scores };
+    let opportunities =
+        opportunity::Opportunities { db: db.clone(), directory, scores, rates: rates.clone() };
     let pipelines = pipeline::Pipelines { db: db.clone() };
     let learned = score::Explanations { db: db.clone() };
     let changes = change::Changes { context: context.clone(), db: db.clone() };
     let next_steps = next_step::NextSteps { db: db.clone(), zone: crate::next_steps::zone(context) };
-    let forecasts = forecast::Forecasts { db: db.clone() };
+    let forecasts = forecast::Forecasts { db: db.clone(), rates: rates.clone() };
+    let exchange_rates = exchange_rate::ExchangeRates { db: db.clone(), rates };
     Routes::new(LeadServiceServer::new(leads).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(OpportunityServiceServer::new(opportunities).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(PipelineServiceServer::new(pipelines).max_decoding_message_size(MESSAGE_LIMIT))
@@ -55,4 +66,5 @@ pub fn routes(context: &Context, db: &Db, peers: Peers, scores: Scores) -> Route
         .add_service(ScoreServiceServer::new(learned))
         .add_service(NextStepServiceServer::new(next_steps).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(ForecastServiceServer::new(forecasts))
+        .add_service(ExchangeRateServiceServer::new(exchange_rates).max_decoding_message_size(MESSAGE_LIMIT))
 }

@@ -17,6 +17,7 @@ use super::peers::Directory;
 use super::progress;
 use crate::domain::opportunity::{Details, Opportunity, Outcome};
 use crate::domain::pipeline::{Pipeline, Stage};
+use crate::rates::Rates;
 use crate::store::score_cache::{Copy, Scores};
 use crate::{events, store};
 
@@ -25,6 +26,7 @@ pub struct Opportunities {
     pub(super) db: Db,
     pub(super) directory: Directory,
     pub(super) scores: Scores,
+    pub(super) rates: Rates,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -57,6 +59,14 @@ impl OpportunityService for Opportunities {
             })
         };
         Ok(Response::new(self.db.read(read).await?))
+    }
+
+    async fn summarize_opportunities(
+        &self,
+        request: Request<proto::SummarizeOpportunitiesRequest>,
+    ) -> Answer<proto::SummarizeOpportunitiesResponse> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.summarize(caller, request.into_inner()).await?))
     }
 
     async fn get_opportunity(
@@ -95,12 +105,13 @@ impl OpportunityService for Opportunities {
             details.team = caller.first_team();
         }
         let details = self.check_names(&caller, details.checked()?).await?;
-        let scores = self.scores.clone();
+        let (scores, rates) = (self.scores.clone(), self.rates.clone());
         if request.validate_only {
             let (new, now) = (new.clone(), self.db.clock().now());
             let check = move |conn: &mut Conn<'_>| {
                 let pipeline = store::pipeline::named_or_default(conn, PIPELINE, &new.pipeline)?;
-                let (deal, stage) = draft(&pipeline, &new, details, now)?;
+                let (mut deal, stage) = draft(&pipeline, &new, details, now)?;
+                rates.take(conn, &mut deal, now)?;
                 let score = scores.of(conn, &deal)?;
                 Ok(to_proto(deal, stage.probability, score, now))
             };
@@ -117,6 +128,7 @@ impl OpportunityService for Opportunities {
                     if !deal.details.partner.is_empty() {
                         deal.details.partner = store::partner_moves::survivor(tx, &deal.details.partner)?;
                     }
+                    rates.take(tx, &mut deal, now)?;
                     resource::insert(tx, &deal)?;
                     store::assignment::note(tx, &deal)?;
                     events::created(tx, &caller, &deal, &stage.display_name)?;
@@ -149,13 +161,13 @@ impl OpportunityService for Opportunities {
         };
         let names = self.check_names(&caller, names).await?;
         (wanted.assignee, wanted.partner) = (names.assignee, names.partner);
-        let scores = self.scores.clone();
+        let (scores, rates) = (self.scores.clone(), self.rates.clone());
         let answer = self
             .db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     let etag = request.opportunity.as_ref().map_or("", |new| new.etag.as_str());
-                    update(tx, &scores, &caller, &deal, etag, (&wanted, &mask))
+                    update(tx, (&scores, &rates), &caller, &deal, etag, (&wanted, &mask))
                 })
             })
             .await?;
@@ -207,12 +219,13 @@ impl OpportunityService for Opportunities {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let deal = id::parse("opportunities", &request.name, "name")?.to_owned();
+        let rates = self.rates.clone();
         let answer = self
             .db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     let deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
-                    progress::win(tx, &caller, deal)
+                    progress::win(tx, &rates, &caller, deal)
                 })
             })
             .await?;
@@ -226,12 +239,13 @@ impl OpportunityService for Opportunities {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let deal = id::parse("opportunities", &request.name, "name")?.to_owned();
+        let rates = self.rates.clone();
         let answer = self
             .db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     let deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
-                    progress::lose(tx, &caller, deal, &request.reason)
+                    progress::lose(tx, &rates, &caller, deal, &request.reason)
                 })
             })
             .await?;
@@ -245,13 +259,13 @@ impl OpportunityService for Opportunities {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let deal = id::parse("opportunities", &request.name, "name")?.to_owned();
-        let scores = self.scores.clone();
+        let (scores, rates) = (self.scores.clone(), self.rates.clone());
         let answer = self
             .db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     let deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
-                    progress::reopen(tx, &scores, &caller, deal)
+                    progress::reopen(tx, (&scores, &rates), &caller, deal)
                 })
             })
             .await?;
@@ -289,6 +303,7 @@ fn draft(
         outcome: Outcome::Open,
         lead: String::new(),
         contact: String::new(),
+        exchange: None,
         rot_time: stage.rot_time(now),
         stage_time: now,
         create_time: now,
@@ -300,7 +315,7 @@ fn draft(
 
 fn update(
     tx: &mut Tx<'_>,
-    scores: &Scores,
+    (scores, rates): (&Scores, &Rates),
     caller: &Caller,
     deal: &str,
     etag: &str,
@@ -324,6 +339,7 @@ fn update(
             stage.must_keep(&before, &deal.details)?;
         }
         deal.update_time = tx.now();
+        rates.take_changed(tx, &mut deal, &before)?;
         resource::update(tx, &mut deal)?;
         if fields.iter().any(|field| field == "assignee") {
             store::assignment::note(tx, &deal)?;

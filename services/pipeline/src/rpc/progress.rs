@@ -9,6 +9,7 @@ use kontor_proto::pipeline::v1 as proto;
 use super::deal_answer::{to_proto, with_step};
 use crate::domain::opportunity::{Opportunity, Outcome};
 use crate::domain::pipeline::Pipeline;
+use crate::rates::Rates;
 use crate::store::score_cache::Scores;
 use crate::{events, store};
 
@@ -48,11 +49,14 @@ pub fn move_stage(
 /// FAILED_PRECONDITION when it is closed.
 pub fn win(
     tx: &mut Tx<'_>,
+    rates: &Rates,
     caller: &Caller,
     mut deal: Opportunity,
 ) -> kontor_kit::Result<proto::Opportunity> {
     let pipeline = store::pipeline::get(tx, id::parse("pipelines", &deal.pipeline, "pipeline")?)?;
-    deal.win(tx.now())?;
+    let now = tx.now();
+    rates.take_missing(tx, &mut deal, now)?;
+    deal.win(now)?;
     resource::update(tx, &mut deal)?;
     store::score::closed(tx, &deal, &pipeline.stage_names(), true)?;
     let title = deal.details.title.clone();
@@ -66,12 +70,15 @@ pub fn win(
 /// Those that LoseOpportunity of the contract names.
 pub fn lose(
     tx: &mut Tx<'_>,
+    rates: &Rates,
     caller: &Caller,
     mut deal: Opportunity,
     reason: &str,
 ) -> kontor_kit::Result<proto::Opportunity> {
     let pipeline = store::pipeline::get(tx, id::parse("pipelines", &deal.pipeline, "pipeline")?)?;
-    deal.lose(reason, pipeline.lost_reason_required, tx.now())?;
+    let now = tx.now();
+    rates.take_missing(tx, &mut deal, now)?;
+    deal.lose(reason, pipeline.lost_reason_required, now)?;
     resource::update(tx, &mut deal)?;
     store::score::closed(tx, &deal, &pipeline.stage_names(), false)?;
     let title = deal.details.title.clone();
@@ -86,14 +93,16 @@ pub fn lose(
 /// FAILED_PRECONDITION when it is open.
 pub fn reopen(
     tx: &mut Tx<'_>,
-    scores: &Scores,
+    (scores, rates): (&Scores, &Rates),
     caller: &Caller,
     mut deal: Opportunity,
 ) -> kontor_kit::Result<proto::Opportunity> {
     // Held, so that a new limit of the stage does not miss it.
     let pipeline = store::pipeline::get_for_use(tx, id::parse("pipelines", &deal.pipeline, "pipeline")?)?;
     let stage = pipeline.stage("stage", &deal.stage)?;
-    let before = deal.reopen(stage, tx.now())?;
+    let now = tx.now();
+    let before = deal.reopen(stage, now)?;
+    rates.take_missing(tx, &mut deal, now)?;
     resource::update(tx, &mut deal)?;
     store::score::taken_back(tx, &deal.id)?;
     let reopened = proto::OpportunityReopened {

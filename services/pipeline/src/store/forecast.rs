@@ -8,6 +8,8 @@ use kontor_kit::{Result, args};
 
 use crate::domain::forecast::{Deal, Forecast, Groups};
 use crate::domain::opportunity::Opportunity;
+use crate::domain::summary::Row;
+use crate::domain::worth::{self, Worth};
 
 /// `valid_until` of what stands now.
 const NOW: i64 = i64::MAX;
@@ -27,6 +29,8 @@ pub struct Question {
     pub start_month: String,
     /// "2026-12", or empty.
     pub end_month: String,
+    /// The company's currency, to bring amounts into it; none leaves each in its own.
+    pub company: Option<String>,
 }
 
 /// Adds up the open opportunities that the caller may see, as they stood.
@@ -49,7 +53,8 @@ pub fn forecast(conn: &mut Conn<'_>, caller: &Caller, question: &Question) -> Re
     }
     // A stage keeps its row when it is taken away: nobody stands in it then.
     let sql = format!(
-        "SELECT d.close_date, d.team, d.assignee, d.currency, d.amount, COALESCE(d.probability, s.probability, 0)
+        "SELECT d.close_date, d.team, d.assignee, d.currency, d.amount, COALESCE(d.probability, s.probability, 0), d.monthly,
+         d.rate, d.rate_currency
          FROM deal_history d LEFT JOIN stage_history s ON s.stage = d.stage AND s.valid_from <= $1 AND s.valid_until > $1
          WHERE d.state = 1 AND d.valid_from <= $1 AND d.valid_until > $1 AND {condition}"
     );
@@ -59,11 +64,15 @@ pub fn forecast(conn: &mut Conn<'_>, caller: &Caller, question: &Question) -> Re
             close_date: row.text(0)?,
             team: row.text(1)?,
             owner: row.text(2)?,
-            currency: row.text(3)?,
-            amount: row.text(4)?,
-            probability: row.int(5)?,
+            row: Row {
+                currency: row.text(3)?,
+                worth: Worth::of(row.text(4)?, row.text(6)?)?,
+                rate: row.text(7)?,
+                base: row.text(8)?,
+                percent: row.int(5)?,
+            },
         };
-        forecast.add(question.groups, deal)
+        forecast.add(question.groups, question.company.as_deref(), deal)
     })?;
     Ok(forecast)
 }
@@ -79,24 +88,25 @@ fn above(month: &str) -> String {
 pub fn note_deal(tx: &mut Tx<'_>, deal: &Opportunity, gone: bool) -> Result<()> {
     let name = deal.name();
     let details = &deal.details;
-    let (currency, amount) = match &details.amount {
-        Some(money) => (money.currency.as_str(), money.amount.as_str()),
-        None => ("", ""),
-    };
+    let monthly = worth::monthly_text(details)?;
+    let (rate, base) = deal.exchange.as_ref().map_or(("", ""), |kept| (&kept.rate, &kept.base));
     let state = if gone { GONE } else { deal.outcome.number() };
     let texts = [
         deal.pipeline.as_str(),
         &deal.stage,
-        currency,
-        amount,
+        details.currency().unwrap_or(""),
+        details.amount.as_ref().map_or("", |money| &money.amount),
         &details.expected_close_date,
         &details.assignee,
         &details.team,
+        &monthly,
+        rate,
+        base,
     ];
     let probability = details.probability.map(i64::from);
     let present = tx.one(
-        "SELECT valid_from, state, probability, pipeline, stage, currency, amount, close_date, assignee, team FROM deal_history
-         WHERE opportunity = $1 ORDER BY valid_from DESC LIMIT 1",
+        "SELECT valid_from, state, probability, pipeline, stage, currency, amount, close_date, assignee, team, monthly, rate, rate_currency
+         FROM deal_history WHERE opportunity = $1 ORDER BY valid_from DESC LIMIT 1",
         args![&name],
         |row| {
             let mut same = row.int(1)? == state && row.opt_int(2)? == probability;
@@ -118,16 +128,31 @@ pub fn note_deal(tx: &mut Tx<'_>, deal: &Opportunity, gone: bool) -> Result<()> 
             args![&name, since, from],
         )?;
     }
-    let [pipeline, stage, currency, amount, close_date, assignee, team] = texts;
+    let [pipeline, stage, currency, amount, close_date, assignee, team, monthly, rate, base] = texts;
     // Of several changes at one instant the last one stands.
     tx.execute(
         "INSERT INTO deal_history (opportunity, valid_from, valid_until, state, pipeline, stage, currency, amount, probability, close_date,
-         assignee, team) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+         assignee, team, monthly, rate, rate_currency) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
          ON CONFLICT (opportunity, valid_from) DO UPDATE SET valid_until = excluded.valid_until, state = excluded.state,
          pipeline = excluded.pipeline, stage = excluded.stage, currency = excluded.currency, amount = excluded.amount,
-         probability = excluded.probability, close_date = excluded.close_date, assignee = excluded.assignee, team = excluded.team",
+         probability = excluded.probability, close_date = excluded.close_date, assignee = excluded.assignee, team = excluded.team,
+         monthly = excluded.monthly, rate = excluded.rate, rate_currency = excluded.rate_currency",
         args![
-            &name, from, NOW, state, pipeline, stage, currency, amount, probability, close_date, assignee, team
+            &name,
+            from,
+            NOW,
+            state,
+            pipeline,
+            stage,
+            currency,
+            amount,
+            probability,
+            close_date,
+            assignee,
+            team,
+            monthly,
+            rate,
+            base
         ],
     )?;
     Ok(())

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 pub mod assignment;
+pub mod exchange_rate;
 pub mod forecast;
 pub mod lead;
 pub mod next_step;
@@ -13,6 +14,7 @@ pub mod pipeline;
 pub mod score;
 pub mod score_cache;
 pub mod score_rows;
+pub mod summary;
 
 /// Attributes as one text: no key has a "=", and nothing a line break.
 fn join_map(attributes: &BTreeMap<String, String>) -> String {

@@ -8,6 +8,7 @@ use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result, args};
 
 use super::{join, join_map, split, split_map};
+use crate::domain::exchange::Kept;
 use crate::domain::money::Money;
 use crate::domain::opportunity::{Details, Opportunity, Outcome};
 
@@ -39,6 +40,11 @@ impl Stored for Opportunity {
         "source",
         "contact",
         "rot_time",
+        "recurring_amount",
+        "recurring_months",
+        "rate",
+        "rate_date",
+        "rate_currency",
     ];
     const COLLECTION: &'static str = "opportunities";
 
@@ -56,9 +62,11 @@ impl Stored for Opportunity {
 
     fn values(&self) -> Vec<Value> {
         let details = &self.details;
-        let (currency, amount) = match &details.amount {
-            Some(money) => (money.currency.as_str(), money.amount.as_str()),
-            None => ("", ""),
+        let amount = details.amount.as_ref().map_or("", |money| money.amount.as_str());
+        let recurring = details.recurring_amount.as_ref().map_or("", |money| money.amount.as_str());
+        let (rate, rate_date, rate_currency) = match &self.exchange {
+            Some(kept) => (kept.rate.as_str(), kept.day.as_str(), kept.base.as_str()),
+            None => ("", "", ""),
         };
         let (close_time, lost_reason) = match &self.outcome {
             Outcome::Open => (None, ""),
@@ -73,7 +81,7 @@ impl Stored for Opportunity {
             (&self.pipeline).into(),
             (&self.stage).into(),
             self.outcome.number().into(),
-            currency.into(),
+            details.currency().unwrap_or("").into(),
             amount.into(),
             details.probability.map(i64::from).into(),
             (&details.assignee).into(),
@@ -91,13 +99,26 @@ impl Stored for Opportunity {
             (&details.source).into(),
             (&self.contact).into(),
             self.rot_time.into(),
+            recurring.into(),
+            details.recurring_months.into(),
+            rate.into(),
+            rate_date.into(),
+            rate_currency.into(),
         ]
     }
 
     fn from_row(row: &Row<'_>, from: usize) -> Result<Self> {
-        let amount = match row.text(from + 7)? {
+        let currency = row.text(from + 7)?;
+        let money = |amount: &str| {
+            (!amount.is_empty()).then(|| Money { currency: currency.to_owned(), amount: amount.to_owned() })
+        };
+        let exchange = match row.text(from + 27)? {
             "" => None,
-            currency => Some(Money { currency: currency.to_owned(), amount: row.string(from + 8)? }),
+            rate => Some(Kept {
+                rate: rate.to_owned(),
+                day: row.string(from + 28)?,
+                base: row.string(from + 29)?,
+            }),
         };
         let probability = row.opt_int(from + 9)?.map(i32::try_from).transpose().map_err(Error::internal)?;
         Ok(Opportunity {
@@ -109,7 +130,9 @@ impl Stored for Opportunity {
             details: Details {
                 title: row.string(from + 2)?,
                 partner: row.string(from + 3)?,
-                amount,
+                amount: money(row.text(from + 8)?),
+                recurring_amount: money(row.text(from + 25)?),
+                recurring_months: i32::try_from(row.int(from + 26)?).map_err(Error::internal)?,
                 probability,
                 assignee: row.string(from + 10)?,
                 team: row.string(from + 11)?,
@@ -121,6 +144,7 @@ impl Stored for Opportunity {
             },
             lead: row.string(from + 15)?,
             contact: row.string(from + 23)?,
+            exchange,
             rot_time: row.opt_int(from + 24)?,
             stage_time: row.int(from + 18)?,
             create_time: row.int(from + 19)?,
@@ -154,7 +178,7 @@ const NEEDS_NEXT_STEP: &str = "(CASE WHEN state = 1 AND NOT EXISTS (SELECT 1 FRO
 /// What ListOpportunities offers. The last column is the probability of its stage.
 const LISTING: Listing = Listing {
     table: "opportunity",
-    columns: "id, version, title, partner, pipeline, stage, state, currency, amount, probability, assignee, team, expected_close_date, description, tags, lead, lost_reason, close_time, stage_time, create_time, update_time, attributes, source, contact, rot_time, COALESCE((SELECT stage.probability FROM stage WHERE stage.name = opportunity.stage), 0)",
+    columns: "id, version, title, partner, pipeline, stage, state, currency, amount, probability, assignee, team, expected_close_date, description, tags, lead, lost_reason, close_time, stage_time, create_time, update_time, attributes, source, contact, rot_time, recurring_amount, recurring_months, rate, rate_date, rate_currency, COALESCE((SELECT stage.probability FROM stage WHERE stage.name = opportunity.stage), 0)",
     id: "id",
     fields: &[
         Field::filter("state", "state", Kind::Enum(STATES)),
@@ -174,6 +198,26 @@ const LISTING: Listing = Listing {
     default_size: 50,
     max_size: 1_000,
 };
+
+/// The condition for the opportunities that the caller may see and that a filter of ListOpportunities lets through; only those that rot at this
+/// instant when one is given.
+///
+/// # Errors
+/// INVALID_ARGUMENT naming filter.
+pub fn condition(caller: &Caller, filter: &str, rotting_at: Option<i64>) -> Result<(String, Vec<Value>)> {
+    let mut args = Vec::new();
+    let mut condition = caller.scope("assignee", "team", &mut args);
+    if let Some(now) = rotting_at {
+        args.push(now.into());
+        condition = format!("rot_time < ${} AND {condition}", args.len());
+    }
+    if !filter.trim().is_empty() {
+        let filter =
+            kontor_kit::filter::to_sql(filter, LISTING.fields, caller, &mut args, |_, _| Ok(false))?;
+        condition = format!("{condition} AND ({filter})");
+    }
+    Ok((condition, args))
+}
 
 /// Lists the opportunities that the caller may see, each with the probability of its stage; only those that rot at this instant when one is given.
 ///

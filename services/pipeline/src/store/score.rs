@@ -213,6 +213,7 @@ mod tests {
             outcome: Outcome::Open,
             lead: String::new(),
             contact: String::new(),
+            exchange: None,
             rot_time: None,
             stage_time: 1,
             create_time: 1,
