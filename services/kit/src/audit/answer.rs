@@ -122,7 +122,7 @@ impl Asked {
             conn.one(&sql, &self.near.1, |row| Ok((row.int(0)?, row.int(1)?)))?
         };
         let next_page_token = last.map_or_else(String::new, |(time, sequence)| {
-            write_token(self.stamp, &sequence.to_string(), &time.to_string())
+            write_token(self.stamp, &time.to_string(), &sequence.to_string())
         });
         let entries = links.into_iter().map(shown).collect::<Result<_>>()?;
         Ok(ListAuditEntriesResponse { entries, next_page_token })
