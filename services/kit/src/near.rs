@@ -69,10 +69,7 @@ impl Link {
 struct Here<S>(S);
 
 /// The deadline, and the name of who acts, that `ServiceLayer` gives to calls over the wire.
-async fn in_time<T>(
-    who: Option<Who>,
-    answer: impl Future<Output = Result<T, Status>>,
-) -> Result<T, Status> {
+async fn in_time<T>(who: Option<Who>, answer: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
     const DEADLINE: Duration = DEFAULT_DEADLINE;
     tokio::time::timeout(DEADLINE, audit::acting(who.unwrap_or_else(Who::system), answer))
         .await

@@ -304,7 +304,9 @@ fn make_default(tx: &mut Tx<'_>, calendar: &Collection) -> Result<()> {
         let message = "only a calendar of one's own that takes events can be the default one";
         return Err(Error::invalid("collection.is_default", message));
     }
-    let columns = format!("SELECT {COLUMNS} FROM collection WHERE owner = $1 AND kind = $2 AND is_default = 1 AND num <> $3");
+    let columns = format!(
+        "SELECT {COLUMNS} FROM collection WHERE owner = $1 AND kind = $2 AND is_default = 1 AND num <> $3"
+    );
     let others = tx.all(&columns, args![&calendar.owner, calendar.kind.number(), calendar.num], read)?;
     for other in others {
         audit::collection(tx, Some(&other), Some(&Collection { is_default: false, ..other.clone() }));

@@ -7,8 +7,8 @@ use kontor_kit::{Error, Result, args};
 use tonic::Code;
 
 use crate::model::{self, Access, Collection, Target};
-use crate::store::{audit, collection};
 use crate::store::object::{padded, places};
+use crate::store::{audit, collection};
 
 /// Users and teams that one collection is shared with at most.
 const SHARES: i64 = 1_000;

@@ -271,7 +271,8 @@ impl Fields {
         let lines = |lines: Vec<String>| lines.join("\n");
         let address = |it: &PostalAddress| {
             let parts = [&it.street, &it.postal_code, &it.locality, &it.region, &it.country];
-            let parts: Vec<&str> = parts.into_iter().map(String::as_str).filter(|it| !it.is_empty()).collect();
+            let parts: Vec<&str> =
+                parts.into_iter().map(String::as_str).filter(|it| !it.is_empty()).collect();
             typed(&parts.join(", "), &it.types)
         };
         let kind = if self.kind == Kind::Company { "COMPANY" } else { "PERSON" };

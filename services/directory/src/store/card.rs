@@ -153,8 +153,11 @@ impl Hooks for Cards {
         };
         write(tx, &row)?;
         find_by(tx, &row, old.is_some())?;
-        let entry =
-            Entry::new(Action::Update, self.subject(change.collection, change.object), &audience(change.collection));
+        let entry = Entry::new(
+            Action::Update,
+            self.subject(change.collection, change.object),
+            &audience(change.collection),
+        );
         tx.audit(typed(entry, old.as_ref(), Some(&row)));
         match &self.merge {
             Merging::No => publish(tx, change.caller, old.as_ref(), &row),
@@ -176,7 +179,11 @@ impl Hooks for Cards {
         forget(tx, id)?;
         tx.execute("DELETE FROM card WHERE id = $1", args![id])?;
         let subject = self.subject(removal.collection, removal.object);
-        tx.audit(typed(Entry::new(Action::Delete, subject, &audience(removal.collection)), old.as_ref(), None));
+        tx.audit(typed(
+            Entry::new(Action::Delete, subject, &audience(removal.collection)),
+            old.as_ref(),
+            None,
+        ));
         if old.is_some_and(|old| old.partner) {
             let company = format!("partners/{id}");
             let sql = "UPDATE card SET company = '' WHERE company = $1 RETURNING id";

@@ -143,7 +143,11 @@ pub fn merge(
         "INSERT INTO partner_merge (id, survivor, before, after_etag, added, actor, create_time) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         args![&merge.id, survivor, object.data.to_vec(), &after.etag, pack(&added), &merge.actor, merge.create_time],
     )?;
-    tx.audit(told(Action::Create, &merge.id).field("survivor", "", &name).field("partners", "", names(others)));
+    tx.audit(told(Action::Create, &merge.id).field("survivor", "", &name).field(
+        "partners",
+        "",
+        names(others),
+    ));
     Ok((after, merge))
 }
 

@@ -150,9 +150,8 @@ fn audit_members(tx: &mut Tx<'_>, action: Action, team: &Team, old: Option<&Team
         let lines: Vec<String> = users.into_iter().flatten().map(|user| format!("users/{user}")).collect();
         lines.join("\n")
     };
-    let of = |team: Option<&Team>| {
-        (lines(team.map(|team| &team.members)), lines(team.map(|team| &team.leaders)))
-    };
+    let of =
+        |team: Option<&Team>| (lines(team.map(|team| &team.members)), lines(team.map(|team| &team.leaders)));
     let (old, new) = (of(old), of(new));
     let entry = Entry::new(action, team.name(), &team.audience());
     tx.audit(entry.field("members", old.0, new.0).field("leaders", old.1, new.1));

@@ -77,7 +77,8 @@ impl Entry {
     fn takes(&self, later: &Entry) -> bool {
         let one_after_other = matches!(
             (self.action, later.action),
-            (Action::Create | Action::Update, Action::Update) | (Action::Update | Action::Delete, Action::Delete)
+            (Action::Create | Action::Update, Action::Update)
+                | (Action::Update | Action::Delete, Action::Delete)
         );
         one_after_other && self.guard == later.guard
     }

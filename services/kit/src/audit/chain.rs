@@ -7,7 +7,7 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 
 use super::{Action, Entry, Pending};
-use crate::db::{Conn, Row};
+use crate::db::{Conn, Row, Value};
 use crate::{Error, Result, args, secret};
 
 /// Bytes of a text that are kept; of a longer one the rest only by its hash.
@@ -85,11 +85,13 @@ pub(crate) fn write(conn: &mut Conn<'_>, mut entries: Vec<Pending>) -> Result<()
     )?;
     let (end, mut hash) = head.ok_or_else(|| Error::internal("the audit has no head row"))?;
     erase(conn, &mut entries)?;
+    let mut links = Vec::with_capacity(entries.len());
     for (sequence, pending) in (end - count + 1..).zip(entries) {
         let link = Link::seal(sequence, &hash, pending);
         hash.clone_from(&link.hash);
-        link.insert(conn)?;
+        links.push(link);
     }
+    insert(conn, links)?;
     conn.execute("UPDATE kit_audit_head SET hash = $1 WHERE id = 1", args![hash])?;
     Ok(())
 }
@@ -113,6 +115,23 @@ fn erase(conn: &mut Conn<'_>, entries: &mut [Pending]) -> Result<()> {
             );
             conn.execute(&sql, args![&subject, Vec::<u8>::new()])?;
         }
+    }
+    Ok(())
+}
+
+/// Many in one statement, for on PostgreSQL each statement is a way over the wire.
+fn insert(conn: &mut Conn<'_>, links: Vec<Link>) -> Result<()> {
+    let mut links = links.into_iter();
+    while links.len() > 0 {
+        let rows = [32, 4, 1].into_iter().find(|rows| *rows <= links.len()).unwrap_or(1);
+        let values: Vec<Value> = links.by_ref().take(rows).flat_map(Link::values).collect();
+        let each = values.len() / rows;
+        let row = |row: usize| {
+            let places: Vec<String> = (1..=each).map(|place| format!("${}", row * each + place)).collect();
+            format!("({})", places.join(", "))
+        };
+        let rows: Vec<String> = (0..rows).map(row).collect();
+        conn.execute(&format!("INSERT INTO kit_audit ({COLUMNS}) VALUES {}", rows.join(", ")), &values)?;
     }
     Ok(())
 }
@@ -148,27 +167,22 @@ impl Link {
         link
     }
 
-    fn insert(self, conn: &mut Conn<'_>) -> Result<()> {
-        let sql = "INSERT INTO kit_audit (sequence, time, action, actor, subject, partner, owner, team, body, value_count, value_data, hash)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
-        conn.execute(
-            sql,
-            args![
-                self.sequence,
-                self.time,
-                self.action,
-                self.actor,
-                self.subject,
-                self.partner,
-                self.owner,
-                self.team,
-                self.body,
-                self.value_count,
-                self.value_data,
-                self.hash
-            ],
-        )?;
-        Ok(())
+    /// In the order of `COLUMNS`.
+    fn values(self) -> [Value; 12] {
+        [
+            self.sequence.into(),
+            self.time.into(),
+            self.action.into(),
+            self.actor.into(),
+            self.subject.into(),
+            self.partner.into(),
+            self.owner.into(),
+            self.team.into(),
+            self.body.into(),
+            self.value_count.into(),
+            self.value_data.into(),
+            self.hash.into(),
+        ]
     }
 
     pub(super) fn read(row: &Row<'_>) -> Result<Link> {

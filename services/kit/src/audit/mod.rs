@@ -17,8 +17,8 @@ use crate::{Result, args};
 pub use answer::{VerifyStream, list, verify};
 pub(crate) use book::{Book, Pending};
 pub(crate) use chain::write;
-pub use shown::{SECRET, Shown, column, instant};
 pub(crate) use shown::row;
+pub use shown::{SECRET, Shown, column, instant};
 pub use who::{Who, acting, here};
 
 /// What a write did to a record. The numbers are those of the API and of the database.
@@ -73,12 +73,7 @@ impl Entry {
 
     /// A field with its value before and after, as text; empty is "not there". Left out when nothing differs.
     #[must_use]
-    pub fn field(
-        mut self,
-        name: impl Into<String>,
-        old: impl Into<String>,
-        new: impl Into<String>,
-    ) -> Entry {
+    pub fn field(mut self, name: impl Into<String>, old: impl Into<String>, new: impl Into<String>) -> Entry {
         self.push(name.into(), old.into(), new.into());
         self
     }

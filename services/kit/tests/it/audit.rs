@@ -40,25 +40,22 @@ kontor_testbed::on_both! { Place;
     h4_what_follows_from_an_event_is_the_doing_of_who_brought_it_about,
 }
 
-const THINGS: &[kontor_kit::db::Migration] = &[kontor_kit::db::Migration {
-    name: "0001_things",
-    sqlite: TABLE,
-    postgres: TABLE,
-}];
+const THINGS: &[kontor_kit::db::Migration] =
+    &[kontor_kit::db::Migration { name: "0001_things", sqlite: TABLE, postgres: TABLE }];
 const TABLE: &str = "CREATE TABLE thing (id TEXT PRIMARY KEY, version BIGINT NOT NULL, title TEXT NOT NULL, secret TEXT NOT NULL,
     state BIGINT NOT NULL, owner TEXT NOT NULL, partner TEXT NOT NULL, due_time BIGINT NOT NULL, update_time BIGINT NOT NULL)";
 
 #[derive(Clone, Debug, Default)]
-struct Thing {
-    id: String,
-    version: i64,
-    title: String,
-    secret: String,
-    state: i64,
-    owner: String,
-    partner: String,
-    due: i64,
-    update_time: i64,
+pub struct Thing {
+    pub id: String,
+    pub version: i64,
+    pub title: String,
+    pub secret: String,
+    pub state: i64,
+    pub owner: String,
+    pub partner: String,
+    pub due: i64,
+    pub update_time: i64,
 }
 
 impl Stored for Thing {
@@ -125,11 +122,11 @@ impl Stored for Thing {
     }
 }
 
-fn thing(id: &str) -> Thing {
+pub fn thing(id: &str) -> Thing {
     Thing { id: id.to_owned(), version: 1, title: "Roof".to_owned(), state: 1, ..Thing::default() }
 }
 
-async fn open(place: &Place) -> Db {
+pub async fn open(place: &Place) -> Db {
     place.open_as("it", THINGS).await.expect("the database opens")
 }
 
@@ -170,7 +167,9 @@ async fn all(db: &Db) -> Vec<AuditEntry> {
 /// "title: Roof -> Wall"
 fn fields(entry: &AuditEntry) -> Vec<String> {
     let text = |value: &Option<_>| {
-        value.as_ref().map_or("-".to_owned(), |value: &kontor_proto::r#type::v1::AuditValue| value.text.clone())
+        value
+            .as_ref()
+            .map_or("-".to_owned(), |value: &kontor_proto::r#type::v1::AuditValue| value.text.clone())
     };
     let told = |field: &kontor_proto::r#type::v1::AuditField| {
         format!("{}: {} -> {}", field.field, text(&field.old_value), text(&field.new_value))
@@ -351,7 +350,9 @@ async fn h4_only_readers_of_the_record_read_its_entries(place: Place) {
     add(&db, Thing { owner: "users/anna".to_owned(), ..thing("own") }).await;
     add(&db, thing("of-all")).await;
     db.write(|tx| {
-        tx.audit(Entry::new(Action::Update, "things/team", &Guard::new("", "teams/north")).field("x", "1", "2"));
+        tx.audit(
+            Entry::new(Action::Update, "things/team", &Guard::new("", "teams/north")).field("x", "1", "2"),
+        );
         tx.audit(Entry::new(Action::Update, "things/key", &Guard::administrators()).field("x", "1", "2"));
         Ok(())
     })
@@ -479,15 +480,27 @@ async fn h4_every_kind_of_tampering_is_found(place: Place) {
     tamper(&db, "CREATE TABLE copy_head AS SELECT * FROM kit_audit_head").await;
     use AuditProblem::{Changed, Head, Missing, ValueChanged};
     for (sql, sequence, problem) in [
-        ("UPDATE kit_audit SET value_data = (SELECT value_data FROM copy WHERE sequence = 5) WHERE sequence = 2", 2, ValueChanged),
+        (
+            "UPDATE kit_audit SET value_data = (SELECT value_data FROM copy WHERE sequence = 5) WHERE sequence = 2",
+            2,
+            ValueChanged,
+        ),
         ("UPDATE kit_audit SET value_count = 0 WHERE sequence = 2", 2, ValueChanged),
         ("UPDATE kit_audit SET actor = 'users/ben' WHERE sequence = 3", 3, Changed),
         ("UPDATE kit_audit SET time = time + 1 WHERE sequence = 3", 3, Changed),
         ("UPDATE kit_audit SET subject = 'things/x' WHERE sequence = 3", 3, Changed),
         ("UPDATE kit_audit SET owner = 'users/ben' WHERE sequence = 3", 3, Changed),
         ("UPDATE kit_audit SET action = 2 WHERE sequence = 3", 3, Changed),
-        ("UPDATE kit_audit SET hash = (SELECT hash FROM copy WHERE sequence = 1) WHERE sequence = 4", 4, Changed),
-        ("UPDATE kit_audit SET sequence = CASE sequence WHEN 2 THEN -3 ELSE -2 END WHERE sequence IN (2, 3)", 2, Missing),
+        (
+            "UPDATE kit_audit SET hash = (SELECT hash FROM copy WHERE sequence = 1) WHERE sequence = 4",
+            4,
+            Changed,
+        ),
+        (
+            "UPDATE kit_audit SET sequence = CASE sequence WHEN 2 THEN -3 ELSE -2 END WHERE sequence IN (2, 3)",
+            2,
+            Missing,
+        ),
         ("DELETE FROM kit_audit WHERE sequence = 4", 4, Missing),
         ("DELETE FROM kit_audit WHERE sequence > 4", 5, Missing),
         ("DELETE FROM kit_audit", 1, Missing),
@@ -508,9 +521,11 @@ async fn h4_every_kind_of_tampering_is_found(place: Place) {
     }
     // Two entries change places.
     for (from, to) in [(2, -3), (3, -2), (-3, 3), (-2, 2)] {
-        db.write(move |tx| tx.execute("UPDATE kit_audit SET sequence = $2 WHERE sequence = $1", args![from, to]))
-            .await
-            .expect("moved");
+        db.write(move |tx| {
+            tx.execute("UPDATE kit_audit SET sequence = $2 WHERE sequence = $1", args![from, to])
+        })
+        .await
+        .expect("moved");
     }
     let damage = check(&place, &db, VerifyAuditRequest::default()).await.damage.expect("damage");
     assert_eq!((damage.sequence, damage.problem()), (2, Changed));
@@ -521,13 +536,13 @@ async fn h4_history_that_was_written_anew_is_found_by_a_noted_hash(place: Place)
     add(&db, thing("a")).await;
     change(&db, "ben", "a", |thing| thing.title = "Wall".to_owned()).await;
     let noted = whole(&place, &db).await;
-    let request =
-        VerifyAuditRequest { noted_sequence: noted.checked_count, noted_hash: noted.hash.clone() };
+    let request = VerifyAuditRequest { noted_sequence: noted.checked_count, noted_hash: noted.hash.clone() };
     add(&db, thing("b")).await;
     assert_eq!(check(&place, &db, request.clone()).await.damage, None, "the chain went on from there");
     // Somebody empties the chain and has the program write another history: by itself it is whole.
     tamper(&db, "DELETE FROM kit_audit").await;
-    let zeros = db.write(|tx| tx.execute("UPDATE kit_audit_head SET sequence = 0, hash = $1", args![vec![0_u8; 32]]));
+    let zeros =
+        db.write(|tx| tx.execute("UPDATE kit_audit_head SET sequence = 0, hash = $1", args![vec![0_u8; 32]]));
     zeros.await.expect("emptied");
     for id in ["c", "d", "e"] {
         add(&db, thing(id)).await;
@@ -637,7 +652,9 @@ async fn h4_eight_writers_make_one_unbroken_chain(place: Place) {
                     let job = move |tx: &mut Tx<'_>| {
                         resource::insert(tx, &thing(&format!("w{writer}-{number}")))?;
                         tx.publish(event("w", &Guard::company()));
-                        if number % 5 == 4 { audit::forget(tx, &format!("things/w{writer}-{}", number - 1))?; }
+                        if number % 5 == 4 {
+                            audit::forget(tx, &format!("things/w{writer}-{}", number - 1))?;
+                        }
                         Ok(())
                     };
                     write(&db, &format!("w{writer}"), job).await.expect("written");

@@ -2,6 +2,7 @@
 //! Run by `cargo test`; PostgreSQL when `KONTOR_TEST_POSTGRES` names a server.
 
 mod audit;
+mod audit_cost;
 mod auth;
 mod bus;
 mod changes;

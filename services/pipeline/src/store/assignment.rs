@@ -241,7 +241,10 @@ fn audit_need(action: Action, deal: &Opportunity, old: &Need, new: &Need) -> Ent
         ]
     };
     let entry = Entry::new(action, deal.name(), &deal.guard()).partner(&deal.details.partner);
-    facts(old).into_iter().zip(facts(new)).fold(entry, |entry, ((name, old), (_, new))| entry.field(name, old, new))
+    facts(old)
+        .into_iter()
+        .zip(facts(new))
+        .fold(entry, |entry, ((name, old), (_, new))| entry.field(name, old, new))
 }
 
 /// Logs that an opportunity was given to its assignee, by a batch or by hand: both fill the windows.

@@ -90,8 +90,8 @@ impl Stored for Entry {
     /// What people set, and who called whom. How the call went on is told by the telephone system and stands in the call itself.
     fn shown(column: &'static str) -> Shown {
         match column {
-            "connector" | "external_id" | "caller_number" | "caller_name" | "callee_number" | "callee_name"
-            | "partner" | "opportunity" | "team" | "note" => Shown::As(column, Kind::Text),
+            "connector" | "external_id" | "caller_number" | "caller_name" | "callee_number"
+            | "callee_name" | "partner" | "opportunity" | "team" | "note" => Shown::As(column, Kind::Text),
             "direction" => Shown::As("direction", Kind::Enum(DIRECTIONS)),
             "outcome" => Shown::As("outcome", Kind::Enum(OUTCOMES)),
             "handler" => Shown::As("user", Kind::Text),
