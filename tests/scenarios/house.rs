@@ -9,7 +9,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("kontor-proto", &[]),
     ("kontor-vobject", &[]),
     ("kontor-kit", &["kontor-proto"]),
-    ("kontor-testbed", &["kontor-kit"]),
+    ("kontor-testbed", &["kontor-kit", "kontor-proto"]),
     ("kontor-collection", &["kontor-kit", "kontor-vobject", "kontor-proto"]),
     ("kontor-directory", SERVICE),
     ("kontor-pipeline", SERVICE),

@@ -32,6 +32,7 @@ const OUTSIDE: [(&str, &[&str]); 4] = [
             "PartnerMergeService",
             "ContactService",
             "ChangeService",
+            "AuditService",
         ],
     ),
     (
@@ -41,6 +42,7 @@ const OUTSIDE: [(&str, &[&str]); 4] = [
             "OpportunityService",
             "PipelineService",
             "ChangeService",
+            "AuditService",
             "NextStepService",
             "ForecastService",
             "ExchangeRateService",
@@ -61,9 +63,10 @@ const OUTSIDE: [(&str, &[&str]); 4] = [
             "SubscriptionService",
             "AttachmentService",
             "ChangeService",
+            "AuditService",
         ],
     ),
-    ("telephony", &["ConnectorService", "CallService", "IngestService", "ChangeService"]),
+    ("telephony", &["ConnectorService", "CallService", "IngestService", "ChangeService", "AuditService"]),
 ];
 
 pub(super) struct Router {

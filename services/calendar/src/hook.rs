@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kontor_collection::index::{Index, calendar_error};
+use kontor_collection::store::audit::audience;
 use kontor_collection::{
     Admission, Admitted, Change, Collection, Hooks, Kind, Object, Prepared, Removal, Tell,
 };
+use kontor_kit::audit::{Action, Entry};
 use kontor_kit::auth::Caller;
 use kontor_kit::clock::Clock;
 use kontor_kit::db::{Conn, Tx};
@@ -63,6 +65,11 @@ pub struct Parsed {
 impl Hooks for CalendarHooks {
     type Typed = Parsed;
     const KIND: Kind = Kind::Calendar;
+
+    fn subject(&self, collection: &Collection, object: &Object) -> String {
+        let kind = if object.component == "VTODO" { "tasks" } else { "events" };
+        format!("calendars/{}/{kind}/{}", collection.id, object.id)
+    }
 
     fn zone(&self, conn: &mut Conn<'_>, collection: &Collection) -> Result<Zone> {
         let owner = people::get(conn, &collection.owner)?;
@@ -121,6 +128,65 @@ impl Hooks for CalendarHooks {
     }
 
     fn stored(&self, tx: &mut Tx<'_>, change: &Change<'_, Parsed>) -> Result<()> {
+        if !change.collection.kind.is_of_server() {
+            let old = match change.old {
+                Some(old) => items::face(tx, old.num)?,
+                None => items::Face::default(),
+            };
+            let new = items::face_of(&change.prepared.typed.typed);
+            let entry = Entry::new(
+                Action::Update,
+                self.subject(change.collection, change.object),
+                &audience(change.collection),
+            );
+            tx.audit(old.against(&new, entry));
+        }
+        self.keep(tx, change)
+    }
+
+    fn removed(&self, tx: &mut Tx<'_>, removal: &Removal<'_>) -> Result<()> {
+        if !removal.collection.kind.is_of_server() {
+            let old = items::face(tx, removal.object.num)?;
+            let subject = self.subject(removal.collection, removal.object);
+            let entry = Entry::new(Action::Delete, subject, &audience(removal.collection));
+            tx.audit(old.against(&items::Face::default(), entry));
+        }
+        self.take_away(tx, removal)
+    }
+
+    fn may_move(&self, _: &mut Conn<'_>, from: &Collection, to: &Collection, object: &Object) -> Result<()> {
+        if from.kind.is_of_server() || to.kind.is_of_server() {
+            return Err(Error::denied("what the server keeps stays where it is"));
+        }
+        if !object.schedule_tag.is_empty() && from.owner != to.owner {
+            let message = "a meeting with guests stays with its owner, or they would hear no more of it: copy it instead";
+            return Err(Error::denied(message));
+        }
+        Ok(())
+    }
+
+    /// The calendar is part of an event's name and says who may see it, so for partners a meeting ends there and begins here. Nothing that it
+    /// says changes.
+    fn moved(&self, tx: &mut Tx<'_>, from: &Collection, change: &Change<'_, Parsed>) -> Result<()> {
+        if let Some(object) = change.old {
+            self.take_away(
+                tx,
+                &Removal { caller: change.caller, collection: from, object, tell: Tell::Nobody },
+            )?;
+        }
+        let is_scheduled = change.old.is_some_and(|old| !old.schedule_tag.is_empty());
+        if is_scheduled && schedule::partners::is_copy(tx, change.collection, change.data)? {
+            let mut prepared = change.prepared.clone();
+            prepared.typed.found = Some(Vec::new());
+            return self.keep(tx, &Change { old: None, prepared: &prepared, ..*change });
+        }
+        self.keep(tx, &Change { old: None, ..*change })
+    }
+}
+
+impl CalendarHooks {
+    /// Keeps the typed rows of an object.
+    fn keep(&self, tx: &mut Tx<'_>, change: &Change<'_, Parsed>) -> Result<()> {
         let object = change.object;
         if change.collection.kind.is_scheduling() {
             // A message is no meeting.
@@ -169,7 +235,8 @@ impl Hooks for CalendarHooks {
         Ok(())
     }
 
-    fn removed(&self, tx: &mut Tx<'_>, removal: &Removal<'_>) -> Result<()> {
+    /// Removes the typed rows of an object.
+    fn take_away(&self, tx: &mut Tx<'_>, removal: &Removal<'_>) -> Result<()> {
         if removal.collection.kind == Kind::NextSteps && !self.quiet {
             next_steps::removed(tx, removal)?;
         }
@@ -190,36 +257,6 @@ impl Hooks for CalendarHooks {
         Ok(())
     }
 
-    fn may_move(&self, _: &mut Conn<'_>, from: &Collection, to: &Collection, object: &Object) -> Result<()> {
-        if from.kind.is_of_server() || to.kind.is_of_server() {
-            return Err(Error::denied("what the server keeps stays where it is"));
-        }
-        if !object.schedule_tag.is_empty() && from.owner != to.owner {
-            let message = "a meeting with guests stays with its owner, or they would hear no more of it: copy it instead";
-            return Err(Error::denied(message));
-        }
-        Ok(())
-    }
-
-    /// The calendar is part of an event's name and says who may see it, so for partners a meeting ends there and begins here.
-    fn moved(&self, tx: &mut Tx<'_>, from: &Collection, change: &Change<'_, Parsed>) -> Result<()> {
-        if let Some(object) = change.old {
-            self.removed(
-                tx,
-                &Removal { caller: change.caller, collection: from, object, tell: Tell::Nobody },
-            )?;
-        }
-        let is_scheduled = change.old.is_some_and(|old| !old.schedule_tag.is_empty());
-        if is_scheduled && schedule::partners::is_copy(tx, change.collection, change.data)? {
-            let mut prepared = change.prepared.clone();
-            prepared.typed.found = Some(Vec::new());
-            return self.stored(tx, &Change { old: None, prepared: &prepared, ..*change });
-        }
-        self.stored(tx, &Change { old: None, ..*change })
-    }
-}
-
-impl CalendarHooks {
     /// The zone that floating times and days are taken in: the calendar's own, else its owner's, else the company's.
     pub fn zone_of(&self, collection: &Collection, owner: &Person) -> Zone {
         kontor_collection::zone(&collection.time_zone).unwrap_or_else(|| self.zone_of_person(owner))

@@ -19,6 +19,9 @@ pub trait Hooks: Clone + Send + Sync + 'static {
     /// What it keeps.
     const KIND: Kind;
 
+    /// Resource name of an object, for the audit: "partners/{id}".
+    fn subject(&self, collection: &Collection, object: &Object) -> String;
+
     /// The zone in which floating times and days of a collection are taken when a query names none.
     ///
     /// # Errors

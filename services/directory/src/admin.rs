@@ -1,6 +1,7 @@
 //! What the command line and the demo data do with accounts, straight on the database, also while the server runs.
 //! Called by deploy/kontor.
 
+use kontor_kit::audit::Who;
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Db, Tx};
 use kontor_kit::{Error, Result, id, resource};
@@ -10,6 +11,9 @@ use crate::domain::team::Team;
 use crate::domain::user::{Details, User, check_line};
 use crate::rpc::sign_in::{hash, random};
 use crate::{rpc, store};
+
+/// What brought a write, for the audit.
+const COMMAND: &str = "command line";
 
 /// Adds an account: `kontor user add NAME [--email E] [--team T] [--admin]`. The address may be empty; a team that does not exist is made.
 ///
@@ -63,6 +67,7 @@ async fn add_user_with(
     let kept = hash(password).await?;
     let team = team.map(str::to_owned);
     db.write(move |tx| {
+        tx.act_as(Who::new("", COMMAND));
         let user = rpc::user::with_color(tx, &user, false)?;
         rpc::user::create(tx, &user, &kept, &Caller::system())?;
         match &team {
@@ -88,6 +93,7 @@ pub async fn add_token(db: &Db, user: &str, device: &str) -> Result<String> {
         last_use_time: 0,
     };
     db.write(move |tx| {
+        tx.act_as(Who::new("", COMMAND));
         store::user::get(tx, &record.user)?;
         store::credential::add_app_password(tx, &record, hash)
     })
@@ -102,7 +108,11 @@ pub async fn add_token(db: &Db, user: &str, device: &str) -> Result<String> {
 pub async fn set_password(db: &Db, user: &str, password: &str) -> Result<()> {
     let kept = hash(Password::parse(password)?).await?;
     let user = user.to_owned();
-    db.write(move |tx| store::credential::set_password(tx, &user, &kept)).await
+    db.write(move |tx| {
+        tx.act_as(Who::new("", COMMAND));
+        store::credential::set_password(tx, &user, &kept)
+    })
+    .await
 }
 
 fn join_team(tx: &mut Tx<'_>, team: &str, user: &str) -> Result<()> {

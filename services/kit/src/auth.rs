@@ -201,6 +201,11 @@ impl Guard {
         Guard::default()
     }
 
+    /// What only administrators may see. No user and no team has this name.
+    pub fn administrators() -> Self {
+        Guard::new("administrators", "")
+    }
+
     /// Whether everyone may see it.
     pub fn is_company(&self) -> bool {
         self.owner.is_empty() && self.team.is_empty()

@@ -12,6 +12,7 @@ use futures_util::future::{self, Either};
 use kontor_proto::r#type::v1::{Event, WatchChangesRequest, WatchChangesResponse};
 use tokio::sync::watch;
 
+use crate::audit::Who;
 use crate::auth::Caller;
 use crate::context::Context;
 use crate::db::{Db, Tx};
@@ -242,7 +243,12 @@ fn take_one(tx: &mut Tx<'_>, consumer: &str, handle: &Handler, event: &Event) ->
         "INSERT INTO kit_seen (consumer, event_id, time) VALUES ($1, $2, $3) ON CONFLICT (consumer, event_id) DO NOTHING",
         args![consumer, &event.event_id, now],
     )?;
-    if new == 0 { Ok(()) } else { handle(tx, event) }
+    if new == 0 {
+        return Ok(());
+    }
+    // What follows from an event is the doing of who brought it about.
+    tx.act_as(Who::new(&event.actor, format!("event {}", event.event_id)));
+    handle(tx, event)
 }
 
 /// Reads a source forwards.

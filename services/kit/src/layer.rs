@@ -16,7 +16,8 @@ use tonic::Code;
 use tower::{Layer, Service};
 use tracing::{Instrument, Span};
 
-use crate::auth::{CALLER_HEADER, ClusterKey};
+use crate::audit::{self, Who};
+use crate::auth::{CALLER_HEADER, Caller, ClusterKey};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::meter::{Meter, Meters};
@@ -76,11 +77,13 @@ where
         let method = method_of(request.uri().path());
         let service = self.layer.service;
         let span = span_of(service, method);
+        let who = request.extensions().get::<Caller>().map(|caller| Who::caller(caller, method.path));
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let answer = async move {
             let started = Instant::now();
-            let answer = tokio::time::timeout(deadline, inner.call(request)).await;
+            let work = audit::acting(who.unwrap_or_else(Who::system), inner.call(request));
+            let answer = tokio::time::timeout(deadline, work).await;
             let response = answer.unwrap_or_else(|_| {
                 Ok(tonic::Status::deadline_exceeded("the deadline passed before the answer was ready")
                     .into_http())

@@ -1,6 +1,7 @@
 //! How a Kontor service runs: database, links, units, outbox and bus, auth, pages, masks, errors.
 //! Every service and the gateway stand on this crate; it knows none of them.
 
+pub mod audit;
 pub mod auth;
 pub mod bus;
 pub mod changes;

@@ -18,6 +18,8 @@ use kontor_proto::directory::v1::credential_service_server::CredentialService;
 use kontor_proto::directory::v1::{CheckCredentialRequest, CheckCredentialResponse};
 use tonic::{Request, Status};
 
+use crate::audit::{self, Who};
+use crate::auth::Caller;
 use crate::layer::DEFAULT_DEADLINE;
 use crate::link::{Link, MESSAGE_LIMIT};
 
@@ -66,19 +68,23 @@ impl Link {
 /// A service in this process.
 struct Here<S>(S);
 
-/// The deadline that `ServiceLayer` gives to calls over the wire.
-async fn in_time<T>(answer: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+/// The deadline, and the name of who acts, that `ServiceLayer` gives to calls over the wire.
+async fn in_time<T>(who: Option<Who>, answer: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
     const DEADLINE: Duration = DEFAULT_DEADLINE;
-    tokio::time::timeout(DEADLINE, answer)
+    tokio::time::timeout(DEADLINE, audit::acting(who.unwrap_or_else(Who::system), answer))
         .await
         .unwrap_or_else(|_| Err(Status::deadline_exceeded("the deadline passed before the answer was ready")))
+}
+
+fn who<T>(request: &Request<T>, method: &'static str) -> Option<Who> {
+    request.extensions().get::<Caller>().map(|caller| Who::caller(caller, method))
 }
 
 /// Writes a trait with some methods of a service, and its two makings: here and over the wire.
 macro_rules! face {
     ($(#[$doc:meta])* $face:ident of $service:ident and $client:ident:
-     $(call $one:ident($one_in:ty) -> $one_out:ty;)*
-     $(stream $many:ident($many_in:ty) -> $many_out:ty;)*) => {
+     $(call $one:ident as $one_name:literal ($one_in:ty) -> $one_out:ty;)*
+     $(stream $many:ident as $many_name:literal ($many_in:ty) -> $many_out:ty;)*) => {
         $(#[$doc])*
         #[tonic::async_trait]
         pub trait $face: Send + Sync + 'static {
@@ -95,10 +101,12 @@ macro_rules! face {
         #[tonic::async_trait]
         impl<S: $service> $face for Here<S> {
             $(async fn $one(&self, request: Request<$one_in>) -> Result<$one_out, Status> {
-                in_time(self.0.$one(request)).await.map(tonic::Response::into_inner)
+                let who = who(&request, $one_name);
+                in_time(who, self.0.$one(request)).await.map(tonic::Response::into_inner)
             })*
             $(async fn $many(&self, request: Request<$many_in>) -> Result<Chunks<$many_out>, Status> {
-                let stream = in_time(self.0.$many(request)).await?.into_inner();
+                let who = who(&request, $many_name);
+                let stream = in_time(who, self.0.$many(request)).await?.into_inner();
                 Ok(Box::pin(stream))
             })*
         }
@@ -119,20 +127,20 @@ macro_rules! face {
 face! {
     /// The methods of CollectionService that clients use all day.
     Collections of CollectionService and CollectionServiceClient:
-    call list_collections(ListCollectionsRequest) -> ListCollectionsResponse;
-    call get_collection(GetCollectionRequest) -> Collection;
-    call put_object(PutObjectRequest) -> PutObjectResponse;
-    call delete_object(DeleteObjectRequest) -> DeleteObjectResponse;
-    stream list_objects(ListObjectsRequest) -> ObjectChunk;
-    stream get_objects(GetObjectsRequest) -> ObjectChunk;
-    stream query_objects(QueryObjectsRequest) -> ObjectChunk;
-    stream sync_objects(SyncObjectsRequest) -> SyncChunk;
-    stream list_tags(ListObjectsRequest) -> TagChunk;
-    stream sync_tags(SyncObjectsRequest) -> TagChunk;
+    call list_collections as "kontor.collection.v1.CollectionService/ListCollections" (ListCollectionsRequest) -> ListCollectionsResponse;
+    call get_collection as "kontor.collection.v1.CollectionService/GetCollection" (GetCollectionRequest) -> Collection;
+    call put_object as "kontor.collection.v1.CollectionService/PutObject" (PutObjectRequest) -> PutObjectResponse;
+    call delete_object as "kontor.collection.v1.CollectionService/DeleteObject" (DeleteObjectRequest) -> DeleteObjectResponse;
+    stream list_objects as "kontor.collection.v1.CollectionService/ListObjects" (ListObjectsRequest) -> ObjectChunk;
+    stream get_objects as "kontor.collection.v1.CollectionService/GetObjects" (GetObjectsRequest) -> ObjectChunk;
+    stream query_objects as "kontor.collection.v1.CollectionService/QueryObjects" (QueryObjectsRequest) -> ObjectChunk;
+    stream sync_objects as "kontor.collection.v1.CollectionService/SyncObjects" (SyncObjectsRequest) -> SyncChunk;
+    stream list_tags as "kontor.collection.v1.CollectionService/ListTags" (ListObjectsRequest) -> TagChunk;
+    stream sync_tags as "kontor.collection.v1.CollectionService/SyncTags" (SyncObjectsRequest) -> TagChunk;
 }
 
 face! {
     /// CredentialService: who signs in.
     Credentials of CredentialService and CredentialServiceClient:
-    call check_credential(CheckCredentialRequest) -> CheckCredentialResponse;
+    call check_credential as "kontor.directory.v1.CredentialService/CheckCredential" (CheckCredentialRequest) -> CheckCredentialResponse;
 }

@@ -314,14 +314,14 @@ struct Order {
 /// Longest token in bytes: an order value of 40 kB, far more than any field that a list is ordered by.
 const TOKEN_LENGTH: usize = 64 * 1024;
 
-fn bad_token() -> Error {
+pub(crate) fn bad_token() -> Error {
     Error::invalid(
         "page_token",
         "it is not a token of this list with this filter and order_by: begin again without one",
     )
 }
 
-fn write_token(stamp: [u8; 8], key: &str, id: &str) -> String {
+pub(crate) fn write_token(stamp: [u8; 8], key: &str, id: &str) -> String {
     let mut bytes = stamp.to_vec();
     bytes.extend_from_slice(id.as_bytes());
     bytes.push(0);
@@ -329,7 +329,7 @@ fn write_token(stamp: [u8; 8], key: &str, id: &str) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn read_token(token: &str, stamp: [u8; 8]) -> Result<(String, String)> {
+pub(crate) fn read_token(token: &str, stamp: [u8; 8]) -> Result<(String, String)> {
     if token.len() > TOKEN_LENGTH {
         return Err(bad_token());
     }

@@ -29,6 +29,7 @@ where
     Q: Message + Name,
     A: Message + Default,
 {
+    tx.act_for(&caller.name());
     if request_id.is_empty() {
         return job(tx);
     }

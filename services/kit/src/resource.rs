@@ -1,7 +1,8 @@
 //! One small trait for a stored resource and five functions on it: get, list, insert, update, delete.
-//! Called by stores whose resource is one row; a real rule replaces the generic call.
+//! Called by stores whose resource is one row; a real rule replaces the generic call. The three that write keep the audit.
 
-use crate::auth::Caller;
+use crate::audit::{self, Action, Shown};
+use crate::auth::{Caller, Guard};
 use crate::db::{Conn, Row, Tx, Value};
 use crate::page::{Listing, Page, Query, Scope};
 use crate::{Error, Result, error};
@@ -28,6 +29,19 @@ pub trait Stored: Sized {
     /// # Errors
     /// INTERNAL when the row is damaged.
     fn from_row(row: &Row<'_>, from: usize) -> Result<Self>;
+
+    /// Who may read it, and so what the audit says of it.
+    fn audience(&self) -> Guard;
+
+    /// The partner that it concerns: "partners/{id}"; empty when none.
+    fn concerned_partner(&self) -> &str {
+        ""
+    }
+
+    /// How the audit shows a column. Unless said otherwise by its own name; not the id, the version, and when the row was written.
+    fn shown(column: &'static str) -> Shown {
+        audit::column(column)
+    }
 
     /// Resource name.
     fn name(&self) -> String {
@@ -110,10 +124,13 @@ pub fn list<T: Stored>(
 pub fn insert<T: Stored>(tx: &mut Tx<'_>, row: &T) -> Result<()> {
     let places: Vec<String> = (1..=T::COLUMNS.len()).map(|number| format!("${number}")).collect();
     let sql = format!("INSERT INTO {} ({}) VALUES ({})", T::TABLE, T::COLUMNS.join(", "), places.join(", "));
-    match tx.execute(&sql, &row.values()) {
-        Err(cause) if cause.reason() == error::UNIQUE => Err(Error::already_exists(row.name())),
-        outcome => outcome.map(|_| ()),
-    }
+    let values = row.values();
+    match tx.execute(&sql, &values) {
+        Err(cause) if cause.reason() == error::UNIQUE => return Err(Error::already_exists(row.name())),
+        outcome => outcome?,
+    };
+    tx.audit(audit::row(Action::Create, row, None, Some(&values)));
+    Ok(())
 }
 
 /// Writes a changed one if nobody changed it since it was read, and raises its version.
@@ -122,6 +139,7 @@ pub fn insert<T: Stored>(tx: &mut Tx<'_>, row: &T) -> Result<()> {
 /// ABORTED when someone did.
 pub fn update<T: Stored>(tx: &mut Tx<'_>, row: &mut T) -> Result<()> {
     let read = row.version();
+    let old = old_values(tx, row)?;
     row.set_version(read + 1);
     let sets: Vec<String> =
         T::COLUMNS.iter().enumerate().skip(1).map(|(at, column)| format!("{column} = ${}", at + 1)).collect();
@@ -135,10 +153,25 @@ pub fn update<T: Stored>(tx: &mut Tx<'_>, row: &mut T) -> Result<()> {
         T::COLUMNS[1],
         values.len()
     );
-    match tx.execute(&sql, &values)? {
-        0 => Err(Error::etag_mismatch(row.name())),
-        _ => Ok(()),
+    if tx.execute(&sql, &values)? == 0 {
+        return Err(Error::etag_mismatch(row.name()));
     }
+    tx.audit(audit::row(Action::Update, row, Some(&old), Some(&values)));
+    Ok(())
+}
+
+/// What stands there now, for the audit. Should another process change it after this, the update finds another version.
+fn old_values<T: Stored>(tx: &mut Tx<'_>, row: &T) -> Result<Vec<Value>> {
+    let columns = T::COLUMNS;
+    let sql = format!(
+        "SELECT {} FROM {} WHERE {} = $1 AND {} = $2",
+        columns.join(", "),
+        T::TABLE,
+        columns[0],
+        columns[1]
+    );
+    let found = tx.one(&sql, &[row.id().into(), row.version().into()], |row| T::from_row(row, 0))?;
+    found.map(|old| old.values()).ok_or_else(|| Error::etag_mismatch(row.name()))
 }
 
 /// Deletes one if nobody changed it since it was read.
@@ -147,8 +180,10 @@ pub fn update<T: Stored>(tx: &mut Tx<'_>, row: &mut T) -> Result<()> {
 /// ABORTED when someone did.
 pub fn delete<T: Stored>(tx: &mut Tx<'_>, row: &T) -> Result<()> {
     let sql = format!("DELETE FROM {} WHERE {} = $1 AND {} = $2", T::TABLE, T::COLUMNS[0], T::COLUMNS[1]);
-    match tx.execute(&sql, &[row.id().into(), row.version().into()])? {
-        0 => Err(Error::etag_mismatch(row.name())),
-        _ => Ok(()),
+    let old = old_values(tx, row)?;
+    if tx.execute(&sql, &[row.id().into(), row.version().into()])? == 0 {
+        return Err(Error::etag_mismatch(row.name()));
     }
+    tx.audit(audit::row(Action::Delete, row, Some(&old), None));
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! What the tests of all services stand on: a fresh database for each test, a context whose clock a test moves, callers, a way that can be cut.
 //! A dev-dependency of the services and a part of the Sandbox; nothing that ships stands on it.
 
+pub mod audit;
 pub mod caller;
 pub mod database;
 pub mod gate;

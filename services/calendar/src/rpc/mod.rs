@@ -2,6 +2,7 @@
 //! Mounted by `start`.
 
 mod attachments;
+mod audit;
 mod availability;
 mod calendars;
 mod changes;

@@ -3,6 +3,7 @@
 
 use kontor_kit::link::MESSAGE_LIMIT;
 use kontor_proto::calendar::v1::attachment_service_server::AttachmentServiceServer;
+use kontor_proto::calendar::v1::audit_service_server::AuditServiceServer;
 use kontor_proto::calendar::v1::availability_service_server::AvailabilityServiceServer;
 use kontor_proto::calendar::v1::calendar_service_server::CalendarServiceServer;
 use kontor_proto::calendar::v1::change_service_server::ChangeServiceServer;
@@ -33,6 +34,7 @@ pub fn routes(core: Core) -> Routes {
         .add_service(large!(EventServiceServer))
         .add_service(large!(TaskServiceServer))
         .add_service(large!(ChangeServiceServer))
+        .add_service(large!(AuditServiceServer))
         .add_service(large!(FreeBusyServiceServer))
         .add_service(large!(AvailabilityServiceServer))
         .add_service(large!(SeriesServiceServer))

@@ -64,7 +64,7 @@ impl SubscriptionService for Core {
                     if !owns {
                         return Err(missing());
                     }
-                    subscriptions::remove(tx, &found.id)
+                    subscriptions::remove(tx, &found)
                 })
             })
             .await?;

@@ -1,6 +1,8 @@
 //! Working hours and absences of users, as text (RFC 7953).
 //! Called by free_busy.rs and rpc/availability.rs.
 
+use kontor_kit::audit::{Action, Entry};
+use kontor_kit::auth::Guard;
 use kontor_kit::db::{Conn, Tx};
 use kontor_kit::{Result, args};
 
@@ -28,6 +30,11 @@ pub fn get(conn: &mut Conn<'_>, login: &str) -> Result<Option<Kept>> {
 /// # Errors
 /// Those of the database.
 pub fn set(tx: &mut Tx<'_>, login: &str, data: &str, etag: &str) -> Result<()> {
+    // The ETag tells that they changed, and nobody reads absences here that the calendar hides.
+    let old = get(tx, login)?.map(|old| old.etag).unwrap_or_default();
+    let user = format!("users/{login}");
+    let entry = Entry::new(Action::Update, format!("{user}/availability"), &Guard::new(&user, ""));
+    tx.audit(entry.field("etag", old, if data.is_empty() { "" } else { etag }));
     if data.is_empty() {
         tx.execute("DELETE FROM availability WHERE login = $1", args![login])?;
         return Ok(());

@@ -2,6 +2,7 @@
 //! Called by hook.rs, tasks.rs and the rpc files.
 
 use kontor_collection::store::rows;
+use kontor_kit::audit::{self, Entry};
 use kontor_kit::db::{Conn, Tx};
 use kontor_kit::{Result, args};
 use kontor_vobject::ical::ItemKind;
@@ -28,6 +29,61 @@ pub struct Before {
     pub plain: bool,
     /// Whether it uses attachments.
     pub attached: bool,
+}
+
+/// What the audit says of an object beside its ETag.
+#[derive(Debug, Clone, Default)]
+pub struct Face {
+    summary: String,
+    location: String,
+    status: String,
+    start: String,
+}
+
+impl Face {
+    /// The fields that differ.
+    pub fn against(&self, new: &Face, entry: Entry) -> Entry {
+        entry
+            .field("summary", &self.summary, &new.summary)
+            .field("location", &self.location, &new.location)
+            .field("status", &self.status, &new.status)
+            .field("start", &self.start, &new.start)
+    }
+}
+
+/// What is kept of an object, as the audit shows it.
+///
+/// # Errors
+/// Those of the database.
+pub fn face(conn: &mut Conn<'_>, object: i64) -> Result<Face> {
+    let sql = "SELECT summary, location, status, start_utc, floating FROM item WHERE object = $1";
+    let found = conn.one(sql, args![object], |row| {
+        let (status, start) = (status_name(row.int(2)?), start_of(row.int(3)?, row.bool(4)?));
+        Ok(Face { summary: row.string(0)?, location: row.string(1)?, status, start })
+    })?;
+    Ok(found.unwrap_or_default())
+}
+
+/// The same of what is about to be kept.
+pub fn face_of(typed: &Typed) -> Face {
+    Face {
+        summary: clean(&typed.face.summary),
+        location: clean(&typed.face.location),
+        status: status_name(status_number(typed.face.status)),
+        start: start_of(typed.start, typed.floating),
+    }
+}
+
+fn status_name(number: i64) -> String {
+    ["", "CONFIRMED", "TENTATIVE", "CANCELLED"]
+        .get(usize::try_from(number).unwrap_or(0))
+        .map_or_else(String::new, |name| (*name).to_owned())
+}
+
+/// A floating time and a day have no zone.
+fn start_of(start: i64, floating: bool) -> String {
+    let text = audit::instant(start);
+    if floating { text.trim_end_matches('Z').to_owned() } else { text }
 }
 
 /// STATUS as the number that is kept: that of EventStatus in calendar.proto.

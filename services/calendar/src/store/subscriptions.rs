@@ -1,6 +1,8 @@
 //! Secret addresses of calendars: who made them, for what, and the hash of the secret.
 //! Called by rpc/subscriptions.rs and rpc/feed.rs.
 
+use kontor_kit::audit::{Action, Entry};
+use kontor_kit::auth::Guard;
 use kontor_kit::db::{Conn, Row, Tx};
 use kontor_kit::{Error, Result, args};
 
@@ -56,7 +58,14 @@ pub fn add(tx: &mut Tx<'_>, new: &Subscription, hash: [u8; 32]) -> Result<()> {
             new.create_time
         ],
     )?;
+    let entry = told(Action::Create, new).field("display_name", "", &new.display_name);
+    tx.audit(entry.field("busy_only", "", new.busy_only.to_string()).secret("path", false, true));
     Ok(())
+}
+
+fn told(action: Action, it: &Subscription) -> Entry {
+    let name = format!("calendars/{}/subscriptions/{}", it.calendar, it.id);
+    Entry::new(action, name, &Guard::new(format!("users/{}", it.login), ""))
 }
 
 /// The address of a secret's hash.
@@ -92,8 +101,10 @@ pub fn list(conn: &mut Conn<'_>, calendar: &str, login: &str) -> Result<Vec<Subs
 ///
 /// # Errors
 /// Those of the database.
-pub fn remove(tx: &mut Tx<'_>, id: &str) -> Result<()> {
-    tx.execute("DELETE FROM subscription WHERE id = $1", args![id])?;
+pub fn remove(tx: &mut Tx<'_>, old: &Subscription) -> Result<()> {
+    tx.execute("DELETE FROM subscription WHERE id = $1", args![&old.id])?;
+    let entry = told(Action::Delete, old).field("display_name", &old.display_name, "");
+    tx.audit(entry.field("busy_only", old.busy_only.to_string(), "").secret("path", true, false));
     Ok(())
 }
 

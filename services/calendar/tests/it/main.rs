@@ -2,6 +2,7 @@
 //! One binary, one module a subject.
 
 mod attachments;
+mod audit;
 mod calendars;
 mod changes;
 mod corpus;

@@ -8,7 +8,7 @@ use tonic::Code;
 
 use crate::hooks::{Hooks, Removal, Tell};
 use crate::model::{self, Access, COMPANY, Collection, Kind, Target};
-use crate::store::{dead, object, share, view};
+use crate::store::{audit, dead, object, share, view};
 
 const COLUMNS: &str = "num, id, owner, slug, kind, display_name, description, color, place, time_zone, components, \
                        transparent, is_default, seq, floor_seq, object_count, dead_count, create_time, update_time, shares, object_properties, \
@@ -229,7 +229,11 @@ fn insert(tx: &mut Tx<'_>, new: &New) -> Result<Collection> {
         Err(cause) if cause.reason() == error::UNIQUE => {
             Err(Error::already_exists(format!("collection {}/{}", new.owner, new.slug)))
         }
-        made => made?.ok_or_else(|| Error::internal("an inserted collection was not returned")),
+        made => {
+            let made = made?.ok_or_else(|| Error::internal("an inserted collection was not returned"))?;
+            audit::collection(tx, None, Some(&made));
+            Ok(made)
+        }
     }
 }
 
@@ -288,7 +292,9 @@ pub fn update<H: Hooks>(
         ],
         read,
     )?;
-    changed.ok_or_else(|| Error::not_found(target))
+    let changed = changed.ok_or_else(|| Error::not_found(target))?;
+    audit::collection(tx, Some(&before), Some(&changed));
+    Ok(changed)
 }
 
 /// Makes a calendar the one of its owner that new meetings come to, instead of the one that was (RFC 6638 section 4.3).
@@ -297,6 +303,13 @@ fn make_default(tx: &mut Tx<'_>, calendar: &Collection) -> Result<()> {
     if calendar.kind != Kind::Calendar || calendar.is_company() || !takes_events {
         let message = "only a calendar of one's own that takes events can be the default one";
         return Err(Error::invalid("collection.is_default", message));
+    }
+    let columns = format!(
+        "SELECT {COLUMNS} FROM collection WHERE owner = $1 AND kind = $2 AND is_default = 1 AND num <> $3"
+    );
+    let others = tx.all(&columns, args![&calendar.owner, calendar.kind.number(), calendar.num], read)?;
+    for other in others {
+        audit::collection(tx, Some(&other), Some(&Collection { is_default: false, ..other.clone() }));
     }
     let sql = "UPDATE collection SET is_default = CASE WHEN num = $1 THEN 1 ELSE 0 END WHERE owner = $2 AND kind = $3";
     tx.execute(sql, args![calendar.num, &calendar.owner, calendar.kind.number()])?;
@@ -312,7 +325,7 @@ pub fn delete<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, caller: &Caller, target: &Ta
     // Who deletes what others share only leaves it out of the own home.
     let (shared, _) = find(tx, caller, target)?;
     // Administrators too: what they see in their home is a share, and they mean that.
-    if shared.owner != caller.user && share::take(tx, shared.num, &caller.name())? {
+    if shared.owner != caller.user && share::take(tx, &shared, &caller.name())? {
         return Ok(());
     }
     let collection = owned(tx, caller, target)?;
@@ -329,6 +342,7 @@ pub fn delete<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, caller: &Caller, target: &Ta
     loop {
         let chunk = object::list(tx, collection.num, &after, object::CHUNK)?;
         for object in &chunk {
+            audit::object(tx, hooks, Some((&collection, object)), None);
             hooks.removed(tx, &Removal { caller, collection: &collection, object, tell: Tell::Everyone })?;
         }
         match chunk.last() {
@@ -352,6 +366,7 @@ pub fn delete<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, caller: &Caller, target: &Ta
     ] {
         tx.execute(sql, args![collection.num])?;
     }
+    audit::collection(tx, Some(&collection), None);
     Ok(())
 }
 

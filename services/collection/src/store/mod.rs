@@ -1,6 +1,7 @@
 //! All SQL of the engine, on `&mut Conn` for reads and `&mut Tx` for writes.
 //! Called by `rpc` and by the services in their own transactions.
 
+pub mod audit;
 pub mod collection;
 pub mod dead;
 pub mod kept;

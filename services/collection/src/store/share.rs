@@ -7,8 +7,8 @@ use kontor_kit::{Error, Result, args};
 use tonic::Code;
 
 use crate::model::{self, Access, Collection, Target};
-use crate::store::collection;
 use crate::store::object::{padded, places};
+use crate::store::{audit, collection};
 
 /// Users and teams that one collection is shared with at most.
 const SHARES: i64 = 1_000;
@@ -109,7 +109,7 @@ pub fn change(
 ) -> Result<()> {
     let found = collection::owned(tx, caller, target)?;
     for grantee in remove {
-        take(tx, found.num, grantee)?;
+        take(tx, &found, grantee)?;
     }
     set.iter().try_for_each(|share| put(tx, caller, target, share))
 }
@@ -134,6 +134,8 @@ pub fn put(tx: &mut Tx<'_>, caller: &Caller, target: &Target, share: &Share) -> 
         return Err(Error::new(Code::ResourceExhausted, "TOO_MANY_SHARES", message));
     }
     let level = if share.access >= Access::Write { 2 } else { 1 };
+    let old = of(tx, found.num)?.into_iter().find(|old| old.grantee == share.grantee);
+    audit::share(tx, &found, old.as_ref(), Some(&Share { access: of_level(level), ..share.clone() }));
     let now = tx.now();
     tx.execute(
         "INSERT INTO share (coll, grantee, level, create_time) VALUES ($1, $2, $3, $4)
@@ -150,19 +152,23 @@ pub fn put(tx: &mut Tx<'_>, caller: &Caller, target: &Target, share: &Share) -> 
 /// NOT_FOUND for the collection and for the share; PERMISSION_DENIED.
 pub fn remove(tx: &mut Tx<'_>, caller: &Caller, target: &Target, grantee: &str) -> Result<()> {
     let found = collection::owned(tx, caller, target)?;
-    if take(tx, found.num, grantee)? {
+    if take(tx, &found, grantee)? {
         return Ok(());
     }
     Err(Error::not_found(format!("the share of {target} with {grantee}")))
 }
 
 /// Whether there was such a share; it is gone then.
-pub(super) fn take(tx: &mut Tx<'_>, coll: i64, grantee: &str) -> Result<bool> {
-    let gone = tx.execute("DELETE FROM share WHERE coll = $1 AND grantee = $2", args![coll, grantee])?;
-    if gone > 0 {
+pub(super) fn take(tx: &mut Tx<'_>, collection: &Collection, grantee: &str) -> Result<bool> {
+    let coll = collection.num;
+    let sql = "DELETE FROM share WHERE coll = $1 AND grantee = $2 RETURNING level";
+    let gone = tx.one(sql, args![coll, grantee], |row| row.int(0))?;
+    if let Some(level) = gone {
+        let share = Share { grantee: grantee.to_owned(), access: of_level(level) };
+        audit::share(tx, collection, Some(&share), None);
         tx.execute("UPDATE collection SET shares = shares - 1 WHERE num = $1", args![coll])?;
         let login = grantee.strip_prefix("users/").unwrap_or_default();
         tx.execute("DELETE FROM share_view WHERE coll = $1 AND login = $2", args![coll, login])?;
     }
-    Ok(gone > 0)
+    Ok(gone.is_some())
 }

@@ -11,7 +11,7 @@ use crate::model::{Access, Collection, Conditions, Object, Present, Target};
 use crate::store::collection::{self, bump, check_segment};
 use crate::store::dead::Property;
 use crate::store::write::{self, Outcome};
-use crate::store::{object, object_property, occurrence, share};
+use crate::store::{audit, object, object_property, occurrence, share};
 
 /// Reason of the error when the source is not what was read and checked before: the caller reads it again.
 pub const CHANGED: &str = "CHANGED_MEANWHILE";
@@ -199,6 +199,7 @@ impl<H: Hooks> Transfer<'_, H> {
         }
         tx.execute("DELETE FROM tombstone WHERE coll = $1 AND name = $2", args![object.coll, &object.name])?;
         tx.execute("UPDATE collection SET object_count = object_count + 1 WHERE num = $1", args![to.num])?;
+        audit::object(tx, self.hooks, Some((&from, source)), Some((&to, &object)));
         if from.num != to.num {
             occurrence::carry(tx, source, to.num)?;
             if !self.dead.is_empty() {

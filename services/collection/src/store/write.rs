@@ -13,7 +13,7 @@ use crate::hooks::{Admission, Change, Hooks, Prepared, Removal, Tell};
 use crate::index::Index;
 use crate::model::{Access, Collection, Conditions, Kind, Object, Present, Target};
 use crate::store::collection::{bump, check_segment};
-use crate::store::{object, object_property, occurrence, share};
+use crate::store::{audit, object, object_property, occurrence, share};
 
 /// Largest body in bytes.
 pub const MAX_BYTES: usize = 10 * 1024 * 1024;
@@ -93,6 +93,7 @@ pub fn put<H: Hooks>(
         None => insert(tx, name, &mut collection, data, prepared)?,
     };
     occurrence::write(tx, &object, &prepared.index, old.is_some())?;
+    audit::object(tx, hooks, old.as_ref().map(|old| (&collection, old)), Some((&collection, &object)));
     hooks.stored(
         tx,
         &Change { caller, collection: &collection, object: &object, old: old.as_ref(), data, prepared },
@@ -144,8 +145,9 @@ pub(super) fn before<'a>(collection: &'a Collection, object: Option<&'a Object>)
 
 /// Removes an object with all that belongs to it; the change number was raised already.
 pub(super) fn take_away<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, removal: &Removal<'_>) -> Result<()> {
-    hooks.removed(tx, removal)?;
     let Removal { collection, object, .. } = removal;
+    audit::object(tx, hooks, Some((collection, object)), None);
+    hooks.removed(tx, removal)?;
     tx.execute("DELETE FROM body WHERE num = $1", args![object.num])?;
     tx.execute("DELETE FROM object WHERE coll = $1 AND name = $2", args![collection.num, &object.name])?;
     if collection.object_properties > 0 {

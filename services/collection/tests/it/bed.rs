@@ -46,6 +46,10 @@ impl<const CARDS: bool> Hooks for Rows<CARDS> {
     type Typed = ();
     const KIND: Kind = if CARDS { Kind::AddressBook } else { Kind::Calendar };
 
+    fn subject(&self, _: &Collection, object: &Object) -> String {
+        format!("objects/{}", object.id)
+    }
+
     async fn prepare(&self, _caller: &Caller, data: Bytes) -> Result<Prepared<()>> {
         let limits = Limits::default();
         if CARDS {

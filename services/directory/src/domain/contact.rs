@@ -261,6 +261,35 @@ impl Fields {
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()).collect()
     }
+
+    /// Every field as text, lists by lines, with the company that the contact belongs to: for the audit.
+    pub fn lines(&self, company: &str) -> Vec<(&'static str, String)> {
+        let typed = |text: &str, types: &[String]| match types {
+            [] => text.to_owned(),
+            types => format!("{text} ({})", types.join(", ")),
+        };
+        let lines = |lines: Vec<String>| lines.join("\n");
+        let address = |it: &PostalAddress| {
+            let parts = [&it.street, &it.postal_code, &it.locality, &it.region, &it.country];
+            let parts: Vec<&str> =
+                parts.into_iter().map(String::as_str).filter(|it| !it.is_empty()).collect();
+            typed(&parts.join(", "), &it.types)
+        };
+        let kind = if self.kind == Kind::Company { "COMPANY" } else { "PERSON" };
+        vec![
+            ("kind", kind.to_owned()),
+            ("display_name", self.display_name.clone()),
+            ("given_name", self.given_name.clone()),
+            ("family_name", self.family_name.clone()),
+            ("organization", self.organization.clone()),
+            ("title", self.title.clone()),
+            ("phones", lines(self.phones.iter().map(|it| typed(&it.number, &it.types)).collect())),
+            ("emails", lines(self.emails.iter().map(|it| typed(&it.address, &it.types)).collect())),
+            ("addresses", lines(self.addresses.iter().map(address).collect())),
+            ("note", self.note.clone()),
+            ("company", company.to_owned()),
+        ]
+    }
 }
 
 fn clip(text: &str, characters: usize) -> String {

@@ -1,10 +1,12 @@
 //! Cards and their typed rows in one transaction: the hooks of the collection engine, and the books that must exist.
 //! Called by the engine on every change of a card, by rpc for changes over gRPC, and when users are made.
 
+use kontor_collection::store::audit::audience;
 use kontor_collection::store::collection::{self, New};
 use kontor_collection::{
-    COMPANY, Change, Collection, Hooks, Index, Kind, Object, Prepared, Removal, Target, index,
+    COMPANY, Change, Collection, Hooks, Index, Kind, NOBODY, Object, Prepared, Removal, Target, index,
 };
+use kontor_kit::audit::{Action, Entry};
 use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Db, Row, Tx};
 use kontor_kit::outbox::NewEvent;
@@ -121,6 +123,14 @@ impl Hooks for Cards {
     type Typed = Fields;
     const KIND: Kind = Kind::AddressBook;
 
+    /// A partner keeps its name while it is merged into another one, and its card lies in a book that nobody sees.
+    fn subject(&self, collection: &Collection, object: &Object) -> String {
+        if collection.is_company() || collection.owner == NOBODY {
+            return format!("partners/{}", object.id);
+        }
+        format!("addressBooks/{}/contacts/{}", collection.id, object.id)
+    }
+
     async fn prepare(&self, _caller: &Caller, data: Bytes) -> Result<Prepared<Fields>> {
         self.read(&data)
     }
@@ -143,6 +153,12 @@ impl Hooks for Cards {
         };
         write(tx, &row)?;
         find_by(tx, &row, old.is_some())?;
+        let entry = Entry::new(
+            Action::Update,
+            self.subject(change.collection, change.object),
+            &audience(change.collection),
+        );
+        tx.audit(typed(entry, old.as_ref(), Some(&row)));
         match &self.merge {
             Merging::No => publish(tx, change.caller, old.as_ref(), &row),
             Merging::Into(survivor) => {
@@ -162,8 +178,18 @@ impl Hooks for Cards {
         let old = find(tx, id)?;
         forget(tx, id)?;
         tx.execute("DELETE FROM card WHERE id = $1", args![id])?;
+        let subject = self.subject(removal.collection, removal.object);
+        tx.audit(typed(
+            Entry::new(Action::Delete, subject, &audience(removal.collection)),
+            old.as_ref(),
+            None,
+        ));
         if old.is_some_and(|old| old.partner) {
-            tx.execute("UPDATE card SET company = '' WHERE company = $1", args![format!("partners/{id}")])?;
+            let company = format!("partners/{id}");
+            let sql = "UPDATE card SET company = '' WHERE company = $1 RETURNING id";
+            for person in tx.all(sql, args![&company], |row| row.string(0))? {
+                tx.audit(linked(&person, &company, ""));
+            }
             tx.publish(event(removal.caller, id, &PartnerDeleted {}));
         }
         Ok(())
@@ -190,6 +216,29 @@ impl Hooks for Cards {
     fn moved(&self, tx: &mut Tx<'_>, _from: &Collection, change: &Change<'_, Fields>) -> Result<()> {
         self.stored(tx, change)
     }
+}
+
+/// The fields that a card says, in the entry that the engine began.
+fn typed(entry: Entry, old: Option<&Stored>, new: Option<&Stored>) -> Entry {
+    let facts = |row: Option<&Stored>| row.map(|row| row.fields.lines(&row.company)).unwrap_or_default();
+    let (mut old, mut entry) = (facts(old), entry.partner(partner_of(old, new)));
+    for (name, new) in facts(new) {
+        let at = old.iter().position(|(known, _)| *known == name);
+        let old = at.map(|at| old.swap_remove(at).1).unwrap_or_default();
+        entry = entry.field(name, old, new);
+    }
+    old.into_iter().fold(entry, |entry, (name, old)| entry.field(name, old, ""))
+}
+
+fn partner_of(old: Option<&Stored>, new: Option<&Stored>) -> String {
+    let row = new.filter(|row| row.partner).or(old.filter(|row| row.partner));
+    row.map(|row| format!("partners/{}", row.id)).unwrap_or_default()
+}
+
+/// Only the link to a company changed, which stands in no card.
+fn linked(id: &str, old: &str, new: &str) -> Entry {
+    let name = format!("partners/{id}");
+    Entry::new(Action::Update, name.clone(), &Guard::company()).partner(name).field("company", old, new)
 }
 
 /// One event for one change of a partner.
@@ -221,6 +270,7 @@ fn event<P: Message + prost::Name>(caller: &Caller, id: &str, payload: &P) -> Ne
 pub fn set_company(tx: &mut Tx<'_>, caller: &Caller, old: &Stored, company: &str) -> Result<()> {
     let now = tx.now();
     tx.execute("UPDATE card SET company = $2, update_time = $3 WHERE id = $1", args![&old.id, company, now])?;
+    tx.audit(linked(&old.id, &old.company, company));
     let new = Stored { company: company.to_owned(), ..old.clone() };
     publish(tx, caller, Some(old), &new);
     Ok(())

@@ -1,7 +1,8 @@
 //! Account passwords, app passwords and the generation of a user's credentials in the database.
 //! Called by rpc/sign_in.rs, rpc/app_password.rs, the other stores and admin.rs.
 
-use kontor_kit::auth::Caller;
+use kontor_kit::audit::{Action, Entry};
+use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Row, Tx};
 use kontor_kit::page::{Field, Kind, Listing, Page, Query};
 use kontor_kit::{Error, Result, args};
@@ -42,7 +43,16 @@ pub fn create(tx: &mut Tx<'_>, user: &str, password: &str) -> Result<()> {
         "INSERT INTO credential (account, generation, password) VALUES ($1, 1, $2)",
         args![user, password],
     )?;
+    if !password.is_empty() {
+        tx.audit(of_user(Action::Update, user, "").secret("password", false, true));
+    }
     Ok(())
+}
+
+/// Of secrets the user and administrators read that they changed, and nothing else.
+fn of_user(action: Action, user: &str, below: &str) -> Entry {
+    let user = format!("users/{user}");
+    Entry::new(action, format!("{user}{below}"), &Guard::new(&user, ""))
 }
 
 /// What is kept for a user, or none.
@@ -72,7 +82,10 @@ pub fn set_password(tx: &mut Tx<'_>, user: &str, password: &str) -> Result<()> {
     let sql = "UPDATE credential SET password = $1, generation = generation + 1 WHERE account = $2";
     match tx.execute(sql, args![password, user])? {
         0 => Err(Error::not_found(format!("users/{user}"))),
-        _ => Ok(()),
+        _ => {
+            tx.audit(of_user(Action::Update, user, "").secret("password", true, true));
+            Ok(())
+        }
     }
 }
 
@@ -90,6 +103,8 @@ pub fn add_app_password(tx: &mut Tx<'_>, record: &AppPassword, hash: [u8; 32]) -
         "INSERT INTO app_password (id, account, display_name, hash, create_time, last_use_time) VALUES ($1, $2, $3, $4, $5, 0)",
         args![&record.id, &record.user, &record.display_name, &hash[..], record.create_time],
     )?;
+    let entry = of_user(Action::Create, &record.user, &format!("/appPasswords/{}", record.id));
+    tx.audit(entry.field("display_name", "", &record.display_name).secret("secret", false, true));
     Ok(())
 }
 
@@ -110,11 +125,13 @@ pub fn find_app_password(conn: &mut Conn<'_>, hash: [u8; 32]) -> Result<Option<(
 /// # Errors
 /// NOT_FOUND.
 pub fn remove_app_password(tx: &mut Tx<'_>, user: &str, app_password: &str) -> Result<()> {
-    let sql = "DELETE FROM app_password WHERE id = $1 AND account = $2";
-    match tx.execute(sql, args![app_password, user])? {
-        0 => Err(Error::not_found(format!("users/{user}/appPasswords/{app_password}"))),
-        _ => raise_generation(tx, user),
-    }
+    let sql = "DELETE FROM app_password WHERE id = $1 AND account = $2 RETURNING display_name";
+    let Some(display_name) = tx.one(sql, args![app_password, user], |row| row.string(0))? else {
+        return Err(Error::not_found(format!("users/{user}/appPasswords/{app_password}")));
+    };
+    let entry = of_user(Action::Delete, user, &format!("/appPasswords/{app_password}"));
+    tx.audit(entry.field("display_name", display_name, "").secret("secret", true, false));
+    raise_generation(tx, user)
 }
 
 /// Notes that an app password was used.

@@ -6,7 +6,8 @@ use kontor_collection::store::collection::{self, New};
 use kontor_collection::store::object;
 use kontor_collection::transfer::{self, Plan};
 use kontor_collection::{COMPANY, Conditions, Kind, NOBODY, Object, Target, write};
-use kontor_kit::auth::Caller;
+use kontor_kit::audit::{Action, Entry};
+use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Row, Tx};
 use kontor_kit::page::{self, Field, Listing, Page, Query};
 use kontor_kit::{Error, Result, args, id};
@@ -150,6 +151,11 @@ pub fn merge(
         "INSERT INTO partner_merge (id, survivor, before, after_etag, added, actor, create_time) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         args![&merge.id, survivor, object.data.to_vec(), &after.etag, pack(&added), &merge.actor, merge.create_time],
     )?;
+    tx.audit(told(Action::Create, &merge.id).field("survivor", "", &name).field(
+        "partners",
+        "",
+        names(others),
+    ));
     Ok((after, merge))
 }
 
@@ -186,6 +192,8 @@ pub fn unmerge(tx: &mut Tx<'_>, cards: &Cards, caller: &Caller, merge: &str) -> 
     }
     unlink(tx, caller, merge, &survivor)?;
     tx.execute("DELETE FROM partner_merge WHERE id = $1", args![merge])?;
+    let entry = told(Action::Delete, merge).field("survivor", format!("partners/{survivor}"), "");
+    tx.audit(entry.field("partners", names(&partners), ""));
     let elevated = elevated(caller);
     collection::delete(tx, cards, &elevated, &hidden_book(merge))?;
     let mut back = Vec::new();
@@ -196,6 +204,14 @@ pub fn unmerge(tx: &mut Tx<'_>, cards: &Cards, caller: &Caller, merge: &str) -> 
         back.push(partner::get(tx, partner)?);
     }
     Ok(back)
+}
+
+fn told(action: Action, merge: &str) -> Entry {
+    Entry::new(action, format!("partnerMerges/{merge}"), &Guard::company())
+}
+
+fn names(partners: &[String]) -> String {
+    partners.iter().map(|id| format!("partners/{id}")).collect::<Vec<_>>().join("\n")
 }
 
 /// The survivor without what this merge gave it: its old bytes when nothing was changed since.

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use kontor_kit::auth::Caller;
+use kontor_kit::audit::{Action, Entry};
+use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Row, Tx, Value};
 use kontor_kit::page::{Field, Kind, Listing, Page, Query};
 use kontor_kit::resource::{self, Stored};
@@ -27,6 +28,10 @@ impl Stored for Team {
 
     fn set_version(&mut self, version: i64) {
         self.version = version;
+    }
+
+    fn audience(&self) -> Guard {
+        Guard::company()
     }
 
     fn values(&self) -> Vec<Value> {
@@ -112,6 +117,7 @@ pub fn check_members(conn: &mut Conn<'_>, team: &Team) -> Result<()> {
 pub fn create(tx: &mut Tx<'_>, team: &Team) -> Result<Vec<String>> {
     check_members(tx, team)?;
     resource::insert(tx, team)?;
+    audit_members(tx, Action::Update, team, None, Some(team));
     write_members(tx, team, &BTreeSet::new())
 }
 
@@ -121,7 +127,9 @@ pub fn create(tx: &mut Tx<'_>, team: &Team) -> Result<Vec<String>> {
 /// ABORTED; INVALID_ARGUMENT when a member does not exist.
 pub fn update(tx: &mut Tx<'_>, team: &mut Team, before: &BTreeSet<String>) -> Result<Vec<String>> {
     check_members(tx, team)?;
+    let old = get(tx, &team.id)?;
     resource::update(tx, team)?;
+    audit_members(tx, Action::Update, team, Some(&old), Some(team));
     tx.execute("DELETE FROM team_member WHERE team = $1", args![&team.id])?;
     write_members(tx, team, before)
 }
@@ -132,8 +140,21 @@ pub fn update(tx: &mut Tx<'_>, team: &mut Team, before: &BTreeSet<String>) -> Re
 /// ABORTED.
 pub fn delete(tx: &mut Tx<'_>, team: &Team) -> Result<Vec<String>> {
     resource::delete(tx, team)?;
+    audit_members(tx, Action::Delete, team, Some(team), None);
     tx.execute("DELETE FROM team_member WHERE team = $1", args![&team.id])?;
     concerned(tx, &team.members, &BTreeSet::new())
+}
+
+fn audit_members(tx: &mut Tx<'_>, action: Action, team: &Team, old: Option<&Team>, new: Option<&Team>) {
+    let lines = |users: Option<&BTreeSet<String>>| {
+        let lines: Vec<String> = users.into_iter().flatten().map(|user| format!("users/{user}")).collect();
+        lines.join("\n")
+    };
+    let of =
+        |team: Option<&Team>| (lines(team.map(|team| &team.members)), lines(team.map(|team| &team.leaders)));
+    let (old, new) = (of(old), of(new));
+    let entry = Entry::new(action, team.name(), &team.audience());
+    tx.audit(entry.field("members", old.0, new.0).field("leaders", old.1, new.1));
 }
 
 fn write_members(tx: &mut Tx<'_>, team: &Team, before: &BTreeSet<String>) -> Result<Vec<String>> {

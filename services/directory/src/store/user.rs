@@ -1,11 +1,12 @@
 //! Users in the database.
 //! Called by rpc/user.rs, rpc/sign_in.rs and admin.rs.
 
-use kontor_kit::auth::Caller;
+use kontor_kit::audit::Shown;
+use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Row, Tx, Value};
 use kontor_kit::page::{Field, Kind, Listing, Page, Query};
 use kontor_kit::resource::{self, Stored};
-use kontor_kit::{Error, Result, args};
+use kontor_kit::{Error, Result, args, audit};
 
 use super::credential;
 use crate::domain::user::{self, Details, Profile, User};
@@ -36,6 +37,17 @@ impl Stored for User {
 
     fn set_version(&mut self, version: i64) {
         self.version = version;
+    }
+
+    fn audience(&self) -> Guard {
+        Guard::company()
+    }
+
+    fn shown(column: &'static str) -> Shown {
+        match column {
+            "admin" | "disabled" => Shown::As(column, Kind::Bool),
+            other => audit::column(other),
+        }
     }
 
     fn values(&self) -> Vec<Value> {

@@ -1,6 +1,7 @@
 //! Tests of the directory through its generated clients, on SQLite and on PostgreSQL.
 //! PostgreSQL is used when KONTOR_TEST_POSTGRES names a server.
 
+mod audit;
 mod card;
 mod merge;
 mod partner;

@@ -27,7 +27,7 @@ macro_rules! migrations {
 }
 
 /// The kit's own tables, in every service's database.
-const KIT: &[Migration] = migrations!["0001_kit"];
+const KIT: &[Migration] = migrations!["0001_kit", "0002_audit"];
 
 /// Processes that start at the same moment wait for each other. The number is Kontor's own, nothing more.
 const BEGIN_POSTGRES: &str = "BEGIN; SELECT pg_advisory_xact_lock(5662683)";

@@ -130,6 +130,7 @@ impl Db {
     }
 
     /// Runs a write in a transaction and answers when it is on disk. An error takes the whole write back.
+    /// What it writes is, for the audit, the doing of whoever's request is being answered here.
     /// The job may run again when the database asks for it, so it must not have effects outside the transaction.
     ///
     /// # Errors
@@ -141,7 +142,7 @@ impl Db {
         F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.0.writes.try_send(threads::write_job(job, reply)).map_err(refused)?;
+        self.0.writes.try_send(threads::write_job(job, crate::audit::here(), reply)).map_err(refused)?;
         answer.await.map_err(|_| stopped())?
     }
 }

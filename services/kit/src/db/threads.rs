@@ -11,7 +11,9 @@ use tokio::sync::{oneshot, watch};
 
 use super::conn::Backend;
 use super::postgres::Session;
+use super::tx::Left;
 use super::{Conn, Migration, READERS, Storage, Tx, migrate};
+use crate::audit::Who;
 use crate::clock::Clock;
 use crate::{Error, Result, error};
 
@@ -19,6 +21,8 @@ pub(super) type ReadJob = Box<dyn FnOnce(Result<&mut Conn<'_>>) + Send>;
 
 /// A write that waits for the writer.
 pub(super) trait WriteJob: Send {
+    /// Who asked for it.
+    fn who(&self) -> Who;
     /// Runs it inside the transaction and keeps the answer.
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<()>;
     /// Sends the answer, or `failure` when the commit failed.
@@ -27,19 +31,24 @@ pub(super) trait WriteJob: Send {
 
 struct Job<T, F> {
     job: F,
+    who: Who,
     answer: Option<Result<T>>,
     reply: oneshot::Sender<Result<T>>,
 }
 
-pub(super) fn write_job<T, F>(job: F, reply: oneshot::Sender<Result<T>>) -> Box<dyn WriteJob>
+pub(super) fn write_job<T, F>(job: F, who: Who, reply: oneshot::Sender<Result<T>>) -> Box<dyn WriteJob>
 where
     T: Send + 'static,
     F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
 {
-    Box::new(Job { job, answer: None, reply })
+    Box::new(Job { job, who, answer: None, reply })
 }
 
 impl<T: Send, F: FnMut(&mut Tx<'_>) -> Result<T> + Send> WriteJob for Job<T, F> {
+    fn who(&self) -> Who {
+        self.who.clone()
+    }
+
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<()> {
         let answer = guarded(|| (self.job)(tx));
         let answer = answer.and_then(|answer| tx.must_be_whole().map(|()| answer));
@@ -156,7 +165,7 @@ struct Done {
     hooks: Vec<Box<dyn FnOnce() + Send>>,
 }
 
-/// One transaction: begin, each job in a savepoint, outbox, commit.
+/// One transaction: begin, each job in a savepoint, outbox, audit, commit.
 fn attempt(line: &mut Line, group: &mut [Box<dyn WriteJob>], clock: &Clock) -> Result<Done> {
     line.begin_write()?;
     let outcome = attempt_jobs(line, group, clock);
@@ -170,19 +179,19 @@ fn attempt(line: &mut Line, group: &mut [Box<dyn WriteJob>], clock: &Clock) -> R
 
 fn attempt_jobs(line: &mut Line, group: &mut [Box<dyn WriteJob>], clock: &Clock) -> Result<Done> {
     let alone = group.len() == 1;
-    let mut events = Vec::new();
-    let mut hooks = Vec::new();
+    let mut left = Left::default();
     for job in group {
         let mut conn = line.conn();
         if !alone {
             conn.control("SAVEPOINT job")?;
         }
-        let mut tx = Tx::new(conn, clock.now());
+        let mut tx = Tx::new(conn, clock.now(), job.who());
         match job.run(&mut tx) {
             Ok(()) => {
-                let (mut conn, new_events, new_hooks) = tx.into_parts();
-                events.extend(new_events);
-                hooks.extend(new_hooks);
+                let (mut conn, new) = tx.into_parts();
+                left.events.extend(new.events);
+                left.hooks.extend(new.hooks);
+                left.entries.extend(new.entries);
                 if !alone {
                     conn.control("RELEASE job")?;
                 }
@@ -193,8 +202,10 @@ fn attempt_jobs(line: &mut Line, group: &mut [Box<dyn WriteJob>], clock: &Clock)
             Err(_) => line.conn().script("ROLLBACK TO job; RELEASE job")?,
         }
     }
-    let published = crate::outbox::write(&mut line.conn(), events)?;
-    Ok(Done { published, hooks })
+    // Always in this order, for each locks its head row until the commit.
+    let published = crate::outbox::write(&mut line.conn(), left.events)?;
+    crate::audit::write(&mut line.conn(), left.entries)?;
+    Ok(Done { published, hooks: left.hooks })
 }
 
 /// One database connection that one thread uses at a time.

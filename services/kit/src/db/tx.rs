@@ -1,4 +1,4 @@
-//! One write: a connection, the instant of the write, and the events that go out with it.
+//! One write: a connection, the instant of the write, the events that go out with it, and what the audit keeps of it.
 //! Called by every store's writing functions.
 
 use std::ops::{Deref, DerefMut};
@@ -6,6 +6,7 @@ use std::ops::{Deref, DerefMut};
 use kontor_proto::r#type::v1::Event;
 
 use super::Conn;
+use crate::audit::{Book, Entry, Pending, Who};
 use crate::outbox::NewEvent;
 
 /// A transaction. It is committed when the job returns `Ok`.
@@ -14,11 +15,20 @@ pub struct Tx<'a> {
     now: i64,
     events: Vec<Event>,
     hooks: Vec<Box<dyn FnOnce() + Send>>,
+    book: Book,
+}
+
+/// What a write leaves behind for the end of the transaction.
+#[derive(Default)]
+pub(super) struct Left {
+    pub(super) events: Vec<Event>,
+    pub(super) hooks: Vec<Box<dyn FnOnce() + Send>>,
+    pub(super) entries: Vec<Pending>,
 }
 
 impl<'a> Tx<'a> {
-    pub(super) fn new(conn: Conn<'a>, now: i64) -> Self {
-        Tx { conn, now, events: Vec::new(), hooks: Vec::new() }
+    pub(super) fn new(conn: Conn<'a>, now: i64, who: Who) -> Self {
+        Tx { conn, now, events: Vec::new(), hooks: Vec::new(), book: Book::new(who, now) }
     }
 
     /// The instant of this write: microseconds since 1970 UTC.
@@ -36,9 +46,29 @@ impl<'a> Tx<'a> {
         self.hooks.push(Box::new(hook));
     }
 
-    #[expect(clippy::type_complexity, reason = "taken apart in one place only")]
-    pub(super) fn into_parts(self) -> (Conn<'a>, Vec<Event>, Vec<Box<dyn FnOnce() + Send>>) {
-        (self.conn, self.events, self.hooks)
+    /// Puts an entry into the audit, where `kit::resource` does not do it. It is there exactly when the write is. An update that changed no
+    /// field is none, and several entries about one record become one.
+    pub fn audit(&mut self, entry: Entry) {
+        self.book.keep(entry);
+    }
+
+    /// Says who acts from here on. Only for work that no request and no event brought, but someone: both are known.
+    pub fn act_as(&mut self, who: Who) {
+        self.book.act_as(who);
+    }
+
+    /// Says whose doing this is ("users/{user}", "connectors/{connector}"); what brought it stays.
+    pub fn act_for(&mut self, actor: &str) {
+        self.book.act_for(actor);
+    }
+
+    pub(crate) fn erase_audit(&mut self, subject: &str) {
+        self.book.erase(subject);
+    }
+
+    pub(super) fn into_parts(self) -> (Conn<'a>, Left) {
+        let left = Left { events: self.events, hooks: self.hooks, entries: self.book.close() };
+        (self.conn, left)
     }
 }
 

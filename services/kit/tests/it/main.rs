@@ -1,6 +1,8 @@
 //! The kit's tests, each that touches a database on SQLite and on PostgreSQL.
 //! Run by `cargo test`; PostgreSQL when `KONTOR_TEST_POSTGRES` names a server.
 
+mod audit;
+mod audit_cost;
 mod auth;
 mod bus;
 mod changes;

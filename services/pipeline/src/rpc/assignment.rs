@@ -123,7 +123,7 @@ impl AssignmentService for Assignments {
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     let deal = store::opportunity::get_for_change(tx, &caller, &deal, "")?;
-                    store::assignment::set_need(tx, &deal.id, &need)?;
+                    store::assignment::set_need(tx, &deal, &need)?;
                     Ok(need_to_proto(deal.name(), need.clone()))
                 })
             })

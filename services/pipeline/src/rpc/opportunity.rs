@@ -184,7 +184,7 @@ impl OpportunityService for Opportunities {
                     let deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
                     resource::delete(tx, &deal)?;
                     store::score::forgotten(tx, &deal.id)?;
-                    store::assignment::forget_need(tx, &deal.id)?;
+                    store::assignment::forget_need(tx, &deal)?;
                     let title = deal.details.title.clone();
                     events::of_opportunity(tx, &caller, &deal, &proto::OpportunityDeleted { title })?;
                     Ok(())

@@ -3,9 +3,12 @@
 
 use std::collections::HashMap;
 
+use kontor_kit::audit::{Action, Entry, Shown};
+use kontor_kit::auth::Guard;
 use kontor_kit::db::{Conn, Row, Tx, Value};
+use kontor_kit::page::Kind;
 use kontor_kit::resource::{self, Stored};
-use kontor_kit::{Result, args, id};
+use kontor_kit::{Result, args, audit, id};
 
 use crate::domain::assignment::{Days, Item, Member, Need, Past, Point, Skill, WINDOW};
 use crate::domain::opportunity::Opportunity;
@@ -37,6 +40,19 @@ impl Stored for Member {
 
     fn set_version(&mut self, version: i64) {
         self.version = version;
+    }
+
+    fn audience(&self) -> Guard {
+        Guard::new(format!("users/{}", self.id), self.team.as_str())
+    }
+
+    fn shown(column: &'static str) -> Shown {
+        match column {
+            "active" => Shown::As("active", Kind::Bool),
+            "latitude" => Shown::As("home.latitude", Kind::Text),
+            "longitude" => Shown::As("home.longitude", Kind::Text),
+            other => audit::column(other),
+        }
     }
 
     fn values(&self) -> Vec<Value> {
@@ -187,7 +203,10 @@ pub fn need(conn: &mut Conn<'_>, opportunity: &str) -> Result<Need> {
 ///
 /// # Errors
 /// Those of the database.
-pub fn set_need(tx: &mut Tx<'_>, opportunity: &str, need: &Need) -> Result<()> {
+pub fn set_need(tx: &mut Tx<'_>, deal: &Opportunity, need: &Need) -> Result<()> {
+    let opportunity = deal.id.as_str();
+    let old = self::need(tx, opportunity)?;
+    tx.audit(audit_need(Action::Update, deal, &old, need));
     tx.execute("DELETE FROM assignment_need WHERE opportunity = $1", args![opportunity])?;
     let (latitude, longitude) = need.place.map(|place| (place.latitude, place.longitude)).unzip();
     let sql = "INSERT INTO assignment_need (opportunity, skills, country, postcode, latitude, longitude, deadline) VALUES ($1, $2, $3, $4, $5, $6, $7)";
@@ -203,9 +222,29 @@ pub fn set_need(tx: &mut Tx<'_>, opportunity: &str, need: &Need) -> Result<()> {
 ///
 /// # Errors
 /// Those of the database.
-pub fn forget_need(tx: &mut Tx<'_>, opportunity: &str) -> Result<()> {
-    tx.execute("DELETE FROM assignment_need WHERE opportunity = $1", args![opportunity])?;
+pub fn forget_need(tx: &mut Tx<'_>, deal: &Opportunity) -> Result<()> {
+    let old = need(tx, &deal.id)?;
+    tx.audit(audit_need(Action::Delete, deal, &old, &Need::default()));
+    tx.execute("DELETE FROM assignment_need WHERE opportunity = $1", args![&deal.id])?;
     Ok(())
+}
+
+fn audit_need(action: Action, deal: &Opportunity, old: &Need, new: &Need) -> Entry {
+    let facts = |need: &Need| {
+        let place = need.place.map(|place| format!("{}, {}", place.latitude, place.longitude));
+        [
+            ("requirements.skills", join(&need.skills)),
+            ("requirements.country", need.country.clone()),
+            ("requirements.postcode", need.postcode.clone()),
+            ("requirements.place", place.unwrap_or_default()),
+            ("requirements.response_deadline", need.deadline.map(audit::instant).unwrap_or_default()),
+        ]
+    };
+    let entry = Entry::new(action, deal.name(), &deal.guard()).partner(&deal.details.partner);
+    facts(old)
+        .into_iter()
+        .zip(facts(new))
+        .fold(entry, |entry, ((name, old), (_, new))| entry.field(name, old, new))
 }
 
 /// Logs that an opportunity was given to its assignee, by a batch or by hand: both fill the windows.

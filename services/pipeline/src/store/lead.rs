@@ -1,11 +1,12 @@
 //! Leads in the database.
 //! Called by rpc/lead.rs and rpc/convert.rs.
 
-use kontor_kit::Result;
-use kontor_kit::auth::Caller;
+use kontor_kit::audit::Shown;
+use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Row, Tx, Value};
 use kontor_kit::page::{Field, Kind, Listing, Page, Query, Scope};
 use kontor_kit::resource::{self, Stored};
+use kontor_kit::{Result, audit};
 
 use super::{join, join_map, split, split_map};
 use crate::domain::lead::{Details, Lead, State};
@@ -44,6 +45,17 @@ impl Stored for Lead {
 
     fn set_version(&mut self, version: i64) {
         self.version = version;
+    }
+
+    fn audience(&self) -> Guard {
+        self.guard()
+    }
+
+    fn shown(column: &'static str) -> Shown {
+        match column {
+            "state" => Shown::As("state", Kind::Enum(STATES)),
+            other => audit::column(other),
+        }
     }
 
     fn values(&self) -> Vec<Value> {

@@ -1,11 +1,12 @@
 //! Next steps in the database.
 //! Called by rpc/next_step.rs and next_steps.rs.
 
-use kontor_kit::auth::Caller;
+use kontor_kit::audit::Shown;
+use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Row, Tx, Value};
 use kontor_kit::page::{Field, Kind, Listing, Page, Query, Scope};
 use kontor_kit::resource::{self, Stored};
-use kontor_kit::{Error, Result, args, id};
+use kontor_kit::{Error, Result, args, audit, id};
 
 use crate::domain::next_step::{Due, Facts, NextStep, State};
 use crate::domain::opportunity::Opportunity;
@@ -45,6 +46,20 @@ impl Stored for NextStep {
 
     fn name(&self) -> String {
         format!("{}/nextSteps/{}", self.opportunity, self.id)
+    }
+
+    fn audience(&self) -> Guard {
+        self.guard()
+    }
+
+    fn shown(column: &'static str) -> Shown {
+        match column {
+            "state" => Shown::As("state", Kind::Enum(STATES)),
+            "due" => Shown::As("due_time", Kind::Time),
+            // Copies of what the opportunity has.
+            "deal_title" | "assignee" | "team" => Shown::Not,
+            other => audit::column(other),
+        }
     }
 
     fn values(&self) -> Vec<Value> {
@@ -233,6 +248,7 @@ pub fn follow(tx: &mut Tx<'_>, deal: &Opportunity) -> Result<bool> {
 /// # Errors
 /// Those of the database.
 pub fn forget(tx: &mut Tx<'_>, opportunity: &str) -> Result<()> {
-    tx.execute("DELETE FROM next_step WHERE opportunity = $1", args![opportunity])?;
-    Ok(())
+    let sql = format!("SELECT {} FROM next_step WHERE opportunity = $1", NextStep::COLUMNS.join(", "));
+    let steps = tx.all(&sql, args![opportunity], |row| NextStep::from_row(row, 0))?;
+    steps.iter().try_for_each(|step| resource::delete(tx, step))
 }

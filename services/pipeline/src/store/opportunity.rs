@@ -1,11 +1,12 @@
 //! Opportunities in the database.
 //! Called by rpc/opportunity.rs and rpc/convert.rs.
 
-use kontor_kit::auth::Caller;
+use kontor_kit::audit::Shown;
+use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Row, Tx, Value};
 use kontor_kit::page::{Field, Kind, Listing, Page, Query, Scope};
 use kontor_kit::resource::{self, Stored};
-use kontor_kit::{Error, Result, args};
+use kontor_kit::{Error, Result, args, audit};
 
 use super::{join, join_map, split, split_map};
 use crate::domain::exchange::Kept;
@@ -58,6 +59,25 @@ impl Stored for Opportunity {
 
     fn set_version(&mut self, version: i64) {
         self.version = version;
+    }
+
+    fn audience(&self) -> Guard {
+        self.guard()
+    }
+
+    fn concerned_partner(&self) -> &str {
+        &self.details.partner
+    }
+
+    fn shown(column: &'static str) -> Shown {
+        match column {
+            "state" => Shown::As("state", Kind::Enum(STATES)),
+            "currency" => Shown::As("amount.currency_code", Kind::Text),
+            "amount" => Shown::As("amount.amount", Kind::Text),
+            // They follow from the stage and from the lead.
+            "stage_time" | "rot_time" | "contact" => Shown::Not,
+            other => audit::column(other),
+        }
     }
 
     fn values(&self) -> Vec<Value> {

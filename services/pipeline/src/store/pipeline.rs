@@ -1,11 +1,12 @@
 //! Pipelines and their stages in the database.
 //! Called by the rpc files and by lib.rs.
 
-use kontor_kit::auth::Caller;
+use kontor_kit::audit::{Action, Entry, Shown};
+use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Row, Tx, Value};
 use kontor_kit::page::{Field, Kind, Listing, Page, Query};
 use kontor_kit::resource::{self, Stored};
-use kontor_kit::{Error, Result, args, id};
+use kontor_kit::{Error, Result, args, audit, id};
 
 use super::forecast;
 use crate::domain::pipeline::{Demand, Pipeline, Stage};
@@ -26,6 +27,17 @@ impl Stored for Pipeline {
 
     fn set_version(&mut self, version: i64) {
         self.version = version;
+    }
+
+    fn audience(&self) -> Guard {
+        Guard::company()
+    }
+
+    fn shown(column: &'static str) -> Shown {
+        match column {
+            "is_default" | "lost_reason_required" => Shown::As(column, Kind::Bool),
+            other => audit::column(other),
+        }
     }
 
     fn values(&self) -> Vec<Value> {
@@ -78,7 +90,12 @@ pub fn ensure_default(tx: &mut Tx<'_>) -> Result<()> {
          SELECT $1, 1, $2, 1, $3 WHERE NOT EXISTS (SELECT 1 FROM pipeline) ON CONFLICT DO NOTHING",
         args![&first.id, &first.display_name, first.lost_reason_required],
     )?;
-    if new == 0 { Ok(()) } else { write_stages(tx, &first) }
+    if new == 0 {
+        return Ok(());
+    }
+    let entry = Entry::new(Action::Create, first.name(), &first.audience());
+    tx.audit(entry.field("display_name", "", &first.display_name).field("is_default", "", "true"));
+    write_stages(tx, &first, &[])
 }
 
 /// Lists pipelines with their stages.
@@ -185,7 +202,7 @@ pub fn create(tx: &mut Tx<'_>, pipeline: &Pipeline) -> Result<()> {
         take_default(tx)?;
     }
     resource::insert(tx, pipeline)?;
-    write_stages(tx, pipeline)
+    write_stages(tx, pipeline, &[])
 }
 
 /// Writes a changed pipeline.
@@ -206,7 +223,7 @@ pub fn update(tx: &mut Tx<'_>, pipeline: &mut Pipeline, old: &Pipeline) -> Resul
     }
     resource::update(tx, pipeline)?;
     tx.execute("DELETE FROM stage WHERE pipeline = $1", args![&pipeline.id])?;
-    write_stages(tx, pipeline)?;
+    write_stages(tx, pipeline, &old.stages)?;
     let before =
         |stage: &Stage| old.stages.iter().find(|it| it.name == stage.name).map_or(0, |it| it.rotting_days);
     for stage in pipeline.stages.iter().filter(|stage| stage.rotting_days != before(stage)) {
@@ -246,12 +263,17 @@ pub fn delete(tx: &mut Tx<'_>, pipeline: &Pipeline) -> Result<()> {
     }
     resource::delete(tx, pipeline)?;
     tx.execute("DELETE FROM stage WHERE pipeline = $1", args![&pipeline.id])?;
+    tx.audit(audit_stages(Action::Delete, pipeline, &pipeline.stages, &[]));
     Ok(())
 }
 
 /// The old default's etag moves too: it is not what its readers saw.
 fn take_default(tx: &mut Tx<'_>) -> Result<()> {
-    tx.execute("UPDATE pipeline SET is_default = 0, version = version + 1 WHERE is_default = 1", &[])?;
+    let sql = "UPDATE pipeline SET is_default = 0, version = version + 1 WHERE is_default = 1 RETURNING id";
+    for id in tx.all(sql, &[], |row| row.string(0))? {
+        let entry = Entry::new(Action::Update, format!("pipelines/{id}"), &Guard::company());
+        tx.audit(entry.field("is_default", "true", "false"));
+    }
     Ok(())
 }
 
@@ -271,7 +293,8 @@ fn stage_row(row: &Row<'_>) -> Result<Stage> {
     })
 }
 
-fn write_stages(tx: &mut Tx<'_>, pipeline: &Pipeline) -> Result<()> {
+fn write_stages(tx: &mut Tx<'_>, pipeline: &Pipeline, old: &[Stage]) -> Result<()> {
+    tx.audit(audit_stages(Action::Update, pipeline, old, &pipeline.stages));
     for (position, stage) in pipeline.stages.iter().enumerate() {
         tx.execute(
             "INSERT INTO stage (name, pipeline, position, display_name, probability, rotting_days, required)
@@ -289,4 +312,31 @@ fn write_stages(tx: &mut Tx<'_>, pipeline: &Pipeline) -> Result<()> {
         forecast::note_stage(tx, &stage.name, stage.probability)?;
     }
     Ok(())
+}
+
+/// What became of the stages, each by its place and its fields.
+fn audit_stages(action: Action, pipeline: &Pipeline, old: &[Stage], new: &[Stage]) -> Entry {
+    let facts = |stages: &[Stage], name: &str| -> [String; 5] {
+        let Some(at) = stages.iter().position(|stage| stage.name == name) else { return Default::default() };
+        let stage = &stages[at];
+        let required: Vec<&str> = stage.required.iter().map(|demand| demand.field()).collect();
+        [
+            (at + 1).to_string(),
+            stage.display_name.clone(),
+            stage.probability.to_string(),
+            stage.rotting_days.to_string(),
+            required.join(", "),
+        ]
+    };
+    let names = ["place", "display_name", "probability", "rotting_days", "required_fields"];
+    let mut entry = Entry::new(action, pipeline.name(), &pipeline.audience());
+    let gone = old.iter().filter(|stage| !new.iter().any(|kept| kept.name == stage.name));
+    for stage in new.iter().chain(gone) {
+        let id = stage.name.strip_prefix(&format!("{}/", pipeline.name())).unwrap_or(&stage.name);
+        let (before, after) = (facts(old, &stage.name), facts(new, &stage.name));
+        for (name, (before, after)) in names.iter().zip(before.into_iter().zip(after)) {
+            entry = entry.field(format!("{id}.{name}"), before, after);
+        }
+    }
+    entry
 }

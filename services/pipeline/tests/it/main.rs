@@ -2,6 +2,7 @@
 //! PostgreSQL is used when KONTOR_TEST_POSTGRES names a server.
 
 mod assignments;
+mod audit;
 mod convert;
 mod forecast;
 mod leads;

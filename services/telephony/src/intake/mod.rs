@@ -152,6 +152,7 @@ fn extensions(item: &Item) -> impl Iterator<Item = &str> {
 
 impl Work {
     fn run(&self, tx: &mut Tx<'_>) -> Result<BTreeMap<String, String>> {
+        tx.act_for(&format!("connectors/{}", self.connector));
         store::state::heard(tx, &self.connector)?;
         let mut taken = BTreeMap::new();
         for (external_id, items) in &self.calls {

@@ -1,7 +1,8 @@
 //! Calls in the database.
 //! Called by rpc/call.rs, the intake and the tasks.
 
-use kontor_kit::auth::Caller;
+use kontor_kit::audit::Shown;
+use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Row, Tx, Value};
 use kontor_kit::page::{Field, Kind, Listing, Page, Query};
 use kontor_kit::resource::{self, Stored};
@@ -76,6 +77,27 @@ impl Stored for Entry {
 
     fn set_version(&mut self, version: i64) {
         self.version = version;
+    }
+
+    fn audience(&self) -> Guard {
+        Guard::company()
+    }
+
+    fn concerned_partner(&self) -> &str {
+        &self.partner
+    }
+
+    /// What people set, and who called whom. How the call went on is told by the telephone system and stands in the call itself.
+    fn shown(column: &'static str) -> Shown {
+        match column {
+            "connector" | "external_id" | "caller_number" | "caller_name" | "callee_number"
+            | "callee_name" | "partner" | "opportunity" | "team" | "note" => Shown::As(column, Kind::Text),
+            "direction" => Shown::As("direction", Kind::Enum(DIRECTIONS)),
+            "outcome" => Shown::As("outcome", Kind::Enum(OUTCOMES)),
+            "handler" => Shown::As("user", Kind::Text),
+            "start_time" => Shown::As("start_time", Kind::Time),
+            _ => Shown::Not,
+        }
     }
 
     fn values(&self) -> Vec<Value> {

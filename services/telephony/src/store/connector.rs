@@ -1,7 +1,8 @@
 //! Connectors in the database. The secret is kept as it is: it signs and logs in.
 //! Called by rpc/connector.rs, the intake's callers and the keeper.
 
-use kontor_kit::auth::Caller;
+use kontor_kit::audit::{self, Shown};
+use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Row, Value};
 use kontor_kit::page::{self, Field, Listing, Page, Query};
 use kontor_kit::resource::{self, Stored};
@@ -12,6 +13,9 @@ use crate::domain::connector::{Asterisk, Connector, Kind};
 const WEBHOOK: i64 = 1;
 const GRPC: i64 = 2;
 const ASTERISK: i64 = 3;
+
+/// Names of the kinds in the audit.
+const KINDS: &[(&str, i64)] = &[("webhook", WEBHOOK), ("grpc", GRPC), ("asterisk", ASTERISK)];
 
 impl Stored for Connector {
     const TABLE: &'static str = "connector";
@@ -43,6 +47,24 @@ impl Stored for Connector {
 
     fn set_version(&mut self, version: i64) {
         self.version = version;
+    }
+
+    fn audience(&self) -> Guard {
+        Guard::administrators()
+    }
+
+    fn shown(column: &'static str) -> Shown {
+        match column {
+            "disabled" => Shown::As("disabled", page::Kind::Bool),
+            "kind" => Shown::As("kind", page::Kind::Enum(KINDS)),
+            "secret" => Shown::Secret("secret"),
+            "push_user" => Shown::As("grpc.user", page::Kind::Text),
+            "host" => Shown::As("asterisk.host", page::Kind::Text),
+            "port" => Shown::As("asterisk.port", page::Kind::Int),
+            "username" => Shown::As("asterisk.username", page::Kind::Text),
+            "trunk_prefixes" => Shown::As("asterisk.trunk_prefixes", page::Kind::Text),
+            other => audit::column(other),
+        }
     }
 
     fn values(&self) -> Vec<Value> {

@@ -2,6 +2,7 @@
 //! PostgreSQL is used when KONTOR_TEST_POSTGRES names a server.
 
 mod asterisk;
+mod audit;
 mod calls;
 mod connectors;
 mod neighbours;

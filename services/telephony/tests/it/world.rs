@@ -37,6 +37,7 @@ pub struct Other {
 /// Telephony in one process.
 pub struct World {
     pub place: Place,
+    pub link: Link,
     pub neighbours: Neighbours,
     pub calls: CallServiceClient<Link>,
     pub connectors: ConnectorServiceClient<Link>,
@@ -78,6 +79,7 @@ impl World {
         let link = Link::local(unit.routes);
         World {
             place,
+            link: link.clone(),
             neighbours,
             calls: CallServiceClient::new(link.clone()),
             connectors: ConnectorServiceClient::new(link.clone()),

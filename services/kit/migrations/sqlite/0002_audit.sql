@@ -1,0 +1,6 @@
+CREATE TABLE kit_audit (sequence INTEGER PRIMARY KEY, time BIGINT NOT NULL, action BIGINT NOT NULL, actor TEXT NOT NULL, subject TEXT NOT NULL, partner TEXT NOT NULL, owner TEXT NOT NULL, team TEXT NOT NULL, body BLOB NOT NULL, value_count BIGINT NOT NULL, value_data BLOB NOT NULL, hash BLOB NOT NULL);
+CREATE INDEX kit_audit_time ON kit_audit (time, sequence);
+CREATE INDEX kit_audit_subject ON kit_audit (subject, time, sequence);
+CREATE INDEX kit_audit_partner ON kit_audit (partner, time, sequence) WHERE partner <> '';
+CREATE TABLE kit_audit_head (id BIGINT PRIMARY KEY, sequence BIGINT NOT NULL, hash BLOB NOT NULL);
+INSERT INTO kit_audit_head (id, sequence, hash) VALUES (1, 0, zeroblob(32));
