@@ -90,6 +90,8 @@ impl Grpc {
         next_steps => pipeline::next_step_service_client::NextStepServiceClient<Signed>;
         /// Forecasts.
         forecasts => pipeline::forecast_service_client::ForecastServiceClient<Signed>;
+        /// Imports of files.
+        imports => pipeline::import_service_client::ImportServiceClient<Signed>;
         /// Changes of pipeline.
         pipeline_changes => pipeline::change_service_client::ChangeServiceClient<Signed>;
         /// Calendars.

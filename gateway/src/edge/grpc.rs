@@ -45,6 +45,7 @@ const OUTSIDE: [(&str, &[&str]); 4] = [
             "ForecastService",
             "ScoreService",
             "AssignmentService",
+            "ImportService",
         ],
     ),
     (

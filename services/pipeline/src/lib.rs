@@ -7,6 +7,9 @@ mod next_steps;
 mod rpc;
 mod store;
 
+// The reader of files from outside is fuzzed, and stands alone.
+pub use domain::csv;
+
 use kontor_kit::Result;
 use kontor_kit::context::Context;
 use kontor_kit::db::Migration;
@@ -21,7 +24,8 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0004_assignment",
     "0007_next_step",
     "0008_forecast",
-    "0009_partner_move"
+    "0009_partner_move",
+    "0013_import"
 ];
 
 /// The services that this one calls.

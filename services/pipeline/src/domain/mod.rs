@@ -2,7 +2,9 @@
 //! Called by rpc, store and events.
 
 pub mod assignment;
+pub mod csv;
 pub mod forecast;
+pub mod import;
 pub mod lead;
 pub mod money;
 pub mod next_step;

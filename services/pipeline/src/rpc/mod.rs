@@ -8,6 +8,7 @@ mod convert;
 mod deal_answer;
 mod deal_fields;
 mod forecast;
+mod import;
 mod lead;
 mod next_step;
 mod opportunity;
@@ -22,6 +23,7 @@ use kontor_kit::link::MESSAGE_LIMIT;
 use kontor_proto::pipeline::v1::assignment_service_server::AssignmentServiceServer;
 use kontor_proto::pipeline::v1::change_service_server::ChangeServiceServer;
 use kontor_proto::pipeline::v1::forecast_service_server::ForecastServiceServer;
+use kontor_proto::pipeline::v1::import_service_server::ImportServiceServer;
 use kontor_proto::pipeline::v1::lead_service_server::LeadServiceServer;
 use kontor_proto::pipeline::v1::next_step_service_server::NextStepServiceServer;
 use kontor_proto::pipeline::v1::opportunity_service_server::OpportunityServiceServer;
@@ -36,6 +38,7 @@ use crate::store::score_cache::Scores;
 pub fn routes(context: &Context, db: &Db, peers: Peers, scores: Scores) -> Routes {
     let directory = peers::Directory::new(peers.directory);
     let leads = lead::Leads { db: db.clone(), directory: directory.clone(), scores: scores.clone() };
+    let imports = import::Imports::new(context, db, &directory);
     let assignments = assignment::Assignments {
         db: db.clone(),
         directory: directory.clone(),
@@ -51,6 +54,7 @@ pub fn routes(context: &Context, db: &Db, peers: Peers, scores: Scores) -> Route
         .add_service(OpportunityServiceServer::new(opportunities).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(PipelineServiceServer::new(pipelines).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(ChangeServiceServer::new(changes))
+        .add_service(ImportServiceServer::new(imports))
         .add_service(AssignmentServiceServer::new(assignments).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(ScoreServiceServer::new(learned))
         .add_service(NextStepServiceServer::new(next_steps).max_decoding_message_size(MESSAGE_LIMIT))

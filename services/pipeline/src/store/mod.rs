@@ -5,6 +5,7 @@ pub mod assignment;
 use std::collections::BTreeMap;
 
 pub mod forecast;
+pub mod import;
 pub mod lead;
 pub mod next_step;
 pub mod opportunity;

@@ -3,7 +3,11 @@
 
 mod assignments;
 mod convert;
+mod corpus;
 mod forecast;
+mod import_faults;
+mod import_file;
+mod imports;
 mod leads;
 mod next_steps;
 mod opportunities;
