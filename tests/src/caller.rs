@@ -92,6 +92,8 @@ impl Grpc {
         forecasts => pipeline::forecast_service_client::ForecastServiceClient<Signed>;
         /// Exchange rates.
         exchange_rates => pipeline::exchange_rate_service_client::ExchangeRateServiceClient<Signed>;
+        /// Imports of files.
+        imports => pipeline::import_service_client::ImportServiceClient<Signed>;
         /// Changes of pipeline.
         pipeline_changes => pipeline::change_service_client::ChangeServiceClient<Signed>;
         /// Calendars.

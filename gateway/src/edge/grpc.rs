@@ -48,6 +48,7 @@ const OUTSIDE: [(&str, &[&str]); 4] = [
             "ExchangeRateService",
             "ScoreService",
             "AssignmentService",
+            "ImportService",
         ],
     ),
     (

@@ -112,6 +112,11 @@ impl Error {
         self.0.reason
     }
 
+    /// The field that is wrong, when it is one.
+    pub fn field(&self) -> Option<&str> {
+        self.0.field.as_deref()
+    }
+
     /// Sentence for people.
     pub fn message(&self) -> &str {
         &self.0.message

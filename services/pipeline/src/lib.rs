@@ -8,6 +8,9 @@ mod rates;
 mod rpc;
 mod store;
 
+// The reader of files from outside is fuzzed, and stands alone.
+pub use domain::csv;
+
 use kontor_kit::Result;
 use kontor_kit::context::Context;
 use kontor_kit::db::Migration;
@@ -24,6 +27,7 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0008_forecast",
     "0009_partner_move",
     "0010_money",
+    "0013_import",
     "0015_list",
     "0017_partner_merged"
 ];

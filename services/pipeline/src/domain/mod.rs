@@ -2,10 +2,12 @@
 //! Called by rpc, store and events.
 
 pub mod assignment;
+pub mod csv;
 pub mod currency;
 pub mod decimal;
 pub mod exchange;
 pub mod forecast;
+pub mod import;
 pub mod lead;
 pub mod money;
 pub mod next_step;

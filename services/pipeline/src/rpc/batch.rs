@@ -74,7 +74,8 @@ fn row(
     }
 }
 
-fn is_of_the_row(cause: &Error) -> bool {
+/// Whether an error is about the row alone, and the transaction goes on.
+pub(super) fn is_of_the_row(cause: &Error) -> bool {
     use tonic::Code;
     matches!(
         cause.code(),

@@ -78,9 +78,7 @@ impl LeadService for Leads {
             .db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
-                    resource::insert(tx, &lead)?;
-                    let created = proto::LeadCreated { title: lead.details.title.clone() };
-                    events::of_lead(tx, &caller, &lead, "", &created);
+                    create(tx, &caller, &lead)?;
                     Ok(to_proto(lead.clone()))
                 })
             })
@@ -164,6 +162,17 @@ impl Leads {
         self.directory.team(caller, "lead.team", &details.team).await?;
         Ok(details)
     }
+}
+
+/// Writes a new lead with its event.
+///
+/// # Errors
+/// Those of the database.
+pub fn create(tx: &mut Tx<'_>, caller: &Caller, lead: &Lead) -> kontor_kit::Result<()> {
+    resource::insert(tx, lead)?;
+    let created = proto::LeadCreated { title: lead.details.title.clone() };
+    events::of_lead(tx, caller, lead, "", &created);
+    Ok(())
 }
 
 fn update(

@@ -10,6 +10,7 @@ mod deal_answer;
 mod deal_fields;
 mod exchange_rate;
 mod forecast;
+mod import;
 mod lead;
 mod next_step;
 mod opportunity;
@@ -27,6 +28,7 @@ use kontor_proto::pipeline::v1::audit_service_server::AuditServiceServer;
 use kontor_proto::pipeline::v1::change_service_server::ChangeServiceServer;
 use kontor_proto::pipeline::v1::exchange_rate_service_server::ExchangeRateServiceServer;
 use kontor_proto::pipeline::v1::forecast_service_server::ForecastServiceServer;
+use kontor_proto::pipeline::v1::import_service_server::ImportServiceServer;
 use kontor_proto::pipeline::v1::lead_service_server::LeadServiceServer;
 use kontor_proto::pipeline::v1::next_step_service_server::NextStepServiceServer;
 use kontor_proto::pipeline::v1::opportunity_service_server::OpportunityServiceServer;
@@ -47,6 +49,7 @@ pub fn routes(context: &Context, db: &Db, peers: Peers, scores: Scores, rates: R
         scores: scores.clone(),
         rates: rates.clone(),
     };
+    let imports = import::Imports::new(context, db, &directory);
     let assignments = assignment::Assignments {
         db: db.clone(),
         directory: directory.clone(),
@@ -66,6 +69,7 @@ pub fn routes(context: &Context, db: &Db, peers: Peers, scores: Scores, rates: R
         .add_service(PipelineServiceServer::new(pipelines).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(ChangeServiceServer::new(changes))
         .add_service(AuditServiceServer::new(audits))
+        .add_service(ImportServiceServer::new(imports))
         .add_service(AssignmentServiceServer::new(assignments).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(ScoreServiceServer::new(learned))
         .add_service(NextStepServiceServer::new(next_steps).max_decoding_message_size(MESSAGE_LIMIT))

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 pub mod assignment;
 pub mod exchange_rate;
 pub mod forecast;
+pub mod import;
 pub mod lead;
 pub mod next_step;
 pub mod opportunity;

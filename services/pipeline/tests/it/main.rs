@@ -4,7 +4,11 @@
 mod assignments;
 mod audit;
 mod convert;
+mod corpus;
 mod forecast;
+mod import_faults;
+mod import_file;
+mod imports;
 mod leads;
 mod money;
 mod next_steps;

@@ -1,0 +1,131 @@
+//! How far a run is, as the caller sees it: counts that never fall, and the errors of rows, bounded in each message and in all.
+//! Called by the two passes.
+
+use kontor_kit::{Error, Result};
+use kontor_proto::pipeline::v1 as proto;
+
+use super::Answers;
+use crate::domain::import::Fault;
+
+/// Errors in one message at most.
+const ERRORS: usize = 100;
+/// Bytes received between two messages about it.
+const STEP: u64 = 1024 * 1024;
+
+/// What came of a row.
+#[derive(Clone, Debug)]
+pub(super) enum Outcome {
+    Created,
+    Updated,
+    Unchanged,
+    Failed(Fault),
+}
+
+pub(super) struct Progress {
+    answers: Answers,
+    now: proto::ImportLeadsResponse,
+    /// Errors that may still be reported.
+    left: usize,
+    /// Bytes received when that was last said.
+    said: u64,
+    pub received: u64,
+    pub rows: u64,
+}
+
+impl Progress {
+    pub(super) fn new(answers: Answers, max_errors: usize) -> Progress {
+        Progress {
+            answers,
+            now: proto::ImportLeadsResponse::default(),
+            left: max_errors,
+            said: 0,
+            received: 0,
+            rows: 0,
+        }
+    }
+
+    /// More has come. A caller who does not listen yet is not waited for: many send the whole file first.
+    pub(super) fn received(&mut self) {
+        if self.received - self.said < STEP {
+            return;
+        }
+        self.said = self.received;
+        self.fill(proto::ImportPhase::Receiving);
+        let _ = self.answers.try_send(Ok(self.now.clone()));
+    }
+
+    /// The whole file is there.
+    ///
+    /// # Errors
+    /// CANCELLED when nobody listens.
+    pub(super) async fn all_received(&mut self) -> Result<()> {
+        self.fill(proto::ImportPhase::Receiving);
+        self.send().await
+    }
+
+    /// Rows are done.
+    ///
+    /// # Errors
+    /// CANCELLED when nobody listens.
+    pub(super) async fn rows(&mut self, outcomes: Vec<Outcome>) -> Result<()> {
+        self.fill(proto::ImportPhase::Writing);
+        let mut errors = Vec::new();
+        for outcome in outcomes {
+            self.now.done_rows += 1;
+            match outcome {
+                Outcome::Created => self.now.created_rows += 1,
+                Outcome::Updated => self.now.updated_rows += 1,
+                Outcome::Unchanged => self.now.unchanged_rows += 1,
+                Outcome::Failed(fault) => {
+                    self.now.failed_rows += 1;
+                    if self.left > 0 {
+                        self.left -= 1;
+                        errors.push(to_proto(fault));
+                    } else {
+                        self.now.unreported_errors += 1;
+                    }
+                }
+            }
+        }
+        while errors.len() > ERRORS {
+            let rest = errors.split_off(ERRORS);
+            self.now.errors = std::mem::replace(&mut errors, rest);
+            self.send().await?;
+        }
+        self.now.errors = errors;
+        self.send().await
+    }
+
+    /// All is done.
+    ///
+    /// # Errors
+    /// CANCELLED when nobody listens.
+    pub(super) async fn done(&mut self) -> Result<()> {
+        self.fill(proto::ImportPhase::Done);
+        self.send().await
+    }
+
+    fn fill(&mut self, phase: proto::ImportPhase) {
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.now.set_phase(phase);
+        self.now.received_bytes = number(self.received);
+        self.now.total_rows = number(self.rows);
+    }
+
+    async fn send(&mut self) -> Result<()> {
+        let message = self.now.clone();
+        self.now.errors.clear();
+        let gone = |_| Error::new(tonic::Code::Cancelled, "CANCELLED", "the caller has gone");
+        self.answers.send(Ok(message)).await.map_err(gone)
+    }
+}
+
+fn to_proto(fault: Fault) -> proto::ImportError {
+    proto::ImportError {
+        line: i64::try_from(fault.line).unwrap_or(i64::MAX),
+        column: i32::try_from(fault.column).unwrap_or(i32::MAX),
+        field: fault.field,
+        reason: fault.reason,
+        message: fault.message,
+    }
+}
