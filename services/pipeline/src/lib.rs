@@ -2,6 +2,7 @@
 //! Started by the composing binary.
 
 mod domain;
+mod erase;
 mod events;
 mod next_steps;
 mod rpc;
@@ -21,7 +22,8 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0004_assignment",
     "0007_next_step",
     "0008_forecast",
-    "0009_partner_move"
+    "0009_partner_move",
+    "0014_erasure"
 ];
 
 /// The services that this one calls.
@@ -42,5 +44,6 @@ pub async fn start(context: &Context, peers: Peers) -> Result<Unit> {
     let scores = db.read(store::score_cache::Scores::read).await?;
     next_steps::listen(context, &db);
     events::listen(context, &db);
+    erase::start(context, &db);
     Ok(Unit::new("pipeline", context, rpc::routes(context, &db, peers, scores)))
 }

@@ -4,6 +4,7 @@
 pub mod assignment;
 use std::collections::BTreeMap;
 
+pub mod erasure;
 pub mod forecast;
 pub mod lead;
 pub mod next_step;
