@@ -61,7 +61,7 @@ impl Keys {
 
 #[cfg(test)]
 mod tests {
-    use kontor_proto::directory::v1::{EmailAddress, PhoneNumber};
+    use kontor_proto::r#type::v1::{Email, Phone};
 
     use super::*;
 
@@ -80,8 +80,8 @@ mod tests {
             display_name: name.to_owned(),
             given_name: given.to_owned(),
             family_name: family.to_owned(),
-            emails: vec![EmailAddress { address: " Anna@X.com".to_owned(), ..Default::default() }],
-            phones: vec![PhoneNumber { e164: "+3225550000".to_owned(), ..Default::default() }],
+            emails: vec![Email { address: " Anna@X.com".to_owned(), ..Default::default() }],
+            phones: vec![Phone { e164: "+3225550000".to_owned(), ..Default::default() }],
             ..Fields::default()
         };
         let mut keys = Keys::default();

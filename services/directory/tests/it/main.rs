@@ -2,6 +2,7 @@
 //! PostgreSQL is used when KONTOR_TEST_POSTGRES names a server.
 
 mod card;
+mod erasure;
 mod merge;
 mod partner;
 mod sign_in;

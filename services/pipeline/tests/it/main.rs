@@ -3,6 +3,7 @@
 
 mod assignments;
 mod convert;
+mod erasure;
 mod forecast;
 mod leads;
 mod next_steps;
