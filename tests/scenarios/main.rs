@@ -10,6 +10,7 @@ mod contacts;
 mod dav_methods;
 mod dav_reports;
 mod durability;
+mod erasure;
 mod expand;
 mod feeds;
 mod free_busy;

@@ -74,6 +74,10 @@ impl Grpc {
         teams => directory::team_service_client::TeamServiceClient<Signed>;
         /// Partners.
         partners => directory::partner_service_client::PartnerServiceClient<Signed>;
+        /// Merges of partners.
+        merges => directory::partner_merge_service_client::PartnerMergeServiceClient<Signed>;
+        /// Erasures of partners.
+        erasures => directory::erasure_service_client::ErasureServiceClient<Signed>;
         /// Contacts.
         contacts => directory::contact_service_client::ContactServiceClient<Signed>;
         /// Changes of directory.
@@ -118,6 +122,10 @@ impl Grpc {
         connectors => telephony::connector_service_client::ConnectorServiceClient<Signed>;
         /// Calls.
         calls => telephony::call_service_client::CallServiceClient<Signed>;
+        /// Changes of calendar.
+        calendar_changes => calendar::change_service_client::ChangeServiceClient<Signed>;
+        /// Changes of telephony.
+        telephony_changes => telephony::change_service_client::ChangeServiceClient<Signed>;
         /// Call events in.
         ingest => telephony::ingest_service_client::IngestServiceClient<Signed>;
     }

@@ -30,6 +30,7 @@ const OUTSIDE: [(&str, &[&str]); 4] = [
             "TeamService",
             "PartnerService",
             "PartnerMergeService",
+            "ErasureService",
             "ContactService",
             "ChangeService",
             "AuditService",

@@ -5,6 +5,7 @@ mod attach;
 mod deadlines;
 mod directory;
 pub mod domain;
+mod erase;
 mod events;
 mod free_busy;
 mod hook;
@@ -54,7 +55,8 @@ const MIGRATIONS: &[Migration] = kontor_collection::migrations![
     "0005_overview",
     "0006_attachment",
     "0007_proposal",
-    "0008_next_step"
+    "0008_next_step",
+    "0009_erasure"
 ];
 
 /// Starts the service: database, background work, routes.
@@ -73,6 +75,7 @@ pub async fn start(context: &Context, peers: Peers, config: Config) -> Result<Un
     events::listen(context, &db, hooks.directory.clone(), hooks.wake.clone());
     deadlines::listen(context, &db, hooks.clone());
     next_steps::listen(context, &db, hooks.clone());
+    erase::start(context, &db, hooks.clone());
     kontor_collection::tasks::start(context, &db);
     context.spawn(tasks::work_off(db.clone(), hooks.clone()));
     let attachment_bytes = config.attachment_bytes.unwrap_or(domain::attachment::MAX_TOTAL);

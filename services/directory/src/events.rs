@@ -5,23 +5,25 @@ use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::clock;
 use kontor_kit::context::Context;
 use kontor_kit::db::Db;
+use kontor_kit::erase::{self, Plan};
 use kontor_kit::outbox::{self, NewEvent, payload};
 use kontor_proto::calendar::v1::{
     MeetingAnswered, MeetingChanged, MeetingCountered, MeetingRemoved, MeetingScheduled,
 };
-use kontor_proto::directory::v1::{UserCreated, UserUpdated};
+use kontor_proto::directory::v1::{PartnerDataErased, PartnerErasureBegun, UserCreated, UserUpdated};
 use kontor_proto::pipeline::v1::{
     LeadConverted, NextStepCompleted, OpportunityCreated, OpportunityDeleted, OpportunityLost,
     OpportunityReopened, OpportunityStageMoved, OpportunityWon,
 };
 use kontor_proto::telephony::v1::{CallCorrected, CallDirection, CallEnded, CallOutcome};
-use kontor_proto::r#type::v1::Event;
+use kontor_proto::r#type::v1::{ErasedPayload, Event};
 use prost::Name;
 use prost_types::Timestamp;
 
 use crate::domain::history::{self, Change, End, Entry, Way};
 use crate::domain::user::User;
 use crate::store;
+use crate::store::card::Cards;
 
 /// Sources whose events make the history of partners.
 pub const HISTORY_SOURCES: [&str; 3] = ["pipeline", "calendar", "telephony"];
@@ -29,11 +31,28 @@ pub const HISTORY_SOURCES: [&str; 3] = ["pipeline", "calendar", "telephony"];
 /// Follows the sources for as long as the process runs.
 pub fn listen(context: &Context, db: &Db) {
     for source in HISTORY_SOURCES {
-        let wants = |event: &Event| !changes(event).is_empty();
+        let wants = |event: &Event| {
+            outbox::kind(event) == PartnerDataErased::full_name() || !changes(event).is_empty()
+        };
         context.bus.listen_for(context, source, "directory.timeline", db.clone(), wants, |tx, event| {
+            if let Some(erased) = payload::<PartnerDataErased>(event) {
+                store::erasure::report(tx, &event.source, &erased)?;
+            }
             store::timeline::take_live(tx, event, &changes(event))
         });
     }
+    context.bus.listen(context, "directory", "directory.report", db.clone(), |tx, event| {
+        if let Some(erased) = payload::<PartnerDataErased>(event) {
+            store::erasure::report(tx, &event.source, &erased)
+        } else if let Some(begun) = payload::<PartnerErasureBegun>(event) {
+            store::erasure::begun(tx, &begun, event.sequence)
+        } else {
+            Ok(())
+        }
+    });
+    let steps = store::erasure_steps::steps(&Cards::new(&context.company.region));
+    let plan = Plan { service: "directory", consumer: "directory.erasure", waits_for: None, steps };
+    erase::start(context, db, plan);
 }
 
 /// A user was created.
@@ -65,6 +84,12 @@ pub fn user_updated(user: &User, caller: &Caller) -> NewEvent {
 
 /// What an event changes in the histories; nothing for events that do not belong there.
 pub fn changes(event: &Event) -> Vec<Change> {
+    if let Some(erased) = payload::<PartnerDataErased>(event) {
+        return erased.records.into_iter().map(|subject| Change::Forget { subject }).collect();
+    }
+    if outbox::kind(event) == ErasedPayload::full_name() {
+        return Vec::new();
+    }
     match event.source.as_str() {
         "telephony" => call(event),
         "calendar" => meeting(event),

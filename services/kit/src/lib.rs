@@ -8,6 +8,7 @@ pub mod changes;
 pub mod clock;
 pub mod context;
 pub mod db;
+pub mod erase;
 pub mod error;
 pub mod filter;
 pub mod id;

@@ -17,7 +17,8 @@ const KEEP: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// An empty `request_id` always runs it.
 ///
 /// # Errors
-/// Those of `job`; INVALID_ARGUMENT when the id was used for another request.
+/// Those of `job`; INVALID_ARGUMENT when the id was used for another request; FAILED_PRECONDITION with reason ERASED when what it made was erased
+/// since (see erase.rs).
 pub fn once<Q, A>(
     tx: &mut Tx<'_>,
     caller: &Caller,
@@ -70,6 +71,10 @@ fn first_answer<A: Message + Default>(
         |row| Ok((row.bytes(0)?.to_vec(), row.bytes(1)?.to_vec())),
     )?;
     match known {
+        Some((known, _)) if known.is_empty() => {
+            let message = "request_id: what this request made was erased since: choose a new one to make it anew";
+            Err(Error::precondition("ERASED", message))
+        }
         Some((known, answer)) if known == digest => A::decode(answer.as_slice()).map_err(Error::internal),
         Some(_) => Err(Error::invalid("request_id", "it was used for another request: choose a new one")),
         None => Err(Error::internal("the answer to a request_id is gone")),

@@ -2,6 +2,7 @@
 //! Started by the composing binary.
 
 mod domain;
+mod erase;
 mod events;
 mod next_steps;
 mod rates;
@@ -28,6 +29,7 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0009_partner_move",
     "0010_money",
     "0013_import",
+    "0014_erasure",
     "0015_list",
     "0017_partner_merged"
 ];
@@ -52,5 +54,6 @@ pub async fn start(context: &Context, peers: Peers) -> Result<Unit> {
     next_steps::listen(context, &db);
     events::listen(context, &db);
     rates::follow(context, &db, &rates);
+    erase::start(context, &db);
     Ok(Unit::new("pipeline", context, rpc::routes(context, &db, peers, scores, rates)))
 }

@@ -113,6 +113,12 @@ pub fn follow(tx: &mut Tx<'_>, caller: &Caller, deal: &Opportunity, gone: bool) 
     if gone { store::next_step::forget(tx, &deal.name()) } else { Ok(()) }
 }
 
+/// Tells how a step is now, because its opportunity was erased.
+pub fn tell(tx: &mut Tx<'_>, deal: &Opportunity, step: &NextStep) {
+    let next_step = Some(message(step));
+    publish(tx, "", deal, &proto::NextStepUpdated { next_step });
+}
+
 fn publish<P: Message + Name>(tx: &mut Tx<'_>, actor: &str, deal: &Opportunity, payload: &P) {
     let event = NewEvent::new("pipeline", deal.name(), &deal.guard(), payload);
     tx.publish(event.partner(&deal.details.partner).actor(actor));
@@ -170,6 +176,12 @@ fn take(tx: &mut Tx<'_>, event: &Event, changed: &NextStepTaskChanged, zone: &Ti
     let list = event.audience.as_ref().map_or("", |audience| audience.owner.as_str());
     if step.state != State::Open || step.assignee != list {
         // The calendar has the news of that, or they are on their way.
+        return Ok(());
+    }
+    let said = event.occur_time.as_ref().map_or(0, from_proto);
+    if store::erasure::is_erased_since(tx, &deal.name(), said)? {
+        // What the task said then is what was erased: it becomes again what the step is.
+        tell(tx, &deal, &step);
         return Ok(());
     }
     let has = |field: &str| {

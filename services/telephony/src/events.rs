@@ -43,6 +43,13 @@ pub fn ended(tx: &mut Tx<'_>, call: &mut Entry) {
     call.said = saying;
 }
 
+/// Takes what was said of the call's end as true: nobody is told that an erased call has no number any more.
+pub fn set_said(call: &mut Entry) {
+    if call.announced == Announced::Ended {
+        call.said = saying(call);
+    }
+}
+
 /// Whether what was said of the call's end is still so.
 pub fn said_is_true(call: &Entry) -> bool {
     call.announced == Announced::Ended && call.said == saying(call)

@@ -6,6 +6,7 @@ pub mod caller;
 pub mod database;
 pub mod gate;
 pub mod place;
+pub mod traces;
 
 pub use caller::{admin, caller, failure, user};
 pub use database::Database;

@@ -7,6 +7,7 @@ pub mod busy;
 pub mod change;
 pub mod color;
 pub mod deadline;
+pub mod erasure;
 pub mod event;
 pub mod feed;
 pub mod index;

@@ -3,6 +3,7 @@
 
 pub mod contact;
 pub mod credential;
+pub mod erasure;
 pub mod history;
 pub mod limit;
 pub mod merge;

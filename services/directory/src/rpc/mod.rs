@@ -7,6 +7,7 @@ mod change;
 mod check;
 mod collection;
 mod contact;
+mod erasure;
 mod merge;
 mod partner;
 mod shares;
@@ -25,6 +26,7 @@ use kontor_proto::directory::v1::audit_service_server::AuditServiceServer;
 use kontor_proto::directory::v1::change_service_server::ChangeServiceServer;
 use kontor_proto::directory::v1::contact_service_server::ContactServiceServer;
 use kontor_proto::directory::v1::credential_service_server::CredentialServiceServer;
+use kontor_proto::directory::v1::erasure_service_server::ErasureServiceServer;
 use kontor_proto::directory::v1::partner_merge_service_server::PartnerMergeServiceServer;
 use kontor_proto::directory::v1::partner_service_server::PartnerServiceServer;
 use kontor_proto::directory::v1::team_service_server::TeamServiceServer;
@@ -47,6 +49,7 @@ pub async fn unit(context: &Context, db: &Db) -> Result<Unit> {
     let contacts = contact::Contacts { db: db.clone(), cards: cards.clone() };
     let timelines = timeline::Timelines { context: context.clone(), db: db.clone() };
     let merges = merge::Merges { db: db.clone(), cards: cards.clone() };
+    let erasures = erasure::Erasures { db: db.clone(), cards: cards.clone() };
     let partners = partner::Partners { db: db.clone(), cards: cards.clone(), timelines };
     let credentials = check::Credentials { sign_ins };
     let collections = collection::service(context, db, &cards).await?;
@@ -57,6 +60,7 @@ pub async fn unit(context: &Context, db: &Db) -> Result<Unit> {
         .add_service(ChangeServiceServer::new(changes))
         .add_service(PartnerServiceServer::new(partners).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(PartnerMergeServiceServer::new(merges).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(ErasureServiceServer::new(erasures).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(ContactServiceServer::new(contacts).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(collections.clone().into_service());
     Ok(Unit::new("directory", context, routes)

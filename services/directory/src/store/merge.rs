@@ -370,7 +370,8 @@ fn slug(merge: &str) -> String {
     format!("merged-{merge}")
 }
 
-fn hidden_book(merge: &str) -> Target {
+/// The book of a merge, with the cards of those that went.
+pub(super) fn hidden_book(merge: &str) -> Target {
     Target::path(NOBODY, slug(merge))
 }
 

@@ -4,6 +4,8 @@
 pub mod card;
 pub mod contact;
 pub mod credential;
+pub mod erasure;
+pub mod erasure_steps;
 pub mod merge;
 pub mod partner;
 pub mod team;

@@ -8,6 +8,7 @@ use kontor_kit::{Error, Result, args};
 use kontor_proto::r#type::v1::Event;
 use prost::Message;
 
+use super::erasure::is_erased;
 use super::merge;
 use crate::domain::history::{Change, Entry};
 
@@ -227,10 +228,45 @@ fn check_building(tx: &mut Tx<'_>, generation: i64) -> Result<()> {
     Err(Error::new(tonic::Code::Aborted, "REBUILD_REPLACED", "another rebuild of the timelines took over"))
 }
 
+/// Whether a rebuild runs.
+///
+/// # Errors
+/// Those of the database.
+pub fn is_building(conn: &mut Conn<'_>) -> Result<bool> {
+    state(conn).map(|(_, building)| building != 0)
+}
+
+/// Ends a rebuild that runs, with ABORTED, and forgets the events that were put aside for it.
+///
+/// # Errors
+/// Those of the database.
+pub fn stop_building(tx: &mut Tx<'_>) -> Result<()> {
+    lock_state(tx)?;
+    tx.execute("UPDATE timeline_state SET building = 0 WHERE id = 1", &[])?;
+    tx.execute("DELETE FROM timeline_pending", &[])?;
+    Ok(())
+}
+
+/// All generations that have entries, also one that a rebuild left.
+///
+/// # Errors
+/// Those of the database.
+pub fn generations(conn: &mut Conn<'_>) -> Result<Vec<i64>> {
+    let (mut found, mut last) = (Vec::new(), -1);
+    let sql = "SELECT MIN(generation) FROM timeline WHERE generation > $1";
+    while let Some(next) = conn.one(sql, args![last], |row| row.opt_int(0))?.flatten() {
+        found.push(next);
+        last = next;
+    }
+    Ok(found)
+}
+
+/// An event of before an erasure may come after it: nothing of it is written.
 fn apply(tx: &mut Tx<'_>, generation: i64, changes: &[Change]) -> Result<i64> {
     let mut written = 0;
     for change in changes {
         match change {
+            Change::Put(entry) if is_erased(tx, &entry.partner)? => {}
             Change::Put(entry) => {
                 put(tx, generation, entry)?;
                 written += 1;
@@ -242,6 +278,10 @@ fn apply(tx: &mut Tx<'_>, generation: i64, changes: &[Change]) -> Result<i64> {
             Change::OnlyAt { partner, entry } => {
                 let sql = "DELETE FROM timeline WHERE generation = $1 AND entry = $2 AND partner <> $3";
                 tx.execute(sql, args![generation, entry, partner])?;
+            }
+            Change::Follow { subject, partner: Some(partner), .. } if is_erased(tx, partner)? => {
+                let sql = "DELETE FROM timeline WHERE generation = $1 AND subject = $2";
+                tx.execute(sql, args![generation, subject])?;
             }
             Change::Follow { subject, partner, owner, team } => {
                 follow(tx, generation, subject, partner.as_deref(), owner, team)?;

@@ -75,7 +75,7 @@ pub async fn objects(world: &World, path: Option<dav::CollectionPath>) -> Vec<da
     objects
 }
 
-async fn sync(world: &World, since: i64, id: &str) -> (Vec<dav::Object>, i64, String) {
+pub async fn sync(world: &World, since: i64, id: &str) -> (Vec<dav::Object>, i64, String) {
     let request = dav::SyncObjectsRequest {
         path: company(),
         since,

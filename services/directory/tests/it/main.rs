@@ -3,6 +3,7 @@
 
 mod audit;
 mod card;
+mod erasure;
 mod merge;
 mod partner;
 mod sign_in;

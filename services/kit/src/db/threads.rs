@@ -316,7 +316,7 @@ fn open_sqlite(path: &Path) -> Result<rusqlite::Connection> {
     unicode_lower(&conn)?;
     conn.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-         PRAGMA cache_size = -4000; PRAGMA temp_store = MEMORY;",
+         PRAGMA cache_size = -4000; PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;",
     )?;
     Ok(conn)
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 pub mod assignment;
+pub mod erasure;
 pub mod exchange_rate;
 pub mod forecast;
 pub mod import;

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use kontor_kit::db::{Conn, Row, Tx};
 use kontor_kit::resource::Stored;
-use kontor_kit::{Result, args};
+use kontor_kit::{Result, args, id};
 
 use super::score_rows::{part, real, write};
 use crate::domain::opportunity::Opportunity;
@@ -100,6 +100,33 @@ pub fn forgotten(tx: &mut Tx<'_>, opportunity: &str) -> Result<()> {
         "UPDATE score_outcome SET opportunity = '', facts = '' WHERE opportunity = $1 AND opportunity <> ''",
         args![opportunity],
     )?;
+    Ok(())
+}
+
+/// The partner of a closed opportunity was erased: all counts stay, but not of which attributes the opportunity's were. A value that no other
+/// opportunity had is counted on without its text.
+///
+/// # Errors
+/// Those of the database.
+pub fn erased(tx: &mut Tx<'_>, opportunity: &str) -> Result<()> {
+    hold(tx)?;
+    let sql = "SELECT number, facts FROM score_outcome WHERE opportunity = $1 AND opportunity <> ''";
+    let found = tx.one(sql, args![opportunity], |row| Ok((row.int(0)?, row.string(1)?)))?;
+    let Some((number, facts)) = found else { return Ok(()) };
+    let facts: Vec<Fact> = facts.lines().filter_map(Fact::from_key).collect();
+    let (own, kept): (Vec<&Fact>, Vec<&Fact>) =
+        facts.iter().partition(|fact| fact.variable().starts_with("attributes."));
+    for fact in own {
+        let sql = "SELECT won + lost FROM score_count WHERE fact = $1 AND team = ''";
+        let seen = tx.one(sql, args![fact.key()], |row| real(row, 0))?;
+        // Each opportunity counts as one when it closes, and less from then on.
+        if seen.is_some_and(|seen| seen <= 1.0 + 1e-9) {
+            let name = format!("{}=erased {}", fact.variable(), id::new());
+            tx.execute("UPDATE score_count SET fact = $2 WHERE fact = $1", args![fact.key(), name])?;
+        }
+    }
+    let kept: Vec<&str> = kept.iter().map(|fact| fact.key()).collect();
+    tx.execute("UPDATE score_outcome SET facts = $2 WHERE number = $1", args![number, kept.join("\n")])?;
     Ok(())
 }
 

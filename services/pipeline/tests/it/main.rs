@@ -5,6 +5,7 @@ mod assignments;
 mod audit;
 mod convert;
 mod corpus;
+mod erasure;
 mod forecast;
 mod import_faults;
 mod import_file;

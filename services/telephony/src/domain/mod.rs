@@ -4,6 +4,7 @@
 pub mod call;
 pub mod connector;
 pub mod entry;
+pub mod erasure;
 pub mod fact;
 pub mod fold;
 pub mod leg;

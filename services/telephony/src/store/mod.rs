@@ -3,5 +3,6 @@
 
 pub mod call;
 pub mod connector;
+pub mod erasure;
 pub mod pop;
 pub mod state;

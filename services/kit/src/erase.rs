@@ -1,0 +1,374 @@
+//! Erasing a partner in a service's own data: a job for each erasure, worked off in small transactions, and a report to the directory.
+//! Each service starts it with a plan of its own; the tables are made by the service's migration `..._erasure`.
+//!
+//! The job is a row, so a restart or another process goes on where it stood. What was erased is found no more, so doing a step again erases nothing.
+
+mod matcher;
+mod outbox;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kontor_proto::directory::v1::{ErasedCount, PartnerDataErased, PartnerErasureBegun};
+use prost::Message;
+use tokio::sync::Notify;
+
+use crate::auth::Guard;
+use crate::context::Context;
+use crate::db::{Conn, Db, Tx, Value};
+use crate::outbox::{NewEvent, payload};
+use crate::{Error, Result, args};
+
+pub use matcher::{is_in, without};
+pub use outbox::empty;
+
+/// A condition that a column has one of these values; they are added to the arguments. No row has one of no values.
+pub fn is_one_of(column: &str, values: &[String], args: &mut Vec<Value>) -> String {
+    if values.is_empty() {
+        return "1 = 0".to_owned();
+    }
+    let places = values.iter().map(|value| {
+        args.push(value.into());
+        format!("${}", args.len())
+    });
+    format!("{column} IN ({})", places.collect::<Vec<_>>().join(", "))
+}
+
+/// What stands where a text was that may not be empty.
+pub const ERASED: &str = "Erased";
+/// Things that are erased in one transaction at most.
+pub const BATCH: i64 = 50;
+
+/// How long a new job waits, so that a request that looked the partner up before has stored what it wanted by then.
+const SETTLE: Duration = Duration::from_secs(1);
+/// How often to look for jobs when nothing wakes us, and the pause before something is tried again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// By what the data of a partner is found.
+pub type Person = PartnerErasureBegun;
+
+/// What one batch did.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// How many things it erased, by kind.
+    pub counts: Vec<(&'static str, i64)>,
+    /// Resource names of records whose texts went, whose copies and events go too.
+    pub records: Vec<String>,
+}
+
+type Find = dyn Fn(&mut Conn<'_>, &Person, i64) -> Result<Vec<String>> + Send + Sync;
+type Erase = dyn Fn(&mut Tx<'_>, &Person, &[String]) -> Result<Batch> + Send + Sync;
+
+impl Batch {
+    /// Of one kind.
+    pub fn of(kind: &'static str, count: i64) -> Batch {
+        Batch { counts: vec![(kind, count)], records: Vec::new() }
+    }
+}
+
+/// One kind of thing that a service erases.
+pub struct Step {
+    name: &'static str,
+    find: Box<Find>,
+    erase: Box<Erase>,
+}
+
+impl Step {
+    /// `find` answers keys of things that are still there, at most so many, in a read; `erase` erases those in a transaction, or a part of
+    /// them. What can't be erased yet is tried again later.
+    pub fn new(
+        name: &'static str,
+        find: impl Fn(&mut Conn<'_>, &Person, i64) -> Result<Vec<String>> + Send + Sync + 'static,
+        erase: impl Fn(&mut Tx<'_>, &Person, &[String]) -> Result<Batch> + Send + Sync + 'static,
+    ) -> Step {
+        Step { name, find: Box::new(find), erase: Box::new(erase) }
+    }
+}
+
+/// A service that is followed.
+#[derive(Clone, Copy, Debug)]
+pub struct WaitsFor {
+    /// "pipeline"
+    pub source: &'static str,
+    /// Names of this service's consumers that keep the copies.
+    pub consumers: &'static [&'static str],
+}
+
+/// How a service erases.
+pub struct Plan {
+    /// "pipeline"
+    pub service: &'static str,
+    /// Name of its consumer on the bus: "pipeline.erasure".
+    pub consumer: &'static str,
+    /// A service whose records it has copies of: its report must have come, and all its events before that, until this one reports.
+    pub waits_for: Option<WaitsFor>,
+    /// What it erases, in order. Events in the outbox and answers to requests are erased behind these.
+    pub steps: Vec<Step>,
+}
+
+/// Hears of erasures for as long as the process runs, and works them off.
+pub fn start(context: &Context, db: &Db, plan: Plan) {
+    let wake = Arc::new(Notify::new());
+    let waits_for = plan.waits_for.map(|waits_for| waits_for.source);
+    for source in ["directory"].into_iter().chain(waits_for) {
+        let wake = wake.clone();
+        context.bus.listen(context, source, plan.consumer, db.clone(), move |tx, event| {
+            if let Some(person) = payload::<PartnerErasureBegun>(event) {
+                add(tx, &person)?;
+            } else if waits_for == Some(event.source.as_str())
+                && let Some(erased) = payload::<PartnerDataErased>(event)
+            {
+                hear(tx, &erased, event.sequence)?;
+            } else {
+                return Ok(());
+            }
+            let wake = wake.clone();
+            tx.on_commit(move || wake.notify_one());
+            Ok(())
+        });
+    }
+    let worker = Worker { db: db.clone(), plan: Arc::new(plan) };
+    context.spawn(async move {
+        loop {
+            if let Err(cause) = worker.work_off().await {
+                tracing::warn!(cause = %cause, "an erasure waits");
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            let _ = tokio::time::timeout(LOOK_AGAIN, wake.notified()).await;
+        }
+    });
+}
+
+/// Makes the job of an erasure in the transaction that begins it, with what that has erased already.
+///
+/// # Errors
+/// Those of the database.
+pub fn begin(tx: &mut Tx<'_>, person: &Person, done: &[(&'static str, i64)]) -> Result<()> {
+    add(tx, person)?;
+    done.iter().try_for_each(|(kind, count)| note(tx, &person.erasure, kind, *count))
+}
+
+/// Makes the job of an erasure; nothing happens when there is one or was one.
+fn add(tx: &mut Tx<'_>, person: &Person) -> Result<()> {
+    tx.execute(
+        "INSERT INTO erasure_job (erasure, person, step, heard, counts) VALUES ($1, $2, 0, 0, '')
+         ON CONFLICT (erasure) DO UPDATE SET person = excluded.person WHERE erasure_job.person IS NULL AND erasure_job.step = 0",
+        args![&person.erasure, person.encode_to_vec()],
+    )?;
+    Ok(())
+}
+
+/// Takes over what another service has erased: its records, and in the end that it is done.
+fn hear(tx: &mut Tx<'_>, erased: &PartnerDataErased, sequence: i64) -> Result<()> {
+    tx.execute(
+        "INSERT INTO erasure_job (erasure, person, step, heard, counts) VALUES ($1, NULL, 0, 0, '') ON CONFLICT (erasure) DO NOTHING",
+        args![&erased.erasure],
+    )?;
+    remember(tx, &erased.erasure, &erased.records)?;
+    if erased.done {
+        tx.execute("UPDATE erasure_job SET heard = $2 WHERE erasure = $1", args![&erased.erasure, sequence])?;
+    }
+    Ok(())
+}
+
+fn remember(tx: &mut Tx<'_>, erasure: &str, records: &[String]) -> Result<()> {
+    for record in records {
+        tx.execute(
+            "INSERT INTO erasure_record (erasure, record) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            args![erasure, record],
+        )?;
+    }
+    Ok(())
+}
+
+/// The one place where what the kit keeps of a record's or a partner's past is forgotten, beside events and answers: called once for each
+/// record that was erased ("opportunities/{id}") and for each name of the partner, when all rows are erased.
+///
+/// # Errors
+/// Those of the database.
+#[expect(clippy::unnecessary_wraps, reason = "what stands here reads and writes the database")]
+fn forget(_tx: &mut Tx<'_>, _name: &str) -> Result<()> {
+    // The audit chain (row H4) is forgotten here: `audit::forget(tx, name)`.
+    Ok(())
+}
+
+/// A job as it stands.
+#[derive(Clone)]
+struct Job {
+    person: Person,
+    step: usize,
+    heard: i64,
+}
+
+struct Worker {
+    db: Db,
+    plan: Arc<Plan>,
+}
+
+impl Worker {
+    /// Works off every job that can be.
+    async fn work_off(&self) -> Result<()> {
+        let jobs = self.db.read(jobs).await?;
+        if jobs.iter().any(|job| job.step == 0) {
+            tokio::time::sleep(SETTLE).await;
+        }
+        let mut failed = None;
+        for job in jobs {
+            // One that can't go on must not hold up the others.
+            failed = self.work(job).await.err().or(failed);
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn work(&self, mut job: Job) -> Result<()> {
+        while job.step < self.plan.steps.len() {
+            if !self.run(&job).await? {
+                return Ok(());
+            }
+            job.step += 1;
+            let (erasure, step) = (job.person.erasure.clone(), job.step as i64);
+            let sql = "UPDATE erasure_job SET step = $2 WHERE erasure = $1 AND step < $2 AND step >= 0";
+            self.db.write(move |tx| tx.execute(sql, args![&erasure, step])).await?;
+        }
+        let (waits_for, heard) = (self.plan.waits_for, job.heard);
+        if !self.db.read(move |conn| is_followed(conn, waits_for, heard)).await? {
+            return Ok(());
+        }
+        outbox::forget(&self.db, &job.person).await?;
+        self.forget_names(&job.person).await?;
+        let (plan, erasure) = (self.plan.clone(), job.person.erasure);
+        self.db.write(move |tx| finish(tx, plan.service, &erasure)).await
+    }
+
+    /// Runs a step until nothing is found. False when something has to wait.
+    async fn run(&self, job: &Job) -> Result<bool> {
+        let (mut before, mut done) = (Vec::new(), 1);
+        loop {
+            let (plan, person, step) = (self.plan.clone(), job.person.clone(), job.step);
+            let find = move |conn: &mut Conn<'_>| (plan.steps[step].find)(conn, &person, BATCH);
+            let found = self.db.read(find).await?;
+            if found.is_empty() {
+                return Ok(true);
+            }
+            if found == before && done == 0 {
+                tracing::debug!(step = self.plan.steps[step].name, "something can't be erased yet");
+                return Ok(false);
+            }
+            before.clone_from(&found);
+            let (plan, person) = (self.plan.clone(), job.person.clone());
+            let write = self.db.write(move |tx| {
+                if !hold(tx, &person.erasure)? {
+                    return Ok(1);
+                }
+                let batch = (plan.steps[step].erase)(tx, &person, &found)?;
+                for (kind, count) in &batch.counts {
+                    note(tx, &person.erasure, kind, *count)?;
+                }
+                tell(tx, plan.service, &person.erasure, batch.records)?;
+                Ok(batch.counts.iter().map(|(_, count)| *count).sum::<i64>())
+            });
+            done = write.await?;
+        }
+    }
+
+    async fn forget_names(&self, person: &Person) -> Result<()> {
+        let erasure = person.erasure.clone();
+        let sql = "SELECT record FROM erasure_record WHERE erasure = $1 ORDER BY record";
+        let mut names =
+            self.db.read(move |conn| conn.all(sql, args![&erasure], |row| row.string(0))).await?;
+        names.extend(person.partners.iter().cloned());
+        for part in names.chunks(BATCH as usize) {
+            let part = part.to_vec();
+            self.db.write(move |tx| part.iter().try_for_each(|name| forget(tx, name))).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The jobs that are not done.
+fn jobs(conn: &mut Conn<'_>) -> Result<Vec<Job>> {
+    let sql = "SELECT person, step, heard FROM erasure_job WHERE person IS NOT NULL ORDER BY erasure LIMIT 100";
+    conn.all(sql, &[], |row| {
+        Ok(Job {
+            person: Person::decode(row.bytes(0)?).map_err(Error::internal)?,
+            step: usize::try_from(row.int(1)?).unwrap_or(0),
+            heard: row.int(2)?,
+        })
+    })
+}
+
+/// Whether all was heard that has to be.
+fn is_followed(conn: &mut Conn<'_>, waits_for: Option<WaitsFor>, heard: i64) -> Result<bool> {
+    let Some(WaitsFor { source, consumers }) = waits_for else { return Ok(true) };
+    if heard == 0 {
+        return Ok(false);
+    }
+    let sql = "SELECT 1 FROM kit_cursor WHERE consumer = $1 AND source = $2 AND sequence >= $3";
+    for consumer in consumers {
+        if conn.one(sql, args![*consumer, source, heard], |_| Ok(()))?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Holds the job until the commit; false when another process has finished it.
+fn hold(tx: &mut Tx<'_>, erasure: &str) -> Result<bool> {
+    let sql = "UPDATE erasure_job SET heard = heard WHERE erasure = $1 AND person IS NOT NULL";
+    Ok(tx.execute(sql, args![erasure])? > 0)
+}
+
+/// Adds to the counts of a job.
+pub(crate) fn note(tx: &mut Tx<'_>, erasure: &str, kind: &str, count: i64) -> Result<()> {
+    if count == 0 {
+        return Ok(());
+    }
+    let mut counts = counts(tx, erasure)?;
+    *counts.entry(kind.to_owned()).or_default() += count;
+    let lines: Vec<String> = counts.iter().map(|(kind, count)| format!("{kind}={count}")).collect();
+    tx.execute("UPDATE erasure_job SET counts = $2 WHERE erasure = $1", args![erasure, lines.join("\n")])?;
+    Ok(())
+}
+
+fn counts(conn: &mut Conn<'_>, erasure: &str) -> Result<BTreeMap<String, i64>> {
+    let sql = "SELECT counts FROM erasure_job WHERE erasure = $1";
+    let text = conn.one(sql, args![erasure], |row| row.string(0))?.unwrap_or_default();
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    Ok(pairs.filter_map(|(kind, count)| Some((kind.to_owned(), count.parse().ok()?))).collect())
+}
+
+/// Tells who has copies of the records that these were erased.
+fn tell(tx: &mut Tx<'_>, service: &'static str, erasure: &str, records: Vec<String>) -> Result<()> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    remember(tx, erasure, &records)?;
+    for part in records.chunks(100) {
+        let erased = PartnerDataErased {
+            erasure: erasure.to_owned(),
+            records: part.to_vec(),
+            ..PartnerDataErased::default()
+        };
+        tx.publish(NewEvent::new(service, erasure, &Guard::company(), &erased));
+    }
+    Ok(())
+}
+
+/// Reports that all is erased, and forgets by what it was found.
+fn finish(tx: &mut Tx<'_>, service: &'static str, erasure: &str) -> Result<()> {
+    if !hold(tx, erasure)? {
+        return Ok(());
+    }
+    let counts =
+        counts(tx, erasure)?.into_iter().map(|(kind, count)| ErasedCount { kind, count }).collect();
+    tx.execute(
+        "UPDATE erasure_job SET person = NULL, step = -1, counts = '' WHERE erasure = $1",
+        args![erasure],
+    )?;
+    tx.execute("DELETE FROM erasure_record WHERE erasure = $1", args![erasure])?;
+    let erased =
+        PartnerDataErased { erasure: erasure.to_owned(), done: true, counts, records: Vec::new() };
+    tx.publish(NewEvent::new(service, erasure, &Guard::company(), &erased));
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! Erases a partner: its opportunities stay as business records without the person, so that every sum stays; the leads that they came from and
+//! those with its addresses lose all that speaks of it.
+//! The plan is started by `start`; kit/src/erase.rs works it off.
+
+use std::collections::BTreeMap;
+
+use kontor_kit::Result;
+use kontor_kit::auth::Caller;
+use kontor_kit::context::Context;
+use kontor_kit::db::{Db, Tx};
+use kontor_kit::erase::{self, Batch, ERASED, Person, Plan, Step};
+use kontor_kit::resource::{self, Stored};
+use kontor_proto::pipeline::v1 as proto;
+
+use crate::domain::lead::Lead;
+use crate::domain::opportunity::{Details, Opportunity, Outcome};
+use crate::{domain, events, next_steps, store};
+
+/// Fields of an opportunity that the erasure empties.
+const FIELDS: [&str; 6] = ["title", "partner", "description", "tags", "attributes", "lost_reason"];
+/// Fields of a lead.
+const LEAD_FIELDS: [&str; 8] =
+    ["title", "contact_name", "company_name", "email", "phone", "description", "tags", "attributes"];
+
+/// Hears of erasures for as long as the process runs.
+pub fn start(context: &Context, db: &Db) {
+    let steps = vec![
+        Step::new("opportunities", store::erasure::opportunities, erase_opportunities),
+        Step::new("leads", store::erasure::leads, erase_leads),
+        Step::new("moves between partners", store::erasure::moves, store::erasure::erase_moves),
+    ];
+    let plan = Plan { service: "pipeline", consumer: "pipeline.erasure", waits_for: None, steps };
+    erase::start(context, db, plan);
+}
+
+fn erase_opportunities(tx: &mut Tx<'_>, _: &Person, ids: &[String]) -> Result<Batch> {
+    let mut batch = Batch::default();
+    let (mut deals, mut leads, mut steps) = (0, 0, 0);
+    for id in ids {
+        let Some(mut deal) = store::opportunity::hold(tx, id)? else { continue };
+        steps += erase_opportunity(tx, &mut deal)?;
+        deals += 1;
+        batch.records.push(deal.name());
+        let lead = deal.lead.strip_prefix("leads/").unwrap_or_default();
+        if let Some(lead) = store::erasure::lead(tx, lead)? {
+            leads += 1;
+            batch.records.push(lead.name());
+            erase_lead(tx, lead)?;
+        }
+    }
+    batch.counts = vec![("opportunities", deals), ("leads", leads), ("next steps", steps)];
+    Ok(batch)
+}
+
+/// Amount, stage, probability, day of closing, owner, team, source and times stay: what is summed up.
+fn erase_opportunity(tx: &mut Tx<'_>, deal: &mut Opportunity) -> Result<i64> {
+    store::score::erased(tx, &deal.id)?;
+    store::assignment::forget_need(tx, &deal.id)?;
+    store::erasure::note(tx, &deal.name())?;
+    deal.details = Details {
+        title: ERASED.to_owned(),
+        partner: String::new(),
+        description: String::new(),
+        tags: Vec::new(),
+        attributes: BTreeMap::new(),
+        ..deal.details.clone()
+    };
+    if let Outcome::Lost(_, reason) = &mut deal.outcome {
+        reason.clear();
+    }
+    deal.update_time = tx.now();
+    resource::update(tx, deal)?;
+    let steps = store::erasure::erase_steps(tx, &deal.name())?;
+    events::updated(tx, &Caller::system(), deal, FIELDS.map(str::to_owned).to_vec())?;
+    // Those that are done stand in task lists for a while too.
+    for step in &steps {
+        next_steps::tell(tx, deal, step);
+    }
+    Ok(i64::try_from(steps.len()).unwrap_or(0))
+}
+
+fn erase_leads(tx: &mut Tx<'_>, _: &Person, ids: &[String]) -> Result<Batch> {
+    let mut batch = Batch::default();
+    for id in ids {
+        if let Some(lead) = store::erasure::lead(tx, id)? {
+            batch.records.push(lead.name());
+            erase_lead(tx, lead)?;
+        }
+    }
+    batch.counts = vec![("leads", i64::try_from(batch.records.len()).unwrap_or(0))];
+    Ok(batch)
+}
+
+fn erase_lead(tx: &mut Tx<'_>, mut lead: Lead) -> Result<()> {
+    let old = lead.details;
+    lead.details = domain::lead::Details {
+        title: ERASED.to_owned(),
+        region: old.region,
+        source: old.source,
+        assignee: old.assignee,
+        team: old.team,
+        state: old.state,
+        ..domain::lead::Details::default()
+    };
+    lead.update_time = tx.now();
+    resource::update(tx, &mut lead)?;
+    let fields = LEAD_FIELDS.map(str::to_owned).to_vec();
+    events::of_lead(tx, &Caller::system(), &lead, "", &proto::LeadUpdated { fields });
+    Ok(())
+}

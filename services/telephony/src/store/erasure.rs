@@ -1,0 +1,40 @@
+//! Calls of an erased partner: found by partner and number. Row by row they lose who it was; when, how long and how they ended stays.
+//! Called by erase.rs.
+
+use kontor_kit::db::{Conn, Tx};
+use kontor_kit::erase::{Person, is_one_of};
+use kontor_kit::resource::Stored;
+use kontor_kit::{Result, args};
+
+use crate::domain::entry::Entry;
+
+/// Ids of calls that speak of the partner.
+///
+/// # Errors
+/// Those of the database.
+pub fn calls(conn: &mut Conn<'_>, person: &Person, limit: i64) -> Result<Vec<String>> {
+    let mut args = args![limit].to_vec();
+    let mut any = vec![is_one_of("partner", &person.partners, &mut args)];
+    for column in ["e164", "caller_e164", "callee_e164", "linked_e164"] {
+        any.push(is_one_of(column, &person.phones, &mut args));
+    }
+    let within = person.partners.iter().map(|name| ("(' ' || candidates || ' ')", format!("% {name} %")));
+    // As JSON has a text.
+    let transferred = person.phones.iter().map(|number| ("transfers", format!("%\"{number}\"%")));
+    for (column, pattern) in within.chain(transferred) {
+        args.push(pattern.into());
+        any.push(format!("{column} LIKE ${}", args.len()));
+    }
+    let sql = format!("SELECT id FROM call WHERE {} ORDER BY id LIMIT $1", any.join(" OR "));
+    conn.all(&sql, &args, |row| row.string(0))
+}
+
+/// A call, held until the commit; none when it is not there.
+///
+/// # Errors
+/// Those of the database.
+pub fn hold(tx: &mut Tx<'_>, id: &str) -> Result<Option<Entry>> {
+    let lock = if tx.is_postgres() { " FOR UPDATE" } else { "" };
+    let sql = format!("SELECT {} FROM call WHERE id = $1{lock}", Entry::COLUMNS.join(", "));
+    tx.one(&sql, args![id], |row| Entry::from_row(row, 0))
+}
