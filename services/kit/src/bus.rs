@@ -78,7 +78,7 @@ impl Bus {
     }
 
     /// As `listen`, for the events that `wants` picks. The others cost this consumer no transaction: its cursor passes over them with the next one that
-    /// it wants, or after a thousand.
+    /// it wants, after a thousand, or when nothing comes for a while.
     pub fn listen_for<W, F>(
         &self,
         context: &Context,
@@ -165,7 +165,15 @@ impl Follower {
                     *pause = FIRST_PAUSE;
                     self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 }
-                Ok(false) => reader.wait().await,
+                Ok(false) => {
+                    // Who waits for the cursor to get there (an erasure does) must not wait for the next thousand events.
+                    if reader.wait().await && reader.passed > 0 {
+                        match self.take(Arc::new([]), 0..0, reader.sequence).await {
+                            Ok(()) => reader.passed = 0,
+                            Err(cause) => return cause,
+                        }
+                    }
+                }
                 Err(cause) => return cause,
             }
         }
@@ -173,7 +181,14 @@ impl Follower {
 
     /// Takes the next batch; false when there is none now.
     async fn take_next(&self, reader: &mut Reader) -> Result<bool> {
-        let mut events = reader.next_batch(self.source).await?;
+        let mut events = match reader.passed {
+            0 => reader.next_batch(self.source).await?,
+            // A source in another process is waited for here.
+            _ => match tokio::time::timeout(LOOK_AGAIN, reader.next_batch(self.source)).await {
+                Ok(events) => events?,
+                Err(_) => Vec::new(),
+            },
+        };
         if events.is_empty() {
             return Ok(false);
         }
@@ -283,34 +298,38 @@ impl Reader {
     }
 
     async fn next_remote(&mut self, link: Link, name: &str) -> Result<Vec<Event>> {
-        let mut stream = match self.stream.take() {
+        // It stays in its place while it is waited for: who gives up waiting loses nothing. After an error the whole reader is made anew.
+        let stream = match &mut self.stream {
             Some(stream) => stream,
-            None => open(link, name, self.sequence, self.until_now).await?,
+            none => none.insert(open(link, name, self.sequence, self.until_now).await?),
         };
         loop {
             match stream.message().await.map_err(Error::from)? {
                 None if self.until_now => return Ok(Vec::new()),
                 None => return Err(Error::unavailable(format!("the change stream of {name} ended"))),
-                Some(WatchChangesResponse { event: Some(event), .. }) => {
-                    self.stream = Some(stream);
-                    return Ok(vec![event]);
-                }
+                Some(WatchChangesResponse { event: Some(event), .. }) => return Ok(vec![event]),
                 Some(_) => {}
             }
         }
     }
 
-    async fn wait(&self) {
-        let Source::Local(db) = &self.source else { return };
+    /// Waits for more; true when nothing came for a while.
+    async fn wait(&self) -> bool {
+        let Source::Local(db) = &self.source else { return true };
         let mut published = db.published();
         published.mark_unchanged();
         if *published.borrow() > self.sequence {
-            return;
+            return false;
         }
         let changed = std::pin::pin!(published.changed());
         let pause = std::pin::pin!(tokio::time::sleep(LOOK_AGAIN));
-        if let Either::Left((Err(_), pause)) = future::select(changed, pause).await {
-            pause.await;
+        match future::select(changed, pause).await {
+            Either::Left((Ok(()), _)) => false,
+            Either::Left((Err(_), pause)) => {
+                pause.await;
+                true
+            }
+            Either::Right(_) => true,
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::auth::Guard;
 use crate::context::Context;
 use crate::db::{Conn, Db, Tx, Value};
 use crate::outbox::{NewEvent, payload};
-use crate::{Error, Result, args};
+use crate::{Error, Result, args, audit};
 
 pub use matcher::{is_in, without};
 pub use outbox::empty;
@@ -187,9 +187,11 @@ fn remember(tx: &mut Tx<'_>, erasure: &str, records: &[String]) -> Result<()> {
 ///
 /// # Errors
 /// Those of the database.
-#[expect(clippy::unnecessary_wraps, reason = "what stands here reads and writes the database")]
-fn forget(_tx: &mut Tx<'_>, _name: &str) -> Result<()> {
-    // The audit chain (row H4) is forgotten here: `audit::forget(tx, name)`.
+fn forget(tx: &mut Tx<'_>, name: &str) -> Result<()> {
+    // An entry that says so stays for each; there is none where nothing was kept.
+    if audit::value_count(tx, name)? > 0 {
+        audit::forget(tx, name)?;
+    }
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use kontor_kit::resource::{self, Stored};
 use kontor_proto::pipeline::v1 as proto;
 
 use crate::domain::lead::Lead;
+use crate::domain::next_step::NextStep;
 use crate::domain::opportunity::{Details, Opportunity, Outcome};
 use crate::{domain, events, next_steps, store};
 
@@ -37,12 +38,14 @@ fn erase_opportunities(tx: &mut Tx<'_>, _: &Person, ids: &[String]) -> Result<Ba
     let mut batch = Batch::default();
     let (mut deals, mut leads, mut steps) = (0, 0, 0);
     for id in ids {
-        let Some(mut deal) = store::opportunity::hold(tx, id)? else { continue };
-        steps += erase_opportunity(tx, &mut deal)?;
+        let Some(mut deal) = resource::hold_if_there::<Opportunity>(tx, id)? else { continue };
+        let erased = erase_opportunity(tx, &mut deal)?;
+        steps += i64::try_from(erased.len()).unwrap_or(0);
         deals += 1;
+        batch.records.extend(erased.iter().map(Stored::name));
         batch.records.push(deal.name());
         let lead = deal.lead.strip_prefix("leads/").unwrap_or_default();
-        if let Some(lead) = store::erasure::lead(tx, lead)? {
+        if let Some(lead) = resource::hold_if_there::<Lead>(tx, lead)? {
             leads += 1;
             batch.records.push(lead.name());
             erase_lead(tx, lead)?;
@@ -53,7 +56,7 @@ fn erase_opportunities(tx: &mut Tx<'_>, _: &Person, ids: &[String]) -> Result<Ba
 }
 
 /// Amount, stage, probability, day of closing, owner, team, source and times stay: what is summed up.
-fn erase_opportunity(tx: &mut Tx<'_>, deal: &mut Opportunity) -> Result<i64> {
+fn erase_opportunity(tx: &mut Tx<'_>, deal: &mut Opportunity) -> Result<Vec<NextStep>> {
     store::score::erased(tx, &deal.id)?;
     store::assignment::forget_need(tx, &deal.id)?;
     store::erasure::note(tx, &deal.name())?;
@@ -76,13 +79,13 @@ fn erase_opportunity(tx: &mut Tx<'_>, deal: &mut Opportunity) -> Result<i64> {
     for step in &steps {
         next_steps::tell(tx, deal, step);
     }
-    Ok(i64::try_from(steps.len()).unwrap_or(0))
+    Ok(steps)
 }
 
 fn erase_leads(tx: &mut Tx<'_>, _: &Person, ids: &[String]) -> Result<Batch> {
     let mut batch = Batch::default();
     for id in ids {
-        if let Some(lead) = store::erasure::lead(tx, id)? {
+        if let Some(lead) = resource::hold_if_there::<Lead>(tx, id)? {
             batch.records.push(lead.name());
             erase_lead(tx, lead)?;
         }

@@ -6,7 +6,6 @@ use kontor_kit::erase::{Batch, ERASED, Person, is_one_of};
 use kontor_kit::resource::Stored;
 use kontor_kit::{Result, args};
 
-use crate::domain::lead::Lead;
 use crate::domain::next_step::NextStep;
 
 /// Numbers as people write them, without what stands between the digits.
@@ -35,23 +34,16 @@ pub fn leads(conn: &mut Conn<'_>, person: &Person, limit: i64) -> Result<Vec<Str
     conn.all(&sql, &args, |row| row.string(0))
 }
 
-/// A lead, held until the commit.
-///
-/// # Errors
-/// Those of the database.
-pub fn lead(tx: &mut Tx<'_>, id: &str) -> Result<Option<Lead>> {
-    tx.execute("UPDATE lead SET version = version WHERE id = $1", args![id])?;
-    let sql = format!("SELECT {} FROM lead WHERE id = $1", Lead::COLUMNS.join(", "));
-    tx.one(&sql, args![id], |row| Lead::from_row(row, 0))
-}
-
 /// Whether an opportunity went from or to the partner by a merge.
 ///
 /// # Errors
 /// Those of the database.
 pub fn moves(conn: &mut Conn<'_>, person: &Person, _: i64) -> Result<Vec<String>> {
     let mut args = Vec::new();
-    let sql = format!("SELECT 1 FROM partner_move WHERE {} LIMIT 1", of_person(person, &mut args));
+    let of = of_person(person, &mut args);
+    let sql = format!(
+        "SELECT 1 FROM partner_move WHERE {of} UNION ALL SELECT 1 FROM partner_merged WHERE {of} LIMIT 1"
+    );
     conn.all(&sql, &args, |_| Ok("moves".to_owned()))
 }
 
@@ -61,8 +53,9 @@ pub fn moves(conn: &mut Conn<'_>, person: &Person, _: i64) -> Result<Vec<String>
 /// Those of the database.
 pub fn erase_moves(tx: &mut Tx<'_>, person: &Person, _: &[String]) -> Result<Batch> {
     let mut args = Vec::new();
-    let sql = format!("DELETE FROM partner_move WHERE {}", of_person(person, &mut args));
-    let gone = tx.execute(&sql, &args)?;
+    let of = of_person(person, &mut args);
+    let gone = tx.execute(&format!("DELETE FROM partner_move WHERE {of}"), &args)?
+        + tx.execute(&format!("DELETE FROM partner_merged WHERE {of}"), &args)?;
     Ok(Batch::of("moves between partners", i64::try_from(gone).unwrap_or(0)))
 }
 
