@@ -107,10 +107,10 @@ mod tests {
             ("eur", "EUR?"),
             ("EURO", "EUR?"),
             ("EUX", "EUR?"),
-            ("UER", "EUR?"),
+            ("UER", "EUR or YER?"),
             ("JP", "JPY?"),
             ("GPB", "GBP?"),
-            ("USX", "USD or USN?"),
+            ("USX", "UGX or USD or USN?"),
         ] {
             assert!(message(wrong).contains(&format!("did you mean {near}")), "{}", message(wrong));
         }
