@@ -22,7 +22,7 @@ use kontor_tests::{Backend, Grpc, Sandbox, Split, both};
 use tonic::Code;
 
 use crate::history::timeline;
-use crate::scheduling::{with_addresses, hrefs, meeting};
+use crate::scheduling::{hrefs, meeting, with_addresses};
 use crate::support::{add_opportunity, add_partner, eventually, refused};
 
 /// Words that stand nowhere else: in names, addresses, notes, titles and unknown properties, and the digits of two numbers.
@@ -85,8 +85,7 @@ async fn deals(grpc: &Grpc, partner: &str) {
         description: "zqxnote".into(),
         ..Default::default()
     };
-    let request =
-        CreateLeadRequest { lead: Some(lead), request_id: "lead".into(), ..Default::default() };
+    let request = CreateLeadRequest { lead: Some(lead), request_id: "lead".into(), ..Default::default() };
     let lead = grpc.leads().create_lead(request).await.expect("a lead").into_inner();
     let request = ConvertLeadRequest { name: lead.name, request_id: "convert".into(), ..Default::default() };
     let deal = grpc.leads().convert_lead(request).await.expect("converted").into_inner().opportunity;

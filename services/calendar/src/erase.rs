@@ -37,7 +37,12 @@ pub fn start(context: &Context, db: &Db, hooks: CalendarHooks) {
     erase::start(context, db, plan);
 }
 
-fn erase_objects(tx: &mut Tx<'_>, hooks: &CalendarHooks, person: &Person, objects: &[String]) -> Result<Batch> {
+fn erase_objects(
+    tx: &mut Tx<'_>,
+    hooks: &CalendarHooks,
+    person: &Person,
+    objects: &[String],
+) -> Result<Batch> {
     let mut count = 0;
     for num in objects.iter().filter_map(|num| num.parse().ok()) {
         if let Some(place) = rows::place(tx, num)? {
@@ -52,7 +57,13 @@ fn erase_objects(tx: &mut Tx<'_>, hooks: &CalendarHooks, person: &Person, object
 }
 
 /// A new version of the object, so that phones and mail clients get it; nobody is sent a message.
-fn erase_object(tx: &mut Tx<'_>, hooks: &CalendarHooks, person: &Person, num: i64, place: &Place) -> Result<()> {
+fn erase_object(
+    tx: &mut Tx<'_>,
+    hooks: &CalendarHooks,
+    person: &Person,
+    num: i64,
+    place: &Place,
+) -> Result<()> {
     let data = object::data(tx, num)?;
     let Some(erased) = erasure::erase(&data, person)? else { return Ok(()) };
     let now = tx.now();

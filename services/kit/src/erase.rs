@@ -277,8 +277,7 @@ impl Worker {
     async fn forget_names(&self, person: &Person) -> Result<()> {
         let erasure = person.erasure.clone();
         let sql = "SELECT record FROM erasure_record WHERE erasure = $1 ORDER BY record";
-        let mut names =
-            self.db.read(move |conn| conn.all(sql, args![&erasure], |row| row.string(0))).await?;
+        let mut names = self.db.read(move |conn| conn.all(sql, args![&erasure], |row| row.string(0))).await?;
         names.extend(person.partners.iter().cloned());
         for part in names.chunks(BATCH as usize) {
             let part = part.to_vec();
@@ -290,7 +289,8 @@ impl Worker {
 
 /// The jobs that are not done.
 fn jobs(conn: &mut Conn<'_>) -> Result<Vec<Job>> {
-    let sql = "SELECT person, step, heard FROM erasure_job WHERE person IS NOT NULL ORDER BY erasure LIMIT 100";
+    let sql =
+        "SELECT person, step, heard FROM erasure_job WHERE person IS NOT NULL ORDER BY erasure LIMIT 1000";
     conn.all(sql, &[], |row| {
         Ok(Job {
             person: Person::decode(row.bytes(0)?).map_err(Error::internal)?,
@@ -362,15 +362,13 @@ fn finish(tx: &mut Tx<'_>, service: &'static str, erasure: &str) -> Result<()> {
     if !hold(tx, erasure)? {
         return Ok(());
     }
-    let counts =
-        counts(tx, erasure)?.into_iter().map(|(kind, count)| ErasedCount { kind, count }).collect();
+    let counts = counts(tx, erasure)?.into_iter().map(|(kind, count)| ErasedCount { kind, count }).collect();
     tx.execute(
         "UPDATE erasure_job SET person = NULL, step = -1, counts = '' WHERE erasure = $1",
         args![erasure],
     )?;
     tx.execute("DELETE FROM erasure_record WHERE erasure = $1", args![erasure])?;
-    let erased =
-        PartnerDataErased { erasure: erasure.to_owned(), done: true, counts, records: Vec::new() };
+    let erased = PartnerDataErased { erasure: erasure.to_owned(), done: true, counts, records: Vec::new() };
     tx.publish(NewEvent::new(service, erasure, &Guard::company(), &erased));
     Ok(())
 }

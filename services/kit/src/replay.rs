@@ -72,7 +72,8 @@ fn first_answer<A: Message + Default>(
     )?;
     match known {
         Some((known, _)) if known.is_empty() => {
-            let message = "request_id: what this request made was erased since: choose a new one to make it anew";
+            let message =
+                "request_id: what this request made was erased since: choose a new one to make it anew";
             Err(Error::precondition("ERASED", message))
         }
         Some((known, answer)) if known == digest => A::decode(answer.as_slice()).map_err(Error::internal),

@@ -27,7 +27,9 @@ fn of_folder(folder: &Path, words: &[&str]) -> Vec<String> {
             let columns = texts(&conn, &format!("SELECT name FROM pragma_table_info('{table}')"));
             for word in words {
                 let has = |column: &String| {
-                    format!("instr(lower(CAST(\"{column}\" AS TEXT)), '{word}') > 0 OR instr(CAST(\"{column}\" AS BLOB), CAST('{word}' AS BLOB)) > 0")
+                    format!(
+                        "instr(lower(CAST(\"{column}\" AS TEXT)), '{word}') > 0 OR instr(CAST(\"{column}\" AS BLOB), CAST('{word}' AS BLOB)) > 0"
+                    )
                 };
                 let any: Vec<String> = columns.iter().map(has).collect();
                 let sql = format!("SELECT COUNT(*) FROM \"{table}\" WHERE {}", any.join(" OR "));

@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn lines_of_the_person_go_and_all_other_bytes_stay() {
-        let text = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:1\r\nX-Odd ;A=b:kept  \r\n".replace(" ;", ";")
+        let text = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:1\r\nX-Odd ;A=b:kept  \r\n"
+            .replace(" ;", ";")
             + "SUMMARY:Lunch with ANNA Peeters\r\nDESCRIPTION:Peeters\\, Anna\\n+3225550000\r\nX-KONTOR-PARTNER:partners/1\r\n"
             + "X-KONTOR-PARTNER:partners/2\r\nORGANIZER;CN=Anna Peeters:MAILTO:anna@x.com\r\nATTENDEE;CN=Anna:mailto:Anna@X.com\r\n"
             + "ATTENDEE;DELEGATED-FROM=\"mailto:anna@x.com\";CN=Bo:mailto:bo@x.com\r\nBEGIN:VALARM\r\nATTENDEE:mailto:anna@x\r\n"

@@ -69,7 +69,8 @@ pub fn unlink(tx: &mut Tx<'_>, person: &Person, object: i64) -> Result<()> {
 /// Those of the database.
 pub fn messages(conn: &mut Conn<'_>, person: &Person, limit: i64) -> Result<Vec<String>> {
     let (mut found, mut after) = (Vec::new(), 0);
-    let sql = "SELECT b.num, b.data FROM body b JOIN object o ON o.num = b.num JOIN collection c ON c.num = o.coll
+    let sql =
+        "SELECT b.num, b.data FROM body b JOIN object o ON o.num = b.num JOIN collection c ON c.num = o.coll
                WHERE b.num > $1 AND c.kind = $2 ORDER BY b.num LIMIT $3";
     loop {
         let mut seen = 0;
@@ -96,7 +97,8 @@ pub fn scheduling(conn: &mut Conn<'_>, person: &Person, _: i64) -> Result<Vec<St
     let mut found = Vec::new();
     for (table, column) in [("proposal", "attendee"), ("heard", "address")] {
         let mut args = Vec::new();
-        let sql = format!("SELECT 1 FROM {table} WHERE {} LIMIT 1", is_one_of(column, &person.emails, &mut args));
+        let sql =
+            format!("SELECT 1 FROM {table} WHERE {} LIMIT 1", is_one_of(column, &person.emails, &mut args));
         if conn.one(&sql, &args, |_| Ok(()))?.is_some() {
             found.push(table.to_owned());
         }

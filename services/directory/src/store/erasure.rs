@@ -68,8 +68,7 @@ const LISTING: Listing = Listing {
 /// # Errors
 /// INVALID_ARGUMENT naming page_size or page_token.
 pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<Erasure>> {
-    let mut page =
-        LISTING.run(conn, caller, query, ("1 = 1".to_owned(), Vec::new()), |row| read(row, 2))?;
+    let mut page = LISTING.run(conn, caller, query, ("1 = 1".to_owned(), Vec::new()), |row| read(row, 2))?;
     for erasure in &mut page.rows {
         erasure.services = parts(conn, &erasure.id)?;
     }

@@ -94,7 +94,8 @@ async fn wait_for(world: &World, name: &str, done: &[&str]) -> proto::Erasure {
     for _ in 0..500 {
         let report = report(world, name).await;
         let is_done = |part: &&proto::ServiceErasure| part.state() == proto::ErasureState::Done;
-        let seen: Vec<&str> = report.services.iter().filter(is_done).map(|part| part.service.as_str()).collect();
+        let seen: Vec<&str> =
+            report.services.iter().filter(is_done).map(|part| part.service.as_str()).collect();
         if seen == done {
             return report;
         }
@@ -138,7 +139,8 @@ async fn h3_a_partner_is_gone_with_all_that_was_merged_into_it_and_never_comes_b
     put(&world, path("sales", "contacts"), "own.vcf", own).await.unwrap();
     let (_, number, book) = sync(&world, -1, "").await;
 
-    let draft = erase(&world, proto::ErasePartnerRequest { validate_only: true, ..wish(&twin.name) }).await.unwrap();
+    let draft =
+        erase(&world, proto::ErasePartnerRequest { validate_only: true, ..wish(&twin.name) }).await.unwrap();
     assert_eq!((draft.name.as_str(), draft.partner.as_str()), ("", anna.name.as_str()));
     assert_eq!(counts(&draft, "directory"), [("cards".to_owned(), 2), ("merges".to_owned(), 1)]);
     get(&world, &twin.name).await.unwrap();
@@ -162,7 +164,10 @@ async fn h3_a_partner_is_gone_with_all_that_was_merged_into_it_and_never_comes_b
     assert_eq!(failure(erase(&world, again).await).0, Code::NotFound);
 
     let done = wait_for(&world, &erasure.name, &["directory"]).await;
-    assert_eq!(counts(&done, "directory")[..2], [("answers to requests".to_owned(), 1), ("cards".to_owned(), 2)]);
+    assert_eq!(
+        counts(&done, "directory")[..2],
+        [("answers to requests".to_owned(), 1), ("cards".to_owned(), 2)]
+    );
     for service in ["calendar", "pipeline", "telephony"] {
         say_done(&world, service, &erasure.name, 1).await;
     }
@@ -228,10 +233,16 @@ async fn h3_the_report_is_done_when_every_service_is_and_each_counts_once(world:
     let numbers: Vec<i64> = events.iter().map(|event| event.sequence).collect();
     assert_eq!(numbers, (1..=numbers.len() as i64).collect::<Vec<_>>());
     for (old, new) in before.iter().zip(&events) {
-        assert_eq!((&old.event_id, &old.occur_time, &old.subject), (&new.event_id, &new.occur_time, &new.subject));
+        assert_eq!(
+            (&old.event_id, &old.occur_time, &old.subject),
+            (&new.event_id, &new.occur_time, &new.subject)
+        );
     }
-    assert!(!events.iter().any(|event| event.payload.as_ref().unwrap().value.windows(3).any(|it| it == b"zqx")));
-    let kinds: Vec<&str> = events.iter().map(|event| outbox::kind(event).rsplit('.').next().unwrap()).collect();
+    assert!(
+        !events.iter().any(|event| event.payload.as_ref().unwrap().value.windows(3).any(|it| it == b"zqx"))
+    );
+    let kinds: Vec<&str> =
+        events.iter().map(|event| outbox::kind(event).rsplit('.').next().unwrap()).collect();
     assert_eq!(
         kinds,
         [
@@ -244,7 +255,8 @@ async fn h3_the_report_is_done_when_every_service_is_and_each_counts_once(world:
         ]
     );
     let db = world.other_process().await;
-    let left = db.read(|conn| conn.one("SELECT COUNT(*) FROM timeline", &[], |row| row.int(0))).await.unwrap();
+    let left =
+        db.read(|conn| conn.one("SELECT COUNT(*) FROM timeline", &[], |row| row.int(0))).await.unwrap();
     assert_eq!(left, Some(0));
 }
 
@@ -265,8 +277,16 @@ async fn h3_only_administrators_erase_and_wrong_wishes_change_nothing(world: Wor
     for (wrong, code, word) in [
         (proto::ErasePartnerRequest { reason: 0, ..good.clone() }, Code::InvalidArgument, "reason"),
         (proto::ErasePartnerRequest { note: "x".repeat(201), ..good.clone() }, Code::InvalidArgument, "note"),
-        (proto::ErasePartnerRequest { name: "people/1".to_owned(), ..good.clone() }, Code::InvalidArgument, "name"),
-        (proto::ErasePartnerRequest { name: "partners/1".to_owned(), ..good.clone() }, Code::NotFound, "partners/1"),
+        (
+            proto::ErasePartnerRequest { name: "people/1".to_owned(), ..good.clone() },
+            Code::InvalidArgument,
+            "name",
+        ),
+        (
+            proto::ErasePartnerRequest { name: "partners/1".to_owned(), ..good.clone() },
+            Code::NotFound,
+            "partners/1",
+        ),
         (proto::ErasePartnerRequest { etag: "old".to_owned(), ..good.clone() }, Code::Aborted, "changed"),
     ] {
         for validate_only in [true, false] {
@@ -300,7 +320,11 @@ async fn h3_what_somebody_else_has_too_is_left_alone(world: World) {
     wait_for(&world, &erasure.name, &["directory"]).await;
     assert_eq!(get(&world, &bo.name).await.unwrap(), bo);
     let of_bo = |events: &[kontor_proto::r#type::v1::Event]| {
-        events.iter().filter(|event| event.partner == bo.name).map(|event| event.payload.clone()).collect::<Vec<_>>()
+        events
+            .iter()
+            .filter(|event| event.partner == bo.name)
+            .map(|event| event.payload.clone())
+            .collect::<Vec<_>>()
     };
     assert_eq!(of_bo(&world.events().await), of_bo(&events));
     assert_eq!(create(&world, shared("Bo", "bo@example.com"), "bo").await.unwrap(), bo, "its answer is kept");

@@ -143,8 +143,10 @@ fn unfolded(text: &[u8]) -> Option<Vec<u8>> {
 fn names_in(message: &[u8]) -> impl Iterator<Item = &str> {
     let id = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
     message.iter().enumerate().filter(|(_, byte)| **byte == b'/').flat_map(move |(slash, _)| {
-        let begin = message[..slash].iter().rposition(|byte| !byte.is_ascii_lowercase()).map_or(0, |at| at + 1);
-        let end = message[slash + 1..].iter().position(|byte| !id(byte)).map_or(message.len(), |at| slash + 1 + at);
+        let begin =
+            message[..slash].iter().rposition(|byte| !byte.is_ascii_lowercase()).map_or(0, |at| at + 1);
+        let end =
+            message[slash + 1..].iter().position(|byte| !id(byte)).map_or(message.len(), |at| slash + 1 + at);
         // The byte behind an id may be the tag of the next field and look like a letter: an id has 36.
         let whole = std::str::from_utf8(&message[begin..end]).ok();
         let exact = std::str::from_utf8(&message[begin..end.min(slash + 37)]).ok();

@@ -71,7 +71,10 @@ async fn erase(world: &World, name: &str) -> directory::Erasure {
 
 fn count(report: &directory::Erasure, kind: &str) -> i64 {
     let parts = report.services.iter().filter(|part| part.service == "pipeline");
-    parts.flat_map(|part| &part.counts).find(|counted| counted.kind == kind).map_or(0, |counted| counted.count)
+    parts
+        .flat_map(|part| &part.counts)
+        .find(|counted| counted.kind == kind)
+        .map_or(0, |counted| counted.count)
 }
 
 fn offer(title: &str, partner: &str, industry: &str) -> proto::Opportunity {
@@ -118,7 +121,8 @@ async fn sums(world: &World, then: i64) -> String {
     }
     for filter in ["state = OPEN", "state = WON", "state = LOST", "assignee = \"users/anna\""] {
         let request = proto::ListOpportunitiesRequest { filter: filter.to_owned(), ..Default::default() };
-        let page = world.deals.clone().list_opportunities(admin().request(request)).await.unwrap().into_inner();
+        let page =
+            world.deals.clone().list_opportunities(admin().request(request)).await.unwrap().into_inner();
         all += &format!("{filter}: {}\n", page.opportunities.len());
     }
     all
@@ -194,7 +198,10 @@ async fn h3_sums_scores_and_counts_stay_and_the_person_is_gone(world: World) {
     let kept = world.deal(&other.name).await;
 
     let report = erase(&world, &person).await;
-    assert_eq!((count(&report, "opportunities"), count(&report, "leads"), count(&report, "next steps")), (4, 1, 2));
+    assert_eq!(
+        (count(&report, "opportunities"), count(&report, "leads"), count(&report, "next steps")),
+        (4, 1, 2)
+    );
     assert_eq!(sums(&world, then).await, before);
     assert_eq!(traces(&world.place.context.storage, &[WORD, "471112233"]).await, [""; 0]);
     assert_eq!(world.deal(&other.name).await, kept);
@@ -227,7 +234,10 @@ async fn h3_sums_scores_and_counts_stay_and_the_person_is_gone(world: World) {
     assert_eq!(numbers, (1..=after.len() as i64).collect::<Vec<_>>());
     assert_eq!(watch(&world, "7").await, numbers[7..]);
     for (old, new) in events.iter().zip(&after) {
-        assert_eq!((&old.event_id, &old.occur_time, &old.subject), (&new.event_id, &new.occur_time, &new.subject));
+        assert_eq!(
+            (&old.event_id, &old.occur_time, &old.subject),
+            (&new.event_id, &new.occur_time, &new.subject)
+        );
         if old.subject == other.name {
             assert_eq!(old, new);
         } else if let Some(erased) = outbox::payload::<kontor_proto::r#type::v1::ErasedPayload>(new) {

@@ -20,8 +20,11 @@ pub fn erase(call: &mut Entry, partners: &[String], phones: &[String]) {
     }
     let outside = [call.number.clone(), call.e164.clone()];
     let both = !matches!(call.direction, 1 | 2);
-    for (end, is_outside) in [(&mut call.caller, call.direction == 1), (&mut call.callee, call.direction == 2)] {
-        let same = |number: &String| !number.is_empty() && (outside.contains(number) || phones.contains(number));
+    for (end, is_outside) in
+        [(&mut call.caller, call.direction == 1), (&mut call.callee, call.direction == 2)]
+    {
+        let same =
+            |number: &String| !number.is_empty() && (outside.contains(number) || phones.contains(number));
         if both || is_outside || same(&end.number) || same(&end.e164) {
             *end = End::default();
         }
