@@ -1,16 +1,19 @@
 //! The `kontor` command as its users call it: accounts and app passwords while the server runs, settings, the sample company.
 //! Row D15 from the command line.
 
+use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use kontor_proto::calendar::v1::{EventKind, ListOccurrencesRequest};
 use kontor_proto::directory::v1::ListPartnersRequest;
 use kontor_proto::pipeline::v1::ListOpportunitiesRequest;
 use kontor_proto::telephony::v1::ListCallsRequest;
-use kontor_tests::process::run;
+use kontor_tests::process::{program, run};
 use kontor_tests::{Grpc, Http, Process};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
 
 use crate::support::eventually;
 
@@ -129,5 +132,144 @@ async fn more_devices_than_the_usual_limit_of_open_files_stay_connected() {
         assert_eq!(&first, b"HTTP/1.1 200");
         open.push(device);
     }
+    assert!(process.stop().await);
+}
+
+/// A running server with anna of the team sales, and a file with her app password.
+async fn with_anna(folder: &Path) -> Process {
+    let data = folder.join("data");
+    let process = Process::start(&data, &[]).await;
+    let data = data.to_str().expect("a plain path");
+    let user = ["user", "add", "anna", "--team", "sales", "--password-stdin", "--data", data];
+    let (good, _, errors) = run(&user, "a long password\n").await;
+    assert!(good, "{errors}");
+    let (good, secret, errors) = run(&["token", "add", "anna", "--name", "import", "--data", data], "").await;
+    assert!(good, "{errors}");
+    std::fs::write(folder.join("token"), secret).expect("written");
+    process
+}
+
+fn rows(from: usize, to: usize) -> String {
+    (from..to).map(|row| format!("Lead {row};lead{row}@x.com\r\n")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p15_a_file_is_imported_from_the_command_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a plain path").to_owned();
+    let (file, token, kept) = (path("leads.csv"), path("token"), path("errors.csv"));
+    let process = with_anna(folder.path()).await;
+    let server = format!("http://{}", process.address);
+    let import = async |more: &[&str]| {
+        let fixed = ["import", "leads", &file, "--source", "fair-2026", "--server", &server];
+        run(&[&fixed, more].concat(), "").await
+    };
+    let bad = "Gate;nobody\r\n;a@x.com\r\nDoor;a@x.com;more\r\n";
+    std::fs::write(&file, format!("\u{FEFF}title;email\r\n{}{bad}{}", rows(0, 500), rows(500, 997)))
+        .expect("written");
+    let (good, output, errors) = import(&["--token-file", &token, "--check"]).await;
+    assert!(
+        !good && output.starts_with("1000 rows: nothing was written; it would be 997 created,"),
+        "{output}{errors}"
+    );
+    let (good, output, errors) = import(&["--token-file", &token, "--errors", &kept]).await;
+    assert!(!good, "rows failed");
+    assert!(
+        output.starts_with("1000 rows: 997 created, 0 updated, 0 unchanged, 3 failed\n"),
+        "{output}{errors}"
+    );
+    let table: Vec<Vec<&str>> =
+        output.lines().skip(1).map(|line| line.split_whitespace().take(3).collect()).collect();
+    assert_eq!(table[1], ["502", "email", "INVALID_FIELD"], "{output}");
+    assert_eq!(table[2], ["503", "title", "INVALID_FIELD"]);
+    assert_eq!(table[3][..2], ["504", "COLUMNS"]);
+    let lines = std::fs::read_to_string(&kept).expect("the errors");
+    assert_eq!(lines.lines().count(), 4);
+    assert!(
+        lines.contains("502,2,\"email\",\"INVALID_FIELD\",\"\"\"nobody\"\" is no e-mail address\""),
+        "{lines}"
+    );
+    assert!(errors.lines().count() >= 2 && errors.contains("1000 of 1000 rows"), "the progress: {errors}");
+    let (_, output, _) = import(&["--token-file", &token]).await;
+    assert!(output.starts_with("1000 rows: 0 created, 0 updated, 997 unchanged, 3 failed\n"), "{output}");
+    // A file without faults ends well, and one of a broken form does nothing and says where.
+    std::fs::write(&file, format!("title;E-Mail\n{}", rows(990, 1_010))).expect("written");
+    let (good, output, errors) = import(&["--token-file", &token, "--column", "E-Mail=email"]).await;
+    assert!(
+        good && output.starts_with("20 rows: 13 created, 0 updated, 7 unchanged, 0 failed\n"),
+        "{output}{errors}"
+    );
+    std::fs::write(&file, format!("title;email\n{}Last;\"x\n", rows(2_000, 3_000))).expect("written");
+    let (good, output, errors) = import(&["--token-file", &token]).await;
+    assert!(
+        !good && output.is_empty() && errors.contains("line 1002, column 2 (\"email\")"),
+        "{output}{errors}"
+    );
+    // What is missing or wrong around it.
+    let (good, _, errors) = import(&[]).await;
+    assert!(!good && errors.contains("KONTOR_TOKEN"), "{errors}");
+    std::fs::write(&kept, "no secret\n").expect("written");
+    let (good, _, errors) = import(&["--token-file", &kept]).await;
+    assert!(!good && errors.contains("app password"), "{errors}");
+    let nowhere =
+        ["import", "leads", &file, "--source", "x", "--server", "http://127.0.0.1:1", "--token-file", &token];
+    let (good, _, errors) = run(&nowhere, "").await;
+    assert!(!good && errors.contains("can't be reached"), "{errors}");
+    assert!(process.stop().await);
+}
+
+/// A running import that has begun to write.
+async fn writing(arguments: &[&str]) -> (Child, tokio::io::Lines<BufReader<tokio::process::ChildStderr>>) {
+    let mut command = Command::new(program());
+    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().expect("kontor starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("its errors")).lines();
+    while let Some(line) = lines.next_line().await.expect("text") {
+        if line.contains(" of ") {
+            return (child, lines);
+        }
+    }
+    panic!("it ended before it wrote anything");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p15_an_import_goes_on_after_ctrl_c_and_after_a_kill_of_the_server() {
+    const ROWS: usize = 10_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a plain path").to_owned();
+    let (file, token) = (path("leads.csv"), path("token"));
+    std::fs::write(&file, format!("title;email\n{}", rows(0, ROWS))).expect("written");
+    let mut process = with_anna(folder.path()).await;
+    for ending in ["ctrl-c", "kill"] {
+        let server = format!("http://{}", process.address);
+        let arguments =
+            ["import", "leads", &file, "--source", "fair", "--server", &server, "--token-file", &token];
+        let (mut child, mut lines) = writing(&arguments).await;
+        if ending == "kill" {
+            process.kill().await;
+            process = Process::start(&folder.path().join("data"), &[]).await;
+        } else {
+            let id = child.id().expect("it runs").to_string();
+            assert!(Command::new("kill").args(["-INT", &id]).status().await.expect("kill runs").success());
+        }
+        let status = tokio::time::timeout(Duration::from_secs(30), child.wait()).await;
+        let status = status.expect("it ends").expect("it can be waited for");
+        assert_eq!(status.code(), Some(if ending == "kill" { 1 } else { 130 }));
+        let mut last = String::new();
+        while let Some(line) = lines.next_line().await.expect("text") {
+            last = line;
+        }
+        assert!(ending == "kill" || last.contains("Run the same command again"), "{last}");
+    }
+    let server = format!("http://{}", process.address);
+    let arguments =
+        ["import", "leads", &file, "--source", "fair", "--server", &server, "--token-file", &token];
+    let (good, output, errors) = run(&arguments, "").await;
+    assert!(good, "{output}{errors}");
+    let counts: Vec<usize> =
+        output.split(|letter: char| !letter.is_ascii_digit()).filter_map(|it| it.parse().ok()).collect();
+    let [all, created, updated, unchanged, failed] = counts[..] else { panic!("{output}") };
+    assert_eq!((all, created + unchanged, updated, failed), (ROWS, ROWS, 0, 0));
+    assert!(unchanged >= 500, "what was written before stayed: {output}");
     assert!(process.stop().await);
 }

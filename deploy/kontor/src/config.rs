@@ -72,8 +72,11 @@ impl Config {
         }
         for (name, value) in variables {
             let Some(key) = name.strip_prefix("KONTOR_") else { continue };
-            // Variables of the test suite are not settings, nor are those that Kubernetes makes for a service called "kontor".
-            if !["TEST_", "SERVICE_", "PORT"].iter().any(|prefix| key.starts_with(prefix)) {
+            // Variables of the test suite are not settings, nor are those that Kubernetes makes for a service called "kontor", nor those of `kontor
+            // import`, which a shell may have for all commands.
+            if !["TOKEN", "SERVER"].contains(&key)
+                && !["TEST_", "SERVICE_", "PORT"].iter().any(|prefix| key.starts_with(prefix))
+            {
                 config.set_variable(&name, key, value)?;
             }
         }

@@ -4,5 +4,6 @@
 pub mod accounts;
 pub mod config;
 mod demo;
+pub mod import;
 pub mod observe;
 pub mod serve;

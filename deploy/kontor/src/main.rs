@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use kontor::config::Config;
-use kontor::{accounts, observe, serve};
+use kontor::{accounts, import, observe, serve};
 
 /// A CRM back office of gRPC services, with calendars, address books and telephony for the programs people already use.
 #[derive(Parser)]
@@ -38,6 +38,9 @@ enum Command {
     /// Manage app passwords, one for each device.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Import a file into the running server.
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Show the settings in force and where each comes from.
     Config {
         #[command(flatten)]
@@ -82,6 +85,12 @@ enum TokenCommand {
     },
 }
 
+#[derive(Subcommand)]
+enum ImportCommand {
+    /// Import leads from a CSV file. Sent again, it goes on where it was cut off, and creates nothing twice.
+    Leads(import::Leads),
+}
+
 #[derive(Args)]
 struct Common {
     /// Folder of the data [default: ./kontor-data].
@@ -107,7 +116,7 @@ fn main() -> ExitCode {
     let outcome = run(cli.command);
     observe::stop();
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(cause) => {
             eprintln!("kontor: {cause}");
             ExitCode::FAILURE
@@ -115,28 +124,36 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> kontor_kit::Result<()> {
+fn run(command: Command) -> kontor_kit::Result<ExitCode> {
     match command {
         Command::Serve { common, listen, services, demo } => {
             let demo = demo.then(|| "true".to_owned());
             let config = common.read(&[("listen", listen), ("services", services), ("demo", demo)])?;
             let render = observe::start(&config)?;
-            runtime()?.block_on(serve::until_signal(config, render))
+            runtime()?.block_on(serve::until_signal(config, render))?;
         }
         Command::User(UserCommand::Add { common, name, email, team, admin, password_stdin }) => {
             let config = common.read(&[])?;
             let password = accounts::read_password(password_stdin)?;
-            runtime()?.block_on(accounts::add_user(&config, &name, &email, team.as_deref(), admin, &password))
+            runtime()?.block_on(accounts::add_user(
+                &config,
+                &name,
+                &email,
+                team.as_deref(),
+                admin,
+                &password,
+            ))?;
         }
         Command::Token(TokenCommand::Add { common, user, name }) => {
             let config = common.read(&[])?;
-            runtime()?.block_on(accounts::add_token(&config, &user, &name))
+            runtime()?.block_on(accounts::add_token(&config, &user, &name))?;
         }
+        Command::Import(ImportCommand::Leads(given)) => return runtime()?.block_on(import::leads(given)),
         Command::Config { common } => {
             print!("{}", common.read(&[])?.describe());
-            Ok(())
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn runtime() -> kontor_kit::Result<tokio::runtime::Runtime> {

@@ -1,8 +1,11 @@
 //! How far a run is, as the caller sees it: counts that never fall, and the errors of rows, bounded in each message and in all.
 //! Called by the two passes.
 
+use std::time::Duration;
+
 use kontor_kit::{Error, Result};
 use kontor_proto::pipeline::v1 as proto;
+use tonic::Code;
 
 use super::Answers;
 use crate::domain::import::Fault;
@@ -11,6 +14,8 @@ use crate::domain::import::Fault;
 const ERRORS: usize = 100;
 /// Bytes received between two messages about it.
 const STEP: u64 = 1024 * 1024;
+/// How long a caller who does not read is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What came of a row.
 #[derive(Clone, Debug)]
@@ -57,7 +62,7 @@ impl Progress {
     /// The whole file is there.
     ///
     /// # Errors
-    /// CANCELLED when nobody listens.
+    /// CANCELLED when nobody listens, DEADLINE_EXCEEDED when nobody reads.
     pub(super) async fn all_received(&mut self) -> Result<()> {
         self.fill(proto::ImportPhase::Receiving);
         self.send().await
@@ -66,7 +71,7 @@ impl Progress {
     /// Rows are done.
     ///
     /// # Errors
-    /// CANCELLED when nobody listens.
+    /// CANCELLED when nobody listens, DEADLINE_EXCEEDED when nobody reads.
     pub(super) async fn rows(&mut self, outcomes: Vec<Outcome>) -> Result<()> {
         self.fill(proto::ImportPhase::Writing);
         let mut errors = Vec::new();
@@ -99,7 +104,7 @@ impl Progress {
     /// All is done.
     ///
     /// # Errors
-    /// CANCELLED when nobody listens.
+    /// CANCELLED when nobody listens, DEADLINE_EXCEEDED when nobody reads.
     pub(super) async fn done(&mut self) -> Result<()> {
         self.fill(proto::ImportPhase::Done);
         self.send().await
@@ -115,8 +120,14 @@ impl Progress {
     async fn send(&mut self) -> Result<()> {
         let message = self.now.clone();
         self.now.errors.clear();
-        let gone = |_| Error::new(tonic::Code::Cancelled, "CANCELLED", "the caller has gone");
-        self.answers.send(Ok(message)).await.map_err(gone)
+        match tokio::time::timeout(PATIENCE, self.answers.send(Ok(message))).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Error::new(Code::Cancelled, "CANCELLED", "the caller has gone")),
+            Err(_) => {
+                let message = "the answers were not read in time: send the same file again to go on";
+                Err(Error::new(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message))
+            }
+        }
     }
 }
 
