@@ -43,6 +43,8 @@ const OUTSIDE: [(&str, &[&str]); 4] = [
             "ChangeService",
             "NextStepService",
             "ForecastService",
+            "DuplicateService",
+            "MergeService",
             "ScoreService",
             "AssignmentService",
         ],

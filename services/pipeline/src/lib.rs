@@ -21,7 +21,9 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0004_assignment",
     "0007_next_step",
     "0008_forecast",
-    "0009_partner_move"
+    "0009_partner_move",
+    "0011_duplicate",
+    "0012_merge"
 ];
 
 /// The services that this one calls.
@@ -40,6 +42,14 @@ pub async fn start(context: &Context, peers: Peers) -> Result<Unit> {
     let db = context.open_db("pipeline", MIGRATIONS).await?;
     db.write(store::pipeline::ensure_default).await?;
     let scores = db.read(store::score_cache::Scores::read).await?;
+    let region = context.company.region.clone();
+    db.write(move |tx| store::duplicate::begin(tx, &region)).await?;
+    let filled = db.clone();
+    context.spawn(async move {
+        if let Err(cause) = store::duplicate::fill(&filled).await {
+            tracing::warn!(cause = %cause, "leads from before have no keys for duplicates yet: the next start goes on");
+        }
+    });
     next_steps::listen(context, &db);
     events::listen(context, &db);
     Ok(Unit::new("pipeline", context, rpc::routes(context, &db, peers, scores)))

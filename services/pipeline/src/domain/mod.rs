@@ -2,8 +2,10 @@
 //! Called by rpc, store and events.
 
 pub mod assignment;
+pub mod duplicate;
 pub mod forecast;
 pub mod lead;
+pub mod merge;
 pub mod money;
 pub mod next_step;
 pub mod opportunity;

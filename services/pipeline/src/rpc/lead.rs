@@ -78,7 +78,7 @@ impl LeadService for Leads {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     resource::insert(tx, &lead)?;
                     let created = proto::LeadCreated { title: lead.details.title.clone() };
-                    events::of_lead(tx, &caller, &lead, "", &created);
+                    events::of_lead(tx, &caller, &lead, "", &created)?;
                     Ok(to_proto(lead.clone()))
                 })
             })
@@ -137,7 +137,7 @@ impl LeadService for Leads {
                         return Err(Error::precondition("LEAD_CONVERTED", message));
                     }
                     resource::delete(tx, &lead)?;
-                    events::of_lead(tx, &caller, &lead, "", &proto::LeadDeleted {});
+                    events::of_lead(tx, &caller, &lead, "", &proto::LeadDeleted {})?;
                     Ok(())
                 })
             })
@@ -194,7 +194,7 @@ pub fn write(
     }
     lead.change(details, tx.now())?;
     resource::update(tx, &mut lead)?;
-    events::of_lead(tx, caller, &lead, "", &proto::LeadUpdated { fields });
+    events::of_lead(tx, caller, &lead, "", &proto::LeadUpdated { fields })?;
     Ok(to_proto(lead))
 }
 

@@ -4,8 +4,12 @@
 pub mod assignment;
 use std::collections::BTreeMap;
 
+pub mod duplicate;
 pub mod forecast;
 pub mod lead;
+pub mod merge;
+pub mod merge_children;
+pub mod merge_rows;
 pub mod next_step;
 pub mod opportunity;
 pub mod partner_moves;
@@ -13,6 +17,7 @@ pub mod pipeline;
 pub mod score;
 pub mod score_cache;
 pub mod score_rows;
+pub mod snapshot;
 
 /// Attributes as one text: no key has a "=", and nothing a line break.
 fn join_map(attributes: &BTreeMap<String, String>) -> String {
