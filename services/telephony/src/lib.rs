@@ -19,7 +19,7 @@ use kontor_kit::link::Link;
 use kontor_kit::unit::Unit;
 
 /// The tables of this service, for `Db::open`.
-pub const MIGRATIONS: &[Migration] = kontor_kit::migrations!["0001_calls"];
+pub const MIGRATIONS: &[Migration] = kontor_kit::migrations!["0001_calls", "0003_partner_move"];
 
 /// Links to the services that telephony calls.
 #[derive(Clone)]
@@ -59,6 +59,7 @@ pub async fn start_with(context: &Context, peers: Peers, config: Config) -> Resu
     let db = context.open_db("telephony", MIGRATIONS).await?;
     let users = intake::users::Users::new(peers.directory.clone());
     users.listen(context, &db);
+    events::listen(context, &db);
     let intake = intake::Intake {
         db: db.clone(),
         peers: intake::peers::Peers::new(peers.directory, peers.pipeline),

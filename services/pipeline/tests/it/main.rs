@@ -3,8 +3,11 @@
 
 mod assignments;
 mod convert;
+mod duplicates;
 mod forecast;
 mod leads;
+mod merge_sequences;
+mod merges;
 mod next_steps;
 mod opportunities;
 mod partners;

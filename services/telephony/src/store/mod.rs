@@ -3,5 +3,6 @@
 
 pub mod call;
 pub mod connector;
+pub mod partner_moves;
 pub mod pop;
 pub mod state;
