@@ -80,9 +80,6 @@ pub fn unmerge(rules: &[Rule], present: &Texts, merge: &Past, later: &mut [Past]
         let (mut old, mut new) = (at(&after, place).clone(), at(&before, place).clone());
         let mut is_followed = true;
         for step in 0..befores.len() {
-            if old == new {
-                break;
-            }
             if *at(&befores[step], place) != old {
                 is_followed = false;
                 break;

@@ -6,6 +6,8 @@ mod convert;
 mod duplicates;
 mod forecast;
 mod leads;
+mod merge_deals;
+mod merge_help;
 mod merge_sequences;
 mod merges;
 mod next_steps;
