@@ -47,6 +47,8 @@ const OUTSIDE: [(&str, &[&str]); 4] = [
             "NextStepService",
             "ForecastService",
             "ExchangeRateService",
+            "DuplicateService",
+            "MergeService",
             "ScoreService",
             "AssignmentService",
             "ImportService",

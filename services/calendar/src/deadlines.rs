@@ -13,8 +13,8 @@ use kontor_kit::context::Context;
 use kontor_kit::db::{Db, Tx};
 use kontor_kit::outbox::payload;
 use kontor_proto::pipeline::v1::{
-    OpportunityCreated, OpportunityDeleted, OpportunityLost, OpportunityReopened, OpportunityState,
-    OpportunityUpdated, OpportunityWon,
+    OpportunityCreated, OpportunityDeleted, OpportunityLost, OpportunityMerged, OpportunityReopened,
+    OpportunityState, OpportunityUnmerged, OpportunityUpdated, OpportunityWon,
 };
 use kontor_proto::r#type::v1::{Audience, Event};
 use tonic::Code;
@@ -52,6 +52,10 @@ fn news(event: &Event) -> Option<News> {
     if let Some(it) = payload::<OpportunityReopened>(event) {
         return Some(News::Open(it.title, it.expected_close_date));
     }
+    // Open before it went into another one, open again.
+    if let Some(it) = payload::<OpportunityUnmerged>(event) {
+        return Some(News::Open(it.title, it.expected_close_date));
+    }
     if let Some(it) = payload::<OpportunityUpdated>(event) {
         return match it.state() {
             OpportunityState::Open => Some(News::Open(it.title, it.expected_close_date)),
@@ -62,7 +66,8 @@ fn news(event: &Event) -> Option<News> {
     }
     let is_over = payload::<OpportunityWon>(event).is_some()
         || payload::<OpportunityLost>(event).is_some()
-        || payload::<OpportunityDeleted>(event).is_some();
+        || payload::<OpportunityDeleted>(event).is_some()
+        || payload::<OpportunityMerged>(event).is_some();
     is_over.then_some(News::Over)
 }
 

@@ -13,7 +13,7 @@ use kontor_proto::calendar::v1::{
 use kontor_proto::directory::v1::{PartnerDataErased, PartnerErasureBegun, UserCreated, UserUpdated};
 use kontor_proto::pipeline::v1::{
     LeadConverted, NextStepCompleted, OpportunityCreated, OpportunityDeleted, OpportunityLost,
-    OpportunityReopened, OpportunityStageMoved, OpportunityWon,
+    OpportunityMerged, OpportunityReopened, OpportunityStageMoved, OpportunityUnmerged, OpportunityWon,
 };
 use kontor_proto::telephony::v1::{CallCorrected, CallDirection, CallEnded, CallOutcome};
 use kontor_proto::r#type::v1::{ErasedPayload, Event};
@@ -179,9 +179,18 @@ fn deal(event: &Event) -> Vec<Change> {
     if outbox::kind(event) == OpportunityDeleted::full_name() {
         return vec![Change::Forget { subject: event.subject.clone() }];
     }
+    if let Some(merged) = payload::<OpportunityMerged>(event) {
+        return went(event, merged);
+    }
     let audience = event.audience.clone().unwrap_or_default();
     let (owner, team) = if audience.company { Default::default() } else { (audience.owner, audience.team) };
     let mut changes = Vec::new();
+    if payload::<OpportunityUnmerged>(event).is_some() {
+        // Wherever it stands, also where nobody saw it because the survivor had no partner.
+        let (partner, entry) = (String::new(), history::entry_of("merge", &event.subject));
+        changes.push(Change::OnlyAt { partner: partner.clone(), entry: entry.clone() });
+        changes.push(Change::Remove { partner, entry });
+    }
     if let Some((kind, summary)) = step(event) {
         let summary = history::one_line(&summary);
         let step = entry(event, event.event_id.clone(), kind, event.occur_time, summary);
@@ -191,6 +200,20 @@ fn deal(event: &Event) -> Vec<Change> {
     let partner = event.subject.starts_with("opportunities/").then(|| event.partner.clone());
     changes.push(Change::Follow { subject: event.subject.clone(), partner, owner, team });
     changes
+}
+
+/// A deal that went into another one: its history goes to where that one is, and has one entry about it. The event may come again, when the survivor goes elsewhere.
+fn went(event: &Event, merged: OpportunityMerged) -> Vec<Change> {
+    let (owner, team) = (merged.assignee, merged.team);
+    let time = merged.merge_time.or(event.occur_time);
+    let summary = history::one_line(&format!("merged into another opportunity: {}", merged.title));
+    let id = history::entry_of("merge", &event.subject);
+    let note =
+        Entry { owner: owner.clone(), team: team.clone(), ..entry(event, id, "merged", time, summary) };
+    // First what is there goes along, this entry too if it is there already.
+    let follow =
+        Change::Follow { subject: event.subject.clone(), partner: Some(event.partner.clone()), owner, team };
+    vec![follow, Change::Put(note)]
 }
 
 fn step(event: &Event) -> Option<(&'static str, String)> {

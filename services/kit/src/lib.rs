@@ -19,6 +19,7 @@ pub mod meter;
 pub mod near;
 pub mod outbox;
 pub mod page;
+pub mod phone;
 pub mod replay;
 pub mod resource;
 pub mod secret;

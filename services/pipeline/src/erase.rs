@@ -108,6 +108,5 @@ fn erase_lead(tx: &mut Tx<'_>, mut lead: Lead) -> Result<()> {
     lead.update_time = tx.now();
     resource::update(tx, &mut lead)?;
     let fields = LEAD_FIELDS.map(str::to_owned).to_vec();
-    events::of_lead(tx, &Caller::system(), &lead, "", &proto::LeadUpdated { fields });
-    Ok(())
+    events::of_lead(tx, &Caller::system(), &lead, "", &proto::LeadUpdated { fields })
 }

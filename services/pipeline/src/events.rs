@@ -2,15 +2,16 @@
 //! (its state in the history, its next step) is done here too, so that no change can leave it out. What it hears of tasks stands in next_steps.rs, what it hears of partners here.
 //! Called by the rpc files inside the transaction of the change; `listen` by `start`.
 
-use kontor_kit::Result;
 use kontor_kit::auth::Caller;
 use kontor_kit::context::Context;
 use kontor_kit::db::{Db, Tx};
 use kontor_kit::outbox::{NewEvent, payload};
 use kontor_kit::resource::{self, Stored};
+use kontor_kit::{Result, clock};
 use kontor_proto::directory::v1::{PartnerMerged, PartnerUnmerged};
 use kontor_proto::pipeline::v1::{
-    OpportunityCreated, OpportunityDeleted, OpportunityStageMoved, OpportunityUpdated,
+    LeadDeleted, LeadMerged, OpportunityCreated, OpportunityDeleted, OpportunityMerged,
+    OpportunityStageMoved, OpportunityUpdated,
 };
 use prost::{Message, Name};
 
@@ -27,9 +28,17 @@ pub fn listen(context: &Context, db: &Db) {
                 store::partner_moves::note(tx, &deal.id, &event.subject, &merged.survivor)?;
                 move_to(tx, &mut deal, &merged.survivor)?;
             }
+            for gone in store::merge_rows::gone_of_partner(tx, &event.subject)? {
+                store::partner_moves::note(tx, &gone, &event.subject, &merged.survivor)?;
+                store::merge_rows::rename_partner(tx, &gone, &event.subject, &merged.survivor)?;
+            }
         } else if let Some(unmerged) = payload::<PartnerUnmerged>(event) {
             store::partner_moves::unmerged(tx, &event.subject)?;
-            for mut deal in store::partner_moves::take_moved(tx, &event.subject, &unmerged.survivor)? {
+            let (deals, gone) = store::partner_moves::take_moved(tx, &event.subject, &unmerged.survivor)?;
+            for gone in gone {
+                store::merge_rows::rename_partner(tx, &gone, &unmerged.survivor, &event.subject)?;
+            }
+            for mut deal in deals {
                 // Somebody may have given it to another partner since.
                 if deal.details.partner == unmerged.survivor {
                     move_to(tx, &mut deal, &event.subject)?;
@@ -41,16 +50,29 @@ pub fn listen(context: &Context, db: &Db) {
 }
 
 fn move_to(tx: &mut Tx<'_>, opportunity: &mut Opportunity, partner: &str) -> Result<()> {
+    store::merge_rows::rename_partner(tx, &opportunity.id, &opportunity.details.partner, partner)?;
     partner.clone_into(&mut opportunity.details.partner);
     opportunity.update_time = tx.now();
     resource::update(tx, opportunity)?;
     updated(tx, &Caller::system(), opportunity, vec!["partner".to_owned()])
 }
 
-/// Something happened to a lead.
-pub fn of_lead<P: Message + Name>(tx: &mut Tx<'_>, caller: &Caller, lead: &Lead, partner: &str, payload: &P) {
+/// Something happened to a lead, which is written already.
+///
+/// # Errors
+/// Those of the database.
+pub fn of_lead<P: Message + Name>(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    lead: &Lead,
+    partner: &str,
+    payload: &P,
+) -> Result<()> {
+    let gone = [LeadDeleted::full_name(), LeadMerged::full_name()].contains(&P::full_name());
+    store::duplicate::note(tx, lead, gone)?;
     let event = NewEvent::new("pipeline", lead.name(), &lead.guard(), payload);
     tx.publish(event.partner(partner).actor(caller.name()));
+    Ok(())
 }
 
 /// Something happened to an opportunity, which is written already.
@@ -100,11 +122,34 @@ pub fn updated(
     fields: Vec<String>,
 ) -> Result<()> {
     let details = &opportunity.details;
+    let moves = fields.iter().any(|field| ["partner", "assignee", "team"].contains(&field.as_str()));
     let payload = OpportunityUpdated {
         fields,
         title: details.title.clone(),
         expected_close_date: details.expected_close_date.clone(),
         state: i32::try_from(opportunity.outcome.number()).unwrap_or(0),
     };
-    of_opportunity(tx, caller, opportunity, &payload)
+    of_opportunity(tx, caller, opportunity, &payload)?;
+    if moves { gone_follow(tx, caller, opportunity, &[]) } else { Ok(()) }
+}
+
+/// All that went into an opportunity, and into those, but `known` (ids), belongs where it belongs now: who keeps their history learns it.
+///
+/// # Errors
+/// Those of the database.
+pub fn gone_follow(tx: &mut Tx<'_>, caller: &Caller, survivor: &Opportunity, known: &[String]) -> Result<()> {
+    let details = &survivor.details;
+    let gone = store::merge_rows::all_gone::<Opportunity>(tx, &survivor.id)?;
+    for gone in gone.into_iter().filter(|gone| !known.contains(&gone.id)) {
+        let payload = OpportunityMerged {
+            survivor: format!("opportunities/{}", gone.survivor),
+            title: gone.title,
+            merge_time: Some(clock::to_proto(gone.merge_time)),
+            assignee: details.assignee.clone(),
+            team: details.team.clone(),
+        };
+        let event = NewEvent::new("pipeline", format!("opportunities/{}", gone.id), &gone.guard, &payload);
+        tx.publish(event.partner(&details.partner).actor(caller.name()));
+    }
+    Ok(())
 }

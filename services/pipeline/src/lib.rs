@@ -28,6 +28,8 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0008_forecast",
     "0009_partner_move",
     "0010_money",
+    "0011_duplicate",
+    "0012_merge",
     "0013_import",
     "0014_erasure",
     "0015_list",
@@ -51,6 +53,14 @@ pub async fn start(context: &Context, peers: Peers) -> Result<Unit> {
     let db = context.open_db("pipeline", MIGRATIONS).await?;
     db.write(store::pipeline::ensure_default).await?;
     let scores = db.read(store::score_cache::Scores::read).await?;
+    let region = context.company.region.clone();
+    db.write(move |tx| store::duplicate::begin(tx, &region)).await?;
+    let filled = db.clone();
+    context.spawn(async move {
+        if let Err(cause) = store::duplicate::fill(&filled).await {
+            tracing::warn!(cause = %cause, "leads from before have no keys for duplicates yet: the next start goes on");
+        }
+    });
     next_steps::listen(context, &db);
     events::listen(context, &db);
     rates::follow(context, &db, &rates);

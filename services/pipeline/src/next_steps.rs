@@ -119,6 +119,19 @@ pub fn tell(tx: &mut Tx<'_>, deal: &Opportunity, step: &NextStep) {
     publish(tx, "", deal, &proto::NextStepUpdated { next_step });
 }
 
+/// An open step leaves an opportunity for another one: under this name there is nothing to be done any more.
+pub fn leave(tx: &mut Tx<'_>, actor: &str, deal: &Opportunity, step: &NextStep) {
+    let over = NextStep { state: State::Dropped(tx.now(), actor.to_owned()), ..step.clone() };
+    let next_step = Some(message(&over));
+    publish(tx, actor, deal, &proto::NextStepDropped { next_step, opportunity_closed: false });
+}
+
+/// An open step came to an opportunity from another one.
+pub fn arrive(tx: &mut Tx<'_>, actor: &str, deal: &Opportunity, step: &NextStep) {
+    let next_step = Some(message(step));
+    publish(tx, actor, deal, &proto::NextStepCreated { next_step });
+}
+
 fn publish<P: Message + Name>(tx: &mut Tx<'_>, actor: &str, deal: &Opportunity, payload: &P) {
     let event = NewEvent::new("pipeline", deal.name(), &deal.guard(), payload);
     tx.publish(event.partner(&deal.details.partner).actor(actor));

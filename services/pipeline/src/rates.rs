@@ -152,7 +152,7 @@ fn give(
     let ids = store::exchange_rate::open_with(tx, &rate.currency, day, after, BATCH)?;
     let now = tx.now();
     for id in &ids {
-        let Some(mut deal) = store::opportunity::hold(tx, id)? else { continue };
+        let Some(mut deal) = resource::hold_if_there::<Opportunity>(tx, id)? else { continue };
         let before = deal.exchange.clone();
         match &before {
             None => rates.take_missing(tx, &mut deal, now)?,

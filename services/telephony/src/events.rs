@@ -1,14 +1,30 @@
-//! What telephony publishes of calls: that one began, that it ended (once each), and that it was other than said.
-//! Called by the intake, the tasks and rpc/call.rs inside their transactions.
+//! What telephony publishes of calls: that one began, that it ended (once each), and that it was other than said. And what it hears of partners.
+//! Called by the intake, the tasks and rpc/call.rs inside their transactions; `listen` by lib.rs.
 
 use kontor_kit::auth::Guard;
 use kontor_kit::clock;
-use kontor_kit::db::Tx;
-use kontor_kit::outbox::NewEvent;
+use kontor_kit::context::Context;
+use kontor_kit::db::{Db, Tx};
+use kontor_kit::outbox::{NewEvent, payload};
+use kontor_proto::directory::v1::{PartnerMerged, PartnerUnmerged};
 use kontor_proto::telephony::v1::{CallCorrected, CallEnded, CallStarted};
 use prost::{Message, Name};
 
 use crate::domain::entry::{Announced, Entry};
+use crate::store::partner_moves;
+
+/// Hears of merges of partners for as long as the process runs: calls go along, and come back when a merge is taken back.
+pub fn listen(context: &Context, db: &Db) {
+    context.bus.listen(context, "directory", "telephony.partners", db.clone(), |tx, event| {
+        if let Some(merged) = payload::<PartnerMerged>(event) {
+            partner_moves::merged(tx, &event.subject, &merged.survivor)
+        } else if let Some(unmerged) = payload::<PartnerUnmerged>(event) {
+            partner_moves::unmerged(tx, &event.subject, &unmerged.survivor)
+        } else {
+            Ok(())
+        }
+    });
+}
 
 /// Says that the call began, unless that was said.
 pub fn began(tx: &mut Tx<'_>, call: &mut Entry) {

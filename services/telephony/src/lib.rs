@@ -20,7 +20,8 @@ use kontor_kit::link::Link;
 use kontor_kit::unit::Unit;
 
 /// The tables of this service, for `Db::open`.
-pub const MIGRATIONS: &[Migration] = kontor_kit::migrations!["0001_calls", "0002_erasure"];
+pub const MIGRATIONS: &[Migration] =
+    kontor_kit::migrations!["0001_calls", "0002_erasure", "0003_partner_move"];
 
 /// Links to the services that telephony calls.
 #[derive(Clone)]
@@ -61,6 +62,7 @@ pub async fn start_with(context: &Context, peers: Peers, config: Config) -> Resu
     let users = intake::users::Users::new(peers.directory.clone());
     users.listen(context, &db);
     erase::start(context, &db);
+    events::listen(context, &db);
     let intake = intake::Intake {
         db: db.clone(),
         peers: intake::peers::Peers::new(peers.directory, peers.pipeline),

@@ -1,12 +1,10 @@
 //! The typed side of a card: fields of a contact or partner, read from a card and written back into it line by line.
 //! Called by store/card.rs and by rpc/contact.rs and rpc/partner.rs.
 
-use kontor_kit::{Error, Result};
+use kontor_kit::{Error, Result, phone};
 use kontor_proto::r#type::v1::{Email, Phone, PostalAddress};
 use kontor_vobject::card::{self, Card, Name};
 use std::collections::BTreeSet;
-
-use super::phone;
 
 /// Whether a card is about a person or a company.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

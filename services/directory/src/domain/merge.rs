@@ -1,10 +1,9 @@
 //! What a partner gets from others that go into it, and how that is taken away again.
 //! Called by store/merge.rs.
 
-use kontor_kit::{Error, Result};
+use kontor_kit::{Error, Result, phone};
 
 use super::contact::{Fields, Kind};
-use super::phone;
 
 /// What a card can hold, as `Fields` says.
 const LISTS: [usize; 3] = [50, 50, 20];

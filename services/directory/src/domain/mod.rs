@@ -8,7 +8,6 @@ pub mod history;
 pub mod limit;
 pub mod merge;
 pub mod partner;
-pub mod phone;
 pub mod sign_in_cache;
 pub mod team;
 pub mod user;

@@ -10,7 +10,7 @@ use kontor_kit::audit::{Action, Entry};
 use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Db, Row, Tx};
 use kontor_kit::outbox::NewEvent;
-use kontor_kit::{Error, Result, args};
+use kontor_kit::{Error, Result, args, phone};
 use kontor_proto::directory::v1::{
     Contact, PartnerCreated, PartnerDeleted, PartnerMerged, PartnerUnmerged, PartnerUpdated,
 };
@@ -20,7 +20,6 @@ use prost::Message;
 use prost::bytes::Bytes;
 
 use crate::domain::contact::{self, Fields};
-use crate::domain::phone;
 
 /// The directory's side of the engine.
 #[derive(Clone)]

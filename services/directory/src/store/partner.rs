@@ -5,12 +5,11 @@ use kontor_collection::store::collection;
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Conn, Tx};
 use kontor_kit::page::{Field, Kind, Listing, Page, Query};
-use kontor_kit::{Error, Result, args};
+use kontor_kit::{Error, Result, args, phone};
 
 use super::card::{COLUMNS, Cards, Stored, company_book, find, read};
 use super::contact;
 use crate::domain::contact::Fields;
-use crate::domain::phone;
 
 const KINDS: &[(&str, i64)] =
     &[("PARTNER_KIND_PERSON", 1), ("PARTNER_KIND_COMPANY", 2), ("PERSON", 1), ("COMPANY", 2)];

@@ -62,8 +62,7 @@ impl Leads {
         let lead = self
             .db
             .read(move |conn| {
-                let lead = store::lead::get(conn, &reader, &id)?;
-                reader.must_write(&lead.guard(), &lead.name())?;
+                let lead = store::lead::get_to_change(conn, &reader, &id)?;
                 // What would fail later must not leave a new partner behind.
                 if lead.details.state == State::Open {
                     let pipeline = store::pipeline::named_or_default(conn, "pipeline", &pipeline)?;
@@ -154,7 +153,7 @@ fn convert(
     lead.update_time = tx.now();
     resource::update(tx, &mut lead)?;
     let event = proto::LeadConverted { opportunity: deal.name(), title: deal.details.title.clone() };
-    events::of_lead(tx, caller, &lead, &partner, &event);
+    events::of_lead(tx, caller, &lead, &partner, &event)?;
     let stage = store::pipeline::stage(tx, &deal.stage)?;
     let score = scores.of(tx, &deal)?;
     events::created(tx, caller, &deal, &stage.display_name)?;
@@ -172,7 +171,7 @@ fn converted(
     caller: &Caller,
     lead: Lead,
 ) -> Result<proto::ConvertLeadResponse> {
-    let Some(deal) = store::opportunity::find_of_lead(tx, &lead.name())? else {
+    let Some(deal) = store::opportunity::find_of_lead(tx, &lead)? else {
         let message = format!("{} was converted, and its opportunity was deleted since", lead.name());
         return Err(Error::precondition("OPPORTUNITY_DELETED", message));
     };

@@ -137,7 +137,7 @@ impl LeadService for Leads {
                         return Err(Error::precondition("LEAD_CONVERTED", message));
                     }
                     resource::delete(tx, &lead)?;
-                    events::of_lead(tx, &caller, &lead, "", &proto::LeadDeleted {});
+                    events::of_lead(tx, &caller, &lead, "", &proto::LeadDeleted {})?;
                     Ok(())
                 })
             })
@@ -171,7 +171,7 @@ impl Leads {
 pub fn create(tx: &mut Tx<'_>, caller: &Caller, lead: &Lead) -> kontor_kit::Result<()> {
     resource::insert(tx, lead)?;
     let created = proto::LeadCreated { title: lead.details.title.clone() };
-    events::of_lead(tx, caller, lead, "", &created);
+    events::of_lead(tx, caller, lead, "", &created)?;
     Ok(())
 }
 
@@ -205,7 +205,7 @@ pub fn write(
     }
     lead.change(details, tx.now())?;
     resource::update(tx, &mut lead)?;
-    events::of_lead(tx, caller, &lead, "", &proto::LeadUpdated { fields });
+    events::of_lead(tx, caller, &lead, "", &proto::LeadUpdated { fields })?;
     Ok(to_proto(lead))
 }
 

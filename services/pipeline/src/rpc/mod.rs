@@ -8,10 +8,14 @@ mod change;
 mod convert;
 mod deal_answer;
 mod deal_fields;
+mod duplicate;
 mod exchange_rate;
 mod forecast;
 mod import;
 mod lead;
+mod merge;
+mod merge_deals;
+mod merge_leads;
 mod next_step;
 mod opportunity;
 mod peers;
@@ -26,10 +30,12 @@ use kontor_kit::link::MESSAGE_LIMIT;
 use kontor_proto::pipeline::v1::assignment_service_server::AssignmentServiceServer;
 use kontor_proto::pipeline::v1::audit_service_server::AuditServiceServer;
 use kontor_proto::pipeline::v1::change_service_server::ChangeServiceServer;
+use kontor_proto::pipeline::v1::duplicate_service_server::DuplicateServiceServer;
 use kontor_proto::pipeline::v1::exchange_rate_service_server::ExchangeRateServiceServer;
 use kontor_proto::pipeline::v1::forecast_service_server::ForecastServiceServer;
 use kontor_proto::pipeline::v1::import_service_server::ImportServiceServer;
 use kontor_proto::pipeline::v1::lead_service_server::LeadServiceServer;
+use kontor_proto::pipeline::v1::merge_service_server::MergeServiceServer;
 use kontor_proto::pipeline::v1::next_step_service_server::NextStepServiceServer;
 use kontor_proto::pipeline::v1::opportunity_service_server::OpportunityServiceServer;
 use kontor_proto::pipeline::v1::pipeline_service_server::PipelineServiceServer;
@@ -55,6 +61,12 @@ pub fn routes(context: &Context, db: &Db, peers: Peers, scores: Scores, rates: R
         directory: directory.clone(),
         calendar: peers::Calendar::new(peers.calendar),
     };
+    let duplicates = duplicate::Duplicates {
+        db: db.clone(),
+        directory: directory.clone(),
+        region: context.company.region.clone(),
+    };
+    let merges = merge::Merges { db: db.clone(), scores: scores.clone() };
     let opportunities =
         opportunity::Opportunities { db: db.clone(), directory, scores, rates: rates.clone() };
     let pipelines = pipeline::Pipelines { db: db.clone() };
@@ -75,4 +87,6 @@ pub fn routes(context: &Context, db: &Db, peers: Peers, scores: Scores, rates: R
         .add_service(NextStepServiceServer::new(next_steps).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(ForecastServiceServer::new(forecasts))
         .add_service(ExchangeRateServiceServer::new(exchange_rates).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(DuplicateServiceServer::new(duplicates).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(MergeServiceServer::new(merges).max_decoding_message_size(MESSAGE_LIMIT))
 }

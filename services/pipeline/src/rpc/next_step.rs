@@ -8,7 +8,7 @@ use kontor_kit::auth::Caller;
 use kontor_kit::db::{Db, Tx};
 use kontor_kit::mask::Mask;
 use kontor_kit::page::Query;
-use kontor_kit::resource;
+use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result, id, replay};
 use kontor_proto::pipeline::v1 as proto;
 use kontor_proto::pipeline::v1::next_step::Due;
@@ -56,8 +56,8 @@ impl NextStepService for NextSteps {
                 if deal == "-" {
                     return store::next_step::list(conn, &caller, &query, "", late);
                 }
-                store::opportunity::get(conn, &caller, &deal)?;
-                store::next_step::list(conn, &caller, &query, &format!("opportunities/{deal}"), late)
+                let deal = store::opportunity::get(conn, &caller, &deal)?;
+                store::next_step::list(conn, &caller, &query, &deal.name(), late)
             })
             .await?
             .map(|step| next_steps::message(&step));

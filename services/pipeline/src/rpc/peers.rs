@@ -13,8 +13,8 @@ use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
 use kontor_proto::directory::v1::team_service_client::TeamServiceClient;
 use kontor_proto::directory::v1::user_service_client::UserServiceClient;
 use kontor_proto::directory::v1::{
-    GetPartnerRequest, GetTeamRequest, GetUserRequest, MatchOrCreatePartnerRequest,
-    MatchOrCreatePartnerResponse,
+    GetPartnerRequest, GetTeamRequest, GetUserRequest, LookupPartnersRequest, MatchOrCreatePartnerRequest,
+    MatchOrCreatePartnerResponse, Partner,
 };
 use tonic::{Code, Status};
 
@@ -93,6 +93,31 @@ impl Directory {
         let request = caller.request(GetPartnerRequest { name: name.to_owned() });
         let found = self.partners.clone().get_partner(request).await;
         Ok(found.map_err(|cause| missing(field, name, cause))?.into_inner().name)
+    }
+
+    /// The card of a partner; of one that was merged into another, that one's. None for an empty name, and when it is gone.
+    ///
+    /// # Errors
+    /// Those of the directory.
+    pub async fn find_partner(&self, caller: &Caller, name: &str) -> Result<Option<Partner>> {
+        if name.is_empty() {
+            return Ok(None);
+        }
+        let request = caller.request(GetPartnerRequest { name: name.to_owned() });
+        match self.partners.clone().get_partner(request).await {
+            Ok(found) => Ok(Some(found.into_inner())),
+            Err(cause) if cause.code() == Code::NotFound => Ok(None),
+            Err(cause) => Err(cause.into()),
+        }
+    }
+
+    /// Names of the partners that have a number or an address, 20 at most.
+    ///
+    /// # Errors
+    /// Those of the directory.
+    pub async fn lookup(&self, caller: &Caller, request: LookupPartnersRequest) -> Result<Vec<String>> {
+        let found = self.partners.clone().lookup_partners(caller.request(request)).await?.into_inner();
+        Ok(found.partners.into_iter().map(|partner| partner.name).collect())
     }
 
     /// Finds or creates a partner.

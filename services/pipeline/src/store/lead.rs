@@ -8,7 +8,7 @@ use kontor_kit::page::{Field, Kind, Listing, Page, Query, Scope};
 use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Result, audit};
 
-use super::{join, join_map, split, split_map};
+use super::{join, join_map, merge_rows, split, split_map};
 use crate::domain::lead::{Details, Lead, State};
 
 impl Stored for Lead {
@@ -146,22 +146,34 @@ pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<
     resource::list(conn, &LISTING, caller, query, Scope::of(caller, "assignee", "team"))
 }
 
-/// One lead that the caller may see.
+/// One lead that the caller may see; of one that went into another, that one.
 ///
 /// # Errors
 /// NOT_FOUND.
 pub fn get(conn: &mut Conn<'_>, caller: &Caller, id: &str) -> Result<Lead> {
-    let lead = resource::get::<Lead>(conn, id)?;
-    caller.must_read(&lead.guard(), &lead.name())?;
+    let lead = merge_rows::resolve::<Lead>(conn, id)?;
+    caller.must_read(&lead.guard(), &format!("leads/{id}"))?;
+    Ok(lead)
+}
+
+/// One lead that the caller may change, for a look before the change.
+///
+/// # Errors
+/// NOT_FOUND, with reason MERGED when it went into another; PERMISSION_DENIED.
+pub fn get_to_change(conn: &mut Conn<'_>, caller: &Caller, id: &str) -> Result<Lead> {
+    let lead = resource::get::<Lead>(conn, id)
+        .map_err(|cause| merge_rows::missing::<Lead>(conn, caller, id, cause))?;
+    caller.must_write(&lead.guard(), &lead.name())?;
     Ok(lead)
 }
 
 /// One lead that the caller may change, held until the commit: two conversions at once come one after the other.
 ///
 /// # Errors
-/// NOT_FOUND, PERMISSION_DENIED.
+/// Those of `get_to_change`.
 pub fn get_for_change(tx: &mut Tx<'_>, caller: &Caller, id: &str) -> Result<Lead> {
-    let lead = resource::hold::<Lead>(tx, id)?;
+    let lead = resource::hold::<Lead>(tx, id)
+        .map_err(|cause| merge_rows::missing::<Lead>(tx, caller, id, cause))?;
     caller.must_write(&lead.guard(), &lead.name())?;
     Ok(lead)
 }

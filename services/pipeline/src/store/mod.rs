@@ -4,11 +4,15 @@
 use std::collections::BTreeMap;
 
 pub mod assignment;
+pub mod duplicate;
 pub mod erasure;
 pub mod exchange_rate;
 pub mod forecast;
 pub mod import;
 pub mod lead;
+pub mod merge;
+pub mod merge_children;
+pub mod merge_rows;
 pub mod next_step;
 pub mod opportunity;
 pub mod partner_moves;
@@ -16,6 +20,7 @@ pub mod pipeline;
 pub mod score;
 pub mod score_cache;
 pub mod score_rows;
+pub mod snapshot;
 pub mod summary;
 
 /// Attributes as one text: no key has a "=", and nothing a line break.

@@ -7,7 +7,9 @@ use kontor_kit::db::{Conn, Row, Tx, Value};
 use kontor_kit::page::{Field, Kind, Listing, Page, Query, Scope};
 use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result, args, audit, id};
+use tonic::Code;
 
+use super::merge_rows;
 use crate::domain::next_step::{Due, Facts, NextStep, State};
 use crate::domain::opportunity::Opportunity;
 
@@ -162,14 +164,30 @@ pub fn list(
     resource::list(conn, &LISTING, caller, query, scope)
 }
 
-/// One step that the caller may see, by its name.
+/// One step that the caller may see, by its name, or by the one that it had before its opportunity went into another.
 ///
 /// # Errors
 /// INVALID_ARGUMENT for a name of another form, NOT_FOUND.
 pub fn get(conn: &mut Conn<'_>, caller: &Caller, name: &str, field: &str) -> Result<NextStep> {
-    let step = find(conn, name, field)?.ok_or_else(|| Error::not_found(name))?;
+    let found = match find(conn, name, field)? {
+        None => find_moved(conn, name, field)?,
+        found => found,
+    };
+    let step = found.ok_or_else(|| Error::not_found(name))?;
     caller.must_read(&step.guard(), name)?;
     Ok(step)
+}
+
+fn find_moved(conn: &mut Conn<'_>, name: &str, field: &str) -> Result<Option<NextStep>> {
+    let (deal, id) = id::parse_child("opportunities", "nextSteps", name, field)?;
+    match merge_rows::resolve::<Opportunity>(conn, deal) {
+        Ok(survivor) if survivor.id != deal => {
+            find(conn, &format!("{}/nextSteps/{id}", survivor.name()), field)
+        }
+        Ok(_) => Ok(None),
+        Err(cause) if cause.code() == Code::NotFound => Ok(None),
+        Err(cause) => Err(cause),
+    }
 }
 
 /// One step by its name, whoever asks.

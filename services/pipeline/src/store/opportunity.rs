@@ -8,8 +8,9 @@ use kontor_kit::page::{Field, Kind, Listing, Page, Query, Scope};
 use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result, args, audit};
 
-use super::{join, join_map, split, split_map};
+use super::{join, join_map, merge_rows, split, split_map};
 use crate::domain::exchange::Kept;
+use crate::domain::lead::Lead;
 use crate::domain::money::Money;
 use crate::domain::opportunity::{Details, Opportunity, Outcome};
 
@@ -259,33 +260,34 @@ pub fn list(
     })
 }
 
-/// One opportunity that the caller may see.
+/// One opportunity that the caller may see; of one that went into another, that one.
 ///
 /// # Errors
 /// NOT_FOUND.
 pub fn get(conn: &mut Conn<'_>, caller: &Caller, id: &str) -> Result<Opportunity> {
-    let opportunity = resource::get::<Opportunity>(conn, id)?;
-    caller.must_read(&opportunity.guard(), &opportunity.name())?;
+    let opportunity = merge_rows::resolve::<Opportunity>(conn, id)?;
+    caller.must_read(&opportunity.guard(), &format!("opportunities/{id}"))?;
     Ok(opportunity)
 }
 
 /// One opportunity that the caller may change and that has this etag (any, when empty), held until the commit.
 ///
 /// # Errors
-/// NOT_FOUND, PERMISSION_DENIED, ABORTED.
+/// NOT_FOUND, with reason MERGED when it went into another; PERMISSION_DENIED, ABORTED.
 pub fn get_for_change(tx: &mut Tx<'_>, caller: &Caller, id: &str, etag: &str) -> Result<Opportunity> {
-    let opportunity = resource::hold::<Opportunity>(tx, id)?;
+    let opportunity = resource::hold::<Opportunity>(tx, id)
+        .map_err(|cause| merge_rows::missing::<Opportunity>(tx, caller, id, cause))?;
     caller.must_write(&opportunity.guard(), &opportunity.name())?;
     resource::check_etag(&opportunity, etag)?;
     Ok(opportunity)
 }
 
-/// The opportunity that a lead became; none when it was deleted since.
+/// The opportunity that a lead became, or that this one went into; none when it was deleted since.
 ///
 /// # Errors
 /// Those of the database.
-pub fn find_of_lead(conn: &mut Conn<'_>, lead: &str) -> Result<Option<Opportunity>> {
-    let sql =
-        format!("SELECT {} FROM opportunity WHERE lead = $1 AND lead <> ''", Opportunity::COLUMNS.join(", "));
-    conn.one(&sql, args![lead], |row| Opportunity::from_row(row, 0))
+pub fn find_of_lead(conn: &mut Conn<'_>, lead: &Lead) -> Result<Option<Opportunity>> {
+    let id = lead.opportunity.strip_prefix("opportunities/").unwrap_or_default();
+    let sql = format!("SELECT {} FROM opportunity WHERE id = $1", Opportunity::COLUMNS.join(", "));
+    conn.one(&sql, args![id], |row| Opportunity::from_row(row, 0))
 }

@@ -84,11 +84,14 @@ pub fn note(tx: &mut Tx<'_>, opportunity: &str, from: &str, to: &str) -> Result<
     Ok(())
 }
 
-/// The opportunities that went from one partner to another; they are forgotten here.
+/// The opportunities that went from one partner to another, and the ids of those that went into others since; they are forgotten here.
 ///
 /// # Errors
 /// Those of the database.
-pub fn take_moved(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<Vec<Opportunity>> {
+pub fn take_moved(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<(Vec<Opportunity>, Vec<String>)> {
+    let sql = "SELECT p.opportunity FROM partner_move p JOIN record_merged m ON m.kind = 2 AND m.record = p.opportunity
+               WHERE p.partner = $1 AND p.survivor = $2 ORDER BY p.opportunity";
+    let merged = tx.all(sql, args![from, to], |row| row.string(0))?;
     let columns = Opportunity::COLUMNS.join(", ");
     let hold = if tx.is_postgres() { " FOR UPDATE" } else { "" };
     let sql = format!(
@@ -96,5 +99,5 @@ pub fn take_moved(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<Vec<Opportuni
     );
     let moved = tx.all(&sql, args![from, to], |row| Opportunity::from_row(row, 0))?;
     tx.execute("DELETE FROM partner_move WHERE partner = $1 AND survivor = $2", args![from, to])?;
-    Ok(moved)
+    Ok((moved, merged))
 }

@@ -4,5 +4,6 @@
 pub mod call;
 pub mod connector;
 pub mod erasure;
+pub mod partner_moves;
 pub mod pop;
 pub mod state;

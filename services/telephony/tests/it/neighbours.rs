@@ -6,6 +6,7 @@ use std::time::Duration;
 use kontor_kit::context::Context;
 use kontor_kit::link::Link;
 use kontor_proto::directory::v1 as directory;
+use kontor_proto::directory::v1::partner_merge_service_client::PartnerMergeServiceClient;
 use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
 use kontor_proto::directory::v1::team_service_client::TeamServiceClient;
 use kontor_proto::directory::v1::user_service_client::UserServiceClient;
@@ -82,6 +83,24 @@ impl Neighbours {
         let request = directory::CreatePartnerRequest { partner: Some(partner), ..Default::default() };
         let mut client = PartnerServiceClient::new(self.directory.clone());
         client.create_partner(admin().request(request)).await.unwrap().into_inner().name
+    }
+
+    /// Gives the merge's name.
+    pub async fn merge_partners(&self, survivor: &str, other: &str) -> String {
+        let request = directory::MergePartnersRequest {
+            name: survivor.to_owned(),
+            others: vec![other.to_owned()],
+            ..Default::default()
+        };
+        let mut client = PartnerMergeServiceClient::new(self.directory.clone());
+        let answer = client.merge_partners(admin().request(request)).await.unwrap().into_inner();
+        answer.merge.unwrap().name
+    }
+
+    pub async fn unmerge_partners(&self, merge: &str) {
+        let request = directory::UnmergePartnersRequest { name: merge.to_owned(), request_id: String::new() };
+        let mut client = PartnerMergeServiceClient::new(self.directory.clone());
+        client.unmerge_partners(admin().request(request)).await.unwrap();
     }
 
     /// An open opportunity of the user "sales". Gives its name: "opportunities/{id}".

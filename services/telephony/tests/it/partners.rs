@@ -15,6 +15,7 @@ kontor_testbed::on_both! { World;
     t4_absent_directory_is_asked_again,
     t4_absent_pipeline_is_asked_again,
     t5_call_stands_once_in_the_history,
+    p14_calls_follow_their_partner_into_a_merge_and_out_of_it,
 }
 
 async fn log(world: &World, number: &str) -> proto::Call {
@@ -113,4 +114,61 @@ async fn t5_call_stands_once_in_the_history(world: World) {
     let (entry, call) = (&history[0], world.only_call().await);
     assert_eq!((&entry.subject, entry.actor.as_str()), (&call.name, "users/sales"));
     assert_eq!((entry.kind.as_str(), entry.summary.as_str()), ("call", "call from +32475123456, 20 s"));
+}
+
+async fn p14_calls_follow_their_partner_into_a_merge_and_out_of_it(world: World) {
+    let anna = world.neighbours.add_partner("Anna Peeters", ANNA).await;
+    let acme = world.neighbours.add_partner("Acme", "+3221234567").await;
+    let third = world.neighbours.add_partner("Third", "+3221234568").await;
+    for call in ["c", "given away"] {
+        for (kind, second) in [("RINGING", 10), ("HUNGUP", 20)] {
+            world.post(&event(call, kind, second)).await.unwrap();
+        }
+    }
+    let own = log(&world, "+3221234567").await;
+    assert_eq!(own.partner, acme);
+    world.pass(4);
+    world.neighbours.history(&anna, 2).await;
+    let of = async |partner: &str| -> Vec<String> {
+        let calls = world.list(&format!("partner = \"{partner}\"")).await;
+        let mut ids: Vec<String> = calls.into_iter().map(|call| call.external_id).collect();
+        ids.sort();
+        ids
+    };
+    let comes_to = async |partner: &str, expected: &[&str]| {
+        for _ in 0..250 {
+            if of(partner).await == expected {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(of(partner).await, expected);
+    };
+    let merge = world.neighbours.merge_partners(&acme, &anna).await;
+    comes_to(&acme, &["", "c", "given away"]).await;
+    assert!(of(&anna).await.is_empty());
+    let call = world.list("external_id = \"given away\"").await.remove(0);
+    let request = proto::UpdateCallRequest {
+        call: Some(proto::Call { name: call.name, partner: third.clone(), ..Default::default() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["partner".to_owned()] }),
+        ..Default::default()
+    };
+    let request = caller("sales", &["sales"], &[]).request(request);
+    world.calls.clone().update_call(request).await.unwrap();
+    // What is said of the other one now names the survivor, and its entry goes there.
+    world.post(&event("c", "ANSWERED", 15)).await.unwrap();
+    world.pass(4);
+    world.neighbours.unmerge_partners(&merge).await;
+    comes_to(&anna, &["c"]).await;
+    comes_to(&acme, &[""]).await;
+    comes_to(&third, &["given away"]).await;
+    for _ in 0..250 {
+        world.pass(1);
+        let subjects = async |partner: &str| world.neighbours.history(partner, 1).await.len();
+        if subjects(&anna).await == 1 && subjects(&acme).await == 1 && subjects(&third).await == 1 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("each has its own history again");
 }

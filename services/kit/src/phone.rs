@@ -1,5 +1,5 @@
 //! Telephone numbers and e-mail addresses in the one form by which partners are found.
-//! Called by domain/contact.rs and by the look-ups.
+//! Called by the services that look for partners and leads with them.
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, enums};
 
