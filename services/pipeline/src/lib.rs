@@ -22,7 +22,8 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0007_next_step",
     "0008_forecast",
     "0009_partner_move",
-    "0015_list"
+    "0015_list",
+    "0016_assignment"
 ];
 
 /// The services that this one calls.

@@ -2,6 +2,7 @@
 //! Called by `lib.rs`.
 
 mod assignment;
+mod assignment_batch;
 mod batch;
 mod change;
 mod convert;
