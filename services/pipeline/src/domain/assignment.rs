@@ -307,8 +307,7 @@ pub fn metres(from: Point, to: Point) -> i64 {
 
 /// Those who fit, best first: score, then fewest recent, then longest since the last, then the seeded hash.
 pub fn ranked<'a>(item: &Item, members: &'a [(Member, Past)], seed: u64) -> Vec<&'a (Member, Past)> {
-    let mut fit: Vec<_> =
-        members.iter().filter(|(member, past)| member.fits(&item.need, past)).collect();
+    let mut fit: Vec<_> = members.iter().filter(|(member, past)| member.fits(&item.need, past)).collect();
     fit.sort_by_cached_key(|(member, past)| {
         (-score(&member.terms(item, past)), past.recent, past.last, lot(seed, &item.id, &member.id))
     });

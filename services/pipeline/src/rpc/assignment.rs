@@ -54,8 +54,7 @@ impl AssignmentService for Assignments {
         let new = request.member.as_ref().ok_or_else(|| Error::invalid("member", "it is missing"))?;
         let mut wanted = from_proto(new)?.checked()?;
         must_lead(&caller, &wanted.team)?;
-        let user =
-            self.directory.assignee(&caller, "member.name", &format!("users/{}", wanted.id)).await?;
+        let user = self.directory.assignee(&caller, "member.name", &format!("users/{}", wanted.id)).await?;
         wanted.id = id::parse("users", &user, "member.name")?.to_owned();
         self.directory.team(&caller, "member.team", &wanted.team).await?;
         let answer = self

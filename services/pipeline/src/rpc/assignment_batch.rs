@@ -112,14 +112,7 @@ impl Assignments {
     }
 }
 
-fn plan(
-    conn: &mut Conn<'_>,
-    team: &str,
-    asked: &Asked,
-    count: usize,
-    seed: u64,
-    now: i64,
-) -> Result<Plan> {
+fn plan(conn: &mut Conn<'_>, team: &str, asked: &Asked, count: usize, seed: u64, now: i64) -> Result<Plan> {
     let members = store::assignment::members(conn, team)?;
     let members = asked.with_past(conn, members, now)?;
     let (mut batch, mut queue) = (Batch::new(&members, count, seed), Queue::new(team));
