@@ -90,6 +90,8 @@ impl Grpc {
         pipelines => pipeline::pipeline_service_client::PipelineServiceClient<Signed>;
         /// Scores and what was learned.
         scores => pipeline::score_service_client::ScoreServiceClient<Signed>;
+        /// Who gets which opportunity.
+        assignments => pipeline::assignment_service_client::AssignmentServiceClient<Signed>;
         /// Next steps.
         next_steps => pipeline::next_step_service_client::NextStepServiceClient<Signed>;
         /// Forecasts.

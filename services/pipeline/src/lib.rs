@@ -33,6 +33,7 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0013_import",
     "0014_erasure",
     "0015_list",
+    "0016_assignment",
     "0017_partner_merged"
 ];
 

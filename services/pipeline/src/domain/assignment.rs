@@ -1,20 +1,14 @@
-//! Who fits an opportunity, how well, and who gets which of a batch: hard filters, a weighted sum, ties.
-//! Called by rpc/assignment.rs and store/assignment.rs. All sums are whole numbers, so that every copy answers the same.
+//! Who fits an opportunity, and how well: hard filters, a weighted sum, ties.
+//! Called by rpc/assignment.rs, store/assignment.rs and plan.rs. All sums are whole numbers, so that every copy answers the same.
+
+use std::fmt;
 
 use kontor_kit::{Error, Result};
 use sha2::{Digest, Sha256};
 
-use super::solver;
-
 /// The window of a capacity, in microseconds: 30 days, half open. What was given exactly 30 days ago no longer counts.
 pub const WINDOW: i64 = 30 * 86_400 * 1_000_000;
 
-/// A score is above this, in thousandths.
-const FLOOR: i64 = 2_000_000;
-/// Thousandths of a score weigh so much more than ties.
-const WEIGHT: i64 = 10_000_000;
-/// One more in the window weighs so much more than the ties behind it.
-const RECENT: i64 = 1_000;
 /// What an empty window is worth, in thousandths.
 const CAPACITY: i64 = 10_000;
 
@@ -90,6 +84,8 @@ pub struct Past {
     pub free: Option<i64>,
     /// The instant that all this is of.
     pub now: i64,
+    /// The user can't sign in any more.
+    pub disabled: bool,
 }
 
 /// A member's time from an instant on, in microseconds since 1970 UTC, in order.
@@ -127,6 +123,7 @@ impl Days {
 }
 
 /// An item of the queue.
+#[derive(Clone, Debug, Default)]
 pub struct Item {
     /// Id of the opportunity.
     pub id: String,
@@ -134,6 +131,40 @@ pub struct Item {
     pub need: Need,
     /// Members that have or had an opportunity of the same partner.
     pub known: Vec<String>,
+}
+
+/// Why a member can't get an opportunity, in words that do not tell why somebody is away.
+enum Refusal<'a> {
+    Disabled,
+    NotActive,
+    /// Given, and the capacity.
+    Full(i64, i32),
+    /// Until.
+    Away(i64),
+    /// Before.
+    NoTime(i64),
+    /// Its level, and the one that is needed.
+    Skill(&'a str, i32, i32),
+    Outside(&'a Need),
+    /// Metres, and the radius in km.
+    Far(i64, i32),
+}
+
+impl fmt::Display for Refusal<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Disabled => write!(out, "disabled"),
+            Refusal::NotActive => write!(out, "not active"),
+            Refusal::Full(recent, capacity) => write!(out, "has {recent} of {capacity} in 30 days"),
+            Refusal::Away(until) => write!(out, "away until {}", instant(*until)),
+            Refusal::NoTime(deadline) => write!(out, "no time before {}", instant(*deadline)),
+            Refusal::Skill(skill, had, needed) => write!(out, "{skill} is {had}, {needed} is needed"),
+            Refusal::Outside(need) => {
+                write!(out, "{}-{} is outside the territories", need.country, need.postcode)
+            }
+            Refusal::Far(metres, radius) => write!(out, "{} km away, {radius} at most", metres / 1_000),
+        }
+    }
 }
 
 /// The terms of a score, in thousandths.
@@ -166,40 +197,55 @@ impl Member {
     /// Why this member can't get it; empty when it can.
     pub fn refusals(&self, need: &Need, past: &Past) -> Vec<String> {
         let mut reasons = Vec::new();
+        self.refuse(need, past, &mut |refusal| reasons.push(refusal.to_string()));
+        reasons
+    }
+
+    /// Whether this member can get it: as `refusals`, without their text.
+    pub fn fits(&self, need: &Need, past: &Past) -> bool {
+        let mut fits = true;
+        self.refuse(need, past, &mut |_| fits = false);
+        fits
+    }
+
+    fn refuse(&self, need: &Need, past: &Past, tell: &mut dyn FnMut(Refusal<'_>)) {
+        if past.disabled {
+            tell(Refusal::Disabled);
+        }
         if !self.active {
-            reasons.push("not active".to_owned());
+            tell(Refusal::NotActive);
         }
         if past.recent >= i64::from(self.capacity) {
-            reasons.push(format!("has {} of {} in 30 days", past.recent, self.capacity));
+            tell(Refusal::Full(past.recent, self.capacity));
         }
         if let Some(until) = past.away {
-            reasons.push(format!("away until {}", instant(until)));
+            tell(Refusal::Away(until));
         } else if let Some(deadline) = need.deadline
             && past.free.is_none_or(|free| free + SLOT > deadline)
         {
-            reasons.push(format!("no time before {}", instant(deadline)));
+            tell(Refusal::NoTime(deadline));
         }
         for (skill, level) in &need.skills {
             match self.level(skill) {
-                had if had < *level => reasons.push(format!("{skill} is {had}, {level} is needed")),
+                had if had < *level => tell(Refusal::Skill(skill, had, *level)),
                 _ => {}
             }
         }
         if !need.country.is_empty() && !self.territories.is_empty() {
-            let place = format!("{}-{}", need.country, need.postcode);
-            let covers = |territory: &String| {
-                *territory == need.country || (territory.contains('-') && place.starts_with(territory))
+            let covers = |territory: &String| match territory.split_once('-') {
+                Some((country, postcode)) => country == need.country && need.postcode.starts_with(postcode),
+                None => *territory == need.country,
             };
             if !self.territories.iter().any(covers) {
-                reasons.push(format!("{place} is outside the territories"));
+                tell(Refusal::Outside(need));
             }
         }
-        if let (Some(metres), true) = (self.metres(need), self.radius_km > 0)
+        if self.radius_km > 0
+            && let Some(metres) = self.metres(need)
             && metres > i64::from(self.radius_km) * 1_000
         {
-            reasons.push(format!("{} km away, {} at most", metres / 1_000, self.radius_km));
+            tell(Refusal::Far(metres, self.radius_km));
         }
-        reasons
     }
 
     /// What the score is made of.
@@ -216,7 +262,7 @@ impl Member {
     }
 
     /// What one more in the window takes from the score.
-    fn share(&self) -> i64 {
+    pub(super) fn share(&self) -> i64 {
         CAPACITY / i64::from(self.capacity.max(1))
     }
 
@@ -261,8 +307,7 @@ pub fn metres(from: Point, to: Point) -> i64 {
 
 /// Those who fit, best first: score, then fewest recent, then longest since the last, then the seeded hash.
 pub fn ranked<'a>(item: &Item, members: &'a [(Member, Past)], seed: u64) -> Vec<&'a (Member, Past)> {
-    let mut fit: Vec<_> =
-        members.iter().filter(|(member, past)| member.refusals(&item.need, past).is_empty()).collect();
+    let mut fit: Vec<_> = members.iter().filter(|(member, past)| member.fits(&item.need, past)).collect();
     fit.sort_by_cached_key(|(member, past)| {
         (-score(&member.terms(item, past)), past.recent, past.last, lot(seed, &item.id, &member.id))
     });
@@ -274,37 +319,12 @@ pub fn score(terms: &Terms) -> i64 {
     terms.iter().map(|(_, value)| value).sum()
 }
 
-/// Owner of each item, an index into `members`: as many items as possible, then the best sum of scores.
-pub fn batch(items: &[Item], members: &[(Member, Past)], seed: u64) -> Vec<Option<usize>> {
-    let cost = |item: &Item| -> Vec<i64> {
-        let mut turn: Vec<usize> = (0..members.len()).collect();
-        turn.sort_by_cached_key(|at| (members[*at].1.last, lot(seed, &item.id, &members[*at].0.id)));
-        let mut costs = vec![solver::NEVER; members.len()];
-        for (place, at) in turn.into_iter().enumerate() {
-            let (member, past) = &members[at];
-            if member.refusals(&item.need, past).is_empty() {
-                // The rising price of the solver takes the capacity's term off again, item by item.
-                let fixed = score(&member.terms(item, &Past { recent: 0, ..past.clone() }));
-                costs[at] = (FLOOR - fixed) * WEIGHT + place as i64;
-            }
-        }
-        costs
-    };
-    let costs: Vec<Vec<i64>> = items.iter().map(cost).collect();
-    let used: Vec<i64> = members.iter().map(|(_, past)| past.recent).collect();
-    let left = |(member, past): &(Member, Past)| {
-        usize::try_from(i64::from(member.capacity) - past.recent).unwrap_or(0)
-    };
-    let capacity: Vec<usize> = members.iter().map(left).collect();
-    let steps: Vec<i64> = members.iter().map(|(member, _)| member.share() * WEIGHT + RECENT).collect();
-    solver::solve(&costs, &capacity, &used, &steps)
-}
-
 fn instant(micros: i64) -> String {
     jiff::Timestamp::from_microsecond(micros).map(|time| time.to_string()).unwrap_or_default()
 }
 
-fn lot(seed: u64, item: &str, member: &str) -> [u8; 32] {
+/// The seeded hash that decides between a member and its equals.
+pub(super) fn lot(seed: u64, item: &str, member: &str) -> [u8; 32] {
     Sha256::digest(format!("{seed}\n{item}\n{member}")).into()
 }
 

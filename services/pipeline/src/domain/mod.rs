@@ -15,6 +15,7 @@ pub mod money;
 pub mod next_step;
 pub mod opportunity;
 pub mod pipeline;
+pub mod plan;
 pub mod score;
 pub mod solver;
 pub mod summary;

@@ -1,5 +1,5 @@
 //! Items to members at the least cost, by shortest augmenting paths over the members.
-//! Called by domain/assignment.rs.
+//! Called by domain/plan.rs.
 //!
 //! Each member has a capacity; each further item costs its `step` more than the one before. An item that gets nobody waits: as many as
 //! possible get someone, and among those answers the cheapest is taken.
@@ -10,34 +10,95 @@ pub const NEVER: i64 = i64::MAX;
 /// Cost of waiting: above any chain of moves between members (1,000 moves of 10^14 at most).
 const WAIT: i64 = 100_000_000_000_000_000;
 
-/// The state of a solution that grows by one item at a time.
-struct Flow<'a> {
+/// A solution that grows by one item at a time.
+pub struct Solver {
+    /// How many more each member takes.
+    capacity: Vec<usize>,
+    /// What each member had before, for the rising price.
+    used: Vec<i64>,
+    /// By how much each further item of a member costs more.
+    steps: Vec<i64>,
     /// `costs[item][member]`; the column behind the last member is waiting.
-    costs: &'a [Vec<i64>],
+    costs: Vec<Vec<i64>>,
     /// Items of each member, then those that wait.
     held: Vec<Vec<usize>>,
     /// `prices[from][to]`: what it costs to move the cheapest item; NEVER when there is none.
     prices: Vec<Vec<i64>>,
     /// `moved[from][to]`: that item.
     moved: Vec<Vec<usize>>,
+    /// Items that have somebody.
+    given: usize,
 }
 
-/// Owner of each item; none waits. `used` is what each member had before, for the rising price. `costs[item][member]` is 0 to
-/// 10^14 or NEVER.
-pub fn solve(costs: &[Vec<i64>], capacity: &[usize], used: &[i64], steps: &[i64]) -> Vec<Option<usize>> {
-    let members = capacity.len();
-    let nodes = members + 1;
-    let mut flow = Flow {
-        costs,
-        held: vec![Vec::new(); nodes],
-        prices: vec![vec![NEVER; nodes]; nodes],
-        moved: vec![vec![0; nodes]; nodes],
-    };
-    for item in 0..costs.len() {
-        let mut best: Vec<i64> = (0..nodes).map(|node| flow.cost(item, node)).collect();
+impl Solver {
+    /// Nothing given yet.
+    pub fn new(capacity: Vec<usize>, used: Vec<i64>, steps: Vec<i64>) -> Self {
+        let nodes = capacity.len() + 1;
+        Solver {
+            capacity,
+            used,
+            steps,
+            costs: Vec::new(),
+            held: vec![Vec::new(); nodes],
+            prices: vec![vec![NEVER; nodes]; nodes],
+            moved: vec![vec![0; nodes]; nodes],
+            given: 0,
+        }
+    }
+
+    /// Items that were added.
+    pub fn added(&self) -> usize {
+        self.costs.len()
+    }
+
+    /// Items that have somebody.
+    pub fn given(&self) -> usize {
+        self.given
+    }
+
+    /// Adds an item with its cost at each member, 0 to 10^14 or NEVER. Where it finds no room, it may take the place of one that waits then
+    /// in its stead; when it may not displace, it is left out of all that follows instead, which keeps the rest the cheapest.
+    pub fn add(&mut self, costs: Vec<i64>, may_displace: bool) {
+        let item = self.costs.len();
+        self.costs.push(costs);
+        let (best, before) = self.ways(item);
+        let members = self.capacity.len();
+        let price = |node: usize| -> i64 {
+            let full = node < members && self.held[node].len() >= self.capacity[node];
+            if full || best[node] == NEVER {
+                return NEVER;
+            }
+            let had = if node < members { self.used[node] + self.held[node].len() as i64 } else { 0 };
+            best[node] + if node < members { had * self.steps[node] } else { 0 }
+        };
+        let end = (0..=members).min_by_key(|node| price(*node)).unwrap_or(members);
+        if end < members {
+            self.given += 1;
+        } else if !may_displace {
+            self.costs[item] = Vec::new();
+            return;
+        }
+        self.augment(item, end, &before);
+    }
+
+    /// Owner of each item; none waits.
+    pub fn owners(&self) -> Vec<Option<usize>> {
+        let mut owners = vec![None; self.costs.len()];
+        for (member, items) in self.held.iter().take(self.capacity.len()).enumerate() {
+            for item in items {
+                owners[*item] = Some(member);
+            }
+        }
+        owners
+    }
+
+    /// The cheapest way of a new item to each node, and from where it comes there.
+    fn ways(&self, item: usize) -> (Vec<i64>, Vec<usize>) {
+        let nodes = self.held.len();
+        let mut best: Vec<i64> = (0..nodes).map(|node| self.cost(item, node)).collect();
         let mut before = vec![nodes; nodes];
         // Only from where a way became cheaper can another one become so.
-        let is_start = |node: &usize| !flow.held[*node].is_empty() && best[*node] != NEVER;
+        let is_start = |node: &usize| !self.held[*node].is_empty() && best[*node] != NEVER;
         let mut cheaper: Vec<usize> = (0..nodes).filter(is_start).collect();
         let mut waits = vec![false; nodes];
         while !cheaper.is_empty() {
@@ -45,10 +106,10 @@ pub fn solve(costs: &[Vec<i64>], capacity: &[usize], used: &[i64], steps: &[i64]
             for from in cheaper {
                 waits[from] = false;
                 let here = best[from];
-                for (to, cost) in flow.prices[from].iter().enumerate() {
+                for (to, cost) in self.prices[from].iter().enumerate() {
                     if *cost < best[to].saturating_sub(here) {
                         (best[to], before[to]) = (here + cost, from);
-                        if !waits[to] && !flow.held[to].is_empty() {
+                        if !waits[to] && !self.held[to].is_empty() {
                             waits[to] = true;
                             next.push(to);
                         }
@@ -57,27 +118,9 @@ pub fn solve(costs: &[Vec<i64>], capacity: &[usize], used: &[i64], steps: &[i64]
             }
             cheaper = next;
         }
-        let price = |node: usize| -> i64 {
-            let full = node < members && flow.held[node].len() >= capacity[node];
-            if full || best[node] == NEVER {
-                return NEVER;
-            }
-            let had = if node < members { used[node] + flow.held[node].len() as i64 } else { 0 };
-            best[node] + if node < members { had * steps[node] } else { 0 }
-        };
-        let end = (0..nodes).min_by_key(|node| price(*node)).unwrap_or(members);
-        flow.augment(item, end, &before);
+        (best, before)
     }
-    let mut owners = vec![None; costs.len()];
-    for (member, items) in flow.held.iter().take(members).enumerate() {
-        for item in items {
-            owners[*item] = Some(member);
-        }
-    }
-    owners
-}
 
-impl Flow<'_> {
     fn cost(&self, item: usize, node: usize) -> i64 {
         self.costs[item].get(node).copied().unwrap_or(WAIT)
     }
@@ -88,14 +131,14 @@ impl Flow<'_> {
         while before[to] < self.held.len() {
             let from = before[to];
             let moved = self.moved[from][to];
-            self.remove(from, moved);
-            self.add(to, moved);
+            self.take(from, moved);
+            self.put(to, moved);
             to = from;
         }
-        self.add(to, item);
+        self.put(to, item);
     }
 
-    fn add(&mut self, node: usize, item: usize) {
+    fn put(&mut self, node: usize, item: usize) {
         self.held[node].push(item);
         for to in (0..self.held.len()).filter(|to| *to != node) {
             if let Some(price) = self.price(item, node, to)
@@ -107,7 +150,7 @@ impl Flow<'_> {
     }
 
     /// Only where the item was the cheapest to move is another one looked for.
-    fn remove(&mut self, node: usize, item: usize) {
+    fn take(&mut self, node: usize, item: usize) {
         self.held[node].retain(|held| *held != item);
         for to in (0..self.held.len()).filter(|to| *to != node) {
             if self.prices[node][to] != NEVER && self.moved[node][to] == item {
@@ -130,6 +173,15 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+
+    fn solve(costs: &[Vec<i64>], capacity: &[usize], used: &[i64], steps: &[i64]) -> Vec<Option<usize>> {
+        let mut solver = Solver::new(capacity.to_vec(), used.to_vec(), steps.to_vec());
+        for costs in costs {
+            solver.add(costs.clone(), true);
+        }
+        assert_eq!(solver.given(), solver.owners().iter().flatten().count());
+        solver.owners()
+    }
 
     fn next(state: &mut u64) -> u64 {
         *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -191,6 +243,21 @@ mod tests {
             let best = brute(&costs, &mut capacity, &mut Vec::new(), &used, &[7, 11, 3]);
             assert_eq!(total(&costs, &owners, &used, &[7, 11, 3]), best);
         }
+    }
+
+    #[test]
+    fn what_may_not_displace_takes_no_place_of_those_before_and_fills_what_is_left() {
+        let mut solver = Solver::new(vec![1, 1], vec![0, 0], vec![1, 1]);
+        solver.add(vec![50, NEVER], true);
+        solver.add(vec![10, NEVER], false);
+        solver.add(vec![10, 90], false);
+        solver.add(vec![1, 1], false);
+        assert_eq!(solver.owners(), [Some(0), None, Some(1), None]);
+        assert_eq!(solver.given(), 2);
+        // One that may displace is cheaper: the one before it waits, and as many as before have somebody.
+        solver.add(vec![5, NEVER], true);
+        assert_eq!(solver.owners(), [None, None, Some(1), None, Some(0)]);
+        assert_eq!(solver.given(), 2);
     }
 
     /// `cargo test --release -p kontor-pipeline -- --ignored --nocapture ten_thousand`

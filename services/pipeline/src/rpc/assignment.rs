@@ -1,8 +1,6 @@
 //! AssignmentService: protobuf to domain and back.
 //! Called by the gateway and by other services.
 
-use std::collections::HashMap;
-
 use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Db, Tx};
 use kontor_kit::resource::{self, Stored};
@@ -11,9 +9,10 @@ use kontor_proto::pipeline::v1 as proto;
 use kontor_proto::pipeline::v1::assignment_service_server::AssignmentService;
 use tonic::{Request, Response, Status};
 
+use super::assignment_batch::queued_reason;
 use super::peers::{Calendar, Directory};
-use crate::domain::assignment::{self, Days, Member, Need, Past, Point, Skill};
-use crate::{events, store};
+use crate::domain::assignment::{self, Member, Need, Past, Point, Skill};
+use crate::store;
 
 /// The service.
 pub struct Assignments {
@@ -43,7 +42,7 @@ impl AssignmentService for Assignments {
 
     async fn get_member(&self, request: Request<proto::GetMemberRequest>) -> Answer<proto::Member> {
         let caller = Caller::of(&request)?;
-        let member = id::parse("members", &request.get_ref().name, "name")?.to_owned();
+        let member = member_id(&caller, &request.get_ref().name)?;
         let member = self.db.read_few(move |conn| resource::get::<Member>(conn, &member)).await?;
         caller.must_read(&guard(&member), &member.name())?;
         Ok(Response::new(to_proto(member)))
@@ -53,9 +52,10 @@ impl AssignmentService for Assignments {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let new = request.member.as_ref().ok_or_else(|| Error::invalid("member", "it is missing"))?;
-        let wanted = from_proto(new)?.checked()?;
+        let mut wanted = from_proto(new)?.checked()?;
         must_lead(&caller, &wanted.team)?;
-        self.directory.assignee(&caller, "member.name", &format!("users/{}", wanted.id)).await?;
+        let user = self.directory.assignee(&caller, "member.name", &format!("users/{}", wanted.id)).await?;
+        wanted.id = id::parse("users", &user, "member.name")?.to_owned();
         self.directory.team(&caller, "member.team", &wanted.team).await?;
         let answer = self
             .db
@@ -72,7 +72,7 @@ impl AssignmentService for Assignments {
     async fn delete_member(&self, request: Request<proto::DeleteMemberRequest>) -> Answer<()> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
-        let member = id::parse("members", &request.name, "name")?.to_owned();
+        let member = member_id(&caller, &request.name)?;
         self.db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
@@ -141,30 +141,10 @@ impl AssignmentService for Assignments {
         must_lead(&caller, &request.team)?;
         let count = match request.max_count {
             0 => 100,
-            count @ 1..=BATCH => i64::from(count),
+            count @ 1..=BATCH => usize::try_from(count).map_err(Error::internal)?,
             _ => return Err(Error::invalid("max_count", format!("0 to {BATCH}")).into()),
         };
-        let (days, now) = self.days(&caller, &request.team).await?;
-        if request.dry_run {
-            let plan = move |conn: &mut Conn<'_>| Ok(plan(conn, &request, count, &days, now)?.0);
-            return Ok(Response::new(self.db.read(plan).await?));
-        }
-        let answer = self
-            .db
-            .write(move |tx| {
-                replay::once(tx, &caller, &request.request_id, &request, |tx| {
-                    store::assignment::hold(tx, &request.team, count)?;
-                    let now = tx.now();
-                    let (answer, given) = plan(tx, &request, count, &days, now)?;
-                    for (mut deal, member) in given {
-                        store::assignment::give(tx, &mut deal, &member)?;
-                        events::updated(tx, &caller, &deal, vec!["assignee".to_owned()])?;
-                    }
-                    Ok(answer)
-                })
-            })
-            .await?;
-        Ok(Response::new(answer))
+        Ok(Response::new(self.assign(&caller, request, count).await?))
     }
 
     async fn explain_assignment(
@@ -176,29 +156,18 @@ impl AssignmentService for Assignments {
         let deal = id::parse("opportunities", &opportunity, "opportunity")?.to_owned();
         let (reader, name) = (caller.clone(), deal.clone());
         let team = self.db.read(move |conn| team_of(conn, &reader, &name)).await?;
-        let (days, now) = self.days(&caller, &team).await?;
+        let asked = self.asked(&caller, &team).await?;
         let answer = self
             .db
             .read(move |conn| {
                 let deal = store::opportunity::get(conn, &caller, &deal)?;
                 must_lead(&caller, &deal.details.team)?;
                 let members = store::assignment::members(conn, &deal.details.team)?;
-                let members = store::assignment::with_past(conn, members, &days, now)?;
+                let members = asked.with_past(conn, members, asked.now)?;
                 Ok(explained(&store::assignment::item(conn, &deal)?, &members, seed))
             })
             .await?;
         Ok(Response::new(answer))
-    }
-}
-
-impl Assignments {
-    /// When the members of a team have time, asked before the transaction, and the instant that it was asked of.
-    async fn days(&self, caller: &Caller, team: &str) -> kontor_kit::Result<(HashMap<String, Days>, i64)> {
-        let (team, now) = (team.to_owned(), self.db.clock().now());
-        let members = self.db.read(move |conn| store::assignment::members(conn, &team)).await?;
-        let users: Vec<String> =
-            members.into_iter().filter(|member| member.active).map(|member| member.id).collect();
-        Ok((self.calendar.days(caller, &users, now).await?, now))
     }
 }
 
@@ -211,6 +180,15 @@ fn team_of(conn: &mut Conn<'_>, caller: &Caller, deal: &str) -> kontor_kit::Resu
         return Err(Error::precondition("NO_TEAM", message));
     }
     Ok(team)
+}
+
+/// The id in a member's name; "members/me" is the caller.
+fn member_id(caller: &Caller, name: &str) -> kontor_kit::Result<String> {
+    match id::parse("members", name, "name")? {
+        "me" if caller.user.is_empty() => Err(Error::not_found(name)),
+        "me" => Ok(caller.user.clone()),
+        member => Ok(member.to_owned()),
+    }
 }
 
 fn guard(member: &Member) -> Guard {
@@ -230,6 +208,7 @@ fn set(
     mut wanted: Member,
     etag: &str,
 ) -> kontor_kit::Result<proto::Member> {
+    store::assignment::must_have_room(tx, &wanted.team, &wanted.id)?;
     match store::assignment::find_for_change(tx, &wanted.id)? {
         Some(old) => {
             must_lead(caller, &old.team)?;
@@ -241,60 +220,6 @@ fn set(
         None => resource::insert(tx, &wanted)?,
     }
     Ok(to_proto(wanted))
-}
-
-/// What a batch does, and the opportunities to change.
-type Plan = (proto::AssignOpportunitiesResponse, Vec<(crate::domain::opportunity::Opportunity, Member)>);
-
-fn plan(
-    conn: &mut Conn<'_>,
-    request: &proto::AssignOpportunitiesRequest,
-    count: i64,
-    days: &HashMap<String, Days>,
-    now: i64,
-) -> kontor_kit::Result<Plan> {
-    let members = store::assignment::members(conn, &request.team)?;
-    let mut members = store::assignment::with_past(conn, members, days, now)?;
-    let deals = store::assignment::queue(conn, &request.team, count)?;
-    let mut items = Vec::with_capacity(deals.len());
-    for deal in &deals {
-        items.push(store::assignment::item(conn, deal)?);
-    }
-    let owners = assignment::batch(&items, &members, request.seed);
-    let (mut answer, mut given) = (proto::AssignOpportunitiesResponse::default(), Vec::new());
-    let mut waiting = Vec::new();
-    for ((deal, item), owner) in deals.into_iter().zip(&items).zip(owners) {
-        let Some(owner) = owner else {
-            waiting.push(item);
-            continue;
-        };
-        let (member, past) = &mut members[owner];
-        let score = assignment::score(&member.terms(item, past));
-        past.recent += 1;
-        answer.assigned.push(proto::Assigned { opportunity: deal.name(), member: member.name(), score });
-        given.push((deal, member.clone()));
-    }
-    // The reasons are those after the batch: who is full by now counts as full.
-    for item in waiting {
-        let reason = queued_reason(&item.need, &members);
-        answer.queued.push(proto::Queued { opportunity: format!("opportunities/{}", item.id), reason });
-    }
-    Ok((answer, given))
-}
-
-/// Why nobody gets it; empty when someone fits.
-fn queued_reason(need: &Need, members: &[(Member, Past)]) -> String {
-    if members.is_empty() {
-        return "the team has no members".to_owned();
-    }
-    let refused: Vec<_> =
-        members.iter().map(|(member, past)| (member, member.refusals(need, past))).collect();
-    if refused.iter().any(|(_, reasons)| reasons.is_empty()) {
-        return String::new();
-    }
-    let told =
-        refused.iter().take(10).map(|(member, reasons)| format!("{}: {}", member.id, reasons.join(", ")));
-    format!("nobody of {} fits; {}", members.len(), told.collect::<Vec<_>>().join("; "))
 }
 
 fn explained(

@@ -171,8 +171,7 @@ impl Leads {
 pub fn create(tx: &mut Tx<'_>, caller: &Caller, lead: &Lead) -> kontor_kit::Result<()> {
     resource::insert(tx, lead)?;
     let created = proto::LeadCreated { title: lead.details.title.clone() };
-    events::of_lead(tx, caller, lead, "", &created)?;
-    Ok(())
+    events::of_lead(tx, caller, lead, "", &created)
 }
 
 fn update(

@@ -2,6 +2,7 @@
 //! Called by `lib.rs`.
 
 mod assignment;
+mod assignment_batch;
 mod audit;
 mod batch;
 mod change;

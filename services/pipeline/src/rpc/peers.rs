@@ -2,7 +2,7 @@
 //! has time when.
 //! Called by the other rpc files, always before the database.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use kontor_kit::auth::Caller;
 use kontor_kit::link::{Link, MESSAGE_LIMIT};
@@ -13,8 +13,8 @@ use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
 use kontor_proto::directory::v1::team_service_client::TeamServiceClient;
 use kontor_proto::directory::v1::user_service_client::UserServiceClient;
 use kontor_proto::directory::v1::{
-    GetPartnerRequest, GetTeamRequest, GetUserRequest, LookupPartnersRequest, MatchOrCreatePartnerRequest,
-    MatchOrCreatePartnerResponse, Partner,
+    GetPartnerRequest, GetTeamRequest, GetUserRequest, ListUsersRequest, LookupPartnersRequest,
+    MatchOrCreatePartnerRequest, MatchOrCreatePartnerResponse, Partner,
 };
 use tonic::{Code, Status};
 
@@ -22,6 +22,10 @@ use crate::domain::assignment::{AHEAD, Days};
 
 /// People that the calendar is asked about at once.
 const PEOPLE: usize = 100;
+/// Users of a page of the directory.
+const USERS: i32 = 1_000;
+/// Pages of disabled users that are read at most.
+const PAGES: usize = 100;
 
 /// Clients of the directory. Cheap to clone.
 #[derive(Clone)]
@@ -65,6 +69,30 @@ impl Directory {
             return Err(Error::invalid(field, format!("{name} is disabled")));
         }
         Ok(name.to_owned())
+    }
+
+    /// Ids of the users who are disabled now.
+    ///
+    /// # Errors
+    /// Those of the directory: nobody is taken for active whom it was not asked about.
+    pub async fn disabled(&self, caller: &Caller) -> Result<HashSet<String>> {
+        let mut request = ListUsersRequest {
+            page_size: USERS,
+            filter: "disabled = true".to_owned(),
+            ..ListUsersRequest::default()
+        };
+        let mut disabled = HashSet::new();
+        for _ in 0..PAGES {
+            let page = self.users.clone().list_users(caller.request(request.clone())).await?.into_inner();
+            let ids = page.users.iter().filter_map(|user| user.name.strip_prefix("users/"));
+            disabled.extend(ids.map(str::to_owned));
+            if page.next_page_token.is_empty() {
+                return Ok(disabled);
+            }
+            request.page_token = page.next_page_token;
+        }
+        let message = format!("more than {} users are disabled", PAGES * 1_000);
+        Err(Error::precondition("TOO_MANY", message))
     }
 
     /// Checks the team of a record. Empty is none.

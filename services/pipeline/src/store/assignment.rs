@@ -1,17 +1,20 @@
 //! Members, requirements and the log of assignments in the database.
-//! Called by rpc/assignment.rs; `note` by whoever gives an opportunity to someone.
+//! Called by rpc/assignment.rs and rpc/assignment_batch.rs; `note` by whoever gives an opportunity to someone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use kontor_kit::audit::{Action, Entry, Shown};
 use kontor_kit::auth::Guard;
 use kontor_kit::db::{Conn, Row, Tx, Value};
 use kontor_kit::page::Kind;
 use kontor_kit::resource::{self, Stored};
-use kontor_kit::{Result, args, audit, id};
+use kontor_kit::{Error, Result, args, audit, id};
 
 use crate::domain::assignment::{Days, Item, Member, Need, Past, Point, Skill, WINDOW};
-use crate::domain::opportunity::Opportunity;
+use crate::domain::opportunity::{Opportunity, Outcome};
+
+/// Members of a team at most.
+const TEAM: i64 = 1_000;
 
 impl Stored for Member {
     const TABLE: &'static str = "assignment_member";
@@ -105,41 +108,128 @@ fn point(row: &Row<'_>, at: usize) -> Result<Option<Point>> {
     Ok(latitude.zip(longitude).map(|(latitude, longitude)| Point { latitude, longitude }))
 }
 
-/// The members of a team by name, 1,000 at most.
+/// The members of a team by name, all 1,000 that it may have.
 ///
 /// # Errors
 /// Those of the database.
 pub fn members(conn: &mut Conn<'_>, team: &str) -> Result<Vec<Member>> {
+    members_with(conn, team, "")
+}
+
+/// The members of a team by name, as they are now, held until the commit: a second worker waits here. On SQLite there is one writer.
+///
+/// # Errors
+/// Those of the database.
+pub fn hold_members(tx: &mut Tx<'_>, team: &str) -> Result<Vec<Member>> {
+    let lock = if tx.is_postgres() { " FOR UPDATE" } else { "" };
+    members_with(tx, team, lock)
+}
+
+fn members_with(conn: &mut Conn<'_>, team: &str, lock: &str) -> Result<Vec<Member>> {
     let columns = Member::COLUMNS.join(", ");
-    let sql = format!("SELECT {columns} FROM assignment_member WHERE team = $1 ORDER BY id LIMIT 1000");
+    let sql =
+        format!("SELECT {columns} FROM assignment_member WHERE team = $1 ORDER BY id LIMIT {TEAM}{lock}");
     conn.all(&sql, args![team], |row| Member::from_row(row, 0))
 }
 
-/// Holds the members of a team and then its queue until the commit, both in a fixed order: a second worker waits here and then
-/// sees what the first one gave. On SQLite there is one writer.
+/// Checks that a team has room for this member, if it is not there yet. Two who come at the same time wait for each other at the team's first member,
+/// so this comes before any other row is held.
 ///
 /// # Errors
-/// Those of the database.
-pub fn hold(tx: &mut Tx<'_>, team: &str, count: i64) -> Result<()> {
-    if tx.is_postgres() {
-        let sql = "SELECT 1 FROM assignment_member WHERE team = $1 ORDER BY id FOR UPDATE";
-        tx.all(sql, args![team], |_| Ok(()))?;
-        let sql = "SELECT 1 FROM opportunity WHERE assignee = '' AND state = 1 AND team = $1 ORDER BY create_time, id LIMIT $2 FOR UPDATE";
-        tx.all(sql, args![team, count], |_| Ok(()))?;
+/// FAILED_PRECONDITION when it has 1,000 members.
+pub fn must_have_room(tx: &mut Tx<'_>, team: &str, member: &str) -> Result<()> {
+    let sql = "SELECT 1 FROM assignment_member WHERE id = $1 AND team = $2";
+    if tx.one(sql, args![member, team], |_| Ok(()))?.is_some() {
+        return Ok(());
     }
-    Ok(())
+    if tx.is_postgres() {
+        let sql = "SELECT 1 FROM assignment_member WHERE team = $1 ORDER BY id LIMIT 1 FOR UPDATE";
+        tx.all(sql, args![team], |_| Ok(()))?;
+    }
+    let sql = "SELECT COUNT(*) FROM assignment_member WHERE team = $1";
+    if tx.one(sql, args![team], |row| row.int(0))?.unwrap_or(0) < TEAM {
+        return Ok(());
+    }
+    let message = format!("{team} has {TEAM} members, which is the limit: delete one, or use a second team");
+    Err(Error::precondition("TEAM_FULL", message))
 }
 
-/// The oldest open opportunities of a team that nobody has.
+/// An opportunity that waits, and what its plan rests on.
+pub struct Waiting {
+    /// For the plan.
+    pub item: Item,
+    /// Its partner, whose other opportunities count as a relation.
+    partner: String,
+}
+
+/// The open opportunities of a team that nobody has, oldest first, a part at a time.
+pub struct Queue {
+    team: String,
+    /// Create time and id of the last one that was read.
+    after: (i64, String),
+    /// Members that have an opportunity of a partner.
+    known: HashMap<String, Vec<String>>,
+}
+
+impl Queue {
+    /// From the oldest on.
+    pub fn new(team: &str) -> Self {
+        Queue { team: team.to_owned(), after: (i64::MIN, String::new()), known: HashMap::new() }
+    }
+
+    /// The next ones; fewer than `count` at the end.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn next(&mut self, conn: &mut Conn<'_>, count: usize) -> Result<Vec<Waiting>> {
+        let sql = "SELECT o.id, o.create_time, o.partner, n.opportunity, n.skills, n.country, n.postcode, n.latitude, n.longitude, n.deadline
+             FROM opportunity o LEFT JOIN assignment_need n ON n.opportunity = o.id
+             WHERE o.assignee = '' AND o.state = 1 AND o.team = $1 AND (o.create_time, o.id) > ($2, $3)
+             ORDER BY o.create_time, o.id LIMIT $4";
+        let count = i64::try_from(count).map_err(Error::internal)?;
+        let (after, mut last) = (self.after.clone(), None);
+        let mut found = conn.all(sql, args![&self.team, after.0, after.1, count], |row| {
+            let need = if row.opt_text(3)?.is_some() { need_from(row, 4)? } else { Need::default() };
+            let id = row.string(0)?;
+            last = Some((row.int(1)?, id.clone()));
+            let item = Item { id, need, known: Vec::new() };
+            Ok(Waiting { item, partner: row.string(2)? })
+        })?;
+        for waiting in &mut found {
+            waiting.item.known = match self.known.get(&waiting.partner) {
+                Some(users) => users.clone(),
+                None => {
+                    let users = known(conn, &waiting.partner, "")?;
+                    self.known.insert(waiting.partner.clone(), users.clone());
+                    users
+                }
+            };
+        }
+        if let Some(last) = last {
+            self.after = last;
+        }
+        Ok(found)
+    }
+}
+
+/// One that waited when the plan was made, held until the commit; none when anything that its plan rests on changed since, or somebody is changing it
+/// now. Nobody is waited for: whoever changes it may hold others that this batch wants.
 ///
 /// # Errors
 /// Those of the database.
-pub fn queue(conn: &mut Conn<'_>, team: &str, count: i64) -> Result<Vec<Opportunity>> {
+pub fn hold_waiting(tx: &mut Tx<'_>, team: &str, waiting: &Waiting) -> Result<Option<Opportunity>> {
+    let lock = if tx.is_postgres() { " FOR UPDATE SKIP LOCKED" } else { "" };
     let columns = Opportunity::COLUMNS.join(", ");
-    let sql = format!(
-        "SELECT {columns} FROM opportunity WHERE assignee = '' AND state = 1 AND team = $1 ORDER BY create_time, id LIMIT $2"
-    );
-    conn.all(&sql, args![team, count], |row| Opportunity::from_row(row, 0))
+    let sql = format!("SELECT {columns} FROM opportunity WHERE id = $1{lock}");
+    let deal = tx.one(&sql, args![&waiting.item.id], |row| Opportunity::from_row(row, 0))?;
+    let Some(deal) = deal else { return Ok(None) };
+    let details = &deal.details;
+    let waits = deal.outcome == Outcome::Open
+        && details.assignee.is_empty()
+        && details.team == team
+        && details.partner == waiting.partner
+        && need(tx, &deal.id)? == waiting.item.need;
+    Ok(waits.then_some(deal))
 }
 
 /// What each member had in the window that ends now, and when it has time. Who came after the calendar was asked is left out.
@@ -150,23 +240,33 @@ pub fn with_past(
     conn: &mut Conn<'_>,
     members: Vec<Member>,
     days: &HashMap<String, Days>,
+    disabled: &HashSet<String>,
     now: i64,
 ) -> Result<Vec<(Member, Past)>> {
-    let sql = "SELECT COUNT(CASE WHEN time > $2 THEN 1 END), COALESCE(MAX(time), 0) FROM assignment WHERE member = $1";
     let mut found = Vec::with_capacity(members.len());
     for member in members {
+        let disabled = disabled.contains(&member.id);
         let (away, free) = match days.get(&member.id) {
             Some(days) => (days.away_at(now), days.free_from(now)),
             // Nobody asks about who gets nothing anyway.
-            None if !member.active => (None, None),
+            None if !member.active || disabled => (None, None),
             None => continue,
         };
-        let past = conn.one(sql, args![&member.id, now - WINDOW], |row| {
-            Ok(Past { recent: row.int(0)?, last: row.int(1)?, away, free, now })
-        })?;
-        found.push((member, past.unwrap_or_default()));
+        let recent = recent(conn, &member.id, now)?;
+        let sql = "SELECT COALESCE(MAX(time), 0) FROM assignment WHERE member = $1";
+        let last = conn.one(sql, args![&member.id], |row| row.int(0))?.unwrap_or(0);
+        found.push((member, Past { recent, last, away, free, now, disabled }));
     }
     Ok(found)
+}
+
+/// How many a member had in the window that ends at this instant.
+///
+/// # Errors
+/// Those of the database.
+pub fn recent(conn: &mut Conn<'_>, member: &str, now: i64) -> Result<i64> {
+    let sql = "SELECT COUNT(*) FROM assignment WHERE member = $1 AND time > $2";
+    Ok(conn.one(sql, args![member, now - WINDOW], |row| row.int(0))?.unwrap_or(0))
 }
 
 /// An opportunity with what an assignment has to know of it.
@@ -174,10 +274,19 @@ pub fn with_past(
 /// # Errors
 /// Those of the database.
 pub fn item(conn: &mut Conn<'_>, deal: &Opportunity) -> Result<Item> {
-    let sql = "SELECT DISTINCT assignee FROM opportunity WHERE partner = $1 AND partner <> '' AND assignee <> '' AND id <> $2";
-    let known = conn.all(sql, args![&deal.details.partner, &deal.id], |row| row.string(0))?;
-    let known = known.iter().filter_map(|user| user.strip_prefix("users/").map(str::to_owned)).collect();
+    let known = known(conn, &deal.details.partner, &deal.id)?;
     Ok(Item { id: deal.id.clone(), need: need(conn, &deal.id)?, known })
+}
+
+/// Users who have an opportunity of a partner, apart from this one.
+fn known(conn: &mut Conn<'_>, partner: &str, but: &str) -> Result<Vec<String>> {
+    // Most have no partner yet, and those are no relation of each other.
+    if partner.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT DISTINCT assignee FROM opportunity WHERE partner = $1 AND assignee <> '' AND id <> $2";
+    let known = conn.all(sql, args![partner, but], |row| row.string(0))?;
+    Ok(known.iter().filter_map(|user| user.strip_prefix("users/").map(str::to_owned)).collect())
 }
 
 /// What an opportunity asks for.
@@ -186,17 +295,17 @@ pub fn item(conn: &mut Conn<'_>, deal: &Opportunity) -> Result<Item> {
 /// Those of the database.
 pub fn need(conn: &mut Conn<'_>, opportunity: &str) -> Result<Need> {
     let sql = "SELECT skills, country, postcode, latitude, longitude, deadline FROM assignment_need WHERE opportunity = $1";
-    let found = conn.one(sql, args![opportunity], |row| {
-        let place = point(row, 3)?;
-        Ok(Need {
-            skills: split(row.text(0)?),
-            country: row.string(1)?,
-            postcode: row.string(2)?,
-            place,
-            deadline: row.opt_int(5)?,
-        })
-    })?;
-    Ok(found.unwrap_or_default())
+    Ok(conn.one(sql, args![opportunity], |row| need_from(row, 0))?.unwrap_or_default())
+}
+
+fn need_from(row: &Row<'_>, from: usize) -> Result<Need> {
+    Ok(Need {
+        skills: split(row.text(from)?),
+        country: row.string(from + 1)?,
+        postcode: row.string(from + 2)?,
+        place: point(row, from + 3)?,
+        deadline: row.opt_int(from + 5)?,
+    })
 }
 
 /// Replaces what an opportunity asks for. Its row is held by the caller.
@@ -273,7 +382,7 @@ pub fn find_for_change(tx: &mut Tx<'_>, member: &str) -> Result<Option<Member>> 
 /// Gives a held opportunity to a member.
 ///
 /// # Errors
-/// ABORTED when someone changed it since.
+/// Those of the database.
 pub fn give(tx: &mut Tx<'_>, deal: &mut Opportunity, member: &Member) -> Result<()> {
     deal.details.assignee = format!("users/{}", member.id);
     deal.update_time = tx.now();

@@ -30,11 +30,11 @@ kontor_testbed::on_both! { World;
 
 const DAY: i64 = 86_400 * SECOND;
 
-fn assignments(link: &Link) -> AssignmentServiceClient<Link> {
+pub fn assignments(link: &Link) -> AssignmentServiceClient<Link> {
     AssignmentServiceClient::new(link.clone())
 }
 
-fn member(user: &str, capacity: i32) -> proto::Member {
+pub fn member(user: &str, capacity: i32) -> proto::Member {
     proto::Member {
         name: format!("members/{user}"),
         team: "teams/sales".to_owned(),
@@ -44,22 +44,22 @@ fn member(user: &str, capacity: i32) -> proto::Member {
     }
 }
 
-fn skill(name: &str, level: i32) -> proto::Skill {
+pub fn skill(name: &str, level: i32) -> proto::Skill {
     proto::Skill { name: name.to_owned(), level }
 }
 
-async fn set(world: &World, caller: &Caller, member: proto::Member) -> Result<proto::Member, Status> {
+pub async fn set(world: &World, caller: &Caller, member: proto::Member) -> Result<proto::Member, Status> {
     let request = proto::SetMemberRequest { member: Some(member), request_id: String::new() };
     Ok(assignments(&world.link).set_member(caller.request(request)).await?.into_inner())
 }
 
-async fn require(world: &World, requirements: proto::Requirements) {
+pub async fn require(world: &World, requirements: proto::Requirements) {
     let request =
         proto::SetRequirementsRequest { requirements: Some(requirements), request_id: String::new() };
     assignments(&world.link).set_requirements(admin().request(request)).await.unwrap();
 }
 
-fn batch(max_count: i32) -> proto::AssignOpportunitiesRequest {
+pub fn batch(max_count: i32) -> proto::AssignOpportunitiesRequest {
     proto::AssignOpportunitiesRequest {
         team: "teams/sales".to_owned(),
         max_count,
@@ -68,7 +68,7 @@ fn batch(max_count: i32) -> proto::AssignOpportunitiesRequest {
     }
 }
 
-async fn assign(world: &World, max_count: i32) -> proto::AssignOpportunitiesResponse {
+pub async fn assign(world: &World, max_count: i32) -> proto::AssignOpportunitiesResponse {
     assignments(&world.link)
         .assign_opportunities(manager().request(batch(max_count)))
         .await
@@ -76,13 +76,13 @@ async fn assign(world: &World, max_count: i32) -> proto::AssignOpportunitiesResp
         .into_inner()
 }
 
-async fn explain(world: &World, opportunity: &str) -> proto::ExplainAssignmentResponse {
+pub async fn explain(world: &World, opportunity: &str) -> proto::ExplainAssignmentResponse {
     let request = proto::ExplainAssignmentRequest { opportunity: opportunity.to_owned(), seed: 7 };
     assignments(&world.link).explain_assignment(manager().request(request)).await.unwrap().into_inner()
 }
 
 /// How many each got.
-fn shares(assigned: &[proto::Assigned]) -> BTreeMap<&str, usize> {
+pub fn shares(assigned: &[proto::Assigned]) -> BTreeMap<&str, usize> {
     let mut shares = BTreeMap::new();
     for one in assigned {
         *shares.entry(one.member.as_str()).or_default() += 1;
