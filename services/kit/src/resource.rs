@@ -160,6 +160,18 @@ pub fn update<T: Stored>(tx: &mut Tx<'_>, row: &mut T) -> Result<()> {
     Ok(())
 }
 
+/// Keeps in the audit what a statement of a store's own did to a row: how it was (none for a new one) and how it is (none for one that is gone).
+pub fn note<T: Stored>(tx: &mut Tx<'_>, old: Option<&T>, new: Option<&T>) {
+    let (action, row) = match (old, new) {
+        (None, Some(new)) => (Action::Create, new),
+        (Some(_), Some(new)) => (Action::Update, new),
+        (Some(old), None) => (Action::Delete, old),
+        (None, None) => return,
+    };
+    let (old, new) = (old.map(T::values), new.map(T::values));
+    tx.audit(audit::row(action, row, old.as_deref(), new.as_deref()));
+}
+
 /// What stands there now, for the audit. Should another process change it after this, the update finds another version.
 fn old_values<T: Stored>(tx: &mut Tx<'_>, row: &T) -> Result<Vec<Value>> {
     let columns = T::COLUMNS;

@@ -28,6 +28,7 @@ pub fn start(context: &Context, db: &Db) {
     let steps = vec![
         Step::new("opportunities", store::erasure::opportunities, erase_opportunities),
         Step::new("leads", store::erasure::leads, erase_leads),
+        Step::new("merges", store::erasure::merges, store::erasure::erase_merges),
         Step::new("moves between partners", store::erasure::moves, store::erasure::erase_moves),
     ];
     let plan = Plan { service: "pipeline", consumer: "pipeline.erasure", waits_for: None, steps };
@@ -58,6 +59,7 @@ fn erase_opportunities(tx: &mut Tx<'_>, _: &Person, ids: &[String]) -> Result<Ba
 /// Amount, stage, probability, day of closing, owner, team, source and times stay: what is summed up.
 fn erase_opportunity(tx: &mut Tx<'_>, deal: &mut Opportunity) -> Result<Vec<NextStep>> {
     store::score::erased(tx, &deal.id)?;
+    store::erasure::erase_merges_into::<Opportunity>(tx, &deal.id)?;
     store::assignment::forget_need(tx, &deal.id)?;
     store::erasure::note(tx, &deal.name())?;
     deal.details = Details {
@@ -95,6 +97,7 @@ fn erase_leads(tx: &mut Tx<'_>, _: &Person, ids: &[String]) -> Result<Batch> {
 }
 
 fn erase_lead(tx: &mut Tx<'_>, mut lead: Lead) -> Result<()> {
+    store::erasure::erase_merges_into::<Lead>(tx, &lead.id)?;
     let old = lead.details;
     lead.details = domain::lead::Details {
         title: ERASED.to_owned(),

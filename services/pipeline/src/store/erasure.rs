@@ -1,11 +1,14 @@
 //! What of a partner stands in the pipeline, and what goes of it row by row.
 //! Called by erase.rs; next_steps.rs asks when an opportunity was erased.
 
+use std::collections::BTreeSet;
+
 use kontor_kit::db::{Conn, Tx, Value};
-use kontor_kit::erase::{Batch, ERASED, Person, is_one_of};
+use kontor_kit::erase::{Batch, ERASED, Person, is_in, is_one_of};
 use kontor_kit::resource::Stored;
 use kontor_kit::{Result, args};
 
+use super::merge_rows::Merged;
 use crate::domain::next_step::NextStep;
 
 /// Numbers as people write them, without what stands between the digits.
@@ -57,6 +60,61 @@ pub fn erase_moves(tx: &mut Tx<'_>, person: &Person, _: &[String]) -> Result<Bat
     let gone = tx.execute(&format!("DELETE FROM partner_move WHERE {of}"), &args)?
         + tx.execute(&format!("DELETE FROM partner_merged WHERE {of}"), &args)?;
     Ok(Batch::of("moves between partners", i64::try_from(gone).unwrap_or(0)))
+}
+
+/// Merges into which something of the partner went: its opportunities, or leads with its address or number. They hold the rows as they were.
+///
+/// # Errors
+/// Those of the database.
+pub fn merges(conn: &mut Conn<'_>, person: &Person, limit: i64) -> Result<Vec<String>> {
+    let mut args = args![limit].to_vec();
+    let of = is_one_of("partner", &person.partners, &mut args);
+    let sql = format!("SELECT DISTINCT merge FROM record_merged WHERE {of} ORDER BY merge LIMIT $1");
+    let found = conn.all(&sql, &args, |row| row.string(0))?;
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let mut found = BTreeSet::new();
+    let most = usize::try_from(limit).unwrap_or(1);
+    conn.each("SELECT merge, data, fields FROM record_merged ORDER BY merge, place", &[], |row| {
+        if found.len() < most && (is_in(row.bytes(1)?, person) || is_in(row.bytes(2)?, person)) {
+            found.insert(row.string(0)?);
+        }
+        Ok(())
+    })?;
+    Ok(found.into_iter().collect())
+}
+
+/// Forgets merges for good, with all that went: they can't be taken back, and their old names lead nowhere.
+///
+/// # Errors
+/// Those of the database.
+pub fn erase_merges(tx: &mut Tx<'_>, _: &Person, merges: &[String]) -> Result<Batch> {
+    let mut gone = 0;
+    for merge in merges {
+        gone += erase_merge(tx, merge)?;
+    }
+    Ok(Batch::of("merges", gone))
+}
+
+/// Forgets the merges into a record that is erased: they hold what it was before.
+///
+/// # Errors
+/// Those of the database.
+pub fn erase_merges_into<T: Merged>(tx: &mut Tx<'_>, survivor: &str) -> Result<()> {
+    let sql = "SELECT id FROM record_merge WHERE kind = $1 AND survivor = $2 ORDER BY id";
+    for merge in tx.all(sql, args![T::KIND, survivor], |row| row.string(0))? {
+        erase_merge(tx, &merge)?;
+    }
+    Ok(())
+}
+
+fn erase_merge(tx: &mut Tx<'_>, merge: &str) -> Result<i64> {
+    for table in ["record_merged", "record_merge_step", "record_merge_lead"] {
+        tx.execute(&format!("DELETE FROM {table} WHERE merge = $1"), args![merge])?;
+    }
+    let gone = tx.execute("DELETE FROM record_merge WHERE id = $1", args![merge])?;
+    Ok(i64::try_from(gone).unwrap_or(0))
 }
 
 fn of_person(person: &Person, args: &mut Vec<Value>) -> String {

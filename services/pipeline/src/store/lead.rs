@@ -172,8 +172,8 @@ pub fn get_to_change(conn: &mut Conn<'_>, caller: &Caller, id: &str) -> Result<L
 /// # Errors
 /// Those of `get_to_change`.
 pub fn get_for_change(tx: &mut Tx<'_>, caller: &Caller, id: &str) -> Result<Lead> {
-    let lead = resource::hold::<Lead>(tx, id)
-        .map_err(|cause| merge_rows::missing::<Lead>(tx, caller, id, cause))?;
+    let lead =
+        resource::hold::<Lead>(tx, id).map_err(|cause| merge_rows::missing::<Lead>(tx, caller, id, cause))?;
     caller.must_write(&lead.guard(), &lead.name())?;
     Ok(lead)
 }

@@ -65,9 +65,9 @@ pub fn write_texts<T: Merged>(tx: &mut Tx<'_>, row: &T, texts: &Texts) -> Result
     let mut values: Vec<Value> = vec![row.id().into()];
     let mut sets = String::new();
     for (column, text) in texts.iter().filter(|(column, _)| T::COLUMNS.contains(&column.as_str())) {
-        // The only number among them.
         let value = match column.as_str() {
-            "update_time" => text.parse::<i64>().map_err(Error::internal)?.into(),
+            // The only numbers among them.
+            "update_time" | "recurring_months" => text.parse::<i64>().map_err(Error::internal)?.into(),
             _ => Value::from(text),
         };
         values.push(value);
@@ -75,7 +75,9 @@ pub fn write_texts<T: Merged>(tx: &mut Tx<'_>, row: &T, texts: &Texts) -> Result
     }
     let sql = format!("UPDATE {} SET version = version + 1{sets} WHERE id = $1", T::TABLE);
     tx.execute(&sql, &values)?;
-    resource::get(tx, row.id())
+    let written = resource::get(tx, row.id())?;
+    resource::note(tx, Some(row), Some(&written));
+    Ok(written)
 }
 
 /// Remembers a merge: the survivor before and after, and the rows of those that went, each with what of it a merge may fill.

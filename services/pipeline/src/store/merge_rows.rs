@@ -64,12 +64,17 @@ impl Merged for Lead {
     }
 }
 
+/// Columns of an opportunity's amounts.
+const MONEY: &[&str] =
+    &["currency", "amount", "recurring_amount", "recurring_months", "rate", "rate_date", "rate_currency"];
+
 impl Merged for Opportunity {
     const KIND: i64 = 2;
     const MERGES: &'static str = "opportunityMerges";
     const RULES: &'static [Rule] = &[
         Rule::Fill(&["partner"]),
-        Rule::Fill(&["currency", "amount"]),
+        // All in one currency, with the rate that was kept for it.
+        Rule::Fill(MONEY),
         Rule::Fill(&["expected_close_date"]),
         Rule::Fill(&["source"]),
         Rule::Fill(&["lead", "contact"]),

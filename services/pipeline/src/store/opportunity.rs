@@ -233,8 +233,7 @@ pub fn condition(caller: &Caller, filter: &str, rotting_at: Option<i64>) -> Resu
         condition = format!("rot_time < ${} AND {condition}", args.len());
     }
     if !filter.trim().is_empty() {
-        let filter =
-            kontor_kit::filter::to_sql(filter, LISTING.fields, caller, &mut args, |_, _| Ok(false))?;
+        let filter = kontor_kit::filter::to_sql(filter, LISTING.fields, caller, &mut args, |_, _| Ok(false))?;
         condition = format!("{condition} AND ({filter})");
     }
     Ok((condition, args))

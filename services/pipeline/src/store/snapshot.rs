@@ -119,7 +119,9 @@ impl Snapshot {
         let sql = format!("INSERT INTO {} ({}) VALUES ({})", T::TABLE, columns.join(", "), places.join(", "));
         let values: Vec<Value> = self.0.iter().map(|(_, value)| value.clone()).collect();
         tx.execute(&sql, &values)?;
-        resource::get(tx, self.text(T::COLUMNS[0]))
+        let back = resource::get(tx, self.text(T::COLUMNS[0]))?;
+        resource::note(tx, None, Some(&back));
+        Ok(back)
     }
 
     fn value(&self, column: &str) -> Option<&Value> {
