@@ -22,7 +22,10 @@ const TABLES: &[(&str, &str)] = &[
     ("attachment_use", "not: follows from the object"),
     ("attendee", "not: follows from the object"),
     ("availability", "by hand, the ETag only"),
-    ("collection", "by the engine; the SQL here follows a user's colour or address, which the directory tells of"),
+    (
+        "collection",
+        "by the engine; the SQL here follows a user's colour or address, which the directory tells of",
+    ),
     ("deadline", "not: follows from the opportunity"),
     ("heard", "not: a note on messages"),
     ("item", "by hand, with the engine's entry of the object"),
@@ -93,10 +96,14 @@ async fn h4_calendars_moves_and_secret_addresses_are_told(bed: Bed) {
         ..Default::default()
     };
     let request = store::CreateCollectionRequest { collection: Some(collection), ..Default::default() };
-    let made = bed.collections().create_collection(user("sales").request(request)).await.unwrap().into_inner();
+    let made =
+        bed.collections().create_collection(user("sales").request(request)).await.unwrap().into_inner();
     let club = format!("calendars/{}", made.id);
     let told = lines(&bed, &club).await;
-    assert!(told[0].starts_with("CREATE sales by CreateCollection: path -> sales/club; display_name -> Club"), "{told:?}");
+    assert!(
+        told[0].starts_with("CREATE sales by CreateCollection: path -> sales/club; display_name -> Club"),
+        "{told:?}"
+    );
 
     bed.put("sales", "a.ics", &ics("20261123T090000Z")).await.unwrap();
     let path = |slug: &str| Some(store::CollectionPath { owner: "sales".to_owned(), slug: slug.to_owned() });
@@ -119,15 +126,21 @@ async fn h4_calendars_moves_and_secret_addresses_are_told(bed: Bed) {
 
     let request = proto::CreateCalendarSubscriptionRequest {
         parent: club.clone(),
-        subscription: Some(proto::CalendarSubscription { display_name: "Phone".to_owned(), ..Default::default() }),
+        subscription: Some(proto::CalendarSubscription {
+            display_name: "Phone".to_owned(),
+            ..Default::default()
+        }),
         ..Default::default()
     };
     let mut client = SubscriptionServiceClient::new(bed.link.clone());
-    let secret = client.create_calendar_subscription(user("sales").request(request)).await.unwrap().into_inner();
+    let secret =
+        client.create_calendar_subscription(user("sales").request(request)).await.unwrap().into_inner();
     let name = secret.subscription.unwrap().name;
     assert_eq!(
         lines(&bed, &name).await,
-        ["CREATE sales by CreateCalendarSubscription: display_name -> Phone; busy_only -> false; path -> (secret)"]
+        [
+            "CREATE sales by CreateCalendarSubscription: display_name -> Phone; busy_only -> false; path -> (secret)"
+        ]
     );
     audit(&bed).whole().await;
 }

@@ -65,7 +65,9 @@ async fn h4_users_and_teams_are_told(world: World) {
     world.users.clone().update_user(admin().request(request)).await.unwrap();
     let told = lines(&world, "users/anna").await;
     assert!(
-        told[0].starts_with("CREATE admin by CreateUser: display_name -> anna; admin -> false; disabled -> false;"),
+        told[0].starts_with(
+            "CREATE admin by CreateUser: display_name -> anna; admin -> false; disabled -> false;"
+        ),
         "{told:?}"
     );
     assert_eq!(told[1], "UPDATE admin by UpdateUser: admin false -> true");
@@ -189,10 +191,14 @@ async fn h4_cards_of_ones_own_are_told_to_their_owner_alone(world: World) {
     world.add_user("sales", "").await;
     put(&world, path("sales", "contacts"), "a.vcf", &card("a", "FN:Friend\r\n")).await.unwrap();
     for (reader, wanted) in [(sales(), 1), (user("ben"), 0), (admin(), 1)] {
-        let got = audit(&world).list(reader.request(ListAuditEntriesRequest::default())).await.unwrap().entries;
+        let got =
+            audit(&world).list(reader.request(ListAuditEntriesRequest::default())).await.unwrap().entries;
         let got: Vec<_> = got.iter().filter(|entry| entry.subject.contains("/contacts/")).collect();
         assert_eq!(got.len(), wanted, "for {}", reader.user);
-        assert!(got.iter().all(|entry| entry.partner.is_empty() && line(entry).contains("display_name -> Friend")));
+        assert!(
+            got.iter()
+                .all(|entry| entry.partner.is_empty() && line(entry).contains("display_name -> Friend"))
+        );
     }
 }
 
@@ -213,7 +219,8 @@ async fn h4_a_merge_of_partners_and_its_end_are_told(world: World) {
     let mut merges = PartnerMergeServiceClient::new(world.link.clone());
     let request =
         proto::MergePartnersRequest { name: one.clone(), others: vec![other.clone()], ..Default::default() };
-    let merge = merges.merge_partners(sales().request(request)).await.unwrap().into_inner().merge.unwrap().name;
+    let merge =
+        merges.merge_partners(sales().request(request)).await.unwrap().into_inner().merge.unwrap().name;
     let request = proto::UnmergePartnersRequest { name: merge.clone(), request_id: String::new() };
     merges.unmerge_partners(sales().request(request)).await.unwrap();
     assert_eq!(
@@ -227,8 +234,14 @@ async fn h4_a_merge_of_partners_and_its_end_are_told(world: World) {
     assert!(of_one[1].contains("phones 0471 12 34 56 -> 0471 12 34 56\n02 555 00 02"), "{of_one:?}");
     assert!(of_one[2].contains("phones 0471 12 34 56\n02 555 00 02 -> 0471 12 34 56"), "{of_one:?}");
     let of_other = lines(&world, &other).await;
-    assert!(of_other[1].starts_with("UPDATE sales by MergePartners: collection addressBooks/"), "{of_other:?}");
-    assert!(of_other[2].starts_with("UPDATE sales by UnmergePartners: collection addressBooks/"), "{of_other:?}");
+    assert!(
+        of_other[1].starts_with("UPDATE sales by MergePartners: collection addressBooks/"),
+        "{of_other:?}"
+    );
+    assert!(
+        of_other[2].starts_with("UPDATE sales by UnmergePartners: collection addressBooks/"),
+        "{of_other:?}"
+    );
     assert_eq!(of_other.len(), 3, "{of_other:?}");
     audit(&world).whole().await;
 }
@@ -247,7 +260,11 @@ async fn h4_books_and_their_shares_are_told(world: World) {
     let request = dav::CreateCollectionRequest { collection: Some(collection), ..Default::default() };
     let made = client.create_collection(sales().request(request)).await.unwrap().into_inner();
     put(&world, path("sales", "club"), "a.vcf", &card("a", "FN:Friend\r\n")).await.unwrap();
-    let share = dav::Share { grantee: "users/ben".to_owned(), access: dav::Access::Write.into(), ..Default::default() };
+    let share = dav::Share {
+        grantee: "users/ben".to_owned(),
+        access: dav::Access::Write.into(),
+        ..Default::default()
+    };
     let change = |set: Vec<dav::Share>, remove: Vec<String>| dav::ChangeSharesRequest {
         path: path("sales", "club"),
         set,
@@ -259,7 +276,10 @@ async fn h4_books_and_their_shares_are_told(world: World) {
     let request = dav::DeleteCollectionRequest { path: path("sales", "club"), ..Default::default() };
     client.delete_collection(sales().request(request)).await.unwrap();
     let told = lines(&world, &format!("addressBooks/{}", made.id)).await;
-    assert!(told[0].starts_with("CREATE sales by CreateCollection: path -> sales/club; display_name -> Club;"), "{told:?}");
+    assert!(
+        told[0].starts_with("CREATE sales by CreateCollection: path -> sales/club; display_name -> Club;"),
+        "{told:?}"
+    );
     assert_eq!(
         told[1..3],
         [
@@ -270,7 +290,10 @@ async fn h4_books_and_their_shares_are_told(world: World) {
     assert!(told[3].starts_with("DELETE sales by DeleteCollection: path sales/club ->;"), "{told:?}");
     let request = ListAuditEntriesRequest { page_size: 9, ..Default::default() };
     let got = audit(&world).list(sales().request(request)).await.unwrap().entries;
-    assert!(line(&got[1]).starts_with("DELETE sales by DeleteCollection: collection addressBooks/"), "its card too");
+    assert!(
+        line(&got[1]).starts_with("DELETE sales by DeleteCollection: collection addressBooks/"),
+        "its card too"
+    );
     assert!(line(&got[1]).contains("display_name Friend ->"));
 }
 
@@ -295,7 +318,10 @@ async fn h4_an_erased_partner_leaves_no_value_and_a_whole_chain(world: World) {
     let erased = db.write(move |tx| kontor_kit::audit::forget(tx, &name)).await.unwrap();
     assert!(erased >= 5, "{erased}");
     let entries = audit(&world).of(&anna).await;
-    assert!(entries[0].erased && entries[0].fields.iter().all(|it| it.old_value.is_none() && it.new_value.is_none()));
+    assert!(
+        entries[0].erased
+            && entries[0].fields.iter().all(|it| it.old_value.is_none() && it.new_value.is_none())
+    );
     assert!(!audit(&world).of(&other).await[0].erased);
     assert_eq!(audit(&world).whole().await.erased_count, 1);
 }

@@ -313,9 +313,7 @@ async fn h4_steps_and_requirements_are_told(world: World) {
     }
     assert_eq!(
         lines(&world, &made.name).await[1..],
-        [
-            "UPDATE manager by SetRequirements: requirements.skills -> lang:nl=3; requirements.country -> BE"
-        ]
+        ["UPDATE manager by SetRequirements: requirements.skills -> lang:nl=3; requirements.country -> BE"]
     );
     let request = proto::DeleteOpportunityRequest { name: made.name.clone(), ..Default::default() };
     world.deals.clone().delete_opportunity(manager().request(request)).await.unwrap();

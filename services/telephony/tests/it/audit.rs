@@ -39,7 +39,11 @@ async fn h4_connectors_are_told_without_their_secrets(world: World) {
     let made = world.add_connector("office", Kind::Asterisk(settings.clone())).await.unwrap();
     let changed = proto::AsteriskSettings { secret: "quiet".to_owned(), ..settings };
     let request = proto::UpdateConnectorRequest {
-        connector: Some(proto::Connector { name: made.name, kind: Some(Kind::Asterisk(changed)), ..Default::default() }),
+        connector: Some(proto::Connector {
+            name: made.name,
+            kind: Some(Kind::Asterisk(changed)),
+            ..Default::default()
+        }),
         update_mask: Some(prost_types::FieldMask { paths: vec!["asterisk.secret".to_owned()] }),
         ..Default::default()
     };
@@ -50,7 +54,8 @@ async fn h4_connectors_are_told_without_their_secrets(world: World) {
     assert_eq!(told[1], "UPDATE admin by UpdateConnector: secret (secret) -> (secret)");
     assert!(!format!("{told:?}").contains("hush"));
     let audit = Audit::new(&world.link, "telephony");
-    let request = || ListAuditEntriesRequest { subject: "connectors/office".to_owned(), ..Default::default() };
+    let request =
+        || ListAuditEntriesRequest { subject: "connectors/office".to_owned(), ..Default::default() };
     let sales = caller("sales", &["sales"], &[]);
     assert_eq!(audit.list(sales.request(request())).await.unwrap().entries, []);
 }
@@ -69,7 +74,12 @@ async fn h4_calls_are_told_by_connector_and_by_hand(world: World) {
     };
     world.calls.clone().update_call(caller("sales", &["sales"], &[]).request(request)).await.unwrap();
     let told = lines(&world, &call.name).await;
-    assert!(told[0].starts_with("CREATE cloud by ReceiveWebhook: connector -> cloud; external_id -> c; direction -> "), "{told:?}");
+    assert!(
+        told[0].starts_with(
+            "CREATE cloud by ReceiveWebhook: connector -> cloud; external_id -> c; direction -> "
+        ),
+        "{told:?}"
+    );
     assert_eq!(told.last().unwrap(), "UPDATE sales by UpdateCall: note -> calls back");
     // Ringing and answering are the telephone system's news, not somebody's change.
     assert!(told.len() <= 4, "{told:?}");
