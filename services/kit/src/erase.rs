@@ -187,7 +187,6 @@ fn remember(tx: &mut Tx<'_>, erasure: &str, records: &[String]) -> Result<()> {
 ///
 /// # Errors
 /// Those of the database.
-#[expect(clippy::unnecessary_wraps, reason = "what stands here reads and writes the database")]
 fn forget(_tx: &mut Tx<'_>, _name: &str) -> Result<()> {
     // The audit chain (row H4) is forgotten here: `audit::forget(tx, name)`.
     Ok(())
