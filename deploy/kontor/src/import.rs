@@ -314,7 +314,8 @@ impl Report {
             10 * last.done_rows / last.total_rows.max(1)
         };
         let now = Some((last.phase, part));
-        if self.told != now {
+        // The last message only says that all is done, and the summary says it too.
+        if self.told != now && last.phase() != proto::ImportPhase::Done {
             self.told = now;
             eprintln!("{line}");
         }

@@ -157,8 +157,7 @@ impl Columns {
     }
 
     /// Their number, 1 at least.
-    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.len()
     }
 

@@ -76,8 +76,8 @@ impl Row {
     /// The first fault of the row.
     pub fn read(record: &Record, columns: &Columns, defaults: &Defaults) -> std::result::Result<Row, Fault> {
         let line = record.line;
-        if record.fields.len() != columns.len() {
-            let (is, wanted) = (record.fields.len(), columns.len());
+        if record.fields.len() != columns.count() {
+            let (is, wanted) = (record.fields.len(), columns.count());
             return Err(Fault {
                 line,
                 field: String::new(),
