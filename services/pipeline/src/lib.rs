@@ -9,12 +9,14 @@ mod rates;
 mod rpc;
 mod store;
 
+use std::time::Duration;
+
 // The reader of files from outside is fuzzed, and stands alone.
 pub use domain::csv;
 
 use kontor_kit::Result;
 use kontor_kit::context::Context;
-use kontor_kit::db::Migration;
+use kontor_kit::db::{Db, Migration};
 use kontor_kit::link::Link;
 use kontor_kit::unit::Unit;
 
@@ -56,15 +58,18 @@ pub async fn start(context: &Context, peers: Peers) -> Result<Unit> {
     let scores = db.read(store::score_cache::Scores::read).await?;
     let region = context.company.region.clone();
     db.write(move |tx| store::duplicate::begin(tx, &region)).await?;
-    let filled = db.clone();
-    context.spawn(async move {
-        if let Err(cause) = store::duplicate::fill(&filled).await {
-            tracing::warn!(cause = %cause, "leads from before have no keys for duplicates yet: the next start goes on");
-        }
-    });
+    context.spawn(fill_keys(db.clone()));
     next_steps::listen(context, &db);
     events::listen(context, &db);
     rates::follow(context, &db, &rates);
     erase::start(context, &db);
     Ok(Unit::new("pipeline", context, rpc::routes(context, &db, peers, scores, rates)))
+}
+
+/// Gives leads from before their keys for duplicates.
+async fn fill_keys(db: Db) {
+    while let Err(cause) = store::duplicate::fill(&db).await {
+        tracing::warn!(cause = %cause, "leads from before have no keys for duplicates yet: trying again in a minute");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
 }

@@ -99,7 +99,7 @@ async fn forecast(world: &World, at: Option<i64>) -> Vec<(i64, String)> {
         proto::GetForecastRequest { as_of_time: at.map(kontor_kit::clock::to_proto), ..Default::default() };
     let mut client = ForecastServiceClient::new(world.link.clone());
     let rows = client.get_forecast(admin().request(request)).await.unwrap().into_inner().rows;
-    rows.into_iter().map(|row| (i64::from(row.count), row.total)).collect()
+    rows.into_iter().map(|row| (row.count, row.total)).collect()
 }
 
 async fn p14_a_merged_opportunity_is_counted_once_and_neither_won_nor_lost(world: World) {

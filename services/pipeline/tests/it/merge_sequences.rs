@@ -122,7 +122,8 @@ async fn p14_any_sequence_of_merges_of_leads_returns_to_the_start(world: World) 
                 }
             }
         }
-        for name in &model.names {
+        // Where names lead to, some at each step.
+        for name in model.names.iter().skip(step % 4).step_by(4) {
             assert_eq!(world.lead(name).await.name, model.end_of(name), "step {step}");
         }
         if model.merges.is_empty() {
