@@ -60,7 +60,7 @@ fn erase_opportunities(tx: &mut Tx<'_>, _: &Person, ids: &[String]) -> Result<Ba
 fn erase_opportunity(tx: &mut Tx<'_>, deal: &mut Opportunity) -> Result<Vec<NextStep>> {
     store::score::erased(tx, &deal.id)?;
     store::erasure::erase_merges_into::<Opportunity>(tx, &deal.id)?;
-    store::assignment::forget_need(tx, &deal.id)?;
+    store::assignment::forget_need(tx, deal)?;
     store::erasure::note(tx, &deal.name())?;
     deal.details = Details {
         title: ERASED.to_owned(),

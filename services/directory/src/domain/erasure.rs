@@ -4,7 +4,7 @@
 use kontor_kit::{Error, Result};
 
 use super::contact::Fields;
-use super::phone;
+use kontor_kit::phone;
 
 /// Services that erase their own, in alphabetical order. An erasure is done when all of them are.
 pub const SERVICES: [&str; 4] = ["calendar", "directory", "pipeline", "telephony"];

@@ -47,7 +47,7 @@ pub fn merge(
     after.insert("update_time".to_owned(), tx.now().to_string());
     for other in &others {
         resource::delete(tx, other)?;
-        store::assignment::forget_need(tx, &other.id)?;
+        store::assignment::forget_need(tx, other)?;
         store::forecast::note_deal(tx, other, true)?;
     }
     let others: Vec<_> = others.into_iter().zip(theirs).collect();
@@ -105,7 +105,7 @@ fn write(
     after: &rules::Texts,
 ) -> Result<Opportunity> {
     if before.get(REQUIREMENTS) != after.get(REQUIREMENTS) {
-        children::set_requirements(tx, &deal.id, after.get(REQUIREMENTS).map_or("", String::as_str))?;
+        children::set_requirements(tx, deal, after.get(REQUIREMENTS).map_or("", String::as_str))?;
     }
     merge::write_texts(tx, deal, after)
 }
@@ -178,7 +178,7 @@ pub fn unmerge(
     for (snapshot, fields) in undone.gone {
         let snapshot = placed(tx, snapshot)?;
         let deal: Opportunity = merge::bring_back(tx, snapshot)?;
-        children::set_requirements(tx, &deal.id, fields.get(REQUIREMENTS).map_or("", String::as_str))?;
+        children::set_requirements(tx, &deal, fields.get(REQUIREMENTS).map_or("", String::as_str))?;
         for moved in children::take_steps(tx, &undone.id, &deal.name())? {
             give_step(tx, caller, undone.survivor.as_ref(), &deal, moved)?;
         }

@@ -338,6 +338,16 @@ pub fn forget_need(tx: &mut Tx<'_>, deal: &Opportunity) -> Result<()> {
     Ok(())
 }
 
+/// What an opportunity asks for was put back by a statement of another store.
+///
+/// # Errors
+/// Those of the database.
+pub fn note_need(tx: &mut Tx<'_>, deal: &Opportunity) -> Result<()> {
+    let new = need(tx, &deal.id)?;
+    tx.audit(audit_need(Action::Update, deal, &Need::default(), &new));
+    Ok(())
+}
+
 fn audit_need(action: Action, deal: &Opportunity, old: &Need, new: &Need) -> Entry {
     let facts = |need: &Need| {
         let place = need.place.map(|place| format!("{}, {}", place.latitude, place.longitude));

@@ -2,6 +2,7 @@
 //! Called by rpc/exchange_rate.rs and rates.rs.
 
 use kontor_kit::auth::Caller;
+use kontor_kit::auth::Guard;
 use kontor_kit::db::{Conn, Row, Tx, Value};
 use kontor_kit::page::{Field, Kind, Listing, Page, Query};
 use kontor_kit::resource::{self, Stored};
@@ -25,6 +26,10 @@ impl Stored for ExchangeRate {
 
     fn set_version(&mut self, version: i64) {
         self.version = version;
+    }
+
+    fn audience(&self) -> Guard {
+        Guard::company()
     }
 
     fn values(&self) -> Vec<Value> {

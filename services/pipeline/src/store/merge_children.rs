@@ -8,6 +8,7 @@ use kontor_kit::{Result, args};
 use super::snapshot::Snapshot;
 use crate::domain::lead::Lead;
 use crate::domain::next_step::NextStep;
+use crate::domain::opportunity::Opportunity;
 
 /// A step that went along.
 pub struct Moved {
@@ -126,8 +127,8 @@ pub fn requirements(conn: &mut Conn<'_>, opportunity: &str) -> Result<String> {
 ///
 /// # Errors
 /// Those of the database.
-pub fn set_requirements(tx: &mut Tx<'_>, opportunity: &str, text: &str) -> Result<()> {
-    super::assignment::forget_need(tx, opportunity)?;
+pub fn set_requirements(tx: &mut Tx<'_>, deal: &Opportunity, text: &str) -> Result<()> {
+    super::assignment::forget_need(tx, deal)?;
     if text.is_empty() {
         return Ok(());
     }
@@ -136,7 +137,7 @@ pub fn set_requirements(tx: &mut Tx<'_>, opportunity: &str, text: &str) -> Resul
     let number = |place: usize| text(place).parse::<i64>().ok();
     tx.execute(
         "INSERT INTO assignment_need (opportunity, skills, country, postcode, latitude, longitude, deadline) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        args![opportunity, text(0), text(1), text(2), number(3), number(4), number(5)],
+        args![&deal.id, text(0), text(1), text(2), number(3), number(4), number(5)],
     )?;
-    Ok(())
+    super::assignment::note_need(tx, deal)
 }
