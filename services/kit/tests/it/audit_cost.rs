@@ -65,7 +65,7 @@ async fn run(db: &Db, callers: usize, writes: usize, job: fn(&mut Tx<'_>, &str, 
 /// As `resource::update` was before there was an audit.
 fn plain(tx: &mut Tx<'_>, id: &str, number: usize) -> Result<()> {
     let row = resource::get::<Thing>(tx, id)?;
-    let title = format!("Title number {number}");
+    let (title, now) = (format!("Title number {number}"), tx.now());
     tx.execute(
         "UPDATE thing SET version = $2, title = $3, secret = $4, state = $5, owner = $6, partner = $7, due_time = $8,
          update_time = $9 WHERE id = $1 AND version = $10",
@@ -78,7 +78,7 @@ fn plain(tx: &mut Tx<'_>, id: &str, number: usize) -> Result<()> {
             &row.owner,
             &row.partner,
             row.due,
-            tx.now(),
+            now,
             row.version
         ],
     )?;
