@@ -2,7 +2,6 @@
 //! Run by `cargo test`; PostgreSQL when `KONTOR_TEST_POSTGRES` names a server.
 
 mod audit;
-mod audit_cost;
 mod auth;
 mod bus;
 mod changes;
