@@ -308,9 +308,17 @@ async fn h3_services_that_were_off_catch_up_on_sqlite() {
     split.start_one("telephony").await;
     split.start_one("pipeline").await;
     done(&admin, &erasure.name).await;
-    let calls = grpc.calls().list_calls(ListCallsRequest::default()).await.expect("calls").into_inner().calls;
+    // The gateway finds them again a moment later.
+    let calls = eventually("telephony answers", async || {
+        grpc.calls().list_calls(ListCallsRequest::default()).await.ok()
+    })
+    .await;
+    let calls = calls.into_inner().calls;
     assert_eq!((calls.len(), calls[0].partner.as_str(), calls[0].note.as_str()), (1, "", ""));
-    let deals = grpc.opportunities().list_opportunities(ListOpportunitiesRequest::default()).await;
-    let deals = deals.expect("opportunities").into_inner().opportunities;
+    let deals = eventually("the pipeline answers", async || {
+        grpc.opportunities().list_opportunities(ListOpportunitiesRequest::default()).await.ok()
+    })
+    .await;
+    let deals = deals.into_inner().opportunities;
     assert_eq!((deals.len(), deals[0].partner.as_str(), deals[0].title.as_str()), (1, "", "Erased"));
 }
