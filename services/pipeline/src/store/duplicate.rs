@@ -178,7 +178,7 @@ mod tests {
             title: format!("{number}"),
             // Each address twice, and one in ten has the same number.
             email: format!("lead{}@x.com", number / 2),
-            phone: if number % 10 == 0 { "0471 12 34 56".to_owned() } else { String::new() },
+            phone: if number.is_multiple_of(10) { "0471 12 34 56".to_owned() } else { String::new() },
             team: "teams/sales".to_owned(),
             ..Details::default()
         };
