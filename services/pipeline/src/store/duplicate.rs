@@ -178,7 +178,7 @@ mod tests {
             title: format!("{number}"),
             // Each address twice, and one in ten has the same number.
             email: format!("lead{}@x.com", number / 2),
-            phone: if number % 10 == 0 { "0471 12 34 56".to_owned() } else { String::new() },
+            phone: if number.is_multiple_of(10) { "0471 12 34 56".to_owned() } else { String::new() },
             team: "teams/sales".to_owned(),
             ..Details::default()
         };
@@ -223,7 +223,7 @@ mod tests {
         let newest: Vec<String> = (1..=5).map(|place| format!("{:06}", count - 10 * place)).collect();
         assert_eq!(found.2, newest);
         // Nothing is scanned, neither for a value nor for a page of groups.
-        let plan = db.write(move |tx| plans(tx)).await.unwrap().join("\n");
+        let plan = db.write(plans).await.unwrap().join("\n");
         let scanned = ["SCAN k", "SCAN l", "SCAN duplicate", "SCAN lead", "SCAN opportunity", "Seq Scan"];
         assert!(scanned.iter().all(|word| !plan.contains(word)), "{plan}");
         assert!(plan.contains("duplicate_group_many"), "{plan}");
