@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use kontor_collection::store::collection::{self, New};
 use kontor_collection::{
-    Change, GRAMS, Hooks, Index, Kind, MIGRATION, OBJECT_PROPERTIES, PUSH, Prepared, Removal, SHARES, VIEWS,
-    index,
+    Change, Collection, GRAMS, Hooks, Index, Kind, MIGRATION, OBJECT_PROPERTIES, Object, PUSH, Prepared,
+    Removal, SHARES, VIEWS, index,
 };
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Db, Migration, Tx};
