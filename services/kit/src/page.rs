@@ -17,8 +17,11 @@ pub struct Listing {
     pub table: &'static str,
     /// Columns to select, as text.
     pub columns: &'static str,
-    /// Column of the unique id.
+    /// Column of the id, unique among the rows that a list is about.
     pub id: &'static str,
+    /// The table is large, and its rows are found by `id` alone: a list looks for the keys of a page first, each part of the scope by an index of
+    /// its own, and reads whole rows for the page only.
+    pub by_key: bool,
     /// Fields to filter and order by.
     pub fields: &'static [Field],
     /// Order when none is asked for: "create_time desc".
@@ -207,11 +210,16 @@ impl Listing {
         Ok(Page { rows, next_page_token })
     }
 
-    /// The keys of the page's rows come first, each part by its own index, and whole rows are read for the page alone: what is sorted is short.
     fn statement(&self, parts: &[String], condition: &str, order: &Order, limit: usize) -> String {
         let Listing { id, table, columns, .. } = self;
         let Order { column, descending, .. } = order;
         let way = if *descending { "DESC" } else { "ASC" };
+        if !self.by_key {
+            let any = parts.join(" OR ");
+            return format!(
+                "SELECT {column}, {id}, {columns} FROM {table} WHERE ({any}){condition} ORDER BY {column} {way}, {id} {way} LIMIT {limit}"
+            );
+        }
         // Row-value order over (column, id): the id makes it total.
         let keys = |part: &String| {
             format!(

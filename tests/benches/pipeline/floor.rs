@@ -50,7 +50,8 @@ impl Floor {
     }
 }
 
-type Job = Box<dyn FnOnce(&Connection) + Send>;
+/// A write; it answers with the name of what it wrote.
+type Job = Box<dyn FnOnce(&Connection) -> String + Send>;
 
 /// Readers and the writer.
 #[derive(Clone)]
@@ -79,13 +80,9 @@ pub async fn serve(file: &Path) {
         while let Ok(first) = waiting.recv() {
             writer.execute_batch("BEGIN IMMEDIATE").expect("begun");
             let group: Vec<_> = std::iter::once(first).chain(waiting.try_iter()).collect();
-            let done: Vec<_> = group
-                .into_iter()
-                .map(|(job, done)| {
-                    job(&writer);
-                    done
-                })
-                .collect();
+            let (subjects, done): (Vec<String>, Vec<_>) =
+                group.into_iter().map(|(job, done)| (job(&writer), done)).unzip();
+            seal(&writer, &subjects);
             writer.execute_batch("COMMIT").expect("on disk");
             for done in done {
                 let _ = done.send(());
@@ -112,11 +109,16 @@ impl Store {
         answer
     }
 
-    async fn write<T: Send + 'static>(&self, job: impl FnOnce(&Connection) -> T + Send + 'static) -> T {
+    async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> (String, T) + Send + 'static,
+    ) -> T {
         let (done, written) = oneshot::channel();
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |conn| {
-            let _ = reply.send(job(conn));
+            let (subject, answered) = job(conn);
+            let _ = reply.send(answered);
+            subject
         });
         self.0.writes.send((job, done)).expect("the writer runs");
         written.await.expect("written");
@@ -192,7 +194,7 @@ service! { Leads, "kontor.pipeline.v1.LeadService",
 }
 
 /// The columns of an opportunity, as ours reads them.
-pub const DEAL: &str = "id, version, title, partner, pipeline, stage, state, currency, amount, probability, assignee, team, expected_close_date, description, tags, lead, lost_reason, close_time, stage_time, create_time, update_time, attributes, source, contact, rot_time";
+pub const DEAL: &str = "id, version, title, partner, pipeline, stage, state, currency, amount, probability, assignee, team, expected_close_date, description, tags, lead, lost_reason, close_time, stage_time, create_time, update_time, attributes, source, contact, rot_time, recurring_amount, recurring_months, rate, rate_date, rate_currency";
 const STEP: &str = "id, version, opportunity, title, note, due, due_date, state, deal_title, assignee, team, close_time, closed_by, create_time, update_time";
 
 fn deal(row: &Row<'_>, from: usize) -> rusqlite::Result<proto::Opportunity> {
@@ -269,18 +271,35 @@ fn list(store: Store, request: proto::ListOpportunitiesRequest) -> Ready<proto::
     }))
 }
 
-fn event(conn: &Connection, subject: &str) {
-    let sequence: i64 = conn
-        .prepare_cached("UPDATE kit_outbox_head SET sequence = sequence + 1 WHERE id = 1 RETURNING sequence")
+/// The events and the audit of a group: each with one update of its head.
+fn seal(conn: &Connection, subjects: &[String]) {
+    let count = i64::try_from(subjects.len()).expect("a few");
+    let head: i64 = conn
+        .prepare_cached("UPDATE kit_outbox_head SET sequence = sequence + $1 WHERE id = 1 RETURNING sequence")
         .expect("a statement")
-        .query_row((), |row| row.get(0))
+        .query_row([count], |row| row.get(0))
         .expect("the head");
-    let event =
-        Event { subject: subject.to_owned(), sequence: sequence.cast_unsigned(), ..Default::default() };
-    let sql = "INSERT INTO kit_outbox (sequence, event_id, partner, kind, time, event) VALUES ($1, $2, $3, $4, $5, $6)";
-    let id = format!("{sequence:032x}");
-    let row = params![sequence, id, "", "kontor.pipeline.v1.LeadCreated", sequence, event.encode_to_vec()];
-    conn.prepare_cached(sql).expect("a statement").execute(row).expect("an event");
+    for (place, subject) in subjects.iter().enumerate() {
+        let sequence = head - count + 1 + i64::try_from(place).expect("a few");
+        let event = Event { subject: subject.clone(), ..Default::default() };
+        let sql = "INSERT INTO kit_outbox (sequence, event_id, partner, kind, time, event) VALUES ($1, $2, $3, $4, $5, $6)";
+        let id = format!("{sequence:032x}");
+        let row =
+            params![sequence, id, "", "kontor.pipeline.v1.LeadCreated", sequence, event.encode_to_vec()];
+        conn.prepare_cached(sql).expect("a statement").execute(row).expect("an event");
+    }
+    let sql = "UPDATE kit_audit_head SET sequence = sequence + $1, hash = $2 WHERE id = 1 RETURNING sequence";
+    let head: i64 = conn
+        .prepare_cached(sql)
+        .expect("a statement")
+        .query_row(params![count, [7_u8; 32]], |row| row.get(0))
+        .expect("the head");
+    for (place, subject) in subjects.iter().enumerate() {
+        let sequence = head - count + 1 + i64::try_from(place).expect("a few");
+        let sql = "INSERT INTO kit_audit (sequence, time, action, actor, subject, partner, owner, team, body, value_count, value_data, hash) VALUES ($1, $2, 2, 'users/bench', $3, '', '', '', $4, 4, $5, $6)";
+        let row = params![sequence, sequence, subject, [0_u8; 60], [0_u8; 120], [7_u8; 32]];
+        conn.prepare_cached(sql).expect("a statement").execute(row).expect("an entry");
+    }
 }
 
 async fn create_lead(store: Store, request: proto::CreateLeadRequest) -> proto::Lead {
@@ -294,8 +313,8 @@ async fn create_lead(store: Store, request: proto::CreateLeadRequest) -> proto::
                 .expect("a statement")
                 .execute(params![id, lead.title, lead.email, now])
                 .expect("a lead");
-            event(conn, &id);
-            proto::Lead { name: format!("leads/{id}"), ..lead }
+            let name = format!("leads/{id}");
+            (name.clone(), proto::Lead { name, ..lead })
         })
         .await
 }
@@ -305,6 +324,8 @@ async fn move_stage(store: Store, request: proto::MoveStageRequest) -> proto::Op
         .write(move |conn| {
             let id = request.name.trim_start_matches("opportunities/");
             let mut found = one(conn, id);
+            // As it was, for the audit.
+            one(conn, id);
             rows(conn, "SELECT id, version, display_name, is_default, lost_reason_required FROM pipeline WHERE id = $1", [
                 found.pipeline.trim_start_matches("pipelines/"),
             ]);
@@ -331,9 +352,8 @@ async fn move_stage(store: Store, request: proto::MoveStageRequest) -> proto::Op
                 .execute(params![found.name, now, found.pipeline, request.stage, found.expected_close_date, found.assignee, found.team])
                 .expect("noted");
             rows(conn, "SELECT * FROM next_step WHERE opportunity = $1 AND state = 1", [&found.name]);
-            event(conn, &found.name);
             found.stage = request.stage;
-            found
+            (found.name.clone(), found)
         })
         .await
 }

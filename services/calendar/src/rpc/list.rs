@@ -17,6 +17,7 @@ const LISTING: Listing = Listing {
     table: "item i JOIN object o ON o.num = i.object",
     columns: "o.num, o.coll, o.id, o.name, o.uid, o.etag, o.comp, o.seq, o.size, o.create_time, o.update_time",
     id: "o.id",
+    by_key: false,
     fields: &[
         Field::order("start_time", "i.start_utc", FieldKind::Time),
         Field::order("update_time", "o.update_time", FieldKind::Time),

@@ -16,6 +16,7 @@ const LISTING: Listing = Listing {
     table: "collection",
     columns: COLUMNS,
     id: "id",
+    by_key: false,
     fields: &[
         Field::order("order", "place", page::Kind::Int),
         Field::filter("owner", "('users/' || owner)", page::Kind::User),

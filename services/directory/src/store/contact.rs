@@ -20,6 +20,7 @@ const LISTING: Listing = Listing {
     table: "card",
     columns: COLUMNS,
     id: "id",
+    by_key: false,
     fields: &[
         Field::filter("display_name", "display_name", Kind::Text),
         Field::order("display_name", "sort_name", Kind::Text),

@@ -149,6 +149,7 @@ const LISTING: Listing = Listing {
     table: "app_password",
     columns: "id, account, display_name, create_time, last_use_time",
     id: "id",
+    by_key: false,
     fields: &[Field::order("create_time", "create_time", Kind::Time)],
     default_order: "create_time",
     default_size: 50,

@@ -57,6 +57,7 @@ const LISTING: Listing = Listing {
     table: "erasure",
     columns: COLUMNS,
     id: "id",
+    by_key: false,
     fields: &[Field::order("create_time", "create_time", Kind::Time)],
     default_order: "create_time desc",
     default_size: 50,

@@ -42,6 +42,7 @@ const LISTING: Listing = Listing {
     table: "partner_merge",
     columns: "id, survivor, actor, create_time",
     id: "id",
+    by_key: false,
     fields: &[Field::order("create_time", "create_time", page::Kind::Time)],
     default_order: "create_time desc",
     default_size: 50,

@@ -18,6 +18,7 @@ const LISTING: Listing = Listing {
     table: "card",
     columns: COLUMNS,
     id: "id",
+    by_key: false,
     fields: &[
         Field::filter("kind", "kind", Kind::Enum(KINDS)),
         Field::filter("display_name", "display_name", Kind::Text),

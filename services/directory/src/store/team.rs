@@ -56,6 +56,7 @@ const LISTING: Listing = Listing {
     table: "team",
     columns: "id, version, display_name, create_time",
     id: "id",
+    by_key: false,
     fields: &[Field::order("display_name", "display_name", Kind::Text)],
     default_order: "display_name",
     default_size: 50,

@@ -36,6 +36,7 @@ const LISTING: Listing = Listing {
     table: "timeline",
     columns: "entry, occur_time, kind, subject, summary, actor",
     id: "entry",
+    by_key: false,
     fields: &[Field::order("occur_time", "occur_time", Kind::Time)],
     default_order: "occur_time desc",
     default_size: 50,

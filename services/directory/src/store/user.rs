@@ -98,6 +98,7 @@ const LISTING: Listing = Listing {
     table: "account",
     columns: profile_columns!(),
     id: "account.id",
+    by_key: false,
     fields: &[
         Field::order("name", "account.id", Kind::Text),
         Field::both("display_name", "display_name", Kind::Text),

@@ -21,6 +21,7 @@ static NOTES: Listing = Listing {
     table: "note",
     columns: "text",
     id: "id",
+    by_key: true,
     fields: &[Field::both("number", "number", Kind::Int), Field::both("text", "text", Kind::Text)],
     default_order: "number",
     default_size: 10,

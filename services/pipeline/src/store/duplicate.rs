@@ -140,6 +140,7 @@ const LISTING: Listing = Listing {
     table: "duplicate_group",
     columns: "kind, value",
     id: "value",
+    by_key: false,
     fields: &[Field::order("reason", "kind", page::Kind::Int)],
     default_order: "reason",
     default_size: 50,

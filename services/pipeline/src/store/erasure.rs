@@ -25,11 +25,22 @@ pub fn opportunities(conn: &mut Conn<'_>, person: &Person, limit: i64) -> Result
     conn.all(&sql, &args, |row| row.string(0))
 }
 
-/// Ids of leads with an address or an international number of the partner.
+/// Ids of leads with an address or a number of the partner, found by the keys for duplicates; in the leads themselves while those are not all there.
 ///
 /// # Errors
 /// Those of the database.
 pub fn leads(conn: &mut Conn<'_>, person: &Person, limit: i64) -> Result<Vec<String>> {
+    let mut args = args![limit].to_vec();
+    let email = is_one_of("value", &person.emails, &mut args);
+    let phone = is_one_of("value", &person.phones, &mut args);
+    let sql = format!(
+        "SELECT DISTINCT record FROM duplicate_key WHERE (kind = 1 AND {email}) OR (kind = 2 AND {phone}) ORDER BY record LIMIT $1"
+    );
+    let found = conn.all(&sql, &args, |row| row.string(0))?;
+    let has_keys = conn.one("SELECT done FROM duplicate_state WHERE id = 1", &[], |row| row.bool(0))?;
+    if !found.is_empty() || has_keys == Some(true) {
+        return Ok(found);
+    }
     let mut args = args![limit].to_vec();
     let email = is_one_of("LOWER(email)", &person.emails, &mut args);
     let phone = is_one_of(PHONE, &person.phones, &mut args);

@@ -66,6 +66,7 @@ const LISTING: Listing = Listing {
     table: "exchange_rate",
     columns: "id, version, currency, day, rate, base, pending, create_time, update_time",
     id: "id",
+    by_key: false,
     fields: &[
         Field::both("currency_code", "currency", Kind::Text),
         Field::both("valid_from_date", "day", Kind::Text),

@@ -123,6 +123,7 @@ const LISTING: Listing = Listing {
     table: "lead",
     columns: "id, version, title, contact_name, company_name, email, phone, region, source, description, assignee, team, state, tags, opportunity, create_time, update_time, attributes",
     id: "id",
+    by_key: true,
     fields: &[
         Field::filter("state", "state", Kind::Enum(STATES)),
         Field::filter("assignee", "assignee", Kind::User),

@@ -260,6 +260,7 @@ const fn listing(table: &'static str) -> Listing {
         table,
         columns: "m.survivor, m.actor, m.create_time",
         id: "m.id",
+        by_key: false,
         fields: FIELDS,
         default_order: "create_time desc",
         default_size: 50,

@@ -130,6 +130,7 @@ const LISTING: Listing = Listing {
     table: "next_step",
     columns: "id, version, opportunity, title, note, due, due_date, state, deal_title, assignee, team, close_time, closed_by, create_time, update_time",
     id: "id",
+    by_key: true,
     fields: &[
         Field::filter("state", "state", Kind::Enum(STATES)),
         Field::filter("assignee", "assignee", Kind::User),

@@ -201,6 +201,7 @@ const LISTING: Listing = Listing {
     table: "opportunity",
     columns: "id, version, title, partner, pipeline, stage, state, currency, amount, probability, assignee, team, expected_close_date, description, tags, lead, lost_reason, close_time, stage_time, create_time, update_time, attributes, source, contact, rot_time, recurring_amount, recurring_months, rate, rate_date, rate_currency, COALESCE((SELECT stage.probability FROM stage WHERE stage.name = opportunity.stage), 0)",
     id: "id",
+    by_key: true,
     fields: &[
         Field::filter("state", "state", Kind::Enum(STATES)),
         Field::filter("assignee", "assignee", Kind::User),

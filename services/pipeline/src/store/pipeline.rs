@@ -68,6 +68,7 @@ const LISTING: Listing = Listing {
     table: "pipeline",
     columns: "id, version, display_name, is_default, lost_reason_required",
     id: "id",
+    by_key: false,
     fields: &[Field::order(
         "place",
         "(CASE is_default WHEN 1 THEN '0' ELSE '1' END || display_name)",

@@ -228,6 +228,7 @@ const LISTING: Listing = Listing {
     table: "call",
     columns: COLUMNS_TEXT,
     id: "id",
+    by_key: false,
     fields: &[
         Field::order("start_time", "start_time", Kind::Time),
         Field::filter("partner", "partner", Kind::Text),

@@ -125,6 +125,7 @@ const LISTING: Listing = Listing {
     table: "connector",
     columns: "id, version, display_name, disabled, kind, secret, push_user, host, port, username, trunk_prefixes, region, outside_prefix, extension_digits",
     id: "id",
+    by_key: false,
     fields: &[Field::order("name", "id", page::Kind::Text)],
     default_order: "name",
     default_size: 50,
