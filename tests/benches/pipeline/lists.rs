@@ -1,6 +1,8 @@
 //! Pages of 50 of a million: each order with filters of each kind, as an administrator and as one of two hundred sellers.
 //! Called by main.rs.
 
+use std::time::Instant;
+
 use kontor_proto::pipeline::v1::ListOpportunitiesRequest;
 use kontor_proto::pipeline::v1::opportunity_service_client::OpportunityServiceClient;
 use kontor_tests::{Grpc, Process};
@@ -9,8 +11,8 @@ use crate::data::Names;
 use crate::floor::{DEAL, Floor};
 use crate::{PASSWORD, TURNS, measure, print};
 
-/// Pages of each kind in a turn.
-const TIMES: usize = 20;
+/// Pages of each kind in a turn: as many as fit into this many milliseconds, 1 to 20.
+const TURN_MS: f64 = 300.0;
 
 /// What a list is asked, and the same as SQL.
 struct Case {
@@ -65,12 +67,17 @@ pub async fn figures(process: &Process, admin: &Grpc, floor: &Floor, names: &Nam
                 let column = order.split(' ').next().expect("a column");
                 let sql = statement(&parts, &case.condition, column, way);
                 let mut best = None;
+                let begun = Instant::now();
+                grpc.opportunities().list_opportunities(request(&case.filter)).await.expect("a page");
+                let one = begun.elapsed().as_secs_f64() * 1_000.0;
+                let times = (1..=20).rev().find(|times| f64::from(*times) * one < TURN_MS).unwrap_or(1);
+                let times = usize::try_from(times).expect("at most 20");
                 for _ in 0..TURNS {
-                    let ours = measure(process.id(), (TIMES, 1), async |_| {
+                    let ours = measure(process.id(), (times, 1), async |_| {
                         grpc.opportunities().list_opportunities(request(&case.filter)).await.expect("a page");
                     })
                     .await;
-                    let theirs = measure(floor.id, (TIMES, 1), async |_| {
+                    let theirs = measure(floor.id, (times, 1), async |_| {
                         let mut client = OpportunityServiceClient::new(floor.channel.clone());
                         client.list_opportunities(request(&sql)).await.expect("a page");
                     })

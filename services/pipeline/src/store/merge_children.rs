@@ -95,10 +95,11 @@ pub fn take_leads(tx: &mut Tx<'_>, merge: &str, opportunity: &str, survivor: &st
 fn relink(tx: &mut Tx<'_>, leads: &[String], from: &str, to: &str) -> Result<Vec<Lead>> {
     let mut changed = Vec::with_capacity(leads.len());
     for id in leads {
-        let sql =
-            "UPDATE lead SET opportunity = $3, version = version + 1 WHERE id = $1 AND opportunity = $2";
-        if tx.execute(sql, args![id, from, to])? > 0 {
-            changed.push(resource::get(tx, id)?);
+        let Some(mut lead) = resource::hold_if_there::<Lead>(tx, id)? else { continue };
+        if lead.opportunity == from {
+            to.clone_into(&mut lead.opportunity);
+            resource::update(tx, &mut lead)?;
+            changed.push(lead);
         }
     }
     Ok(changed)

@@ -219,6 +219,8 @@ async fn h3_sums_scores_and_counts_stay_and_the_person_is_gone(world: World) {
         close_time: erased.close_time,
         score: erased.score,
         probability: erased.probability,
+        // Nothing is expected of a lost one.
+        weighted_amount: Some(Money { currency_code: "EUR".to_owned(), amount: "0.00".to_owned() }),
         needs_next_step: erased.needs_next_step,
         ..lost
     };

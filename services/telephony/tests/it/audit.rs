@@ -15,8 +15,13 @@ kontor_testbed::on_both! { World;
 
 /// What the SQL of telephony writes, how it is audited, and why not.
 const TABLES: &[(&str, &str)] = &[
+    (
+        "call",
+        "by kit::resource; the SQL only takes calls along with their partner, which the directory tells of",
+    ),
     ("call_pop", "not: whose screen showed a call"),
     ("connector_state", "not: how a connection is at the moment"),
+    ("partner_move", "not: where a call came from, which its partner tells"),
 ];
 
 #[test]
