@@ -51,6 +51,13 @@ impl Error {
         Error::new(Code::NotFound, "NOT_FOUND", format!("{name} does not exist or you may not see it"))
     }
 
+    /// NOT_FOUND for a record that went into another one, which is in its metadata as "survivor".
+    pub fn merged(name: impl std::fmt::Display, survivor: impl Into<String>) -> Self {
+        let survivor = survivor.into();
+        let message = format!("{name} went into {survivor}: use that name, or take the merge back");
+        Error::new(Code::NotFound, "MERGED", message).with("survivor", survivor)
+    }
+
     /// ALREADY_EXISTS for a resource name.
     pub fn already_exists(name: impl std::fmt::Display) -> Self {
         Error::new(Code::AlreadyExists, "ALREADY_EXISTS", format!("{name} already exists"))
@@ -105,6 +112,11 @@ impl Error {
     /// gRPC code.
     pub fn code(&self) -> Code {
         self.0.code
+    }
+
+    /// Whether something does not exist, for stores, which know nothing of gRPC.
+    pub fn is_not_found(&self) -> bool {
+        self.0.code == Code::NotFound
     }
 
     /// Reason for programs, in capitals.

@@ -5,7 +5,6 @@ use kontor_kit::auth::Caller;
 use kontor_kit::db::{Tx, Value};
 use kontor_kit::resource;
 use kontor_kit::{Error, Result, args, id};
-use tonic::Code;
 
 use super::merge_rows::{GONE, Merge, Merged, all_gone, guard, missing};
 use super::snapshot::{Snapshot, pack_texts, unpack_texts};
@@ -174,7 +173,7 @@ pub fn undo<T: Merged>(tx: &mut Tx<'_>, caller: &Caller, merge: &str) -> Result<
     let (number, before, after, old_guard) = held.ok_or_else(|| Error::not_found(&name))?;
     let survivor = match resource::get::<T>(tx, &survivor_id) {
         Ok(survivor) => Some(survivor),
-        Err(cause) if cause.code() == Code::NotFound => None,
+        Err(cause) if cause.is_not_found() => None,
         Err(cause) => return Err(cause),
     };
     caller.must_write(&survivor.as_ref().map_or(old_guard, Merged::guard), &name)?;

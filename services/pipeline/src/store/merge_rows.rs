@@ -6,7 +6,6 @@ use kontor_kit::db::{Conn, Tx};
 use kontor_kit::page::{self, Field, Listing, Page, Query};
 use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result, args};
-use tonic::Code;
 
 use super::snapshot::{Snapshot, pack_texts, unpack_texts};
 use crate::domain::lead::Lead;
@@ -135,7 +134,7 @@ pub struct Gone {
 /// NOT_FOUND.
 pub fn resolve<T: Merged>(conn: &mut Conn<'_>, id: &str) -> Result<T> {
     match resource::get(conn, id) {
-        Err(cause) if cause.code() == Code::NotFound => {
+        Err(cause) if cause.is_not_found() => {
             let last = last_survivor::<T>(conn, id)?;
             last.ok_or(cause).and_then(|last| resource::get(conn, &last).map_err(|_| not_found::<T>(id)))
         }
@@ -145,17 +144,15 @@ pub fn resolve<T: Merged>(conn: &mut Conn<'_>, id: &str) -> Result<T> {
 
 /// What a change by a name that is there no more gets: where it went, when the caller may see that.
 pub fn missing<T: Merged>(conn: &mut Conn<'_>, caller: &Caller, id: &str, cause: Error) -> Error {
-    if cause.code() != Code::NotFound {
+    if !cause.is_not_found() {
         return cause;
     }
     match resolve::<T>(conn, id) {
         Ok(survivor) if caller.may_read(&survivor.guard()) => {
-            let (name, survivor) = (format!("{}/{id}", T::COLLECTION), survivor.name());
-            let message = format!("{name} went into {survivor}: use that name, or take the merge back");
-            Error::new(Code::NotFound, "MERGED", message).with("survivor", survivor)
+            Error::merged(format_args!("{}/{id}", T::COLLECTION), survivor.name())
         }
         Ok(_) => cause,
-        Err(other) if other.code() == Code::NotFound => cause,
+        Err(other) if other.is_not_found() => cause,
         Err(other) => other,
     }
 }

@@ -7,7 +7,6 @@ use kontor_kit::db::{Conn, Row, Tx, Value};
 use kontor_kit::page::{Field, Kind, Listing, Page, Query, Scope};
 use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result, args, audit, id};
-use tonic::Code;
 
 use super::merge_rows;
 use crate::domain::next_step::{Due, Facts, NextStep, State};
@@ -186,7 +185,7 @@ fn find_moved(conn: &mut Conn<'_>, name: &str, field: &str) -> Result<Option<Nex
             find(conn, &format!("{}/nextSteps/{id}", survivor.name()), field)
         }
         Ok(_) => Ok(None),
-        Err(cause) if cause.code() == Code::NotFound => Ok(None),
+        Err(cause) if cause.is_not_found() => Ok(None),
         Err(cause) => Err(cause),
     }
 }

@@ -139,10 +139,10 @@ fn named(conn: &mut Conn<'_>, field: &str, name: &str) -> Result<String> {
 }
 
 fn unknown(field: &str, id: &str, cause: Error) -> Error {
-    match cause.code() {
-        tonic::Code::NotFound => Error::invalid(field, format!("pipelines/{id} does not exist")),
-        _ => cause,
+    if cause.is_not_found() {
+        return Error::invalid(field, format!("pipelines/{id} does not exist"));
     }
+    cause
 }
 
 /// One pipeline with its stages for an opportunity that goes into one of them. Until the commit nobody in another process
