@@ -95,7 +95,7 @@ async fn h4_calendars_moves_and_secret_addresses_are_told(bed: Bed) {
         display_name: "Club".to_owned(),
         ..Default::default()
     };
-    let request = store::CreateCollectionRequest { collection: Some(collection), ..Default::default() };
+    let request = store::CreateCollectionRequest { collection: Some(collection) };
     let made =
         bed.collections().create_collection(user("sales").request(request)).await.unwrap().into_inner();
     let club = format!("calendars/{}", made.id);

@@ -263,7 +263,7 @@ async fn h4_books_and_their_shares_are_told(world: World) {
         display_name: "Club".to_owned(),
         ..Default::default()
     };
-    let request = dav::CreateCollectionRequest { collection: Some(collection), ..Default::default() };
+    let request = dav::CreateCollectionRequest { collection: Some(collection) };
     let made = client.create_collection(sales().request(request)).await.unwrap().into_inner();
     put(&world, path("sales", "club"), "a.vcf", &card("a", "FN:Friend\r\n")).await.unwrap();
     let share = dav::Share {
@@ -275,11 +275,10 @@ async fn h4_books_and_their_shares_are_told(world: World) {
         path: path("sales", "club"),
         set,
         remove,
-        ..Default::default()
     };
     client.change_shares(sales().request(change(vec![share], vec![]))).await.unwrap();
     client.change_shares(sales().request(change(vec![], vec!["users/ben".to_owned()]))).await.unwrap();
-    let request = dav::DeleteCollectionRequest { path: path("sales", "club"), ..Default::default() };
+    let request = dav::DeleteCollectionRequest { path: path("sales", "club") };
     client.delete_collection(sales().request(request)).await.unwrap();
     let told = lines(&world, &format!("addressBooks/{}", made.id)).await;
     assert!(
