@@ -58,7 +58,6 @@ const TABLES: &[(&str, &str)] = &[
     ("record_merged", "not: follows from the merge"),
     ("score_count", "not: counts"),
     ("score_outcome", "not: what was counted"),
-    ("score_team", "not: counts"),
     ("stage", "by hand, with the pipeline"),
     ("stage_history", "not: follows from the stages"),
 ];
