@@ -43,7 +43,8 @@ fn check_convert(bytes: &[u8], card: &Card) {
         let limits = Limits { bytes: usize::MAX, lines: usize::MAX, ..Limits::default() };
         let read = Document::parse(&text, &limits).expect("a converted card must be readable");
         let read = Card::read(&read).expect("a converted card must be a card");
-        assert_eq!((read.version, read.uid.as_str()), (to, plain(&card.uid).trim()));
+        // A tab may stay, other control characters do not.
+        assert_eq!((read.version, plain(&read.uid).trim()), (to, plain(&card.uid).trim()));
         assert_eq!((read.phones.len(), read.emails.len()), (card.phones.len(), card.emails.len()));
         assert_eq!((read.addresses.len(), read.urls.len()), (card.addresses.len(), card.urls.len()));
         assert_eq!((members(&read), read.has_photo), (members(card), card.has_photo));
