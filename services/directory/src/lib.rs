@@ -13,8 +13,14 @@ use kontor_kit::db::Migration;
 use kontor_kit::unit::Unit;
 
 /// The tables of this service, for `Db::open`.
-pub const MIGRATIONS: &[Migration] =
-    kontor_collection::migrations!["0001_users", "0002_cards", "0003_timeline", "0004_merge", "0005_erasure"];
+pub const MIGRATIONS: &[Migration] = kontor_collection::migrations![
+    "0001_users",
+    "0002_cards",
+    "0003_timeline",
+    "0004_merge",
+    "0005_erasure",
+    "0006_timeline_subject"
+];
 
 /// Starts the service. It calls no other service: what it hears comes as events.
 ///
