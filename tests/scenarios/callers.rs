@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 
 use kontor_proto::directory::v1::{
     CreateAppPasswordRequest, CreateUserRequest, DeleteAppPasswordRequest, GetUserRequest,
-    ListPartnersRequest, User,
+    ListPartnersRequest, Team, UpdateTeamRequest, User,
 };
 use kontor_proto::pipeline::v1::{
-    CreateLeadRequest, GetOpportunityRequest, Lead, ListLeadsRequest, ListOpportunitiesRequest, Opportunity,
-    UpdateOpportunityRequest,
+    CreateLeadRequest, CreateOpportunityRequest, GetOpportunityRequest, Lead, ListLeadsRequest,
+    ListOpportunitiesRequest, Opportunity, UpdateOpportunityRequest,
 };
 use kontor_proto::r#type::v1::{WatchChangesRequest, WatchChangesResponse};
 use kontor_tests::{Grpc, Http, both};
@@ -181,6 +181,25 @@ both! {
         };
         let status = tokio::time::timeout(std::time::Duration::from_secs(15), ended).await.expect("it ends in time");
         assert_eq!(status.code(), Code::Unauthenticated);
+    }
+
+    async fn x4_an_open_stream_ends_when_its_user_leaves_a_team(sandbox: Sandbox) {
+        let (admin, sales) = (sandbox.grpc("admin"), sandbox.grpc("sales"));
+        let mut stream = watch(&sales, "").await;
+        let mut other = watch(&sandbox.grpc("colleague"), "").await;
+        stream.message().await.expect("it begins");
+        other.message().await.expect("it begins");
+        let team = Team { name: "teams/sales".into(), members: vec!["users/manager".into(), "users/colleague".into()], ..Default::default() };
+        let update_mask = Some(prost_types::FieldMask { paths: vec!["members".into()] });
+        admin.teams().update_team(UpdateTeamRequest { team: Some(team), update_mask, ..Default::default() }).await.expect("sales left the team");
+        let limit = std::time::Duration::from_secs(15);
+        let status = tokio::time::timeout(limit, stream.message()).await.expect("it ends in time").expect_err("it ends with an error");
+        assert_eq!(status.code(), Code::Aborted, "{status:?}");
+        let deal = Opportunity { title: "Seen".into(), assignee: "users/colleague".into(), team: "teams/sales".into(), ..Default::default() };
+        let request = CreateOpportunityRequest { opportunity: Some(deal), ..Default::default() };
+        sandbox.grpc("colleague").opportunities().create_opportunity(request).await.expect("made");
+        let seen = tokio::time::timeout(limit, other.message()).await.expect("in time").expect("who stayed goes on");
+        assert!(seen.and_then(|message| message.event).is_some());
     }
 
     async fn x5_reflection_lists_every_service_and_describes_it_without_signing_in(sandbox: Sandbox) {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use kontor::accounts::Accounts;
 use kontor::config::{Config, SERVICES};
 use kontor::serve::Running;
 use kontor_gateway_metrics::render;
@@ -54,8 +55,8 @@ impl Sandbox {
     pub async fn start_with(backend: Backend, more: &[(&str, &str)]) -> Sandbox {
         let place = Place::new(backend).await;
         let config = settings(&place, more);
-        let running = Running::start(&config, Clock::System, render()).await.expect("Kontor starts");
         add_accounts(&config).await;
+        let running = Running::start(&config, Clock::System, render()).await.expect("Kontor starts");
         let sandbox = Sandbox { running: Some(running), config, place };
         sandbox.lead_sales().await;
         sandbox
@@ -127,8 +128,9 @@ fn settings(place: &Place, more: &[(&str, &str)]) -> Config {
 }
 
 async fn add_accounts(config: &Config) {
+    let accounts = Accounts::open(config).await.expect("a database");
     for (name, team, admin) in ACCOUNTS {
-        kontor::accounts::add_user(config, name, "", team, admin, PASSWORD).await.expect("a new account");
+        accounts.add_user(name, "", team, admin, PASSWORD).await.expect("a new account");
     }
 }
 
@@ -169,12 +171,12 @@ impl Split {
     pub async fn start(backend: Backend) -> Split {
         let place = Place::new(backend).await;
         let ports = SERVICES.into_iter().zip(free_ports(SERVICES.len())).collect();
+        add_accounts(&settings(&place, &[("data", &Self::folder(&place, "directory"))])).await;
         let mut split = Split { processes: BTreeMap::new(), ports, place };
         // The order does not matter to them: a service that needs one that is not up yet waits for it.
         for service in SERVICES {
             split.start_one(service).await;
         }
-        add_accounts(&settings(&split.place, &[("data", &split.data("directory"))])).await;
         make_leader(&split.grpc("admin")).await;
         for (user, _, _) in ACCOUNTS {
             wait_for_calendar(&split.grpc(user), user).await;
@@ -215,7 +217,11 @@ impl Split {
     }
 
     fn data(&self, service: &str) -> String {
-        self.place.folder.path().join(service).display().to_string()
+        Self::folder(&self.place, service)
+    }
+
+    fn folder(place: &Place, service: &str) -> String {
+        place.folder.path().join(service).display().to_string()
     }
 }
 

@@ -31,37 +31,46 @@ pub fn read_password(from_stdin: bool) -> Result<String> {
     Ok(first)
 }
 
-/// Adds an account.
-///
-/// # Errors
-/// ALREADY_EXISTS, INVALID_ARGUMENT.
-pub async fn add_user(
-    config: &Config,
-    name: &str,
-    email: &str,
-    team: Option<&str>,
-    admin: bool,
-    password: &str,
-) -> Result<()> {
-    let db = open(config).await?;
-    kontor_directory::admin::add_user(&db, name, email, team, admin, password).await?;
-    println!("added users/{name}");
-    Ok(())
-}
+/// The accounts of an installation, by its database.
+pub struct Accounts(Db);
 
-/// Adds an app password and prints it.
-///
-/// # Errors
-/// NOT_FOUND for an unknown user.
-pub async fn add_token(config: &Config, user: &str, device: &str) -> Result<()> {
-    let db = open(config).await?;
-    let secret = kontor_directory::admin::add_token(&db, user, device).await?;
-    println!("{secret}");
-    eprintln!("This is the app password of {user} for {device:?}. It is shown only now.");
-    Ok(())
-}
+impl Accounts {
+    /// Opens them.
+    ///
+    /// # Errors
+    /// Those of opening the database.
+    pub async fn open(config: &Config) -> Result<Accounts> {
+        crate::serve::make_folder(config)?;
+        let db =
+            Db::open(&config.storage(), "directory", kontor_directory::MIGRATIONS, Clock::System).await?;
+        Ok(Accounts(db))
+    }
 
-async fn open(config: &Config) -> Result<Db> {
-    crate::serve::make_folder(config)?;
-    Db::open(&config.storage(), "directory", kontor_directory::MIGRATIONS, Clock::System).await
+    /// Adds an account.
+    ///
+    /// # Errors
+    /// ALREADY_EXISTS, INVALID_ARGUMENT.
+    pub async fn add_user(
+        &self,
+        name: &str,
+        email: &str,
+        team: Option<&str>,
+        admin: bool,
+        password: &str,
+    ) -> Result<()> {
+        kontor_directory::admin::add_user(&self.0, name, email, team, admin, password).await?;
+        println!("added users/{name}");
+        Ok(())
+    }
+
+    /// Adds an app password and prints it.
+    ///
+    /// # Errors
+    /// NOT_FOUND for an unknown user.
+    pub async fn add_token(&self, user: &str, device: &str) -> Result<()> {
+        let secret = kontor_directory::admin::add_token(&self.0, user, device).await?;
+        println!("{secret}");
+        eprintln!("This is the app password of {user} for {device:?}. It is shown only now.");
+        Ok(())
+    }
 }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use kontor::accounts::{self, Accounts};
 use kontor::config::Config;
-use kontor::{accounts, import, observe, serve};
+use kontor::{import, observe, serve};
 
 /// A CRM back office of gRPC services, with calendars, address books and telephony for the programs people already use.
 #[derive(Parser)]
@@ -31,6 +32,14 @@ enum Command {
         /// Fill an empty installation with a sample company and accounts with the password "demo".
         #[arg(long)]
         demo: bool,
+    },
+    /// Bring the databases up to date and start nothing: the first step of an upgrade.
+    Migrate {
+        #[command(flatten)]
+        common: Common,
+        /// Services whose databases are meant, by comma [default: all].
+        #[arg(long, value_name = "LIST")]
+        services: Option<String>,
     },
     /// Manage accounts.
     #[command(subcommand)]
@@ -132,21 +141,21 @@ fn run(command: Command) -> kontor_kit::Result<ExitCode> {
             let render = observe::start(&config)?;
             runtime()?.block_on(serve::until_signal(config, render))?;
         }
+        Command::Migrate { common, services } => {
+            let config = common.read(&[("services", services)])?;
+            runtime()?.block_on(serve::migrate(&config))?;
+        }
         Command::User(UserCommand::Add { common, name, email, team, admin, password_stdin }) => {
             let config = common.read(&[])?;
             let password = accounts::read_password(password_stdin)?;
-            runtime()?.block_on(accounts::add_user(
-                &config,
-                &name,
-                &email,
-                team.as_deref(),
-                admin,
-                &password,
-            ))?;
+            runtime()?.block_on(async {
+                let accounts = Accounts::open(&config).await?;
+                accounts.add_user(&name, &email, team.as_deref(), admin, &password).await
+            })?;
         }
         Command::Token(TokenCommand::Add { common, user, name }) => {
             let config = common.read(&[])?;
-            runtime()?.block_on(accounts::add_token(&config, &user, &name))?;
+            runtime()?.block_on(async { Accounts::open(&config).await?.add_token(&user, &name).await })?;
         }
         Command::Import(ImportCommand::Leads(given)) => return runtime()?.block_on(import::leads(given)),
         Command::Config { common } => {

@@ -8,7 +8,7 @@ use kontor_kit::auth::ClusterKey;
 use kontor_kit::bus::Bus;
 use kontor_kit::clock::Clock;
 use kontor_kit::context::Context;
-use kontor_kit::db::Storage;
+use kontor_kit::db::{Db, Storage};
 use kontor_kit::link::Link;
 use kontor_kit::unit::Unit;
 use kontor_kit::{Error, Result};
@@ -62,6 +62,26 @@ pub fn make_folder(config: &Config) -> Result<()> {
             .recursive(true)
             .create(&folder)
             .map_err(|cause| Error::invalid("data", format!("can't make {}: {cause}", folder.display())))?;
+    }
+    Ok(())
+}
+
+/// Brings the databases of the wanted services up to date, and starts nothing.
+///
+/// # Errors
+/// Those of opening a database.
+pub async fn migrate(config: &Config) -> Result<()> {
+    make_folder(config)?;
+    for service in config.services()? {
+        let migrations = match service {
+            "directory" => kontor_directory::MIGRATIONS,
+            "calendar" => kontor_calendar::MIGRATIONS,
+            "pipeline" => kontor_pipeline::MIGRATIONS,
+            "telephony" => kontor_telephony::MIGRATIONS,
+            _ => continue,
+        };
+        Db::open(&config.storage(), service, migrations, Clock::System).await?;
+        println!("{service} is up to date");
     }
     Ok(())
 }

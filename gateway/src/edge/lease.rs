@@ -1,4 +1,4 @@
-//! An answer lasts as long as its sign-in: a stream ends when the app password is revoked or the user disabled.
+//! An answer lasts as long as its sign-in: a stream ends when the app password is revoked, the user disabled, or taken out of a team.
 //! Put around gRPC answers by `Gateway::grpc`.
 
 use std::future::Future;
@@ -22,7 +22,7 @@ struct Leased {
     over: bool,
 }
 
-/// Ends `body` with UNAUTHENTICATED once `check` says so. An answer that is complete within five seconds is not checked.
+/// Ends `body` with UNAUTHENTICATED or ABORTED once `check` says so. An answer that is complete within five seconds is not checked.
 pub(super) fn lease<C, F>(body: Body, check: C) -> Body
 where
     C: Fn() -> F + Send + 'static,
@@ -32,7 +32,9 @@ where
         loop {
             tokio::time::sleep(AGAIN).await;
             match check().await {
-                Err(status) if status.code() == Code::Unauthenticated => return status,
+                Err(status) if matches!(status.code(), Code::Unauthenticated | Code::Aborted) => {
+                    return status;
+                }
                 // A directory that is away for a moment ends nothing.
                 _ => {}
             }

@@ -135,23 +135,34 @@ impl Gateway {
         match outside.sign_in.check(request.headers(), peer).await {
             Ok(Some(caller)) => {
                 note_user(&caller);
-                request.extensions_mut().insert(caller);
+                request.extensions_mut().insert(caller.clone());
+                let sign_in = sign_in::only(request.headers());
+                let response = self.0.grpc.answer(request, false).await;
+                let (gateway, caller) = (self.clone(), Arc::new(caller));
+                response.map(|body| {
+                    lease::lease(body, move || {
+                        gateway.clone().still_may(caller.clone(), sign_in.clone(), peer)
+                    })
+                })
             }
-            Ok(None) => return self.0.grpc.answer(request, false).await,
-            Err(status) => return grpc::refuse(status),
+            Ok(None) => self.0.grpc.answer(request, false).await,
+            Err(status) => grpc::refuse(status),
         }
-        let sign_in = sign_in::only(request.headers());
-        let response = self.0.grpc.answer(request, false).await;
-        let gateway = self.clone();
-        response
-            .map(|body| lease::lease(body, move || gateway.clone().still_signed_in(sign_in.clone(), peer)))
     }
 
-    /// Whether a sign-in that was good still is.
-    async fn still_signed_in(self, headers: HeaderMap, peer: IpAddr) -> Result<(), tonic::Status> {
-        match &self.0.outside {
-            Some(outside) => outside.sign_in.check(&headers, peer).await.map(|_| ()),
-            None => Ok(()),
+    /// Whether a sign-in that was good still is, and the user may still do all that an answer began with.
+    async fn still_may(
+        self,
+        caller: Arc<Caller>,
+        headers: HeaderMap,
+        peer: IpAddr,
+    ) -> Result<(), tonic::Status> {
+        let Some(outside) = &self.0.outside else { return Ok(()) };
+        match outside.sign_in.check(&headers, peer).await? {
+            Some(now) if !now.may_all_of(&caller) => Err(tonic::Status::aborted(
+                "you may no longer see all that this stream began with: open it again",
+            )),
+            _ => Ok(()),
         }
     }
 

@@ -220,30 +220,40 @@ pub fn overview(owner: &str) -> New {
 /// Follows the directory from its first event on: users get their calendar, colours and zones are kept, and meetings find
 /// the partners whose addresses changed.
 pub fn listen(context: &Context, db: &Db, directory: Directory, wake: Arc<Notify>) {
-    context.bus.listen(context, "directory", "calendar.directory", db.clone(), move |tx, event| {
-        if let Some(user) = outbox::payload::<UserCreated>(event) {
-            people::keep(tx, &user.user, &user.color, &user.time_zone)?;
-            let color = people::get(tx, &user.user)?.color;
-            if people::keep_address(tx, &user.user, &user.email)? {
-                calendars::touch(tx, &user.user)?;
+    let wants = |event: &Event| {
+        outbox::is::<UserCreated>(event) || outbox::is::<UserUpdated>(event) || concerns_addresses(event)
+    };
+    context.bus.listen_for(
+        context,
+        "directory",
+        "calendar.directory",
+        db.clone(),
+        wants,
+        move |tx, event| {
+            if let Some(user) = outbox::payload::<UserCreated>(event) {
+                people::keep(tx, &user.user, &user.color, &user.time_zone)?;
+                let color = people::get(tx, &user.user)?.color;
+                if people::keep_address(tx, &user.user, &user.email)? {
+                    calendars::touch(tx, &user.user)?;
+                }
+                collection::ensure(tx, &default_calendar(&user.user, &color))?;
+                collection::ensure(tx, &inbox(&user.user))?;
+                collection::ensure(tx, &outbox(&user.user))?;
+                collection::ensure(tx, &overview(&user.user))?;
+            } else if let Some(user) = outbox::payload::<UserUpdated>(event) {
+                let before = people::get(tx, &user.user)?.color;
+                people::keep(tx, &user.user, &user.color, &user.time_zone)?;
+                if people::keep_address(tx, &user.user, &user.email)? {
+                    calendars::touch(tx, &user.user)?;
+                }
+                let after = people::get(tx, &user.user)?.color;
+                calendars::recolor(tx, &user.user, &before, &after)?;
+            } else if concerns_addresses(event) {
+                recheck(tx, event, &directory, &wake)?;
             }
-            collection::ensure(tx, &default_calendar(&user.user, &color))?;
-            collection::ensure(tx, &inbox(&user.user))?;
-            collection::ensure(tx, &outbox(&user.user))?;
-            collection::ensure(tx, &overview(&user.user))?;
-        } else if let Some(user) = outbox::payload::<UserUpdated>(event) {
-            let before = people::get(tx, &user.user)?.color;
-            people::keep(tx, &user.user, &user.color, &user.time_zone)?;
-            if people::keep_address(tx, &user.user, &user.email)? {
-                calendars::touch(tx, &user.user)?;
-            }
-            let after = people::get(tx, &user.user)?.color;
-            calendars::recolor(tx, &user.user, &before, &after)?;
-        } else if concerns_addresses(event) {
-            recheck(tx, event, &directory, &wake)?;
-        }
-        Ok(())
-    });
+            Ok(())
+        },
+    );
 }
 
 fn concerns_addresses(event: &Event) -> bool {

@@ -47,7 +47,8 @@ pub struct Peers {
     pub directory: Link,
 }
 
-const MIGRATIONS: &[Migration] = kontor_collection::migrations![
+/// The tables of this service, for `Db::open`.
+pub const MIGRATIONS: &[Migration] = kontor_collection::migrations![
     "0001_calendar",
     "0002_free_busy",
     "0003_scheduling",
@@ -56,7 +57,8 @@ const MIGRATIONS: &[Migration] = kontor_collection::migrations![
     "0006_attachment",
     "0007_proposal",
     "0008_next_step",
-    "0009_erasure"
+    "0009_erasure",
+    "0010_pending"
 ];
 
 /// Starts the service: database, background work, routes.
@@ -86,5 +88,5 @@ pub async fn start(context: &Context, peers: Peers, config: Config) -> Result<Un
     let engine = kontor_collection::rpc::Server::new(context, &db, hooks.clone()).with_push(push);
     let collections = Overviews::new(engine, context, &db, hooks);
     let routes = rpc::routes(core).add_service(collections.clone().into_service());
-    Ok(Unit::new("calendar", context, routes).offer(Near::default().collections(collections)))
+    Ok(Unit::service("calendar", context, &db, routes).offer(Near::default().collections(collections)))
 }

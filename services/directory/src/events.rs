@@ -6,7 +6,7 @@ use kontor_kit::clock;
 use kontor_kit::context::Context;
 use kontor_kit::db::Db;
 use kontor_kit::erase::{self, Plan};
-use kontor_kit::outbox::{self, NewEvent, payload};
+use kontor_kit::outbox::{self, NewEvent, is, payload};
 use kontor_proto::calendar::v1::{
     MeetingAnswered, MeetingChanged, MeetingCountered, MeetingRemoved, MeetingScheduled,
 };
@@ -31,9 +31,7 @@ pub const HISTORY_SOURCES: [&str; 3] = ["pipeline", "calendar", "telephony"];
 /// Follows the sources for as long as the process runs.
 pub fn listen(context: &Context, db: &Db) {
     for source in HISTORY_SOURCES {
-        let wants = |event: &Event| {
-            outbox::kind(event) == PartnerDataErased::full_name() || !changes(event).is_empty()
-        };
+        let wants = |event: &Event| is::<PartnerDataErased>(event) || !changes(event).is_empty();
         context.bus.listen_for(context, source, "directory.timeline", db.clone(), wants, |tx, event| {
             if let Some(erased) = payload::<PartnerDataErased>(event) {
                 store::erasure::report(tx, &event.source, &erased)?;
@@ -41,7 +39,8 @@ pub fn listen(context: &Context, db: &Db) {
             store::timeline::take_live(tx, event, &changes(event))
         });
     }
-    context.bus.listen(context, "directory", "directory.report", db.clone(), |tx, event| {
+    let wants = |event: &Event| is::<PartnerDataErased>(event) || is::<PartnerErasureBegun>(event);
+    context.bus.listen_for(context, "directory", "directory.report", db.clone(), wants, |tx, event| {
         if let Some(erased) = payload::<PartnerDataErased>(event) {
             store::erasure::report(tx, &event.source, &erased)
         } else if let Some(begun) = payload::<PartnerErasureBegun>(event) {

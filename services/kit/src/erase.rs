@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kontor_proto::directory::v1::{ErasedCount, PartnerDataErased, PartnerErasureBegun};
+use kontor_proto::r#type::v1::Event;
 use prost::Message;
 use tokio::sync::Notify;
 
 use crate::auth::Guard;
 use crate::context::Context;
 use crate::db::{Conn, Db, Tx, Value};
-use crate::outbox::{NewEvent, payload};
+use crate::outbox::{NewEvent, is, payload};
 use crate::{Error, Result, args, audit};
 
 pub use matcher::{is_in, without};
@@ -113,7 +114,8 @@ pub fn start(context: &Context, db: &Db, plan: Plan) {
     let waits_for = plan.waits_for.map(|waits_for| waits_for.source);
     for source in ["directory"].into_iter().chain(waits_for) {
         let wake = wake.clone();
-        context.bus.listen(context, source, plan.consumer, db.clone(), move |tx, event| {
+        let wants = |event: &Event| is::<PartnerErasureBegun>(event) || is::<PartnerDataErased>(event);
+        context.bus.listen_for(context, source, plan.consumer, db.clone(), wants, move |tx, event| {
             if let Some(person) = payload::<PartnerErasureBegun>(event) {
                 add(tx, &person)?;
             } else if waits_for == Some(event.source.as_str())
@@ -173,13 +175,8 @@ fn hear(tx: &mut Tx<'_>, erased: &PartnerDataErased, sequence: i64) -> Result<()
 }
 
 fn remember(tx: &mut Tx<'_>, erasure: &str, records: &[String]) -> Result<()> {
-    for record in records {
-        tx.execute(
-            "INSERT INTO erasure_record (erasure, record) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            args![erasure, record],
-        )?;
-    }
-    Ok(())
+    let rows = records.iter().map(|record| args![erasure, record].to_vec());
+    tx.insert_many("erasure_record", "erasure, record", rows, "ON CONFLICT DO NOTHING")
 }
 
 /// The one place where what the kit keeps of a record's or a partner's past is forgotten, beside events and answers: called once for each

@@ -20,6 +20,7 @@ pub mod near;
 pub mod outbox;
 pub mod page;
 pub mod phone;
+mod records;
 pub mod replay;
 pub mod resource;
 pub mod secret;

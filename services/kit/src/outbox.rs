@@ -76,7 +76,12 @@ impl NewEvent {
 /// Reads the payload when the event is of this kind.
 pub fn payload<P: Message + Name + Default>(event: &Event) -> Option<P> {
     let any = event.payload.as_ref()?;
-    (kind(event) == P::full_name()).then(|| P::decode(any.value.as_slice()).ok()).flatten()
+    is::<P>(event).then(|| P::decode(any.value.as_slice()).ok()).flatten()
+}
+
+/// Whether the payload is of this kind.
+pub fn is<P: Name>(event: &Event) -> bool {
+    kind(event) == P::full_name()
 }
 
 /// Full name of the payload: "kontor.pipeline.v1.OpportunityWon".
@@ -99,14 +104,14 @@ pub(crate) fn write(conn: &mut Conn<'_>, events: Vec<Event>) -> Result<Option<i6
             |row| row.int(0),
         )?
         .ok_or_else(|| Error::internal("the outbox has no head row"))?;
-    for (place, mut event) in events.into_iter().enumerate() {
-        event.sequence = head - count + 1 + i64::try_from(place).unwrap_or(0);
+    let mut sequence = head - count;
+    let rows = events.into_iter().map(|mut event| {
+        sequence += 1;
+        event.sequence = sequence;
         let time = event.occur_time.as_ref().map_or(0, clock::from_proto);
-        conn.execute(
-            "INSERT INTO kit_outbox (sequence, event_id, partner, kind, time, event) VALUES ($1, $2, $3, $4, $5, $6)",
-            args![event.sequence, &event.event_id, &event.partner, kind(&event), time, event.encode_to_vec()],
-        )?;
-    }
+        args![sequence, &event.event_id, &event.partner, kind(&event), time, event.encode_to_vec()].to_vec()
+    });
+    conn.insert_many("kit_outbox", "sequence, event_id, partner, kind, time, event", rows, "")?;
     Ok(Some(head))
 }
 

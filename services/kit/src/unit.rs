@@ -4,9 +4,11 @@
 use tonic::service::Routes;
 
 use crate::context::Context;
+use crate::db::Db;
 use crate::layer::ServiceLayer;
 use crate::link::Link;
 use crate::near::Near;
+use crate::records;
 
 /// A started service.
 pub struct Unit {
@@ -22,6 +24,11 @@ impl Unit {
     pub fn new(name: &'static str, context: &Context, routes: Routes) -> Unit {
         let router = routes.into_axum_router().layer(ServiceLayer::new(name, context));
         Unit { name, routes: Routes::from(router).prepare(), near: Near::default() }
+    }
+
+    /// A service that keeps records in a database: its AuditService and its ChangeService are added to the routes.
+    pub fn service(name: &'static str, context: &Context, db: &Db, routes: Routes) -> Unit {
+        Unit::new(name, context, records::add(name, context, db, routes))
     }
 
     /// Offers some of its methods to be called directly from this process.

@@ -5,7 +5,7 @@
 use kontor_kit::auth::Caller;
 use kontor_kit::context::Context;
 use kontor_kit::db::{Db, Tx};
-use kontor_kit::outbox::{NewEvent, payload};
+use kontor_kit::outbox::{NewEvent, is, payload};
 use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Result, clock};
 use kontor_proto::directory::v1::{PartnerMerged, PartnerUnmerged};
@@ -13,6 +13,7 @@ use kontor_proto::pipeline::v1::{
     LeadDeleted, LeadMerged, OpportunityCreated, OpportunityDeleted, OpportunityMerged,
     OpportunityStageMoved, OpportunityUpdated,
 };
+use kontor_proto::r#type::v1::Event;
 use prost::{Message, Name};
 
 use crate::domain::lead::Lead;
@@ -21,7 +22,8 @@ use crate::{next_steps, store};
 
 /// Hears of merges of partners for as long as the process runs: opportunities go along, and come back when a merge is taken back.
 pub fn listen(context: &Context, db: &Db) {
-    context.bus.listen(context, "directory", "pipeline.partners", db.clone(), |tx, event| {
+    let wants = |event: &Event| is::<PartnerMerged>(event) || is::<PartnerUnmerged>(event);
+    context.bus.listen_for(context, "directory", "pipeline.partners", db.clone(), wants, |tx, event| {
         if let Some(merged) = payload::<PartnerMerged>(event) {
             store::partner_moves::merged(tx, &event.subject, &merged.survivor)?;
             for mut deal in store::partner_moves::of_partner(tx, &event.subject)? {

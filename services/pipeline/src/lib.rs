@@ -36,7 +36,8 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0014_erasure",
     "0015_list",
     "0016_assignment",
-    "0017_partner_merged"
+    "0017_partner_merged",
+    "0018_closed"
 ];
 
 /// The services that this one calls.
@@ -63,7 +64,7 @@ pub async fn start(context: &Context, peers: Peers) -> Result<Unit> {
     events::listen(context, &db);
     rates::follow(context, &db, &rates);
     erase::start(context, &db);
-    Ok(Unit::new("pipeline", context, rpc::routes(context, &db, peers, scores, rates)))
+    Ok(Unit::service("pipeline", context, &db, rpc::routes(context, &db, peers, scores, rates)))
 }
 
 /// Gives leads from before their keys for duplicates.

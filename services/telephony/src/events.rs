@@ -5,9 +5,10 @@ use kontor_kit::auth::Guard;
 use kontor_kit::clock;
 use kontor_kit::context::Context;
 use kontor_kit::db::{Db, Tx};
-use kontor_kit::outbox::{NewEvent, payload};
+use kontor_kit::outbox::{NewEvent, is, payload};
 use kontor_proto::directory::v1::{PartnerMerged, PartnerUnmerged};
 use kontor_proto::telephony::v1::{CallCorrected, CallEnded, CallStarted};
+use kontor_proto::r#type::v1::Event;
 use prost::{Message, Name};
 
 use crate::domain::entry::{Announced, Entry};
@@ -15,7 +16,8 @@ use crate::store::partner_moves;
 
 /// Hears of merges of partners for as long as the process runs: calls go along, and come back when a merge is taken back.
 pub fn listen(context: &Context, db: &Db) {
-    context.bus.listen(context, "directory", "telephony.partners", db.clone(), |tx, event| {
+    let wants = |event: &Event| is::<PartnerMerged>(event) || is::<PartnerUnmerged>(event);
+    context.bus.listen_for(context, "directory", "telephony.partners", db.clone(), wants, |tx, event| {
         if let Some(merged) = payload::<PartnerMerged>(event) {
             partner_moves::merged(tx, &event.subject, &merged.survivor)
         } else if let Some(unmerged) = payload::<PartnerUnmerged>(event) {

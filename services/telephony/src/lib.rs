@@ -73,5 +73,5 @@ pub async fn start_with(context: &Context, peers: Peers, config: Config) -> Resu
     };
     tasks::start(context, &intake);
     let keeper = connectors::keeper::Keeper::start(context, &intake);
-    Ok(Unit::new("telephony", context, rpc::routes(context, &intake, &keeper)))
+    Ok(Unit::service("telephony", context, &db, rpc::routes(context, &intake, &keeper)))
 }

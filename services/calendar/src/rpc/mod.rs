@@ -2,10 +2,8 @@
 //! Mounted by `start`.
 
 mod attachments;
-mod audit;
 mod availability;
 mod calendars;
-mod changes;
 mod convert;
 mod events;
 mod feed;

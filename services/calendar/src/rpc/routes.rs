@@ -3,10 +3,8 @@
 
 use kontor_kit::link::MESSAGE_LIMIT;
 use kontor_proto::calendar::v1::attachment_service_server::AttachmentServiceServer;
-use kontor_proto::calendar::v1::audit_service_server::AuditServiceServer;
 use kontor_proto::calendar::v1::availability_service_server::AvailabilityServiceServer;
 use kontor_proto::calendar::v1::calendar_service_server::CalendarServiceServer;
-use kontor_proto::calendar::v1::change_service_server::ChangeServiceServer;
 use kontor_proto::calendar::v1::event_service_server::EventServiceServer;
 use kontor_proto::calendar::v1::feed_service_server::FeedServiceServer;
 use kontor_proto::calendar::v1::free_busy_service_server::FreeBusyServiceServer;
@@ -33,8 +31,6 @@ pub fn routes(core: Core) -> Routes {
     Routes::new(large!(CalendarServiceServer))
         .add_service(large!(EventServiceServer))
         .add_service(large!(TaskServiceServer))
-        .add_service(large!(ChangeServiceServer))
-        .add_service(large!(AuditServiceServer))
         .add_service(large!(FreeBusyServiceServer))
         .add_service(large!(AvailabilityServiceServer))
         .add_service(large!(SeriesServiceServer))

@@ -54,8 +54,8 @@ pub struct Waiting {
 /// Those of the database.
 pub fn due_objects(conn: &mut Conn<'_>, now: i64, limit: i64) -> Result<Vec<Waiting>> {
     let mut waiting = conn.all(
-        "SELECT p.object, o.etag FROM pending_object p JOIN object o ON o.num = p.object
-         WHERE p.next_time <= $1 ORDER BY p.next_time LIMIT $2",
+        "SELECT p.object, o.etag FROM pending_object p CROSS JOIN object o
+         WHERE p.next_time <= $1 AND o.num = p.object ORDER BY p.next_time, p.object LIMIT $2",
         args![now, limit],
         |row| Ok(Waiting { object: row.int(0)?, etag: row.string(1)?, addresses: Vec::new() }),
     )?;

@@ -1,3 +1,3 @@
--- With owner and team in it SQLite looks for the entries of a subject here; without them it walked through the whole timeline for each event that is followed.
+-- Statements that look for the keys of a subject find all that they ask for in the index.
 DROP INDEX timeline_subject;
 CREATE INDEX timeline_subject ON timeline (generation, subject, owner, team);

@@ -2,8 +2,6 @@
 //! Called by `lib.rs`.
 
 mod app_password;
-mod audit;
-mod change;
 mod check;
 mod collection;
 mod contact;
@@ -22,8 +20,6 @@ use kontor_kit::db::Db;
 use kontor_kit::link::MESSAGE_LIMIT;
 use kontor_kit::near::Near;
 use kontor_kit::unit::Unit;
-use kontor_proto::directory::v1::audit_service_server::AuditServiceServer;
-use kontor_proto::directory::v1::change_service_server::ChangeServiceServer;
 use kontor_proto::directory::v1::contact_service_server::ContactServiceServer;
 use kontor_proto::directory::v1::credential_service_server::CredentialServiceServer;
 use kontor_proto::directory::v1::erasure_service_server::ErasureServiceServer;
@@ -43,8 +39,6 @@ pub async fn unit(context: &Context, db: &Db) -> Result<Unit> {
     let sign_ins = sign_in::SignIns::new(context, db);
     let users = user::Users { db: db.clone(), sign_ins: sign_ins.clone() };
     let teams = team::Teams { db: db.clone(), sign_ins: sign_ins.clone() };
-    let audits = audit::Audits { context: context.clone(), db: db.clone() };
-    let changes = change::Changes { context: context.clone(), db: db.clone() };
     let cards = Cards::new(&context.company.region);
     let contacts = contact::Contacts { db: db.clone(), cards: cards.clone() };
     let timelines = timeline::Timelines { context: context.clone(), db: db.clone() };
@@ -56,13 +50,11 @@ pub async fn unit(context: &Context, db: &Db) -> Result<Unit> {
     let routes = Routes::new(UserServiceServer::new(users).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(TeamServiceServer::new(teams).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(CredentialServiceServer::new(credentials.clone()))
-        .add_service(AuditServiceServer::new(audits))
-        .add_service(ChangeServiceServer::new(changes))
         .add_service(PartnerServiceServer::new(partners).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(PartnerMergeServiceServer::new(merges).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(ErasureServiceServer::new(erasures).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(ContactServiceServer::new(contacts).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(collections.clone().into_service());
-    Ok(Unit::new("directory", context, routes)
+    Ok(Unit::service("directory", context, db, routes)
         .offer(Near::default().collections(collections).credentials(credentials)))
 }

@@ -185,7 +185,7 @@ impl Hooks for Cards {
         ));
         if old.is_some_and(|old| old.partner) {
             let company = format!("partners/{id}");
-            let sql = "UPDATE card SET company = '' WHERE company = $1 RETURNING id";
+            let sql = "UPDATE card SET company = '' WHERE company = $1 AND company <> '' RETURNING id";
             for person in tx.all(sql, args![&company], |row| row.string(0))? {
                 tx.audit(linked(&person, &company, ""));
             }

@@ -331,7 +331,9 @@ fn elevated(caller: &Caller) -> Caller {
 /// People of a company that went belong to the survivor.
 fn link(tx: &mut Tx<'_>, caller: &Caller, merge: &str, from: &str, to: &str) -> Result<()> {
     let people =
-        tx.all("SELECT id FROM card WHERE company = $1 ORDER BY id", args![from], |row| row.string(0))?;
+        tx.all("SELECT id FROM card WHERE company = $1 AND company <> '' ORDER BY id", args![from], |row| {
+            row.string(0)
+        })?;
     for person in people {
         let Some(row) = find(tx, &person)? else { continue };
         // Who belonged to the one that goes can't belong to itself.

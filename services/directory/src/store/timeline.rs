@@ -262,6 +262,17 @@ pub fn generations(conn: &mut Conn<'_>) -> Result<Vec<i64>> {
     Ok(found)
 }
 
+/// Writes below find their rows by a SELECT of their keys: for a write SQLite takes the first column of the primary key (the whole generation) and no
+/// index; for a SELECT it takes the index of subjects or of entries.
+const FORGET: &str = "DELETE FROM timeline WHERE generation = $1 AND (partner, entry) IN
+    (SELECT partner, entry FROM timeline WHERE generation = $1 AND subject = $2)";
+const ONLY_AT: &str = "DELETE FROM timeline WHERE generation = $1 AND (partner, entry) IN
+    (SELECT partner, entry FROM timeline WHERE generation = $1 AND entry = $2 AND partner <> $3)";
+const BELONG: &str = "UPDATE timeline SET owner = $3, team = $4 WHERE generation = $1 AND (partner, entry) IN
+    (SELECT partner, entry FROM timeline WHERE generation = $1 AND subject = $2 AND (owner <> $3 OR team <> $4))";
+const MOVE: &str = "UPDATE timeline SET partner = $3 WHERE generation = $1 AND (partner, entry) IN
+    (SELECT partner, entry FROM timeline WHERE generation = $1 AND subject = $2 AND partner <> $3)";
+
 /// An event of before an erasure may come after it: nothing of it is written.
 fn apply(tx: &mut Tx<'_>, generation: i64, changes: &[Change]) -> Result<i64> {
     let mut written = 0;
@@ -277,19 +288,16 @@ fn apply(tx: &mut Tx<'_>, generation: i64, changes: &[Change]) -> Result<i64> {
                 tx.execute(sql, args![generation, partner, entry])?;
             }
             Change::OnlyAt { partner, entry } => {
-                let sql = "DELETE FROM timeline WHERE generation = $1 AND entry = $2 AND partner <> $3";
-                tx.execute(sql, args![generation, entry, partner])?;
+                tx.execute(ONLY_AT, args![generation, entry, partner])?;
             }
             Change::Follow { subject, partner: Some(partner), .. } if is_erased(tx, partner)? => {
-                let sql = "DELETE FROM timeline WHERE generation = $1 AND subject = $2";
-                tx.execute(sql, args![generation, subject])?;
+                tx.execute(FORGET, args![generation, subject])?;
             }
             Change::Follow { subject, partner, owner, team } => {
                 follow(tx, generation, subject, partner.as_deref(), owner, team)?;
             }
             Change::Forget { subject } => {
-                let sql = "DELETE FROM timeline WHERE generation = $1 AND subject = $2";
-                tx.execute(sql, args![generation, subject])?;
+                tx.execute(FORGET, args![generation, subject])?;
             }
         }
     }
@@ -327,15 +335,36 @@ fn follow(
     owner: &str,
     team: &str,
 ) -> Result<()> {
-    tx.execute(
-        "UPDATE timeline SET owner = $3, team = $4 WHERE generation = $1 AND subject = $2 AND (owner <> $3 OR team <> $4)",
-        args![generation, subject, owner, team],
-    )?;
+    tx.execute(BELONG, args![generation, subject, owner, team])?;
     if let Some(partner) = partner {
-        tx.execute(
-            "UPDATE timeline SET partner = $3 WHERE generation = $1 AND subject = $2 AND partner <> $3",
-            args![generation, subject, partner],
-        )?;
+        tx.execute(MOVE, args![generation, subject, partner])?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use kontor_kit::args;
+    use kontor_testbed::Place;
+
+    use super::{BELONG, FORGET, MOVE, ONLY_AT};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn no_event_walks_through_the_timeline() {
+        let place = Place::sqlite();
+        let db = place.context.open_db("directory", crate::MIGRATIONS).await.unwrap();
+        for sql in [FORGET, ONLY_AT, BELONG, MOVE] {
+            let plan = db
+                .write(move |tx| {
+                    let all = args![1, "a", "b", "c"];
+                    let used = (1..=4).filter(|place| sql.contains(&format!("${place}"))).count();
+                    let explain = format!("EXPLAIN QUERY PLAN {sql}");
+                    tx.all(&explain, &all[..used], |row| row.string(3))
+                })
+                .await
+                .unwrap();
+            let walks = |step: &String| step.contains("SCAN timeline") || step.ends_with("(generation=?)");
+            assert!(!plan.iter().any(walks), "{sql}: {plan:?}");
+        }
+    }
 }

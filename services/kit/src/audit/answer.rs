@@ -1,5 +1,5 @@
 //! What every service's AuditService answers: a page of entries that the caller may read, and the check of the chain.
-//! Called by the rpc files of the services.
+//! Called by records.rs.
 
 use kontor_proto::r#type::v1::{
     AuditDamage, AuditEntry, AuditField, AuditValue, ListAuditEntriesRequest, ListAuditEntriesResponse,

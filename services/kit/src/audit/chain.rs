@@ -91,7 +91,7 @@ pub(crate) fn write(conn: &mut Conn<'_>, mut entries: Vec<Pending>) -> Result<()
         hash.clone_from(&link.hash);
         links.push(link);
     }
-    insert(conn, links)?;
+    conn.insert_many("kit_audit", COLUMNS, links.into_iter().map(Link::values), "")?;
     conn.execute("UPDATE kit_audit_head SET hash = $1 WHERE id = 1", args![hash])?;
     Ok(())
 }
@@ -115,23 +115,6 @@ fn erase(conn: &mut Conn<'_>, entries: &mut [Pending]) -> Result<()> {
             );
             conn.execute(&sql, args![&subject, Vec::<u8>::new()])?;
         }
-    }
-    Ok(())
-}
-
-/// Many in one statement, for on PostgreSQL each statement is a way over the wire.
-fn insert(conn: &mut Conn<'_>, links: Vec<Link>) -> Result<()> {
-    let mut links = links.into_iter();
-    while links.len() > 0 {
-        let rows = [32, 4, 1].into_iter().find(|rows| *rows <= links.len()).unwrap_or(1);
-        let values: Vec<Value> = links.by_ref().take(rows).flat_map(Link::values).collect();
-        let each = values.len() / rows;
-        let row = |row: usize| {
-            let places: Vec<String> = (1..=each).map(|place| format!("${}", row * each + place)).collect();
-            format!("({})", places.join(", "))
-        };
-        let rows: Vec<String> = (0..rows).map(row).collect();
-        conn.execute(&format!("INSERT INTO kit_audit ({COLUMNS}) VALUES {}", rows.join(", ")), &values)?;
     }
     Ok(())
 }
@@ -168,8 +151,8 @@ impl Link {
     }
 
     /// In the order of `COLUMNS`.
-    fn values(self) -> [Value; 12] {
-        [
+    fn values(self) -> Vec<Value> {
+        vec![
             self.sequence.into(),
             self.time.into(),
             self.action.into(),

@@ -99,6 +99,36 @@ impl Conn<'_> {
         }
     }
 
+    /// Writes rows of as many values as there are columns, many in one statement, for on PostgreSQL each statement is a way over the wire.
+    /// `end` comes behind the values: "ON CONFLICT DO NOTHING", or nothing.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn insert_many(
+        &mut self,
+        table: &str,
+        columns: &str,
+        rows: impl ExactSizeIterator<Item = Vec<Value>>,
+        end: &str,
+    ) -> Result<()> {
+        let mut rows = rows;
+        while rows.len() > 0 {
+            // Few sizes, so that few statements are prepared.
+            let count = [32, 4, 1].into_iter().find(|count| *count <= rows.len()).unwrap_or(1);
+            let values: Vec<Value> = rows.by_ref().take(count).flatten().collect();
+            let each = values.len() / count;
+            let row = |row: usize| {
+                let places: Vec<String> =
+                    (1..=each).map(|place| format!("${}", row * each + place)).collect();
+                format!("({})", places.join(", "))
+            };
+            let places: Vec<String> = (0..count).map(row).collect();
+            let sql = format!("INSERT INTO {table} ({columns}) VALUES {} {end}", places.join(", "));
+            self.execute(&sql, &values)?;
+        }
+        Ok(())
+    }
+
     /// Checks that the transaction can still be committed. After a failed statement PostgreSQL answers a COMMIT with a silent
     /// rollback, and SQLite ends the transaction itself when the disk is full: neither may be acknowledged.
     pub(super) fn must_be_whole(&self) -> Result<()> {

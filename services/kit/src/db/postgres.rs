@@ -13,15 +13,14 @@ use crate::{Error, Result, error};
 pub(super) struct Session {
     runtime: tokio::runtime::Runtime,
     options: PgConnectOptions,
-    schema: String,
     conn: Option<PgConnection>,
     /// A statement has failed since the last BEGIN, SAVEPOINT or ROLLBACK: the transaction can't be committed.
     failed: bool,
 }
 
 impl Session {
-    /// Connects and makes the schema the only one in sight.
-    pub(super) fn open(url: &str, schema: &str) -> Result<Self> {
+    /// A session that connects at its first use, with the schema as the only one in sight.
+    pub(super) fn new(url: &str, schema: &str) -> Result<Self> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::internal)?;
         let options = PgConnectOptions::from_str(url)
@@ -29,25 +28,18 @@ impl Session {
             .statement_cache_capacity(500)
             .options([("search_path", schema)])
             .disable_statement_logging();
-        let mut session = Session { runtime, options, schema: schema.to_owned(), conn: None, failed: false };
-        session.ready()?;
-        Ok(session)
+        Ok(Session { runtime, options, conn: None, failed: false })
     }
 
-    /// Connects again when the connection was lost.
-    pub(super) fn ready(&mut self) -> Result<()> {
-        if self.conn.is_some() {
-            return Ok(());
-        }
-        let mut conn = self.runtime.block_on(self.options.connect())?;
-        let create = format!("CREATE SCHEMA IF NOT EXISTS \"{}\"", self.schema);
-        let exists: Option<i32> = self.runtime.block_on(
-            sqlx::query_scalar("SELECT 1 FROM pg_namespace WHERE nspname = $1")
-                .bind(&self.schema)
-                .fetch_optional(&mut conn),
-        )?;
-        if exists.is_none() {
-            match self.runtime.block_on(sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut conn)) {
+    /// Connects and makes the schema when it is new.
+    pub(super) fn open(url: &str, schema: &str) -> Result<Self> {
+        let mut session = Session::new(url, schema)?;
+        session.ready()?;
+        let exists = session.fetch("SELECT 1 FROM pg_namespace WHERE nspname = $1", &[schema.into()])?;
+        if exists.is_empty() {
+            let create = format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\"");
+            let conn = session.conn.as_mut().ok_or_else(lost)?;
+            match session.runtime.block_on(sqlx::raw_sql(AssertSqlSafe(create)).execute(conn)) {
                 // Another process made it at the same moment, which IF NOT EXISTS does not catch.
                 Err(sqlx::Error::Database(failure)) if failure.is_unique_violation() => {}
                 outcome => {
@@ -55,8 +47,15 @@ impl Session {
                 }
             }
         }
-        self.conn = Some(conn);
-        self.failed = false;
+        Ok(session)
+    }
+
+    /// Connects when it has no connection, or lost it.
+    pub(super) fn ready(&mut self) -> Result<()> {
+        if self.conn.is_none() {
+            self.conn = Some(self.runtime.block_on(self.options.connect())?);
+            self.failed = false;
+        }
         Ok(())
     }
 

@@ -89,7 +89,7 @@ pub(super) fn start(
     let mut writer = Line::open(storage, service)?;
     migrate::run(&mut writer.conn(), migrations, clock.now())?;
     for number in 0..READERS {
-        let mut line = Line::open(storage, service)?;
+        let mut line = Line::reader(storage, service)?;
         let reads = reads.clone();
         spawn(format!("{service}-read-{number}"), move || {
             for job in reads {
@@ -220,6 +220,16 @@ impl Line {
             Storage::Sqlite(folder) => open_sqlite(&folder.join(format!("{service}.db"))).map(Line::Sqlite),
             Storage::Postgres(url) => {
                 Session::open(url, service).map(|session| Line::Postgres(Box::new(session)))
+            }
+        }
+    }
+
+    /// A line that reads. On PostgreSQL it connects at its first read: a quiet service holds few connections.
+    fn reader(storage: &Storage, service: &str) -> Result<Line> {
+        match storage {
+            Storage::Sqlite(_) => Line::open(storage, service),
+            Storage::Postgres(url) => {
+                Session::new(url, service).map(|session| Line::Postgres(Box::new(session)))
             }
         }
     }

@@ -3,9 +3,7 @@
 
 mod assignment;
 mod assignment_batch;
-mod audit;
 mod batch;
-mod change;
 mod convert;
 mod deal_answer;
 mod deal_fields;
@@ -29,8 +27,6 @@ use kontor_kit::context::Context;
 use kontor_kit::db::Db;
 use kontor_kit::link::MESSAGE_LIMIT;
 use kontor_proto::pipeline::v1::assignment_service_server::AssignmentServiceServer;
-use kontor_proto::pipeline::v1::audit_service_server::AuditServiceServer;
-use kontor_proto::pipeline::v1::change_service_server::ChangeServiceServer;
 use kontor_proto::pipeline::v1::duplicate_service_server::DuplicateServiceServer;
 use kontor_proto::pipeline::v1::exchange_rate_service_server::ExchangeRateServiceServer;
 use kontor_proto::pipeline::v1::forecast_service_server::ForecastServiceServer;
@@ -72,16 +68,12 @@ pub fn routes(context: &Context, db: &Db, peers: Peers, scores: Scores, rates: R
         opportunity::Opportunities { db: db.clone(), directory, scores, rates: rates.clone() };
     let pipelines = pipeline::Pipelines { db: db.clone() };
     let learned = score::Explanations { db: db.clone() };
-    let audits = audit::Audits { context: context.clone(), db: db.clone() };
-    let changes = change::Changes { context: context.clone(), db: db.clone() };
     let next_steps = next_step::NextSteps { db: db.clone(), zone: crate::next_steps::zone(context) };
     let forecasts = forecast::Forecasts { db: db.clone(), rates: rates.clone() };
     let exchange_rates = exchange_rate::ExchangeRates { db: db.clone(), rates };
     Routes::new(LeadServiceServer::new(leads).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(OpportunityServiceServer::new(opportunities).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(PipelineServiceServer::new(pipelines).max_decoding_message_size(MESSAGE_LIMIT))
-        .add_service(ChangeServiceServer::new(changes))
-        .add_service(AuditServiceServer::new(audits))
         .add_service(ImportServiceServer::new(imports))
         .add_service(AssignmentServiceServer::new(assignments).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(ScoreServiceServer::new(learned))

@@ -183,9 +183,9 @@ fn not_found<T: Stored>(id: &str) -> Error {
 /// Those of the database.
 pub fn all_gone<T: Merged>(conn: &mut Conn<'_>, id: &str) -> Result<Vec<Gone>> {
     let sql = "WITH RECURSIVE gone(record) AS (SELECT record FROM record_merged WHERE kind = $1 AND survivor = $2
-         UNION SELECT m.record FROM record_merged m JOIN gone ON m.survivor = gone.record WHERE m.kind = $1)
-         SELECT m.record, m.survivor, m.title, m.merge_time, m.data FROM gone JOIN record_merged m ON m.record = gone.record
-         WHERE m.kind = $1 ORDER BY m.record LIMIT $3";
+         UNION SELECT m.record FROM gone CROSS JOIN record_merged m WHERE m.kind = $1 AND m.survivor = gone.record)
+         SELECT m.record, m.survivor, m.title, m.merge_time, m.data FROM gone CROSS JOIN record_merged m
+         WHERE m.kind = $1 AND m.record = gone.record ORDER BY m.record LIMIT $3";
     let most = i64::try_from(GONE).unwrap_or(i64::MAX) + 1;
     conn.all(sql, args![T::KIND, id, most], |row| {
         let snapshot = Snapshot::unpack(row.bytes(4)?)?;

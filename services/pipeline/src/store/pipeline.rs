@@ -257,8 +257,8 @@ pub fn delete(tx: &mut Tx<'_>, pipeline: &Pipeline) -> Result<()> {
         let message = format!("{} is the default one: make another one the default first", pipeline.name());
         return Err(Error::precondition("DEFAULT_PIPELINE", message));
     }
-    let sql = "SELECT 1 FROM opportunity WHERE pipeline = $1 LIMIT 1";
-    if tx.one(sql, args![pipeline.name()], |_| Ok(()))?.is_some() {
+    let sql = "SELECT 1 FROM opportunity WHERE stage IN (SELECT name FROM stage WHERE pipeline = $1) LIMIT 1";
+    if tx.one(sql, args![&pipeline.id], |_| Ok(()))?.is_some() {
         let message = format!("{} has opportunities", pipeline.name());
         return Err(Error::precondition("PIPELINE_IN_USE", message));
     }

@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use kontor_kit::Result;
 use kontor_kit::auth::Caller;
 use kontor_kit::context::Context;
 use kontor_kit::db::Db;
 use kontor_kit::link::{Link, MESSAGE_LIMIT};
-use kontor_kit::{Result, outbox};
+use kontor_kit::outbox::is;
 use kontor_proto::directory::v1::user_service_client::UserServiceClient;
 use kontor_proto::directory::v1::{GetUserRequest, ListUsersRequest, User, UserCreated, UserUpdated};
-use prost::Name;
+use kontor_proto::r#type::v1::Event;
 use tokio::sync::Mutex;
 
 /// How old the table may get when no event tells of a change, which may go to another process.
@@ -64,13 +65,9 @@ impl Users {
     /// Hears from directory when a user changes.
     pub fn listen(&self, context: &Context, db: &Db) {
         let users = self.clone();
-        context.bus.listen(context, "directory", "telephony.users", db.clone(), move |_, event| {
-            if [UserCreated::full_name(), UserUpdated::full_name()]
-                .iter()
-                .any(|kind| kind == outbox::kind(event))
-            {
-                users.0.stale.store(true, Ordering::SeqCst);
-            }
+        let wants = |event: &Event| is::<UserCreated>(event) || is::<UserUpdated>(event);
+        context.bus.listen_for(context, "directory", "telephony.users", db.clone(), wants, move |_, _| {
+            users.0.stale.store(true, Ordering::SeqCst);
             Ok(())
         });
     }

@@ -1,9 +1,7 @@
 //! The gRPC interface of telephony: one file for each resource, and the ways in.
 //! Hung into the unit by lib.rs.
 
-mod audit;
 mod call;
-mod change;
 mod connector;
 mod convert;
 mod draft;
@@ -12,9 +10,7 @@ mod pop;
 
 use kontor_kit::context::Context;
 use kontor_kit::link::MESSAGE_LIMIT;
-use kontor_proto::telephony::v1::audit_service_server::AuditServiceServer;
 use kontor_proto::telephony::v1::call_service_server::CallServiceServer;
-use kontor_proto::telephony::v1::change_service_server::ChangeServiceServer;
 use kontor_proto::telephony::v1::connector_service_server::ConnectorServiceServer;
 use kontor_proto::telephony::v1::ingest_service_server::IngestServiceServer;
 use tonic::service::Routes;
@@ -30,11 +26,7 @@ pub fn routes(context: &Context, intake: &Intake, keeper: &Keeper) -> Routes {
     let connectors = connector::Connectors { intake: intake.clone(), keeper: keeper.clone() };
     let calls = call::Calls::new(context, intake);
     let ingest = ingest::Ingest::new(context, intake);
-    let audits = audit::Audits { context: context.clone(), db: intake.db.clone() };
-    let changes = change::Changes { context: context.clone(), db: intake.db.clone() };
     Routes::new(ConnectorServiceServer::new(connectors).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(CallServiceServer::new(calls).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(IngestServiceServer::new(ingest).max_decoding_message_size(INGEST_LIMIT))
-        .add_service(AuditServiceServer::new(audits))
-        .add_service(ChangeServiceServer::new(changes).max_decoding_message_size(MESSAGE_LIMIT))
 }
