@@ -1,6 +1,7 @@
 //! Starts the services of one process, the gateway before them, and stops them in order.
 //! Called by `main.rs` (until a signal) and by the tests' Sandbox (until it is dropped).
 
+use std::fs::File;
 use std::net::SocketAddr;
 
 use kontor_gateway::{Gateway, Links, RenderMetrics};
@@ -29,6 +30,8 @@ pub struct Running {
     /// Its surroundings.
     pub context: Context,
     edge: JoinHandle<()>,
+    /// Files that say that nobody else serves this folder; freed by the system however the process ends.
+    _held: Vec<File>,
 }
 
 /// Files that may be open at once, one for each connection: what we ask the system for, and what is too few for a company's devices.
@@ -64,6 +67,25 @@ pub fn make_folder(config: &Config) -> Result<()> {
             .map_err(|cause| Error::invalid("data", format!("can't make {}: {cause}", folder.display())))?;
     }
     Ok(())
+}
+
+/// Takes the databases of the wanted services for this process. Two writers on one SQLite file would each keep caches that the other makes wrong.
+fn hold_folder(config: &Config) -> Result<Vec<File>> {
+    let Storage::Sqlite(folder) = config.storage() else { return Ok(Vec::new()) };
+    let hold = |service: &'static str| {
+        let path = folder.join(format!("{service}.lock"));
+        let file = File::create(&path)
+            .map_err(|cause| Error::invalid("data", format!("can't make {}: {cause}", path.display())))?;
+        file.try_lock().map_err(|_| {
+            let message = format!(
+                "another kontor serves {service} from {}: stop it, or use another folder",
+                folder.display()
+            );
+            Error::unavailable(format!("data: {message}"))
+        })?;
+        Ok(file)
+    };
+    config.services()?.into_iter().filter(|service| *service != "gateway").map(hold).collect()
 }
 
 /// Brings the databases of the wanted services up to date, and starts nothing.
@@ -113,6 +135,7 @@ impl Running {
             .map_err(|cause| Error::unavailable(format!("listen: can't listen on {listen}: {cause}")))?;
         let address = listener.local_addr().map_err(Error::internal)?;
         make_folder(config)?;
+        let held = hold_folder(config)?;
         let context = context(config, clock)?;
         let links = start_services(config, &context).await?;
         if config.demo() {
@@ -121,7 +144,7 @@ impl Running {
         let outside = config.services()?.contains(&"gateway");
         let gateway = Gateway::new(&context, links.clone(), outside, metrics)?;
         let edge = tokio::spawn(kontor_gateway::serve(gateway, listener, context.stop.clone()));
-        Ok(Running { address, links, context, edge })
+        Ok(Running { address, links, context, edge, _held: held })
     }
 
     /// Takes no more requests, lets the open ones end, then ends the background work.

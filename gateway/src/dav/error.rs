@@ -157,6 +157,14 @@ impl Failure {
         )
     }
 
+    /// With what the service said of it.
+    pub fn because(mut self, status: &tonic::Status) -> Self {
+        if !status.message().is_empty() {
+            self.0.message = format!("{}: {}", self.0.message, status.message());
+        }
+        self
+    }
+
     /// 413 for an object over the limit.
     pub fn too_large(kind: Kind) -> Self {
         Failure::condition(

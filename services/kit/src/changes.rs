@@ -67,7 +67,7 @@ async fn pump(
 ) -> Result<()> {
     let mut published = db.published();
     let mut last_sent = tokio::time::Instant::now();
-    if request.resume_token.is_empty() && !request.until_now {
+    if request.resume_token.is_empty() {
         // Where the stream begins, so that a caller who loses it before the first event can resume too.
         let begin = WatchChangesResponse { event: None, resume_token: at.to_string() };
         if sender.send(Ok(begin)).await.is_err() {

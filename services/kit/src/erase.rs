@@ -15,6 +15,7 @@ use kontor_proto::r#type::v1::Event;
 use prost::Message;
 use tokio::sync::Notify;
 
+use crate::audit::Who;
 use crate::auth::Guard;
 use crate::context::Context;
 use crate::db::{Conn, Db, Tx, Value};
@@ -260,6 +261,7 @@ impl Worker {
                 if !hold(tx, &person.erasure)? {
                     return Ok(1);
                 }
+                tx.act_as(who(&person));
                 let batch = (plan.steps[step].erase)(tx, &person, &found)?;
                 for (kind, count) in &batch.counts {
                     note(tx, &person.erasure, kind, *count)?;
@@ -277,11 +279,20 @@ impl Worker {
         let mut names = self.db.read(move |conn| conn.all(sql, args![&erasure], |row| row.string(0))).await?;
         names.extend(person.partners.iter().cloned());
         for part in names.chunks(BATCH as usize) {
-            let part = part.to_vec();
-            self.db.write(move |tx| part.iter().try_for_each(|name| forget(tx, name))).await?;
+            let (part, who) = (part.to_vec(), who(person));
+            let forget_part = move |tx: &mut Tx<'_>| {
+                tx.act_as(who.clone());
+                part.iter().try_for_each(|name| forget(tx, name))
+            };
+            self.db.write(forget_part).await?;
         }
         Ok(())
     }
+}
+
+/// Who asked for the erasure, which is what brought all of this.
+fn who(person: &Person) -> Who {
+    Who::new(&person.actor, person.erasure.clone())
 }
 
 /// The jobs that are not done.

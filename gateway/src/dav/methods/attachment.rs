@@ -131,7 +131,7 @@ fn is_media_type(text: &str) -> bool {
 
 fn refused(call: &Call<'_>, status: &Status) -> Failure {
     match status.code() {
-        Code::PermissionDenied => Failure::need_privilege(call.place.href(), "write-content"),
+        Code::PermissionDenied => Failure::need_privilege(call.place.href(), "write-content").because(status),
         _ => call.failure(status),
     }
 }

@@ -47,7 +47,7 @@ fn wants_no_reply(headers: &http::HeaderMap) -> bool {
 /// Deleting needs `unbind` on the parent (RFC 3744 section 3.10).
 fn refused(call: &Call<'_>, status: &Status, parent: &str) -> Failure {
     match status.code() {
-        Code::PermissionDenied => Failure::need_privilege(parent, "unbind"),
+        Code::PermissionDenied => Failure::need_privilege(parent, "unbind").because(status),
         _ => call.failure(status),
     }
 }

@@ -60,7 +60,7 @@ fn ending(kind: Kind) -> &'static str {
 
 fn refused(status: &Status, location: &Location, place: &Place) -> Failure {
     match status.code() {
-        Code::PermissionDenied => Failure::need_privilege(location.href(), "bind"),
+        Code::PermissionDenied => Failure::need_privilege(location.href(), "bind").because(status),
         _ => Failure::of_status(status, location.kind, &place.href()),
     }
 }

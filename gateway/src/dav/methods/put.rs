@@ -67,7 +67,7 @@ pub fn refused(call: &Call<'_>, status: &tonic::Status) -> Failure {
     match status.code() {
         // There is no collection to put it into (RFC 4918 section 9.7.1).
         Code::NotFound => failure.with_status(StatusCode::CONFLICT),
-        Code::PermissionDenied => Failure::need_privilege(call.place.href(), "write-content"),
+        Code::PermissionDenied => Failure::need_privilege(call.place.href(), "write-content").because(status),
         _ => failure,
     }
 }

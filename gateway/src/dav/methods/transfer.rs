@@ -123,7 +123,7 @@ fn refused(call: &Call<'_>, status: &Status, from: &Location, place: &Place, to:
         _ if status.code() == Code::PermissionDenied => {
             let at_source = metadata.get("at").is_some_and(|at| at == "source");
             let (location, privilege) = if at_source { (from, "unbind") } else { (to, "bind") };
-            Failure::need_privilege(location.href(), privilege)
+            Failure::need_privilege(location.href(), privilege).because(status)
         }
         // The source is what the path of the request names; every other complaint is about the destination.
         _ if status.code() == Code::NotFound => call.failure(status),

@@ -152,17 +152,19 @@ impl Fields {
             let message = "use at most 50 numbers, 50 e-mail addresses and 20 postal addresses";
             return Err(Error::invalid(field("phones"), message));
         }
-        for phone in &mut self.phones {
-            phone.number = one_line(&phone.number, 64)
-                .filter(|number| !number.is_empty())
-                .ok_or_else(|| Error::invalid(field("phones.number"), "use 1 to 64 characters"))?;
+        for (place, phone) in self.phones.iter_mut().enumerate() {
+            phone.number =
+                one_line(&phone.number, 64).filter(|number| !number.is_empty()).ok_or_else(|| {
+                    Error::invalid(field(&format!("phones[{place}].number")), "use 1 to 64 characters")
+                })?;
             phone.types = checked_types(&phone.types, &field("phones.types"))?;
         }
-        for email in &mut self.emails {
+        for (place, email) in self.emails.iter_mut().enumerate() {
             email.address = one_line(&email.address, 254)
                 .filter(|address| address.len() >= 3 && address.contains('@'))
                 .ok_or_else(|| {
-                    Error::invalid(field("emails.address"), "use an address of 3 to 254 characters")
+                    let message = "use an address like anna@example.com, of at most 254 characters";
+                    Error::invalid(field(&format!("emails[{place}].address")), message)
                 })?;
             email.types = checked_types(&email.types, &field("emails.types"))?;
         }

@@ -352,7 +352,7 @@ mod tests {
         assert_eq!((new.note.as_str(), new.emails.as_slice()), ("new", [odd].as_slice()));
         let wanted = Fields { phones: vec![Phone::default()], ..Fields::default() };
         let refused = taken(&present, &wanted, &mask(&["phones"]), "contact").unwrap_err();
-        assert!(refused.message().starts_with("contact.phones.number"), "{refused}");
+        assert!(refused.message().starts_with("contact.phones[0].number"), "{refused}");
         let named = taken(&present, &wanted, &mask(&["display_name"]), "contact").unwrap();
         assert_eq!(named.display_name, "no address");
     }

@@ -223,6 +223,7 @@ fn person(tx: &mut Tx<'_>, erasure: &Erasure, ids: &[String]) -> Result<Person> 
         emails,
         phones,
         display_names: keys.display_names,
+        actor: erasure.actor.clone(),
     })
 }
 

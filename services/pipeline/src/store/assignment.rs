@@ -333,7 +333,7 @@ pub fn set_need(tx: &mut Tx<'_>, deal: &Opportunity, need: &Need) -> Result<()> 
 /// Those of the database.
 pub fn forget_need(tx: &mut Tx<'_>, deal: &Opportunity) -> Result<()> {
     let old = need(tx, &deal.id)?;
-    tx.audit(audit_need(Action::Delete, deal, &old, &Need::default()));
+    tx.audit(audit_need(Action::Update, deal, &old, &Need::default()));
     tx.execute("DELETE FROM assignment_need WHERE opportunity = $1", args![&deal.id])?;
     Ok(())
 }

@@ -109,7 +109,7 @@ impl Columns {
         for (place, heading) in headings.iter().enumerate() {
             let number = place + 1;
             let heading = heading.trim();
-            let target = match mapping.iter().find(|(from, _)| from.trim() == heading) {
+            let target = match mapping.iter().find(|(from, _)| same(from, heading)) {
                 Some((from, to)) => Target::parse(to.trim()).ok_or_else(|| {
                     Error::invalid(
                         format!("settings.columns[{from}]"),
@@ -124,7 +124,7 @@ impl Columns {
                             number,
                             heading,
                             &format!(
-                                "it is no field of a lead: map it in settings.columns to one ({}), or to \"-\" to leave it out",
+                                "it is no field of a lead: map it to one ({}), or to \"-\" to leave it out (settings.columns; `--column HEADING=FIELD` of `kontor import leads`)",
                                 known()
                             ),
                         ));
@@ -144,7 +144,7 @@ impl Columns {
             columns.push(Column { heading: heading.to_owned(), path: target.path(), target });
         }
         if let Some(from) =
-            mapping.keys().find(|from| !columns.iter().any(|column| column.heading == from.trim()))
+            mapping.keys().find(|from| !columns.iter().any(|column| same(from, &column.heading)))
         {
             let message = "the file has no column with this heading";
             return Err(Error::invalid(format!("settings.columns[{from}]"), message));
@@ -181,6 +181,11 @@ impl Columns {
     pub fn heading(&self, number: usize) -> Option<&str> {
         self.0.get(number.checked_sub(1)?).map(|column| column.heading.as_str())
     }
+}
+
+/// Whether a heading of the mapping means this one.
+fn same(mapped: &str, heading: &str) -> bool {
+    plain(mapped.trim()) == plain(heading)
 }
 
 fn plain(heading: &str) -> String {
