@@ -120,6 +120,10 @@ impl Grpc {
         proposals => calendar::proposal_service_client::ProposalServiceClient<Signed>;
         /// Tasks.
         tasks => calendar::task_service_client::TaskServiceClient<Signed>;
+        /// Call lists.
+        call_lists => telephony::call_list_service_client::CallListServiceClient<Signed>;
+        /// Next calls.
+        dispatch => telephony::dispatch_service_client::DispatchServiceClient<Signed>;
         /// Connectors.
         connectors => telephony::connector_service_client::ConnectorServiceClient<Signed>;
         /// Calls.
