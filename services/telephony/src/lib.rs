@@ -21,7 +21,7 @@ use kontor_kit::unit::Unit;
 
 /// The tables of this service, for `Db::open`.
 pub const MIGRATIONS: &[Migration] =
-    kontor_kit::migrations!["0001_calls", "0002_erasure", "0003_partner_move"];
+    kontor_kit::migrations!["0001_calls", "0002_erasure", "0003_partner_move", "0009_dial"];
 
 /// Links to the services that telephony calls.
 #[derive(Clone)]
@@ -69,6 +69,7 @@ pub async fn start_with(context: &Context, peers: Peers, config: Config) -> Resu
         users,
         hub: intake::hub::Hub::default(),
         wake: Arc::default(),
+        dials: intake::dial::Dials::default(),
         grace: i64::try_from(config.grace.as_micros()).unwrap_or(domain::entry::GRACE_MICROS),
     };
     tasks::start(context, &intake);

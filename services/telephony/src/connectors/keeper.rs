@@ -1,4 +1,4 @@
-//! Runs one session for each enabled Asterisk connector, in one process at a time, and writes down how it is doing.
+//! Runs one session for each enabled connector that we connect to (Asterisk, FreeSWITCH), in one process at a time, and writes down how it is doing.
 //! Started by lib.rs; rpc/connector.rs wakes it after a change.
 
 use std::collections::HashMap;
@@ -11,9 +11,10 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::ami::config::{Config, Rules, Trunks};
-use super::ami::session::{Closed, Phase, Resume, Session, Status};
-use crate::domain::connector::{Asterisk, Connector, Kind};
+use super::dialler::{self, Dialler, Sent};
+use super::session::{Closed, Handle, Phase, Resume, Status};
+use super::{ami, freeswitch};
+use crate::domain::connector::{Connector, Kind};
 use crate::domain::fact::{CallFact, Micros};
 use crate::intake::Intake;
 use crate::store;
@@ -52,6 +53,9 @@ impl Keeper {
                 if let Err(cause) = desk.round().await {
                     tracing::warn!(cause = %cause, "telephone connectors can't be looked after");
                 }
+                if let Err(cause) = dialler::expire(&desk.intake).await {
+                    tracing::warn!(cause = %cause, "late clicks to call can't be ended");
+                }
                 tokio::select! {
                     () = stop.cancelled() => break,
                     () = tokio::time::sleep(ROUND) => {}
@@ -86,7 +90,7 @@ struct Running {
 impl Desk {
     /// Renews what is held, starts what is new or came free, stops what changed or went.
     async fn round(&mut self) -> Result<()> {
-        let connectors = self.intake.db.read(store::connector::asterisks).await?;
+        let connectors = self.intake.db.read(store::connector::sessions).await?;
         let wanted: HashMap<&str, &Connector> = connectors.iter().map(|it| (it.id.as_str(), it)).collect();
         let over: Vec<String> = self
             .running
@@ -123,11 +127,18 @@ impl Desk {
     }
 
     async fn begin(&mut self, connector: &Connector) -> Result<()> {
-        let Kind::Asterisk(asterisk) = &connector.kind else { return Ok(()) };
-        let config = config(connector, asterisk, &self.context.company.region)?;
+        let Some(peer) = peer(connector, &self.context.company.region)? else { return Ok(()) };
         let resume = self.resume(&connector.id).await?;
         let stop = self.context.stop.child_token();
-        let work = session(self.intake.clone(), config, resume, self.owner.clone(), stop.clone());
+        let shared = matches!(self.context.storage, kontor_kit::db::Storage::Postgres(_));
+        let seat = Seat {
+            intake: self.intake.clone(),
+            connector: connector.id.clone(),
+            owner: self.owner.clone(),
+            place: peer.place(),
+            shared,
+        };
+        let work = seat.work(peer, resume, stop.clone());
         let task = self.context.tasks.spawn(work);
         self.running.insert(connector.id.clone(), Running { connector: connector.clone(), stop, task });
         Ok(())
@@ -174,28 +185,95 @@ impl Desk {
     }
 }
 
-fn config(connector: &Connector, asterisk: &Asterisk, region: &str) -> Result<Config> {
-    let trunks = Trunks { channel_prefixes: asterisk.trunk_prefixes.clone(), contexts: Vec::new() };
-    let rules = Rules { numbers: connector.numbers(region)?, trunks };
-    let mut config = Config::new(&connector.id, &asterisk.host, &asterisk.username, &asterisk.secret, rules);
-    if asterisk.port != 0 {
-        config.port = u16::try_from(asterisk.port).unwrap_or(config.port);
-    }
-    Ok(config)
+/// The other end of a session.
+enum Peer {
+    Asterisk(Box<ami::config::Config>),
+    FreeSwitch(Box<freeswitch::config::Config>),
 }
 
-/// One session until it is stopped, with its reports beside it.
-async fn session(intake: Intake, config: Config, resume: Resume, owner: String, stop: CancellationToken) {
-    let connector = config.connector.clone();
-    let place = format!("{}:{}", config.host, config.port);
-    let (session, handle) = Session::new(config, resume);
-    let sink = |batch: Vec<CallFact>| store_batch(&intake, &connector, batch);
-    let mut status = handle.status();
-    let reports = async {
+/// The other end of a connector's session; none for a connector that has none.
+fn peer(connector: &Connector, region: &str) -> Result<Option<Peer>> {
+    let port = |port: i32, usual: u16| if port == 0 { usual } else { u16::try_from(port).unwrap_or(usual) };
+    Ok(match &connector.kind {
+        Kind::Asterisk(it) => {
+            let trunks =
+                ami::config::Trunks { channel_prefixes: it.trunk_prefixes.clone(), contexts: Vec::new() };
+            let rules = ami::config::Rules { numbers: connector.numbers(region)?, trunks };
+            let mut config =
+                ami::config::Config::new(&connector.id, &it.host, &it.username, &it.secret, rules);
+            config.port = port(it.port, config.port);
+            Some(Peer::Asterisk(Box::new(config)))
+        }
+        Kind::FreeSwitch(it) => {
+            let rules = freeswitch::config::rules(connector, it, region)?;
+            let mut config = freeswitch::config::Config::new(&connector.id, &it.host, &it.password, rules);
+            config.port = port(it.port, config.port);
+            Some(Peer::FreeSwitch(Box::new(config)))
+        }
+        Kind::Webhook { .. } | Kind::Grpc { .. } => None,
+    })
+}
+
+impl Peer {
+    /// Where it is.
+    fn place(&self) -> String {
+        match self {
+            Peer::Asterisk(config) => format!("{}:{}", config.host, config.port),
+            Peer::FreeSwitch(config) => format!("{}:{}", config.host, config.port),
+        }
+    }
+}
+
+/// What one session needs of this process.
+struct Seat {
+    intake: Intake,
+    connector: String,
+    owner: String,
+    place: String,
+    shared: bool,
+}
+
+impl Seat {
+    /// One session until it is stopped, with its reports and its dialler beside it.
+    async fn work(self, peer: Peer, resume: Resume, stop: CancellationToken) {
+        let sink = |batch: Vec<CallFact>| store_batch(&self.intake, &self.connector, batch);
+        match peer {
+            Peer::Asterisk(config) => {
+                let (session, handle) = ami::session::Session::new(*config, resume);
+                tokio::select! {
+                    () = session.run(sink, stop.cancelled()) => {}
+                    () = self.beside(handle) => {}
+                }
+            }
+            Peer::FreeSwitch(config) => {
+                let (session, handle) = freeswitch::session::Session::new(*config, resume);
+                tokio::select! {
+                    () = session.run(sink, stop.cancelled()) => {}
+                    () = self.beside(handle) => {}
+                }
+            }
+        }
+    }
+
+    async fn beside(&self, handle: Handle) {
+        let dialler = Dialler {
+            intake: self.intake.clone(),
+            connector: self.connector.clone(),
+            owner: self.owner.clone(),
+            handle: handle.clone(),
+            shared: self.shared,
+            sent: Sent::default(),
+        };
+        tokio::join!(dialler.run(), self.report(handle));
+    }
+
+    /// Writes down how the session is doing.
+    async fn report(&self, handle: Handle) {
+        let mut status = handle.status();
         loop {
-            let live = live(&status.borrow_and_update().clone(), &place);
-            let (name, owner) = (connector.clone(), owner.clone());
-            let wrote = intake.db.write(move |tx| store::state::report(tx, &name, &owner, &live)).await;
+            let live = live(&status.borrow_and_update().clone(), &self.place);
+            let (name, owner) = (self.connector.clone(), self.owner.clone());
+            let wrote = self.intake.db.write(move |tx| store::state::report(tx, &name, &owner, &live)).await;
             if let Err(cause) = wrote {
                 tracing::debug!(cause = %cause, "the state of a telephone connector was not written");
             }
@@ -204,10 +282,6 @@ async fn session(intake: Intake, config: Config, resume: Resume, owner: String, 
                 std::future::pending::<()>().await;
             }
         }
-    };
-    tokio::select! {
-        () = session.run(sink, stop.cancelled()) => {}
-        () = reports => {}
     }
 }
 

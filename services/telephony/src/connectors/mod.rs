@@ -2,4 +2,8 @@
 //! The keeper runs the sessions; the service starts it.
 
 pub mod ami;
+pub mod backoff;
+mod dialler;
+pub mod freeswitch;
 pub(crate) mod keeper;
+pub mod session;

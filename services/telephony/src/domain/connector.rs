@@ -3,6 +3,7 @@
 
 use kontor_kit::{Error, Result, id};
 
+use super::dial;
 use super::number::{NumberRules, Region};
 
 /// Shortest signing secret, in characters.
@@ -29,6 +30,8 @@ pub struct Connector {
     pub outside_prefix: String,
     /// Numbers of at most so many digits are extensions; 4 when 0.
     pub extension_digits: i32,
+    /// How it makes calls.
+    pub dial: dial::Settings,
 }
 
 /// How a connector speaks.
@@ -46,6 +49,8 @@ pub enum Kind {
     },
     /// Asterisk manager interface.
     Asterisk(Asterisk),
+    /// FreeSWITCH event socket, and posts of mod_json_cdr.
+    FreeSwitch(FreeSwitch),
 }
 
 /// Where an Asterisk is and how to log in.
@@ -61,6 +66,23 @@ pub struct Asterisk {
     pub secret: String,
     /// Channels that lead outside.
     pub trunk_prefixes: Vec<String>,
+}
+
+/// Where a FreeSWITCH is and how to log in.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct FreeSwitch {
+    /// Host name or address.
+    pub host: String,
+    /// Port; 8021 when 0.
+    pub port: i32,
+    /// Password of the event socket.
+    pub password: String,
+    /// Channels that lead outside.
+    pub trunk_prefixes: Vec<String>,
+    /// Contexts in which calls from outside begin.
+    pub trunk_contexts: Vec<String>,
+    /// Secret of the posts of mod_json_cdr; empty when none are taken.
+    pub post_secret: String,
 }
 
 impl Connector {
@@ -90,6 +112,11 @@ impl Connector {
             let message = format!("{} is not from 0 to 10", self.extension_digits);
             return Err(Error::invalid("connector.extension_digits", message));
         }
+        self.dial.check()?;
+        if self.dial.can_dial() && !self.kind.makes_calls() {
+            let message = "only an Asterisk or a FreeSWITCH makes calls";
+            return Err(Error::invalid("connector.dial", message));
+        }
         self.kind.check()
     }
 
@@ -107,42 +134,80 @@ impl Connector {
 }
 
 impl Kind {
+    /// Whether a telephone system of this kind can be told to make calls.
+    pub fn makes_calls(&self) -> bool {
+        matches!(self, Kind::Asterisk(_) | Kind::FreeSwitch(_))
+    }
+
+    /// Whether our ids of calls must be bare UUIDs there.
+    pub fn wants_bare_ids(&self) -> bool {
+        matches!(self, Kind::FreeSwitch(_))
+    }
+
     fn check(&self) -> Result<()> {
         match self {
             Kind::Webhook { secret } => {
-                let short = secret.chars().count() < SECRET_CHARACTERS;
-                if short || secret.len() > 1_000 || secret.chars().any(char::is_control) {
-                    let message =
-                        format!("use {SECRET_CHARACTERS} to 1,000 characters, or none to have one made");
-                    return Err(Error::invalid("connector.webhook.secret", message));
-                }
-                Ok(())
+                let or_none = "or none to have one made";
+                check_secret("connector.webhook.secret", secret, or_none)
             }
             Kind::Grpc { user } if user.is_empty() => Ok(()),
             Kind::Grpc { user } => id::parse("users", user, "connector.grpc.user").map(|_| ()),
             Kind::Asterisk(asterisk) => asterisk.check(),
+            Kind::FreeSwitch(freeswitch) => freeswitch.check(),
         }
     }
 }
 
+fn check_secret(field: &str, secret: &str, or_none: &str) -> Result<()> {
+    let short = secret.chars().count() < SECRET_CHARACTERS;
+    if short || secret.len() > 1_000 || secret.chars().any(char::is_control) {
+        let message = format!("use {SECRET_CHARACTERS} to 1,000 characters, {or_none}");
+        return Err(Error::invalid(field, message));
+    }
+    Ok(())
+}
+
+/// Checks one word of the settings of a kind.
+fn check_word(field: &str, text: &str) -> Result<()> {
+    let good = (1..=255).contains(&text.len()) && !text.chars().any(|it| it.is_control() || it == ' ');
+    let message = "use 1 to 255 characters without blanks";
+    if good { Ok(()) } else { Err(Error::invalid(format!("connector.{field}"), message)) }
+}
+
+fn check_port(field: &str, port: i32) -> Result<()> {
+    if (0..=65_535).contains(&port) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("connector.{field}"), format!("{port} is no TCP port")))
+}
+
+fn check_words(field: &str, words: &[String]) -> Result<()> {
+    if words.len() > 50 {
+        return Err(Error::invalid(format!("connector.{field}"), "give at most 50"));
+    }
+    words.iter().try_for_each(|word| check_word(field, word))
+}
+
 impl Asterisk {
     fn check(&self) -> Result<()> {
-        let word = |field: &str, text: &str| {
-            let good =
-                (1..=255).contains(&text.len()) && !text.chars().any(|it| it.is_control() || it == ' ');
-            let message = "use 1 to 255 characters without blanks";
-            if good { Ok(()) } else { Err(Error::invalid(format!("connector.asterisk.{field}"), message)) }
-        };
-        word("host", &self.host)?;
-        word("username", &self.username)?;
-        word("secret", &self.secret)?;
-        if !(0..=65_535).contains(&self.port) {
-            let message = format!("{} is no TCP port", self.port);
-            return Err(Error::invalid("connector.asterisk.port", message));
+        check_word("asterisk.host", &self.host)?;
+        check_word("asterisk.username", &self.username)?;
+        check_word("asterisk.secret", &self.secret)?;
+        check_port("asterisk.port", self.port)?;
+        check_words("asterisk.trunk_prefixes", &self.trunk_prefixes)
+    }
+}
+
+impl FreeSwitch {
+    fn check(&self) -> Result<()> {
+        check_word("freeswitch.host", &self.host)?;
+        check_word("freeswitch.password", &self.password)?;
+        check_port("freeswitch.port", self.port)?;
+        check_words("freeswitch.trunk_prefixes", &self.trunk_prefixes)?;
+        check_words("freeswitch.trunk_contexts", &self.trunk_contexts)?;
+        if self.post_secret.is_empty() {
+            return Ok(());
         }
-        if self.trunk_prefixes.len() > 50 {
-            return Err(Error::invalid("connector.asterisk.trunk_prefixes", "give at most 50"));
-        }
-        self.trunk_prefixes.iter().try_for_each(|prefix| word("trunk_prefixes", prefix))
+        check_secret("connector.freeswitch.post_secret", &self.post_secret, "or none to take no posts")
     }
 }

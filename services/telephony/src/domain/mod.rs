@@ -3,6 +3,7 @@
 
 pub mod call;
 pub mod connector;
+pub mod dial;
 pub mod entry;
 pub mod erasure;
 pub mod fact;

@@ -66,6 +66,16 @@ impl PhoneNumber {
         &self.raw
     }
 
+    /// The number as it is dialled in a country: its own national form there, and else behind the sign for abroad. Digits only, but for a leading plus
+    /// where the country has several such signs.
+    pub fn from_region(&self, region: Region) -> String {
+        let Ok(number) = PHONE_NUMBER_UTIL.parse(&self.e164, None) else { return self.e164.clone() };
+        let text = number.format_out_of_country_calling_number(region.0);
+        let plus = if text.starts_with('+') { "+" } else { "" };
+        let digits = text.chars().filter(char::is_ascii_digit);
+        plus.chars().chain(digits).collect()
+    }
+
     /// Whether a number of this form is handed out by its country's plan (a typing mistake often is not).
     pub fn is_valid(&self) -> bool {
         PHONE_NUMBER_UTIL.parse(&self.e164, None).is_ok_and(|number| number.is_valid())

@@ -4,13 +4,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::call::{self, Direction, Outcome, State, TransferKind};
-use super::fact::{CallFact, CallKey, FactKind, Micros, Side};
+use super::fact::{CallFact, CallKey, FactKind, Micros, OriginateFailure, Side};
 use super::fold::CallState;
 use super::leg::{Few, Least};
 use super::number::{Party, clip};
 
 /// Longest name of a caller that is kept, in bytes.
 const NAME_BYTES: usize = 400;
+/// Longest words about a click to call that was not carried out, in bytes.
+const TROUBLE_BYTES: usize = 400;
 /// Most extensions that are kept as having rung.
 const RANG: usize = 32;
 
@@ -43,6 +45,12 @@ pub struct Record {
     answered_by: Least<(Micros, String)>,
     #[serde(default, skip_serializing_if = "Least::is_none")]
     concerns: Least<(Micros, String)>,
+    /// Why a click to call was not carried out, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trouble: Option<String>,
+    /// Entry of a call list that a click to call is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    list_entry: Option<String>,
 }
 
 /// One side of a call.
@@ -111,6 +119,55 @@ impl Record {
             rang: Few::default(),
             answered_by: Least::default(),
             concerns: Least::default(),
+            trouble: None,
+            list_entry: None,
+        }
+    }
+
+    /// A click to call of the user of an extension, at the moment in which it is asked for.
+    pub fn asked(key: CallKey, time: Micros, extension: &str, to: &Party, list_entry: &str) -> Self {
+        let from = Some(Party::Internal(extension.to_owned()));
+        let outside = matches!(to, Party::Number(_));
+        let direction = Some(if outside { Direction::Outbound } else { Direction::Internal });
+        let kind = FactKind::Offered { direction, from, to: Some(to.clone()) };
+        let fact = CallFact { key: key.clone(), time, kind };
+        let mut record = Record::new(key);
+        record.learn(&Item { fact, caller_name: None, extension: Some(extension.to_owned()) });
+        record.list_entry = Some(list_entry.to_owned()).filter(|entry| !entry.is_empty());
+        record
+    }
+
+    /// Ends a click to call that was not carried out: for sure, or because nothing is known of it any more.
+    pub fn not_carried_out(&mut self, time: Micros, words: &str, for_sure: bool) {
+        let key = self.state.key().clone();
+        let kind =
+            if for_sure { FactKind::HungUp { outcome: Some(Outcome::Failed) } } else { FactKind::Lost };
+        self.state.apply(&CallFact { key, time, kind });
+        self.trouble.get_or_insert_with(|| clip(words, TROUBLE_BYTES).to_owned());
+    }
+
+    /// Entry of a call list that a click to call is for, or empty.
+    pub fn list_entry(&self) -> &str {
+        self.list_entry.as_deref().unwrap_or_default()
+    }
+
+    /// Whether the telephone system told of a leg.
+    pub fn has_legs(&self) -> bool {
+        !self.state.legs.is_empty()
+    }
+
+    /// Why a click to call could not be set up, in words; none for other calls and while it lasts.
+    pub fn failure(&self, outcome: Option<Outcome>) -> Option<&str> {
+        if let Some(words) = self.trouble.as_deref() {
+            return Some(words);
+        }
+        let (.., reason) = self.state.originate_failed.get()?;
+        match (outcome, reason) {
+            (Some(Outcome::Busy), OriginateFailure::Busy) => Some("the user's own telephone was busy"),
+            (Some(Outcome::Failed), _) => {
+                Some("the user's own telephone was not taken or could not be reached")
+            }
+            _ => None,
         }
     }
 

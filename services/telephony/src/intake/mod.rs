@@ -1,6 +1,7 @@
 //! The way in: items of any connector are folded into calls, one transaction a batch, acknowledged when it is on disk.
 //! Called by rpc/push.rs, rpc/webhook.rs and the keeper of Asterisk sessions.
 
+pub mod dial;
 pub mod hub;
 pub mod peers;
 pub mod users;
@@ -13,6 +14,7 @@ use kontor_kit::resource;
 use kontor_kit::{Error, Result, error, id};
 use tokio::sync::Notify;
 
+use self::dial::Dials;
 use self::hub::Hub;
 use self::peers::Peers;
 use self::users::{Staff, Users};
@@ -40,6 +42,8 @@ pub struct Intake {
     pub hub: Hub,
     /// Wakes the task that closes and links calls.
     pub wake: Arc<Notify>,
+    /// Wakes who sends clicks to call.
+    pub dials: Dials,
     /// How long to wait after the last news of an ended call, in microseconds.
     pub grace: i64,
 }

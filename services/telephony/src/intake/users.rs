@@ -130,14 +130,22 @@ impl Users {
         Ok(table)
     }
 
+    /// A user as the directory has it now.
+    ///
+    /// # Errors
+    /// NOT_FOUND; UNAVAILABLE and others of directory.
+    pub async fn get(&self, user: &str) -> Result<User> {
+        let mut client = self.0.client.clone();
+        let request = Caller::system().request(GetUserRequest { name: user.to_owned() });
+        Ok(client.get_user(request).await?.into_inner())
+    }
+
     /// A user's teams: "teams/{team}".
     ///
     /// # Errors
     /// NOT_FOUND; UNAVAILABLE and others of directory.
     pub async fn teams(&self, user: &str) -> Result<Vec<String>> {
-        let mut client = self.0.client.clone();
-        let request = Caller::system().request(GetUserRequest { name: user.to_owned() });
-        Ok(client.get_user(request).await?.into_inner().teams)
+        Ok(self.get(user).await?.teams)
     }
 }
 

@@ -21,8 +21,8 @@ use crate::{events, store};
 
 /// The service.
 pub struct Calls {
-    context: Context,
-    intake: Intake,
+    pub(super) context: Context,
+    pub(super) intake: Intake,
     pops: pop::Pops,
 }
 
@@ -74,12 +74,12 @@ impl Calls {
         Ok(())
     }
 
-    async fn only_open(&self, partner: &str) -> String {
+    pub(super) async fn only_open(&self, partner: &str) -> String {
         self.intake.peers.only_open(partner, PATIENCE).await.unwrap_or_default()
     }
 }
 
-fn absent(field: &str, name: &str, cause: Error) -> Error {
+pub(super) fn absent(field: &str, name: &str, cause: Error) -> Error {
     match cause.code() {
         Code::NotFound => Error::invalid(field, format!("{name} does not exist or you may not see it")),
         _ => cause,
@@ -165,6 +165,11 @@ impl CallService for Calls {
             })
             .await?;
         Ok(Response::new(answer))
+    }
+
+    async fn start_call(&self, request: Request<proto::StartCallRequest>) -> Answer<proto::Call> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.start(caller, request.into_inner()).await?))
     }
 
     async fn watch_call_pops(

@@ -12,6 +12,7 @@ use kontor_proto::telephony::v1::connector::Kind as ProtoKind;
 use kontor_proto::telephony::v1::connector_service_server::ConnectorService;
 use tonic::{Request, Response, Status};
 
+use super::switch;
 use crate::connectors::keeper::Keeper;
 use crate::domain::connector::{Asterisk, Connector, Kind};
 use crate::intake::Intake;
@@ -27,7 +28,7 @@ pub struct Connectors {
 type Answer<T> = std::result::Result<Response<T>, Status>;
 
 /// Fields that an update may name.
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 28] = [
     "display_name",
     "disabled",
     "region",
@@ -43,6 +44,19 @@ const FIELDS: [&str; 15] = [
     "asterisk.username",
     "asterisk.secret",
     "asterisk.trunk_prefixes",
+    "freeswitch",
+    "freeswitch.host",
+    "freeswitch.port",
+    "freeswitch.password",
+    "freeswitch.trunk_prefixes",
+    "freeswitch.trunk_contexts",
+    "freeswitch.post_secret",
+    "dial",
+    "dial.device",
+    "dial.context",
+    "dial.caller_id",
+    "dial.ring_timeout",
+    "dial.number_form",
 ];
 
 #[tonic::async_trait]
@@ -203,8 +217,9 @@ fn new(request: &proto::CreateConnectorRequest) -> Result<Connector> {
             secret: settings.secret,
             trunk_prefixes: settings.trunk_prefixes,
         }),
+        Some(ProtoKind::Freeswitch(settings)) => Kind::FreeSwitch(switch::new(settings)),
         None => {
-            let message = "say how it speaks: webhook, grpc or asterisk";
+            let message = "say how it speaks: webhook, grpc, asterisk or freeswitch";
             return Err(Error::invalid("connector.kind", message));
         }
     };
@@ -217,6 +232,7 @@ fn new(request: &proto::CreateConnectorRequest) -> Result<Connector> {
         region: given.region.to_uppercase(),
         outside_prefix: given.outside_prefix,
         extension_digits: given.extension_digits,
+        dial: switch::dial(given.dial.as_ref())?,
     };
     connector.check()?;
     Ok(connector)
@@ -234,6 +250,7 @@ fn fields_set(given: &proto::Connector) -> Vec<&'static str> {
         Some(ProtoKind::Webhook(_)) => "webhook",
         Some(ProtoKind::Grpc(_)) => "grpc",
         Some(ProtoKind::Asterisk(_)) => "asterisk",
+        Some(ProtoKind::Freeswitch(_)) => "freeswitch",
         None => "",
     };
     let set = [
@@ -242,6 +259,7 @@ fn fields_set(given: &proto::Connector) -> Vec<&'static str> {
         ("region", !given.region.is_empty()),
         ("outside_prefix", !given.outside_prefix.is_empty()),
         ("extension_digits", given.extension_digits != 0),
+        ("dial", given.dial.is_some()),
         (kind, !kind.is_empty()),
     ];
     set.into_iter().filter(|(_, set)| *set).map(|(field, _)| field).collect()
@@ -250,7 +268,7 @@ fn fields_set(given: &proto::Connector) -> Vec<&'static str> {
 /// Settings that the mask names must be there: nothing would be taken over, and nobody would know.
 fn check_settings(mask: Option<&prost_types::FieldMask>, given: &proto::Connector) -> Result<()> {
     let mut paths = mask.into_iter().flat_map(|mask| &mask.paths);
-    let kinds = ["webhook", "grpc", "asterisk"];
+    let kinds = ["webhook", "grpc", "asterisk", "freeswitch"];
     let named = paths.find_map(|path| path.split('.').next().filter(|kind| kinds.contains(kind)));
     match (named, &given.kind) {
         (Some(kind), None) => {
@@ -276,8 +294,9 @@ fn apply(mask: &Mask, given: &proto::Connector, to: &mut Connector) -> Result<()
     if mask.has("extension_digits") {
         to.extension_digits = given.extension_digits;
     }
-    let Some(kind) = &given.kind else { return Ok(()) };
     let takes = |whole: &str, part: &str| mask.has(whole) || mask.has(&format!("{whole}.{part}"));
+    switch::apply_dial(takes, given.dial.as_ref(), &mut to.dial)?;
+    let Some(kind) = &given.kind else { return Ok(()) };
     match (kind, &mut to.kind) {
         // an empty secret keeps the one there is: nobody can read it to send it back
         (ProtoKind::Webhook(from), Kind::Webhook { secret }) => {
@@ -291,6 +310,7 @@ fn apply(mask: &Mask, given: &proto::Connector, to: &mut Connector) -> Result<()
             }
         }
         (ProtoKind::Asterisk(from), Kind::Asterisk(asterisk)) => apply_asterisk(takes, from, asterisk),
+        (ProtoKind::Freeswitch(from), Kind::FreeSwitch(freeswitch)) => switch::apply(takes, from, freeswitch),
         _ => return Err(Error::invalid("connector.kind", "a connector keeps its kind: make a new one")),
     }
     Ok(())
@@ -337,6 +357,7 @@ fn to_proto(connector: &Connector, live: &Live, now: i64) -> proto::Connector {
             secret: String::new(),
             trunk_prefixes: asterisk.trunk_prefixes.clone(),
         }),
+        Kind::FreeSwitch(freeswitch) => ProtoKind::Freeswitch(switch::to_proto(freeswitch)),
     };
     proto::Connector {
         name: connector.name(),
@@ -348,6 +369,7 @@ fn to_proto(connector: &Connector, live: &Live, now: i64) -> proto::Connector {
         extension_digits: connector.extension_digits,
         state: Some(state(connector, live, now)),
         etag: connector.etag(),
+        dial: switch::dial_to_proto(&connector.dial),
     }
 }
 
@@ -356,10 +378,10 @@ fn state(connector: &Connector, live: &Live, now: i64) -> proto::ConnectorState 
         _ if connector.disabled => (false, "disabled".to_owned()),
         Kind::Webhook { .. } => (true, "ready to take posts".to_owned()),
         Kind::Grpc { .. } => (true, "ready to take a stream".to_owned()),
-        Kind::Asterisk(_) if live.lease_until < now => {
+        Kind::Asterisk(_) | Kind::FreeSwitch(_) if live.lease_until < now => {
             (false, "not connected: no process holds the session".to_owned())
         }
-        Kind::Asterisk(_) => (live.connected, live.description.clone()),
+        Kind::Asterisk(_) | Kind::FreeSwitch(_) => (live.connected, live.description.clone()),
     };
     proto::ConnectorState {
         connected,

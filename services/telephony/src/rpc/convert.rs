@@ -6,7 +6,7 @@ use kontor_kit::{Error, Result, clock};
 use kontor_proto::telephony::v1 as proto;
 
 use crate::domain::call::{Direction, Outcome};
-use crate::domain::entry::Entry;
+use crate::domain::entry::{Entry, number};
 use crate::domain::record::End;
 use crate::domain::told::{Kind, Told};
 use crate::events::duration;
@@ -40,7 +40,20 @@ pub fn call(call: &Entry) -> proto::Call {
         transfers: transfers.collect(),
         note: call.note.clone(),
         etag: call.etag(),
+        failure: failure(call),
+        call_list_entry: call
+            .record
+            .as_ref()
+            .map(|record| record.list_entry().to_owned())
+            .unwrap_or_default(),
     }
+}
+
+fn failure(call: &Entry) -> String {
+    let outcome =
+        [Outcome::Busy, Outcome::Failed].into_iter().find(|it| number::outcome(*it) == call.outcome);
+    let words = call.record.as_ref().filter(|_| call.is_ended()).and_then(|record| record.failure(outcome));
+    words.unwrap_or_default().to_owned()
 }
 
 fn party(end: &End) -> proto::Party {
@@ -103,7 +116,6 @@ mod tests {
 
     use super::*;
     use crate::domain::call::State;
-    use crate::domain::entry::number;
 
     #[test]
     fn kept_numbers_are_those_of_the_proto() {

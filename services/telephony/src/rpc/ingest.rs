@@ -16,7 +16,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::convert;
-use crate::domain::connector::{Connector, Kind};
+use crate::connectors::freeswitch::cdr::{self, Cdr};
+use crate::connectors::freeswitch::config::rules;
+use crate::domain::connector::{Connector, FreeSwitch, Kind};
 use crate::domain::post;
 use crate::domain::record::Item;
 use crate::intake::Intake;
@@ -202,6 +204,7 @@ impl Ingest {
         let connector = self.connector(name).await?;
         match &connector.kind {
             Kind::Webhook { .. } => Ok(connector),
+            Kind::FreeSwitch(freeswitch) if !freeswitch.post_secret.is_empty() => Ok(connector),
             _ => Err(Error::not_found(name)),
         }
     }
@@ -212,8 +215,10 @@ impl Ingest {
         connector: &Connector,
         request: &proto::ReceiveWebhookRequest,
     ) -> Result<BTreeMap<String, String>> {
-        let Kind::Webhook { secret } = &connector.kind else {
-            return Err(Error::not_found(connector.name()));
+        let secret = match &connector.kind {
+            Kind::Webhook { secret } => secret,
+            Kind::FreeSwitch(freeswitch) => return self.take_cdr(connector, freeswitch, request).await,
+            _ => return Err(Error::not_found(connector.name())),
         };
         let now = self.intake.db.clock().now();
         let header = |name: &str| request.headers.get(name).map(String::as_str);
@@ -226,6 +231,21 @@ impl Ingest {
             items.extend(told.items(&connector.id, &rules, now, &place)?);
         }
         self.intake.take(&connector.id, items).await
+    }
+
+    /// One record of mod_json_cdr.
+    async fn take_cdr(
+        &self,
+        connector: &Connector,
+        freeswitch: &FreeSwitch,
+        request: &proto::ReceiveWebhookRequest,
+    ) -> Result<BTreeMap<String, String>> {
+        let header = |name: &str| request.headers.get(name).map(String::as_str);
+        cdr::verify(&freeswitch.post_secret, header("authorization"), header("x-kontor-secret"))?;
+        must_be_on(connector)?;
+        let rules = rules(connector, freeswitch, &self.context.company.region)?;
+        let facts = Cdr::read(&request.body)?.facts(&connector.id, &rules, self.intake.db.clock().now())?;
+        self.intake.take(&connector.id, facts.into_iter().map(Into::into).collect()).await
     }
 
     /// Writes trouble into the connector's state.

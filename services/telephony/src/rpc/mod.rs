@@ -7,6 +7,8 @@ mod convert;
 mod draft;
 mod ingest;
 mod pop;
+mod start_call;
+mod switch;
 
 use kontor_kit::context::Context;
 use kontor_kit::link::MESSAGE_LIMIT;

@@ -8,14 +8,18 @@ use kontor_kit::page::{self, Field, Listing, Page, Query};
 use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result};
 
-use crate::domain::connector::{Asterisk, Connector, Kind};
+use crate::domain::connector::{Asterisk, Connector, FreeSwitch, Kind};
+use crate::domain::dial;
 
 const WEBHOOK: i64 = 1;
 const GRPC: i64 = 2;
 const ASTERISK: i64 = 3;
+/// From here on the field's number in the proto.
+const FREESWITCH: i64 = 12;
 
 /// Names of the kinds in the audit.
-const KINDS: &[(&str, i64)] = &[("webhook", WEBHOOK), ("grpc", GRPC), ("asterisk", ASTERISK)];
+const KINDS: &[(&str, i64)] =
+    &[("webhook", WEBHOOK), ("grpc", GRPC), ("asterisk", ASTERISK), ("freeswitch", FREESWITCH)];
 
 impl Stored for Connector {
     const TABLE: &'static str = "connector";
@@ -34,6 +38,9 @@ impl Stored for Connector {
         "region",
         "outside_prefix",
         "extension_digits",
+        "dial",
+        "trunk_contexts",
+        "post_secret",
     ];
     const COLLECTION: &'static str = "connectors";
 
@@ -59,36 +66,33 @@ impl Stored for Connector {
             "kind" => Shown::As("kind", page::Kind::Enum(KINDS)),
             "secret" => Shown::Secret("secret"),
             "push_user" => Shown::As("grpc.user", page::Kind::Text),
-            "host" => Shown::As("asterisk.host", page::Kind::Text),
-            "port" => Shown::As("asterisk.port", page::Kind::Int),
-            "username" => Shown::As("asterisk.username", page::Kind::Text),
-            "trunk_prefixes" => Shown::As("asterisk.trunk_prefixes", page::Kind::Text),
+            "port" => Shown::As("port", page::Kind::Int),
+            "post_secret" => Shown::Secret("post_secret"),
             other => audit::column(other),
         }
     }
 
     fn values(&self) -> Vec<Value> {
-        let none = Asterisk::default();
-        let (kind, secret, user, asterisk) = match &self.kind {
-            Kind::Webhook { secret } => (WEBHOOK, secret.as_str(), "", &none),
-            Kind::Grpc { user } => (GRPC, "", user.as_str(), &none),
-            Kind::Asterisk(asterisk) => (ASTERISK, asterisk.secret.as_str(), "", asterisk),
-        };
+        let places = Places::of(&self.kind);
+        let dial = if self.dial == dial::Settings::default() { None } else { Some(&self.dial) };
         vec![
             (&self.id).into(),
             self.version.into(),
             (&self.display_name).into(),
             self.disabled.into(),
-            kind.into(),
-            secret.into(),
-            user.into(),
-            (&asterisk.host).into(),
-            asterisk.port.into(),
-            (&asterisk.username).into(),
-            serde_json::to_string(&asterisk.trunk_prefixes).unwrap_or_default().into(),
+            places.kind.into(),
+            places.secret.into(),
+            places.user.into(),
+            places.host.into(),
+            places.port.into(),
+            places.username.into(),
+            write_list(places.trunk_prefixes).into(),
             (&self.region).into(),
             (&self.outside_prefix).into(),
             self.extension_digits.into(),
+            dial.map(|dial| serde_json::to_string(dial).unwrap_or_default()).unwrap_or_default().into(),
+            write_list(places.trunk_contexts).into(),
+            places.post_secret.into(),
         ]
     }
 
@@ -103,9 +107,21 @@ impl Stored for Connector {
                 port: small(8)?,
                 username: row.string(from + 9)?,
                 secret,
-                trunk_prefixes: serde_json::from_str(row.text(from + 10)?).map_err(Error::internal)?,
+                trunk_prefixes: read_list(row.text(from + 10)?)?,
+            }),
+            FREESWITCH => Kind::FreeSwitch(FreeSwitch {
+                host: row.string(from + 7)?,
+                port: small(8)?,
+                password: secret,
+                trunk_prefixes: read_list(row.text(from + 10)?)?,
+                trunk_contexts: read_list(row.text(from + 15)?)?,
+                post_secret: row.string(from + 16)?,
             }),
             other => return Err(Error::internal(format!("a connector has the unknown kind {other}"))),
+        };
+        let dial = match row.text(from + 14)? {
+            "" => dial::Settings::default(),
+            text => serde_json::from_str(text).map_err(Error::internal)?,
         };
         Ok(Connector {
             id: row.string(from)?,
@@ -116,14 +132,69 @@ impl Stored for Connector {
             region: row.string(from + 11)?,
             outside_prefix: row.string(from + 12)?,
             extension_digits: small(13)?,
+            dial,
         })
     }
+}
+
+/// Where the columns of each kind get their values from.
+#[derive(Default)]
+struct Places<'a> {
+    kind: i64,
+    secret: &'a str,
+    user: &'a str,
+    host: &'a str,
+    port: i32,
+    username: &'a str,
+    trunk_prefixes: &'a [String],
+    trunk_contexts: &'a [String],
+    post_secret: &'a str,
+}
+
+impl<'a> Places<'a> {
+    fn of(kind: &'a Kind) -> Places<'a> {
+        let none = Places::default();
+        match kind {
+            Kind::Webhook { secret } => Places { kind: WEBHOOK, secret, ..none },
+            Kind::Grpc { user } => Places { kind: GRPC, user, ..none },
+            Kind::Asterisk(it) => Places {
+                kind: ASTERISK,
+                secret: &it.secret,
+                host: &it.host,
+                port: it.port,
+                username: &it.username,
+                trunk_prefixes: &it.trunk_prefixes,
+                ..none
+            },
+            Kind::FreeSwitch(it) => Places {
+                kind: FREESWITCH,
+                secret: &it.password,
+                host: &it.host,
+                port: it.port,
+                trunk_prefixes: &it.trunk_prefixes,
+                trunk_contexts: &it.trunk_contexts,
+                post_secret: &it.post_secret,
+                ..none
+            },
+        }
+    }
+}
+
+fn write_list(words: &[String]) -> String {
+    serde_json::to_string(words).unwrap_or_default()
+}
+
+fn read_list(text: &str) -> Result<Vec<String>> {
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    serde_json::from_str(text).map_err(Error::internal)
 }
 
 /// What ListConnectors offers.
 const LISTING: Listing = Listing {
     table: "connector",
-    columns: "id, version, display_name, disabled, kind, secret, push_user, host, port, username, trunk_prefixes, region, outside_prefix, extension_digits",
+    columns: "id, version, display_name, disabled, kind, secret, push_user, host, port, username, trunk_prefixes, region, outside_prefix, extension_digits, dial, trunk_contexts, post_secret",
     id: "id",
     by_key: false,
     fields: &[Field::order("name", "id", page::Kind::Text)],
@@ -140,14 +211,25 @@ pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<
     resource::list(conn, &LISTING, caller, query, ("1 = 1".to_owned(), Vec::new()))
 }
 
-/// All Asterisk connectors that are not disabled; at most 200.
+/// All connectors that Kontor connects to, but disabled ones; at most 200.
 ///
 /// # Errors
 /// Those of the database.
-pub fn asterisks(conn: &mut Conn<'_>) -> Result<Vec<Connector>> {
+pub fn sessions(conn: &mut Conn<'_>) -> Result<Vec<Connector>> {
     let columns = Connector::COLUMNS.join(", ");
     let sql = format!(
-        "SELECT {columns} FROM connector WHERE kind = {ASTERISK} AND disabled = 0 ORDER BY id LIMIT 200"
+        "SELECT {columns} FROM connector WHERE kind IN ({ASTERISK}, {FREESWITCH}) AND disabled = 0 ORDER BY id LIMIT 200"
     );
+    conn.all(&sql, &[], |row| Connector::from_row(row, 0))
+}
+
+/// Connectors that make calls, but disabled ones; at most 20.
+///
+/// # Errors
+/// Those of the database.
+pub fn diallers(conn: &mut Conn<'_>) -> Result<Vec<Connector>> {
+    let columns = Connector::COLUMNS.join(", ");
+    let sql =
+        format!("SELECT {columns} FROM connector WHERE dial <> '' AND disabled = 0 ORDER BY id LIMIT 20");
     conn.all(&sql, &[], |row| Connector::from_row(row, 0))
 }

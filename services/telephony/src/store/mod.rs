@@ -3,6 +3,7 @@
 
 pub mod call;
 pub mod connector;
+pub mod dial;
 pub mod erasure;
 pub mod partner_moves;
 pub mod pop;

@@ -88,7 +88,8 @@ async fn serve(stream: TcpStream, before: &[String], events: &[String], last: bo
     }
 }
 
-fn answer(action: &BTreeMap<String, String>, before: &[String]) -> String {
+/// What it says to an action after these messages.
+pub fn answer(action: &BTreeMap<String, String>, before: &[String]) -> String {
     let get = |key: &str| action.get(key).map(String::as_str).unwrap_or_default();
     let id = get("ActionID");
     let success = format!("Response: Success\nActionID: {id}\n");

@@ -20,6 +20,7 @@ const TABLES: &[(&str, &str)] = &[
         "by kit::resource; the SQL only takes calls along with their partner, which the directory tells of",
     ),
     ("call_pop", "not: whose screen showed a call"),
+    ("dial", "not: what is on its way to the telephone system; its call is, with who asked for it"),
     ("connector_state", "not: how a connection is at the moment"),
     ("partner_move", "not: where a call came from, which its partner tells"),
 ];
@@ -55,7 +56,7 @@ async fn h4_connectors_are_told_without_their_secrets(world: World) {
     world.connectors.clone().update_connector(admin().request(request)).await.unwrap();
     let told = lines(&world, "connectors/office").await;
     assert!(told[0].starts_with("CREATE admin by CreateConnector: "), "{told:?}");
-    assert!(told[0].contains("kind -> asterisk; secret -> (secret); asterisk.host -> 127.0.0.1"), "{told:?}");
+    assert!(told[0].contains("kind -> asterisk; secret -> (secret); host -> 127.0.0.1"), "{told:?}");
     assert_eq!(told[1], "UPDATE admin by UpdateConnector: secret (secret) -> (secret)");
     assert!(!format!("{told:?}").contains("hush"));
     let audit = Audit::new(&world.link, "telephony");

@@ -5,10 +5,19 @@ mod asterisk;
 mod audit;
 mod calls;
 mod connectors;
+mod freeswitch;
+#[path = "../freeswitch/scenes.rs"]
+#[expect(dead_code, reason = "the table of the scenes is checked there")]
+mod freeswitch_scenes;
+#[path = "../freeswitch/server.rs"]
+#[expect(dead_code, reason = "cuts and gaps are tried there too")]
+mod freeswitch_server;
 mod neighbours;
 mod partners;
 mod pops;
 mod push;
 mod sessions;
+mod start_call;
+mod switchboard;
 mod webhook;
 mod world;

@@ -2,7 +2,8 @@
 //! Made by [`super::session`] and by whoever holds its handle; rendered by [`super::link`].
 
 use std::fmt;
-use std::time::Duration;
+
+pub use crate::domain::dial::Originate;
 
 /// One action without its id. Values cannot smuggle in a second header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,39 +71,20 @@ impl fmt::Display for BadValue {
 
 impl std::error::Error for BadValue {}
 
-/// A click to call: the telephone system rings the user and, once taken, dials the partner.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Originate {
-    /// Our id of it. It becomes ActionID, ChannelId and so the id of the call, so that asking twice calls once.
-    pub id: String,
-    /// The user's device, such as `PJSIP/alice`.
-    pub channel: String,
-    /// The dial plan context in which the partner's number is dialled, such as `internal`.
-    pub context: String,
-    /// What is dialled there, with the outside-line prefix where one is needed.
-    pub exten: String,
-    /// What the user's telephone shows.
-    pub caller_id: Option<String>,
-    /// How long the user's telephone rings.
-    pub ring: Duration,
-}
-
-impl Originate {
-    /// The action for it.
-    pub fn action(&self) -> Action {
-        let action = Action::new("Originate")
-            .with_id(&self.id)
-            .with("Channel", &self.channel)
-            .with("Context", &self.context)
-            .with("Exten", &self.exten)
-            .with("Priority", "1")
-            .with("Timeout", self.ring.as_millis().to_string())
-            .with("ChannelId", &self.id)
-            .with("Async", "true");
-        match &self.caller_id {
-            Some(caller_id) => action.with("CallerID", caller_id),
-            None => action,
-        }
+/// The action for a click to call. ChannelId becomes the id of the call.
+pub(super) fn originate(order: &Originate) -> Action {
+    let action = Action::new("Originate")
+        .with_id(&order.id)
+        .with("Channel", &order.channel)
+        .with("Context", &order.context)
+        .with("Exten", &order.exten)
+        .with("Priority", "1")
+        .with("Timeout", order.ring.as_millis().to_string())
+        .with("ChannelId", &order.id)
+        .with("Async", "true");
+    match &order.caller_id {
+        Some(caller_id) => action.with("CallerID", caller_id),
+        None => action,
     }
 }
 

@@ -1,9 +1,7 @@
 //! The settings of one Asterisk connector.
 //! Made by the telephony service from its configuration; read by the session and the translation.
 
-use std::fmt;
-use std::time::Duration;
-
+pub use crate::connectors::session::{Secret, Timing};
 use crate::domain::fact::Side;
 use crate::domain::number::NumberRules;
 
@@ -44,16 +42,6 @@ impl Config {
             rules,
             timing: Timing::default(),
         }
-    }
-}
-
-/// A secret that shows up in no log.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(pub String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
     }
 }
 
@@ -113,33 +101,6 @@ impl Trunks {
             Side::Trunk
         } else {
             Side::Phone
-        }
-    }
-}
-
-/// How long to wait for what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timing {
-    /// For a connection, its banner and each answer while logging in and catching up.
-    pub answer: Duration,
-    /// Silence after which a Ping is sent.
-    pub ping: Duration,
-    /// Silence after a Ping, after which the connection counts as dead.
-    pub dead: Duration,
-    /// Pause before the first new attempt; it doubles with each further one.
-    pub first_pause: Duration,
-    /// Longest pause between attempts.
-    pub longest_pause: Duration,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Timing {
-            answer: Duration::from_secs(10),
-            ping: Duration::from_secs(20),
-            dead: Duration::from_secs(10),
-            first_pause: Duration::from_secs(1),
-            longest_pause: Duration::from_secs(30),
         }
     }
 }

@@ -3,34 +3,24 @@
 
 use std::collections::{HashMap, HashSet};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::action::Action;
+use super::action::{self, Action};
 use super::config::{Config, Login};
 use super::link::{Failure, Link, challenge_key};
 use super::message::Message;
-use super::session::{Closed, MAX_BATCH, Status};
 use super::translate::Translator;
+use crate::connectors::session::{Closed, MAX_BATCH, MAX_ORDERS, Order, Refusal, Reply, Request, Status};
 use crate::domain::fact::{CallFact, Micros};
-
-/// Most actions that wait for the session, and most that wait for their answer.
-pub(super) const MAX_ACTIONS: usize = 64;
-
-/// One action from outside and where its answer goes.
-#[derive(Debug)]
-pub(super) struct Request {
-    pub(super) action: Action,
-    pub(super) reply: oneshot::Sender<Result<(), String>>,
-}
 
 /// What outlives a connection: the translation, facts not yet handed on, and who waits for an answer.
 pub(super) struct Desk {
     pub(super) translator: Translator,
     facts: Vec<CallFact>,
     found: HashSet<String>,
-    replies: HashMap<String, oneshot::Sender<Result<(), String>>>,
+    replies: HashMap<String, Reply>,
     pub(super) clock: fn() -> Micros,
     /// The Asterisk's clock less ours, in microseconds.
     ahead: i64,
@@ -65,7 +55,7 @@ impl Desk {
         let reply = message.get("ActionID").and_then(|id| self.replies.remove(id));
         let Some(reply) = reply else { return };
         let words = message.get("Message").unwrap_or("no reason given");
-        let answer = if is_success(message) { Ok(()) } else { Err(words.to_owned()) };
+        let answer = if is_success(message) { Ok(()) } else { Err(Refusal::Refused(words.to_owned())) };
         // who asked may have gone away
         let _ = reply.send(answer);
     }
@@ -243,17 +233,22 @@ where
     }
 
     async fn request(&mut self, request: Request) -> Result<(), Failure> {
-        if self.desk.replies.len() >= MAX_ACTIONS {
-            let _ = request.reply.send(Err("the telephone system does not answer".to_owned()));
+        if self.desk.replies.len() >= MAX_ORDERS {
+            let words = "the telephone system does not answer".to_owned();
+            let _ = request.reply.send(Err(Refusal::NotSent(words)));
             return Ok(());
         }
-        match self.link.send(&request.action).await {
+        let action = match &request.order {
+            Order::Originate(order) => action::originate(order),
+            Order::HangUp(channel) => Action::new("Hangup").with("Channel", channel),
+        };
+        match self.link.send(&action).await {
             Ok(id) => {
                 self.desk.replies.insert(id, request.reply);
             }
             // that is the asker's fault and no reason to hang up
             Err(Failure::BadAction(error)) => {
-                let _ = request.reply.send(Err(error.to_string()));
+                let _ = request.reply.send(Err(Refusal::Refused(error.to_string())));
             }
             Err(failure) => return Err(failure),
         }

@@ -2,7 +2,6 @@
 //! The service starts one [`session::Session`] for each configured Asterisk.
 
 pub mod action;
-pub mod backoff;
 pub mod config;
 mod line;
 mod link;

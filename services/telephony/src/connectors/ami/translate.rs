@@ -5,6 +5,7 @@ use super::config::Rules;
 use super::message::Message;
 use super::tracker::Tracker;
 use crate::domain::call::TransferKind;
+use crate::domain::dial::OURS;
 use crate::domain::fact::{CallFact, CallKey, DialStatus, FactKind, LegRef, Micros, OriginateFailure, Side};
 use crate::domain::number::Party;
 
@@ -279,8 +280,9 @@ impl Translator {
         let reason = if busy { OriginateFailure::Busy } else { OriginateFailure::Other };
         let device = message.get("Channel").unwrap_or_default().to_owned();
         let kind = FactKind::OriginateFailed { action: action.clone(), target, reason };
-        let named =
-            message.get(SOURCE.id).or_else(|| Some(&*action).filter(|id| self.tracker.call(id).is_some()));
+        // an order of ours has the id of its call, so that none has to be looked for, not even when there was no leg
+        let ours = |id: &&str| id.starts_with(OURS) || self.tracker.call(id).is_some();
+        let named = message.get(SOURCE.id).or_else(|| Some(&*action).filter(ours));
         if let Some(leg) = named {
             let call = self.tracker.call(leg).unwrap_or(leg).to_owned();
             facts.push(self.fact(&call, time, kind));

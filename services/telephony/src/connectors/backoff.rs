@@ -1,5 +1,5 @@
 //! The pause between attempts to connect: doubling, bounded, with jitter.
-//! Called by [`super::session`]; the random part is handed in, so that it can be tested.
+//! Called by each kind of session; the random part is handed in, so that it can be tested.
 
 use std::time::Duration;
 
