@@ -37,7 +37,8 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0015_list",
     "0016_assignment",
     "0017_partner_merged",
-    "0018_closed"
+    "0018_origin",
+    "0019_closed"
 ];
 
 /// The services that this one calls.
