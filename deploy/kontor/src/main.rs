@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use kontor::config::Config;
-use kontor::{accounts, import, observe, serve};
+use kontor::{accounts, dialler, import, observe, serve};
 
 /// A CRM back office of gRPC services, with calendars, address books and telephony for the programs people already use.
 #[derive(Parser)]
@@ -41,6 +41,8 @@ enum Command {
     /// Import a file into the running server.
     #[command(subcommand)]
     Import(ImportCommand),
+    /// Simulate days of a dialler before going live: busy time and dropped calls, as a table and as a plot. Needs no server.
+    SimulateDialler(dialler::Dialler),
     /// Show the settings in force and where each comes from.
     Config {
         #[command(flatten)]
@@ -149,6 +151,7 @@ fn run(command: Command) -> kontor_kit::Result<ExitCode> {
             runtime()?.block_on(accounts::add_token(&config, &user, &name))?;
         }
         Command::Import(ImportCommand::Leads(given)) => return runtime()?.block_on(import::leads(given)),
+        Command::SimulateDialler(given) => dialler::simulate(&given)?,
         Command::Config { common } => {
             print!("{}", common.read(&[])?.describe());
         }

@@ -2,39 +2,53 @@
 //! Hung into the unit by lib.rs.
 
 mod audit;
+mod board;
 mod call;
 mod change;
 mod connector;
 mod convert;
 mod draft;
 mod ingest;
+mod operator;
+mod pacing;
 mod pop;
 
 use kontor_kit::context::Context;
 use kontor_kit::link::MESSAGE_LIMIT;
 use kontor_proto::telephony::v1::audit_service_server::AuditServiceServer;
+use kontor_proto::telephony::v1::board_service_server::BoardServiceServer;
 use kontor_proto::telephony::v1::call_service_server::CallServiceServer;
 use kontor_proto::telephony::v1::change_service_server::ChangeServiceServer;
 use kontor_proto::telephony::v1::connector_service_server::ConnectorServiceServer;
 use kontor_proto::telephony::v1::ingest_service_server::IngestServiceServer;
+use kontor_proto::telephony::v1::operator_service_server::OperatorServiceServer;
+use kontor_proto::telephony::v1::pacing_service_server::PacingServiceServer;
 use tonic::service::Routes;
 
+use crate::board::Hub;
 use crate::connectors::keeper::Keeper;
+use crate::figures;
 use crate::intake::Intake;
 
 /// Largest message of a telephone system: a webhook's body of 256 KiB with its headers. A stream's events wait by the hundred.
 const INGEST_LIMIT: usize = 512 * 1024;
 
 /// All services of this unit.
-pub fn routes(context: &Context, intake: &Intake, keeper: &Keeper) -> Routes {
+pub fn routes(context: &Context, intake: &Intake, keeper: &Keeper, board: &Hub) -> Routes {
     let connectors = connector::Connectors { intake: intake.clone(), keeper: keeper.clone() };
     let calls = call::Calls::new(context, intake);
     let ingest = ingest::Ingest::new(context, intake);
     let audits = audit::Audits { context: context.clone(), db: intake.db.clone() };
     let changes = change::Changes { context: context.clone(), db: intake.db.clone() };
+    let operators = operator::Operators { db: intake.db.clone() };
+    let boards = board::Boards { context: context.clone(), hub: board.clone() };
+    let pacings = pacing::Pacings { db: intake.db.clone(), zone: figures::zone(context) };
     Routes::new(ConnectorServiceServer::new(connectors).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(CallServiceServer::new(calls).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(IngestServiceServer::new(ingest).max_decoding_message_size(INGEST_LIMIT))
         .add_service(AuditServiceServer::new(audits))
+        .add_service(OperatorServiceServer::new(operators).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(BoardServiceServer::new(boards).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(PacingServiceServer::new(pacings).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(ChangeServiceServer::new(changes).max_decoding_message_size(MESSAGE_LIMIT))
 }

@@ -4,6 +4,9 @@
 pub mod call;
 pub mod connector;
 pub mod erasure;
+pub mod figure;
+pub mod operator;
+pub mod pacing;
 pub mod partner_moves;
 pub mod pop;
 pub mod state;

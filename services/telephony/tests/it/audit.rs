@@ -19,8 +19,11 @@ const TABLES: &[(&str, &str)] = &[
         "call",
         "by kit::resource; the SQL only takes calls along with their partner, which the directory tells of",
     ),
+    ("call_operator", "by kit::resource, and by operators.rs what is set by hand; the SQL only notes signs of life"),
     ("call_pop", "not: whose screen showed a call"),
     ("connector_state", "not: how a connection is at the moment"),
+    ("figure", "not: counts of what the events say"),
+    ("operator_period", "not: how the states of an operator followed each other, which the events tell"),
     ("partner_move", "not: where a call came from, which its partner tells"),
 ];
 

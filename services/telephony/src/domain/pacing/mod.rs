@@ -15,7 +15,7 @@ const OF_CAP: f64 = 0.8;
 /// What is used of the operators who are, or will be, free.
 const OF_FREE: f64 = 0.9;
 /// Calls that one decision may, as expected, drop beyond what is left of the budget.
-const BEYOND: f64 = 0.001;
+const BEYOND: f64 = 0.000_2;
 
 /// How calls are placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,9 +74,9 @@ pub enum Why {
     Preview,
     /// The mode is progressive.
     OneToOne,
-    /// Predictive, but the budget is spent.
+    /// Predictive, but the budget is spent: no whole call may be dropped.
     BudgetSpent {
-        /// What is left: none, or less.
+        /// What is left: below one.
         budget: f64,
     },
     /// Predictive.
@@ -113,7 +113,7 @@ pub fn decide(mode: Mode, cap: f64, moment: &Moment) -> Decision {
 
 fn predict(cap: f64, moment: &Moment, one_to_one: u32) -> (u32, Why) {
     let budget = budget(cap, moment);
-    if budget <= 0.0 {
+    if budget < 1.0 {
         return (one_to_one, Why::BudgetSpent { budget });
     }
     let places = OF_FREE * (f64::from(moment.idle) + moment.freeing);
