@@ -130,6 +130,12 @@ impl Grpc {
         telephony_changes => telephony::change_service_client::ChangeServiceClient<Signed>;
         /// Call events in.
         ingest => telephony::ingest_service_client::IngestServiceClient<Signed>;
+        /// Operators.
+        operators => telephony::operator_service_client::OperatorServiceClient<Signed>;
+        /// The live board.
+        boards => telephony::board_service_client::BoardServiceClient<Signed>;
+        /// Pacing of call lists.
+        pacings => telephony::pacing_service_client::PacingServiceClient<Signed>;
     }
 }
 

@@ -194,15 +194,16 @@ impl Operator {
     /// What the clock does: the wrap-up is over, or nothing was heard for too long. Answers whether anything changed.
     pub fn tick(&mut self, now: i64) -> bool {
         let silent = now - self.seen >= SILENCE_MICROS;
-        match self.state {
-            State::Offline | State::Ringing | State::Talking => false,
+        match (self.state, self.due) {
+            (State::Offline | State::Ringing | State::Talking, _) => false,
+            // As of when it was over: whoever looks late does not make it longer.
+            (State::WrapUp, Some(due)) if due <= now => {
+                self.enter(State::Available, OfCall::default(), due);
+                true
+            }
             _ if silent => {
                 self.reason.clear();
                 self.enter(State::Offline, OfCall::default(), now);
-                true
-            }
-            State::WrapUp if self.due.is_some_and(|due| due <= now) => {
-                self.enter(State::Available, OfCall::default(), now);
                 true
             }
             _ => false,
@@ -237,7 +238,8 @@ mod tests {
         assert!(anna.hear(Part::Gone, &of("1"), 10 * SECOND));
         assert_eq!((anna.state, anna.of.queue.as_str()), (State::WrapUp, "support"));
         assert!(!anna.tick(29 * SECOND));
-        assert!(anna.tick(30 * SECOND) && anna.state == State::Available && anna.of == OfCall::default());
+        assert!(anna.tick(35 * SECOND) && anna.state == State::Available && anna.of == OfCall::default());
+        assert_eq!(anna.since, 30 * SECOND);
     }
 
     #[test]
