@@ -120,10 +120,6 @@ impl Grpc {
         proposals => calendar::proposal_service_client::ProposalServiceClient<Signed>;
         /// Tasks.
         tasks => calendar::task_service_client::TaskServiceClient<Signed>;
-        /// Call lists.
-        call_lists => telephony::call_list_service_client::CallListServiceClient<Signed>;
-        /// Next calls.
-        dispatch => telephony::dispatch_service_client::DispatchServiceClient<Signed>;
         /// Connectors.
         connectors => telephony::connector_service_client::ConnectorServiceClient<Signed>;
         /// Calls.
@@ -140,6 +136,12 @@ impl Grpc {
         do_not_call => telephony::do_not_call_service_client::DoNotCallServiceClient<Signed>;
         /// Call events in.
         ingest => telephony::ingest_service_client::IngestServiceClient<Signed>;
+        /// Operators.
+        operators => telephony::operator_service_client::OperatorServiceClient<Signed>;
+        /// The live board.
+        boards => telephony::board_service_client::BoardServiceClient<Signed>;
+        /// Pacing of call lists.
+        pacings => telephony::pacing_service_client::PacingServiceClient<Signed>;
     }
 }
 

@@ -4,6 +4,8 @@
 pub mod accounts;
 pub mod config;
 mod demo;
+pub mod dialler;
+mod dialler_plot;
 pub mod import;
 pub mod observe;
 pub mod serve;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use kontor::accounts::{self, Accounts};
 use kontor::config::Config;
-use kontor::{import, observe, serve};
+use kontor::{dialler, import, observe, serve};
 
 /// A CRM back office of gRPC services, with calendars, address books and telephony for the programs people already use.
 #[derive(Parser)]
@@ -50,6 +50,8 @@ enum Command {
     /// Import a file into the running server.
     #[command(subcommand)]
     Import(ImportCommand),
+    /// Simulate days of a dialler before going live: busy time and dropped calls, as a table and as a plot. Needs no server.
+    SimulateDialler(dialler::Dialler),
     /// Show the settings in force and where each comes from.
     Config {
         #[command(flatten)]
@@ -158,6 +160,7 @@ fn run(command: Command) -> kontor_kit::Result<ExitCode> {
             runtime()?.block_on(async { Accounts::open(&config).await?.add_token(&user, &name).await })?;
         }
         Command::Import(ImportCommand::Leads(given)) => return runtime()?.block_on(import::leads(given)),
+        Command::SimulateDialler(given) => dialler::simulate(&given)?,
         Command::Config { common } => {
             print!("{}", common.read(&[])?.describe());
         }

@@ -81,6 +81,9 @@ const OUTSIDE: [(&str, &[&str]); 4] = [
             "DoNotCallService",
             "ChangeService",
             "AuditService",
+            "OperatorService",
+            "BoardService",
+            "PacingService",
         ],
     ),
 ];

@@ -50,6 +50,11 @@ pub fn ended(tx: &mut Tx<'_>, call: &mut Entry) {
                 talk_duration: ended.talk_duration,
                 start_time: ended.start_time,
                 opportunity: ended.opportunity,
+                wait_duration: ended.wait_duration,
+                queue: ended.queue,
+                connector: ended.connector,
+                user: ended.user,
+                previous: before(&call.said),
             };
             tx.publish(event(call, &corrected));
         }
@@ -83,7 +88,15 @@ fn saying(call: &Entry) -> Vec<u8> {
     bytes
 }
 
+/// What was said last, as it was said.
+fn before(said: &[u8]) -> Option<CallEnded> {
+    // Neither of the two names behind it has a zero byte.
+    let mut parts = said.rsplitn(3, |byte| *byte == 0);
+    CallEnded::decode(parts.nth(2)?).ok()
+}
+
 fn facts(call: &Entry) -> CallEnded {
+    let waited = call.answer.or(call.end).map(|until| until.saturating_sub(call.start).max(0));
     CallEnded {
         direction: call.direction,
         outcome: call.outcome,
@@ -91,13 +104,21 @@ fn facts(call: &Entry) -> CallEnded {
         talk_duration: call.talk.map(duration),
         start_time: Some(clock::to_proto(call.start)),
         opportunity: call.opportunity.clone(),
+        wait_duration: waited.map(duration),
+        queue: call.queue.clone(),
+        connector: connector_name(&call.connector),
+        user: call.user.clone(),
     }
+}
+
+fn connector_name(id: &str) -> String {
+    if id.is_empty() { String::new() } else { format!("connectors/{id}") }
 }
 
 /// Everyone in the company may see calls, so everyone may see their events.
 fn event<P: Message + Name>(call: &Entry, payload: &P) -> NewEvent {
     let actor = if call.user.is_empty() && !call.connector.is_empty() {
-        format!("connectors/{}", call.connector)
+        connector_name(&call.connector)
     } else {
         call.user.clone()
     };

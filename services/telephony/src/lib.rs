@@ -1,12 +1,15 @@
 //! Telephony: calls from telephone systems, folded into one call each, with their partner, and pops for whoever is called.
 //! Composed by the `kontor` binary.
 
+mod board;
 pub mod connectors;
 pub mod domain;
 mod erase;
 mod events;
+mod figures;
 mod intake;
 mod list_events;
+mod operators;
 mod rpc;
 mod store;
 mod tasks;
@@ -22,7 +25,7 @@ use kontor_kit::unit::Unit;
 
 /// The tables of this service, for `Db::open`.
 pub const MIGRATIONS: &[Migration] =
-    kontor_kit::migrations!["0001_calls", "0002_erasure", "0003_partner_move", "0004_call_list", "0005_do_not_call", "0009_dial"];
+    kontor_kit::migrations!["0001_calls", "0002_erasure", "0003_partner_move", "0004_call_list", "0005_do_not_call", "0009_dial", "0015_operator", "0016_figure"];
 
 /// Links to the services that telephony calls.
 #[derive(Clone)]
@@ -74,6 +77,9 @@ pub async fn start_with(context: &Context, peers: Peers, config: Config) -> Resu
         grace: i64::try_from(config.grace.as_micros()).unwrap_or(domain::entry::GRACE_MICROS),
     };
     tasks::start(context, &intake);
+    operators::start(context, &db);
+    figures::start(context, &db);
+    let board = board::Hub::start(context, &db);
     let keeper = connectors::keeper::Keeper::start(context, &intake);
-    Ok(Unit::service("telephony", context, &db, rpc::routes(context, &intake, &keeper)))
+    Ok(Unit::service("telephony", context, &db, rpc::routes(context, &intake, &keeper, &board)))
 }

@@ -11,6 +11,7 @@ use kontor_kit::resource;
 use crate::domain::call_list::CallList;
 use crate::domain::entry::{Entry, Match};
 use crate::intake::Intake;
+use crate::operators::{self, Involved};
 use crate::{events, list_events, store};
 
 /// Calls in one transaction.
@@ -86,7 +87,8 @@ fn close_one(tx: &mut Tx<'_>, id: &str) -> Result<()> {
     }
     events::ended(tx, &mut call);
     call.due = None;
-    resource::update(tx, &mut call)
+    resource::update(tx, &mut call)?;
+    operators::follow(tx, &call, &Involved::default())
 }
 
 async fn link(intake: Intake) {

@@ -165,6 +165,11 @@ impl Entry {
         self.state == state::ENDED
     }
 
+    /// Whether it was made by one of us to outside.
+    pub fn is_outbound(&self) -> bool {
+        self.direction == number::direction(super::call::Direction::Outbound)
+    }
+
     /// Takes over what the record says at `now`.
     pub fn show(&mut self, view: View) {
         let micros = |length: u64| i64::try_from(length).unwrap_or(i64::MAX);

@@ -117,6 +117,7 @@ fn event(fields: &Map<String, Value>, place: &str) -> Result<Told> {
         outcome: reader.choice("outcome", &OUTCOMES)?,
         extension: reader.text("extension")?,
         transfer_to: reader.text("transfer_to")?,
+        queue: reader.text("queue")?,
     })
 }
 

@@ -218,6 +218,23 @@ impl Record {
         found
     }
 
+    /// Extensions that speak on the call now: those whose telephones are open; of a system that only tells of whole calls, the one who answered.
+    pub fn talking(&self, view: &View) -> Vec<String> {
+        if view.state != State::Answered {
+            return Vec::new();
+        }
+        let mut phones = self.state.legs.values().filter(|leg| leg.side() == Side::Phone).peekable();
+        if phones.peek().is_none() {
+            return view.extension.iter().cloned().collect();
+        }
+        let open = phones.filter(|leg| !leg.up.is_none() && leg.ended.is_none());
+        let parties = open.filter_map(|leg| leg.party.get().and_then(|(_, _, party)| party.internal()));
+        let mut found: Vec<String> = parties.map(str::to_owned).collect();
+        found.sort();
+        found.dedup();
+        found
+    }
+
     /// Whether enough is known to say that the call began: an outgoing call looks like an internal one at first.
     pub fn has_begun(&self, view: &View) -> bool {
         view.state != State::Ringing

@@ -48,6 +48,8 @@ pub struct Told {
     pub extension: String,
     /// To whom it was passed on.
     pub transfer_to: String,
+    /// Queue that it waits in, or call list that it is for.
+    pub queue: String,
 }
 
 impl Told {
@@ -83,6 +85,9 @@ impl Told {
         if self.extension.len() > 32 || self.extension.chars().any(char::is_control) {
             return Err(wrong("extension", "an extension has at most 32 bytes"));
         }
+        if self.queue.chars().count() > 100 || self.queue.chars().any(char::is_control) {
+            return Err(wrong("queue", "the name of a queue has at most 100 characters on one line"));
+        }
         if kind == Kind::Transferred && self.transfer_to.trim().is_empty() {
             return Err(wrong("transfer_to", "it is missing: say to whom the call was passed on"));
         }
@@ -107,6 +112,11 @@ impl Told {
             outcome: self.outcome,
         };
         let mut facts = event.facts();
+        let queue = self.queue.trim();
+        if !queue.is_empty() {
+            let kind = FactKind::QueueEntered { queue: queue.to_owned(), found: false };
+            facts.push(CallFact { key: key.clone(), time, kind });
+        }
         if kind == Kind::Transferred {
             let (kind, to) = (TransferKind::Attended, rules.dialled(&self.transfer_to));
             let kind = FactKind::Transferred { kind, by: self.extension.clone(), to };
@@ -140,13 +150,14 @@ mod tests {
         let told = || Told { transfer_to: "102".into(), ..told() };
         assert!(told().items("a", &rules, 2, "").is_ok());
         type Change = fn(&mut Told);
-        let changes: [(&str, Change); 6] = [
+        let changes: [(&str, Change); 7] = [
             ("call_id", |it| it.call_id.push('\0')),
             ("from", |it| it.from.push('\0')),
             ("to", |it| it.to.push('\0')),
             ("from_name", |it| it.from_name.push('\0')),
             ("extension", |it| it.extension.push('\0')),
             ("transfer_to", |it| it.transfer_to.push('\0')),
+            ("queue", |it| it.queue.push('\0')),
         ];
         for (field, change) in changes {
             let mut wrong = told();

@@ -18,10 +18,11 @@ use self::dial::Dials;
 use self::hub::Hub;
 use self::peers::Peers;
 use self::users::{Staff, Users};
-use crate::domain::entry::{Entry, Match};
+use crate::domain::entry::{Entry, Match, state};
 use crate::domain::fact::{CallKey, FactKind, Micros};
 use crate::domain::number::Party;
 use crate::domain::record::{Item, Record};
+use crate::operators::{self, Involved};
 use crate::{events, store};
 
 /// Tries of a batch that another process got in the way of.
@@ -179,7 +180,7 @@ impl Work {
         }
         let view = record.view(Micros(now));
         let begun = record.has_begun(&view);
-        let ringing = record.ringing();
+        let (ringing, talking) = (record.ringing(), record.talking(&view));
         self.give_to(&mut call, view.extension.as_deref());
         call.show(view);
         self.link(&mut call, now);
@@ -196,6 +197,7 @@ impl Work {
         if !call.is_ended() {
             self.pop(tx, &call.id, &ringing)?;
         }
+        operators::follow(tx, &call, &self.involved(&call, &ringing, &talking))?;
         Ok(call.id)
     }
 
@@ -214,6 +216,22 @@ impl Work {
             Some(found) => call.link(found, now),
             None => call.link_time = call.link_time.or(Some(now)),
         }
+    }
+
+    /// Whom the call has now. Who calls out is as busy as who is called, from the first ring on.
+    fn involved(&self, call: &Entry, ringing: &[String], talking: &[String]) -> Involved {
+        let users = |extensions: &[String]| {
+            let staff = extensions.iter().filter_map(|extension| self.staff.get(extension));
+            staff.map(|staff| staff.user.clone()).collect::<Vec<_>>()
+        };
+        let mut involved = Involved::default();
+        if call.state == state::RINGING {
+            involved.ringing = users(ringing);
+            involved.ringing.extend(Some(call.user.clone()).filter(|user| !user.is_empty() && call.is_outbound()));
+        } else if call.state == state::ANSWERED {
+            involved.talking = users(talking);
+        }
+        involved
     }
 
     fn pop(&self, tx: &mut Tx<'_>, call: &str, ringing: &[String]) -> Result<()> {

@@ -107,6 +107,7 @@ pub fn told(event: proto::CallEvent) -> Result<Told> {
         outcome,
         extension: event.extension,
         transfer_to: event.transfer_to,
+        queue: event.queue,
     })
 }
 

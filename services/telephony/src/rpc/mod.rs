@@ -1,6 +1,7 @@
 //! The gRPC interface of telephony: one file for each resource, and the ways in.
 //! Hung into the unit by lib.rs.
 
+mod board;
 mod call;
 mod call_list;
 mod connector;
@@ -12,6 +13,8 @@ mod entry_import;
 mod ingest;
 mod list_convert;
 mod list_entry;
+mod operator;
+mod pacing;
 mod plans;
 mod pop;
 mod slots;
@@ -20,25 +23,33 @@ mod switch;
 
 use kontor_kit::context::Context;
 use kontor_kit::link::MESSAGE_LIMIT;
+use kontor_proto::telephony::v1::board_service_server::BoardServiceServer;
 use kontor_proto::telephony::v1::call_list_service_server::CallListServiceServer;
 use kontor_proto::telephony::v1::call_service_server::CallServiceServer;
 use kontor_proto::telephony::v1::connector_service_server::ConnectorServiceServer;
 use kontor_proto::telephony::v1::dispatch_service_server::DispatchServiceServer;
 use kontor_proto::telephony::v1::do_not_call_service_server::DoNotCallServiceServer;
 use kontor_proto::telephony::v1::ingest_service_server::IngestServiceServer;
+use kontor_proto::telephony::v1::operator_service_server::OperatorServiceServer;
+use kontor_proto::telephony::v1::pacing_service_server::PacingServiceServer;
 use tonic::service::Routes;
 
+use crate::board::Hub;
 use crate::connectors::keeper::Keeper;
+use crate::figures;
 use crate::intake::Intake;
 
 /// Largest message of a telephone system: a webhook's body of 256 KiB with its headers. A stream's events wait by the hundred.
 const INGEST_LIMIT: usize = 512 * 1024;
 
 /// All services of this unit.
-pub fn routes(context: &Context, intake: &Intake, keeper: &Keeper) -> Routes {
+pub fn routes(context: &Context, intake: &Intake, keeper: &Keeper, board: &Hub) -> Routes {
     let connectors = connector::Connectors { intake: intake.clone(), keeper: keeper.clone() };
     let calls = call::Calls::new(context, intake);
     let ingest = ingest::Ingest::new(context, intake);
+    let operators = operator::Operators { db: intake.db.clone() };
+    let boards = board::Boards { context: context.clone(), hub: board.clone() };
+    let pacings = pacing::Pacings { db: intake.db.clone(), zone: figures::zone(context) };
     let (context, intake) = (context.clone(), intake.clone());
     let (plans, slots) = (plans::Plans::default(), slots::Slots::default());
     let call_lists = call_list::CallLists {
@@ -55,4 +66,7 @@ pub fn routes(context: &Context, intake: &Intake, keeper: &Keeper) -> Routes {
         .add_service(CallListServiceServer::new(call_lists).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(DispatchServiceServer::new(dispatch))
         .add_service(DoNotCallServiceServer::new(do_not_calls).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(OperatorServiceServer::new(operators).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(BoardServiceServer::new(boards).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(PacingServiceServer::new(pacings).max_decoding_message_size(MESSAGE_LIMIT))
 }

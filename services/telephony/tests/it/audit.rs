@@ -26,10 +26,13 @@ const TABLES: &[(&str, &str)] = &[
     ("call_entry_move", "not: where an entry came from, which its partner tells"),
     ("call_import", "not: how far an import was"),
     ("call_list_zone", "not: follows from the numbers"),
+    ("call_operator", "by kit::resource, and by operators.rs what is set by hand; the SQL only notes signs of life"),
     ("call_pop", "not: whose screen showed a call"),
     ("dial", "not: what is on its way to the telephone system; its call is, with who asked for it"),
     ("connector_state", "not: how a connection is at the moment"),
     ("do_not_call", "by kit::resource, and by its note where one may be there already"),
+    ("figure", "not: counts of what the events say"),
+    ("operator_period", "not: how the states of an operator followed each other, which the events tell"),
     ("partner_move", "not: where a call came from, which its partner tells"),
 ];
 

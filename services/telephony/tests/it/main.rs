@@ -6,7 +6,6 @@ mod audit;
 mod call_lists;
 mod calls;
 mod connectors;
-<<<<<<< HEAD
 mod freeswitch;
 #[path = "../freeswitch/scenes.rs"]
 #[expect(dead_code, reason = "the table of the scenes is checked there")]
@@ -14,14 +13,15 @@ mod freeswitch_scenes;
 #[path = "../freeswitch/server.rs"]
 #[expect(dead_code, reason = "cuts and gaps are tried there too")]
 mod freeswitch_server;
-=======
 mod dispatch;
 mod do_not_call;
 mod list_model;
 mod list_records;
 mod lists;
->>>>>>> lists
+mod figures;
 mod neighbours;
+mod operators;
+mod pacing;
 mod partners;
 mod pops;
 mod push;
