@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use kontor::config::Config;
-use kontor::{accounts, import, observe, serve};
+use kontor::{accounts, connector, import, observe, serve};
 
 /// A CRM back office of gRPC services, with calendars, address books and telephony for the programs people already use.
 #[derive(Parser)]
@@ -38,6 +38,9 @@ enum Command {
     /// Manage app passwords, one for each device.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Add telephone systems to the running server, and see how they are doing.
+    #[command(subcommand)]
+    Connector(connector::Command),
     /// Import a file into the running server.
     #[command(subcommand)]
     Import(ImportCommand),
@@ -148,6 +151,7 @@ fn run(command: Command) -> kontor_kit::Result<ExitCode> {
             let config = common.read(&[])?;
             runtime()?.block_on(accounts::add_token(&config, &user, &name))?;
         }
+        Command::Connector(command) => return runtime()?.block_on(connector::run(command)),
         Command::Import(ImportCommand::Leads(given)) => return runtime()?.block_on(import::leads(given)),
         Command::Config { common } => {
             print!("{}", common.read(&[])?.describe());

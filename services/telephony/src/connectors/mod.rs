@@ -3,3 +3,8 @@
 
 pub mod ami;
 pub(crate) mod keeper;
+pub mod plivo;
+pub mod threecx;
+pub mod twilio;
+pub mod vonage;
+pub mod web;

@@ -3,6 +3,7 @@
 
 use kontor_kit::{Error, Result, id};
 
+use super::cloud::Cloud;
 use super::number::{NumberRules, Region};
 
 /// Shortest signing secret, in characters.
@@ -46,6 +47,8 @@ pub enum Kind {
     },
     /// Asterisk manager interface.
     Asterisk(Asterisk),
+    /// Posts of a cloud telephone system.
+    Cloud(Cloud),
 }
 
 /// Where an Asterisk is and how to log in.
@@ -121,6 +124,7 @@ impl Kind {
             Kind::Grpc { user } if user.is_empty() => Ok(()),
             Kind::Grpc { user } => id::parse("users", user, "connector.grpc.user").map(|_| ()),
             Kind::Asterisk(asterisk) => asterisk.check(),
+            Kind::Cloud(cloud) => cloud.check(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The way in: items of any connector are folded into calls, one transaction a batch, acknowledged when it is on disk.
 //! Called by rpc/push.rs, rpc/webhook.rs and the keeper of Asterisk sessions.
 
+pub mod clocks;
 pub mod hub;
 pub mod peers;
 pub mod users;
@@ -13,6 +14,7 @@ use kontor_kit::resource;
 use kontor_kit::{Error, Result, error, id};
 use tokio::sync::Notify;
 
+use self::clocks::Clocks;
 use self::hub::Hub;
 use self::peers::Peers;
 use self::users::{Staff, Users};
@@ -20,6 +22,7 @@ use crate::domain::entry::{Entry, Match};
 use crate::domain::fact::{CallKey, FactKind, Micros};
 use crate::domain::number::Party;
 use crate::domain::record::{Item, Record};
+use crate::domain::skew;
 use crate::{events, store};
 
 /// Tries of a batch that another process got in the way of.
@@ -42,6 +45,10 @@ pub struct Intake {
     pub wake: Arc<Notify>,
     /// How long to wait after the last news of an ended call, in microseconds.
     pub grace: i64,
+    /// How right the clocks of the telephone systems are.
+    pub clocks: Arc<Clocks>,
+    /// Address by which the installation is reached from outside, or empty.
+    pub public_url: Arc<str>,
 }
 
 /// What one transaction needs.
@@ -52,6 +59,11 @@ struct Work {
     staff: Arc<HashMap<String, Staff>>,
     grace: i64,
     hub: Hub,
+    clocks: Arc<Clocks>,
+    /// How far the clock is behind, when that is news.
+    behind: Option<i64>,
+    /// Id of a post that may come once only.
+    nonce: Option<String>,
 }
 
 impl Intake {
@@ -61,6 +73,21 @@ impl Intake {
     /// # Errors
     /// UNAVAILABLE: nothing was stored, send it again. INTERNAL.
     pub async fn take(&self, connector: &str, items: Vec<Item>) -> Result<BTreeMap<String, String>> {
+        self.take_once(connector, None, items).await
+    }
+
+    /// As `take`, for a post whose id (`nonce`) may come once only.
+    ///
+    /// # Errors
+    /// As `take`; UNAUTHENTICATED with the reason REPLAYED.
+    pub async fn take_once(
+        &self,
+        connector: &str,
+        nonce: Option<String>,
+        items: Vec<Item>,
+    ) -> Result<BTreeMap<String, String>> {
+        let newest = skew::newest(items.iter());
+        let behind = newest.and_then(|time| self.clocks.learn(connector, time, self.db.clock().now()));
         let mut calls: BTreeMap<String, Vec<Item>> = BTreeMap::new();
         for item in items {
             calls.entry(item.fact.key.call.clone()).or_default().push(item);
@@ -77,6 +104,9 @@ impl Intake {
             staff,
             grace: self.grace,
             hub: self.hub.clone(),
+            clocks: self.clocks.clone(),
+            behind,
+            nonce,
         });
         let taken = self.store(work).await?;
         self.wake.notify_one();
@@ -153,7 +183,17 @@ fn extensions(item: &Item) -> impl Iterator<Item = &str> {
 impl Work {
     fn run(&self, tx: &mut Tx<'_>) -> Result<BTreeMap<String, String>> {
         tx.act_for(&format!("connectors/{}", self.connector));
+        if let Some(nonce) = &self.nonce
+            && !store::refusal::see(tx, &self.connector, nonce)?
+        {
+            return Err(Error::refused("REPLAYED", "the same post was here before: it may come once only"));
+        }
         store::state::heard(tx, &self.connector)?;
+        if let Some(behind) = self.behind {
+            store::state::set_clock(tx, &self.connector, behind)?;
+            let (clocks, connector) = (self.clocks.clone(), self.connector.clone());
+            tx.on_commit(move || clocks.written(&connector, behind));
+        }
         let mut taken = BTreeMap::new();
         for (external_id, items) in &self.calls {
             taken.insert(external_id.clone(), self.take(tx, external_id, items)?);
@@ -169,6 +209,9 @@ impl Work {
         let key = CallKey { connector: self.connector.clone(), call: external_id.to_owned() };
         let mut call = found.unwrap_or_else(|| Entry::new(id::new(), &self.connector, external_id, None));
         let record = call.record.get_or_insert_with(|| Record::new(key));
+        if !record.has_clock() {
+            record.set_clock(store::state::clock(tx, &self.connector)?);
+        }
         let changed = items.iter().fold(false, |changed, item| record.learn(item) | changed);
         if !changed && !is_new {
             return Ok(call.id);

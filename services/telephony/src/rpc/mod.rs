@@ -4,11 +4,13 @@
 mod audit;
 mod call;
 mod change;
+mod cloud;
 mod connector;
 mod convert;
 mod draft;
 mod ingest;
 mod pop;
+mod refusals;
 
 use kontor_kit::context::Context;
 use kontor_kit::link::MESSAGE_LIMIT;

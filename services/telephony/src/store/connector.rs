@@ -8,6 +8,7 @@ use kontor_kit::page::{self, Field, Listing, Page, Query};
 use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result};
 
+use crate::domain::cloud::{Cloud, Provider};
 use crate::domain::connector::{Asterisk, Connector, Kind};
 
 const WEBHOOK: i64 = 1;
@@ -15,7 +16,15 @@ const GRPC: i64 = 2;
 const ASTERISK: i64 = 3;
 
 /// Names of the kinds in the audit.
-const KINDS: &[(&str, i64)] = &[("webhook", WEBHOOK), ("grpc", GRPC), ("asterisk", ASTERISK)];
+const KINDS: &[(&str, i64)] = &[
+    ("webhook", WEBHOOK),
+    ("grpc", GRPC),
+    ("asterisk", ASTERISK),
+    ("twilio", 16),
+    ("plivo", 17),
+    ("vonage", 18),
+    ("threecx", 19),
+];
 
 impl Stored for Connector {
     const TABLE: &'static str = "connector";
@@ -34,6 +43,7 @@ impl Stored for Connector {
         "region",
         "outside_prefix",
         "extension_digits",
+        "public_url",
     ];
     const COLLECTION: &'static str = "connectors";
 
@@ -69,10 +79,15 @@ impl Stored for Connector {
 
     fn values(&self) -> Vec<Value> {
         let none = Asterisk::default();
+        let mut public_url = "";
         let (kind, secret, user, asterisk) = match &self.kind {
             Kind::Webhook { secret } => (WEBHOOK, secret.as_str(), "", &none),
             Kind::Grpc { user } => (GRPC, "", user.as_str(), &none),
             Kind::Asterisk(asterisk) => (ASTERISK, asterisk.secret.as_str(), "", asterisk),
+            Kind::Cloud(cloud) => {
+                public_url = &cloud.public_url;
+                (cloud.provider.number(), cloud.secret.as_str(), "", &none)
+            }
         };
         vec![
             (&self.id).into(),
@@ -89,6 +104,7 @@ impl Stored for Connector {
             (&self.region).into(),
             (&self.outside_prefix).into(),
             self.extension_digits.into(),
+            public_url.into(),
         ]
     }
 
@@ -105,7 +121,11 @@ impl Stored for Connector {
                 secret,
                 trunk_prefixes: serde_json::from_str(row.text(from + 10)?).map_err(Error::internal)?,
             }),
-            other => return Err(Error::internal(format!("a connector has the unknown kind {other}"))),
+            other => {
+                let provider = Provider::of(other)
+                    .ok_or_else(|| Error::internal(format!("a connector has the unknown kind {other}")))?;
+                Kind::Cloud(Cloud { provider, secret, public_url: row.string(from + 14)? })
+            }
         };
         Ok(Connector {
             id: row.string(from)?,
@@ -123,7 +143,7 @@ impl Stored for Connector {
 /// What ListConnectors offers.
 const LISTING: Listing = Listing {
     table: "connector",
-    columns: "id, version, display_name, disabled, kind, secret, push_user, host, port, username, trunk_prefixes, region, outside_prefix, extension_digits",
+    columns: "id, version, display_name, disabled, kind, secret, push_user, host, port, username, trunk_prefixes, region, outside_prefix, extension_digits, public_url",
     id: "id",
     by_key: false,
     fields: &[Field::order("name", "id", page::Kind::Text)],

@@ -6,4 +6,5 @@ pub mod connector;
 pub mod erasure;
 pub mod partner_moves;
 pub mod pop;
+pub mod refusal;
 pub mod state;

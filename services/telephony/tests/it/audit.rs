@@ -19,6 +19,8 @@ const TABLES: &[(&str, &str)] = &[
         "call",
         "by kit::resource; the SQL only takes calls along with their partner, which the directory tells of",
     ),
+    ("connector_refusal", "not: what outsiders sent in vain"),
+    ("post_seen", "not: which posts were here, for some minutes"),
     ("call_pop", "not: whose screen showed a call"),
     ("connector_state", "not: how a connection is at the moment"),
     ("partner_move", "not: where a call came from, which its partner tells"),

@@ -4,8 +4,13 @@
 mod asterisk;
 mod audit;
 mod calls;
+mod clock;
+mod cloud;
+mod cloud_corpus;
+mod cloud_refused;
 mod connectors;
 mod neighbours;
+mod openapi;
 mod partners;
 mod pops;
 mod push;

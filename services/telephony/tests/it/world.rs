@@ -74,7 +74,7 @@ impl World {
 
     async fn join(place: Place, neighbours: Neighbours) -> World {
         // the clock stands still: what is due comes when a test moves it
-        let config = Config { grace: Duration::from_secs(3) };
+        let config = Config { grace: Duration::from_secs(3), ..Config::default() };
         let unit = kontor_telephony::start_with(&place.context, neighbours.peers(), config).await.unwrap();
         let link = Link::local(unit.routes);
         World {
@@ -130,6 +130,7 @@ impl World {
             connector: format!("connectors/{connector}"),
             headers,
             body: body.as_bytes().to_vec().into(),
+            ..Default::default()
         };
         self.ingest.clone().receive_webhook(Caller::system().request(request)).await.map(Response::into_inner)
     }
