@@ -14,7 +14,7 @@ use kontor_kit::resource;
 use kontor_kit::{Error, Result, error, id};
 use tokio::sync::Notify;
 
-use self::clocks::Clocks;
+use self::clocks::{Clocks, Measure};
 use self::hub::Hub;
 use self::peers::Peers;
 use self::users::{Staff, Users};
@@ -60,8 +60,8 @@ struct Work {
     grace: i64,
     hub: Hub,
     clocks: Arc<Clocks>,
-    /// How far the clock is behind, when that is news.
-    behind: Option<i64>,
+    /// How right the clock is, when this process knows.
+    measure: Option<Measure>,
     /// Id of a post that may come once only.
     nonce: Option<String>,
 }
@@ -87,7 +87,7 @@ impl Intake {
         items: Vec<Item>,
     ) -> Result<BTreeMap<String, String>> {
         let newest = skew::newest(items.iter());
-        let behind = newest.and_then(|time| self.clocks.learn(connector, time, self.db.clock().now()));
+        let measure = newest.and_then(|time| self.clocks.learn(connector, time, self.db.clock().now()));
         let mut calls: BTreeMap<String, Vec<Item>> = BTreeMap::new();
         for item in items {
             calls.entry(item.fact.key.call.clone()).or_default().push(item);
@@ -105,7 +105,7 @@ impl Intake {
             grace: self.grace,
             hub: self.hub.clone(),
             clocks: self.clocks.clone(),
-            behind,
+            measure,
             nonce,
         });
         let taken = self.store(work).await?;
@@ -189,10 +189,10 @@ impl Work {
             return Err(Error::refused("REPLAYED", "the same post was here before: it may come once only"));
         }
         store::state::heard(tx, &self.connector)?;
-        if let Some(behind) = self.behind {
-            store::state::set_clock(tx, &self.connector, behind)?;
-            let (clocks, connector) = (self.clocks.clone(), self.connector.clone());
-            tx.on_commit(move || clocks.written(&connector, behind));
+        if let Some(measure) = self.measure.filter(|measure| measure.write) {
+            store::state::set_clock(tx, &self.connector, measure.behind)?;
+            let (clocks, connector, now) = (self.clocks.clone(), self.connector.clone(), tx.now());
+            tx.on_commit(move || clocks.written(&connector, measure.behind, now));
         }
         let mut taken = BTreeMap::new();
         for (external_id, items) in &self.calls {
@@ -210,7 +210,10 @@ impl Work {
         let mut call = found.unwrap_or_else(|| Entry::new(id::new(), &self.connector, external_id, None));
         let record = call.record.get_or_insert_with(|| Record::new(key));
         if !record.has_clock() {
-            record.set_clock(store::state::clock(tx, &self.connector)?);
+            record.set_clock(match self.measure {
+                Some(measure) => measure.behind,
+                None => store::state::clock(tx, &self.connector)?,
+            });
         }
         let changed = items.iter().fold(false, |changed, item| record.learn(item) | changed);
         if !changed && !is_new {

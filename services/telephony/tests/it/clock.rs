@@ -4,12 +4,13 @@ use kontor_kit::clock;
 use kontor_proto::telephony::v1::{CallOutcome, CallState};
 use kontor_testbed::SECOND;
 
-use crate::world::World;
+use crate::world::{SECRET, World, sign};
 
 kontor_testbed::on_both! { World;
     t2_a_clock_an_hour_behind_is_named_and_new_calls_have_the_right_time,
     t2_a_clock_an_hour_ahead_is_named_at_once_and_corrected_from_the_first_call,
     t2_late_news_is_not_a_wrong_clock,
+    t2_a_process_that_has_heard_nothing_goes_by_what_is_written,
 }
 
 const HOUR: i64 = 3_600;
@@ -65,10 +66,12 @@ async fn t2_a_clock_an_hour_behind_is_named_and_new_calls_have_the_right_time(wo
     let third = whole(&world, "third", -58 * 60).await;
     assert_eq!(begun(&world, "third").await, (third / SECOND, 30));
     // told again later they are the same
+    world.settle(6).await;
     let before = world.list("").await;
-    world.pass(-35);
+    world.pass(-39);
     whole(&world, "third", -58 * 60).await;
     assert_eq!(world.list("").await, before);
+    world.pass(4);
     // somebody sets it right
     let fourth = whole(&world, "fourth", 0).await;
     assert_eq!(words(&world).await, ("ready to take posts".to_owned(), None));
@@ -98,4 +101,38 @@ async fn t2_late_news_is_not_a_wrong_clock(world: World) {
     }
     assert_eq!(words(&world).await, ("ready to take posts".to_owned(), None));
     assert_eq!(world.list("").await.len(), 20);
+}
+
+async fn t2_a_process_that_has_heard_nothing_goes_by_what_is_written(world: World) {
+    if !world.place.is_postgres() {
+        // a SQLite file belongs to one process
+        return;
+    }
+    for call in ["first", "second", "third"] {
+        whole(&world, call, -HOUR).await;
+    }
+    let other = world.another_process().await;
+    let request = kontor_proto::telephony::v1::GetConnectorRequest { name: "connectors/cloud".to_owned() };
+    let seen =
+        other.connectors.clone().get_connector(kontor_testbed::admin().request(request)).await.unwrap();
+    let state = seen.into_inner().state.unwrap();
+    assert!(state.description.contains("60 minutes behind"), "{state:?}");
+    let begin = world.now();
+    let time = jiff::Timestamp::from_microsecond(begin - HOUR * SECOND).unwrap();
+    let body = format!(
+        r#"{{"call_id": "fourth", "kind": "HUNGUP", "event_time": "{time}", "direction": "INBOUND"}}"#
+    );
+    let stamp = (begin / SECOND).to_string();
+    let headers =
+        [("x-kontor-timestamp", stamp.clone()), ("x-kontor-signature", sign(SECRET, &stamp, &body))];
+    let request = kontor_proto::telephony::v1::ReceiveWebhookRequest {
+        connector: "connectors/cloud".to_owned(),
+        headers: headers.map(|(name, value)| (name.to_owned(), value)).into(),
+        body: body.into_bytes().into(),
+        ..Default::default()
+    };
+    other.ingest.clone().receive_webhook(kontor_kit::auth::Caller::system().request(request)).await.unwrap();
+    let call = world.list("external_id = \"fourth\"").await.remove(0);
+    assert_eq!(clock::from_proto(call.start_time.as_ref().unwrap()), begin);
+    other.stop.cancel();
 }

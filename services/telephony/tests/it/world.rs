@@ -32,6 +32,7 @@ pub struct Other {
     pub stop: tokio_util::sync::CancellationToken,
     pub calls: CallServiceClient<Link>,
     pub connectors: ConnectorServiceClient<Link>,
+    pub ingest: IngestServiceClient<Link>,
 }
 
 /// Telephony in one process.
@@ -68,7 +69,8 @@ impl World {
         Other {
             stop: context.stop,
             calls: CallServiceClient::new(link.clone()),
-            connectors: ConnectorServiceClient::new(link),
+            connectors: ConnectorServiceClient::new(link.clone()),
+            ingest: IngestServiceClient::new(link),
         }
     }
 
