@@ -38,3 +38,4 @@ mod suites;
 mod support;
 mod sync;
 mod telephony;
+mod telephony_web;

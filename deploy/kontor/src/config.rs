@@ -9,7 +9,7 @@ use kontor_kit::db::Storage;
 use kontor_kit::{Error, Result};
 
 /// Every setting: key, default, what it is. Environment: `company.region` is `KONTOR_COMPANY_REGION`.
-const KEYS: [(&str, &str, &str); 19] = [
+const KEYS: [(&str, &str, &str); 20] = [
     ("data", "./kontor-data", "folder of the data"),
     ("listen", "127.0.0.1:8420", "address and port to listen on; port 0 takes a free one"),
     ("services", "all", "services to run here, by comma"),
@@ -32,6 +32,11 @@ const KEYS: [(&str, &str, &str); 19] = [
         "push.private_addresses",
         "false",
         "push messages also to the own network and without TLS: for a push server in the house",
+    ),
+    (
+        "public.address",
+        "",
+        "address by which the installation is reached from outside: https://crm.example.com; some telephone providers sign it",
     ),
     ("push.contact", "", "how push services reach you: mailto:it@example.com or an https address"),
     ("log.level", "info", "error, warn, info, debug or trace; or a filter like info,kontor_gateway=debug"),
@@ -128,6 +133,10 @@ impl Config {
             if !["true", "false"].contains(&self.get(key)) {
                 return Err(Error::invalid(key, "use true or false"));
             }
+        }
+        let public = self.get("public.address");
+        if !public.is_empty() {
+            kontor_telephony::domain::address::check("public.address", public)?;
         }
         let contact = self.get("push.contact");
         if !contact.is_empty() && !contact.starts_with("mailto:") && !contact.starts_with("https://") {

@@ -204,7 +204,7 @@ fn settings(given: &Leads, size: u64) -> proto::LeadImport {
 }
 
 /// The app password as a header. It is never an argument: those are seen by everybody on the machine.
-fn token(file: Option<&Path>) -> Result<MetadataValue<Ascii>> {
+pub(crate) fn token(file: Option<&Path>) -> Result<MetadataValue<Ascii>> {
     let text = match file {
         Some(path) => std::fs::read_to_string(path).map_err(|cause| unreadable(path, &cause))?,
         None => std::env::var(TOKEN).map_err(|_| {
@@ -217,7 +217,8 @@ fn token(file: Option<&Path>) -> Result<MetadataValue<Ascii>> {
     Ok(header)
 }
 
-async fn channel(server: &str) -> Result<Channel> {
+/// A connection to the running server.
+pub(crate) async fn channel(server: &str) -> Result<Channel> {
     if !server.starts_with("http://") {
         let message = format!(
             "{server:?}: use an address like http://127.0.0.1:8420; Kontor itself speaks plain HTTP, so run the command on its machine or through a tunnel (ssh -L)"
@@ -237,7 +238,8 @@ fn unreadable(path: &Path, cause: &std::io::Error) -> Error {
     Error::invalid("file", format!("can't read {}: {cause}", path.display()))
 }
 
-fn refused(status: Status) -> Error {
+/// What the server said, with what to do when it does not know the app password.
+pub(crate) fn refused(status: Status) -> Error {
     match status.code() {
         Code::Unauthenticated => Error::unauthenticated(format!(
             "{}: the app password in {TOKEN} or --token-file is not known there",

@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod config;
+pub mod connector;
 mod demo;
 pub mod dialler;
 mod dialler_plot;

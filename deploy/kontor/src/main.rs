@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use kontor::accounts::{self, Accounts};
 use kontor::config::Config;
-use kontor::{dialler, import, observe, serve};
+use kontor::{connector, dialler, import, observe, serve};
 
 /// A CRM back office of gRPC services, with calendars, address books and telephony for the programs people already use.
 #[derive(Parser)]
@@ -47,6 +47,9 @@ enum Command {
     /// Manage app passwords, one for each device.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Add telephone systems to the running server, and see how they are doing.
+    #[command(subcommand)]
+    Connector(connector::Command),
     /// Import a file into the running server.
     #[command(subcommand)]
     Import(ImportCommand),
@@ -159,6 +162,7 @@ fn run(command: Command) -> kontor_kit::Result<ExitCode> {
             let config = common.read(&[])?;
             runtime()?.block_on(async { Accounts::open(&config).await?.add_token(&user, &name).await })?;
         }
+        Command::Connector(command) => return runtime()?.block_on(connector::run(command)),
         Command::Import(ImportCommand::Leads(given)) => return runtime()?.block_on(import::leads(given)),
         Command::SimulateDialler(given) => dialler::simulate(&given)?,
         Command::Config { common } => {

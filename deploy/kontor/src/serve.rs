@@ -197,7 +197,9 @@ async fn start_services(config: &Config, context: &Context) -> Result<Links> {
             directory: need(&links, "telephony", "directory")?,
             pipeline: need(&links, "telephony", "pipeline")?,
         };
-        hang(&mut links, kontor_telephony::start(context, peers).await?);
+        let public_url = config.get("public.address").to_owned();
+        let config = kontor_telephony::Config { public_url, ..Default::default() };
+        hang(&mut links, kontor_telephony::start_with(context, peers, config).await?);
     }
     Ok(links)
 }

@@ -5,6 +5,7 @@ mod feed;
 mod grpc;
 mod lease;
 mod operation;
+mod pops;
 mod serve;
 mod sign_in;
 mod unread;
@@ -110,6 +111,7 @@ impl Gateway {
             Kind::Grpc => self.grpc(request, caller, peer).await,
             Kind::Operation => operation::answer(&self.0, request.uri().path()).await,
             Kind::Webhook => self.webhook(request, peer).await,
+            Kind::Pops => self.pops(request, peer).await,
             Kind::Dav => self.dav(request, peer).await,
             Kind::Feed => self.feed(request, peer).await,
             Kind::Nothing => plain(StatusCode::NOT_FOUND, "there is nothing here\n"),
@@ -168,8 +170,27 @@ impl Gateway {
 
     async fn webhook(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
         match self.0.outside.as_ref().and_then(|outside| outside.telephony.clone()) {
+            Some(_) if request.uri().path() == webhook::DOCUMENT => webhook::document(request.method()),
             Some(link) => webhook::answer(link, request, peer).await,
             None => plain(StatusCode::NOT_FOUND, "this installation takes no telephone events\n"),
+        }
+    }
+
+    async fn pops(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
+        let Some((outside, link)) =
+            self.0.outside.as_ref().and_then(|outside| Some((outside, outside.telephony.clone()?)))
+        else {
+            return plain(StatusCode::NOT_FOUND, "this installation has no telephony\n");
+        };
+        match outside.sign_in.check(request.headers(), peer).await {
+            Ok(Some(caller)) => {
+                note_user(&caller);
+                let (gateway, sign_in) = (self.clone(), sign_in::only(request.headers()));
+                let check = move || gateway.clone().still_signed_in(sign_in.clone(), peer);
+                pops::answer(link, &caller, &request, check).await
+            }
+            Ok(None) => sign_in::challenge("sign in with your user name and an app password\n"),
+            Err(status) => sign_in::refuse(&status),
         }
     }
 
@@ -213,6 +234,7 @@ enum Kind {
     Grpc,
     Operation,
     Webhook,
+    Pops,
     Dav,
     Feed,
     Nothing,
@@ -224,6 +246,7 @@ impl Kind {
             Kind::Grpc => "grpc",
             Kind::Operation => "operation",
             Kind::Webhook => "webhook",
+            Kind::Pops => "pops",
             Kind::Dav => "dav",
             Kind::Feed => "feed",
             Kind::Nothing => "nothing",
@@ -240,6 +263,7 @@ fn kind_of(request: &Request<Body>) -> Kind {
     match path {
         _ if grpc => Kind::Grpc,
         "/healthz" | "/readyz" | "/metrics" => Kind::Operation,
+        pops::PATH => Kind::Pops,
         path if path.starts_with("/telephony/") => Kind::Webhook,
         path if path.starts_with(feed::ROOT) => Kind::Feed,
         path if Dav::takes(request.method(), path) => Kind::Dav,

@@ -47,11 +47,34 @@ pub(super) async fn answer(link: Link, request: Request<Body>, peer: IpAddr) -> 
         .iter()
         .take(HEADERS)
         .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
-    let message = ReceiveWebhookRequest { connector, headers: headers.collect(), body };
+    let message = ReceiveWebhookRequest {
+        connector,
+        headers: headers.collect(),
+        body,
+        method: parts.method.as_str().to_owned(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+    };
     match IngestServiceClient::new(link).receive_webhook(Caller::system().request(message)).await {
         Ok(_) => plain(StatusCode::OK, "ok\n"),
         Err(status) => refuse(&status, peer),
     }
+}
+
+/// The OpenAPI document of the signed JSON webhook and of the pops.
+pub(super) const DOCUMENT: &str = "/telephony/openapi.json";
+
+/// Serves the document. It holds nothing of the installation, so nobody signs in for it.
+pub(super) fn document(method: &Method) -> Response<Body> {
+    if ![Method::GET, Method::HEAD].contains(method) {
+        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "use GET\n");
+        response.headers_mut().insert(header::ALLOW, http::HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    let mut response = plain(StatusCode::OK, include_str!("../../openapi/telephony.json"));
+    let kind = http::HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
 }
 
 fn connector_of(path: &str) -> Option<String> {

@@ -84,6 +84,11 @@ impl Error {
         Error::new(Code::Unauthenticated, "UNAUTHENTICATED", message)
     }
 
+    /// UNAUTHENTICATED with its reason: why a signature or its time is not taken.
+    pub fn refused(reason: &'static str, message: impl Into<String>) -> Self {
+        Error::new(Code::Unauthenticated, reason, message)
+    }
+
     /// RESOURCE_EXHAUSTED, with the time to wait.
     pub fn exhausted(message: impl Into<String>, retry_after: Duration) -> Self {
         let mut error = Error::new(Code::ResourceExhausted, "RATE_LIMITED", message);

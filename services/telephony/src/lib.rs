@@ -25,7 +25,7 @@ use kontor_kit::unit::Unit;
 
 /// The tables of this service, for `Db::open`.
 pub const MIGRATIONS: &[Migration] =
-    kontor_kit::migrations!["0001_calls", "0002_erasure", "0003_partner_move", "0004_call_list", "0005_do_not_call", "0009_dial", "0015_operator", "0016_figure"];
+    kontor_kit::migrations!["0001_calls", "0002_erasure", "0003_partner_move", "0004_call_list", "0005_do_not_call", "0009_dial", "0012_cloud", "0015_operator", "0016_figure"];
 
 /// Links to the services that telephony calls.
 #[derive(Clone)]
@@ -41,11 +41,13 @@ pub struct Peers {
 pub struct Config {
     /// How long to wait after the last news of an ended call before saying how it ended.
     pub grace: Duration,
+    /// Address by which the installation is reached from outside, or empty: some signatures of posts cover it.
+    pub public_url: String,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { grace: Duration::from_micros(domain::summary::GRACE_MICROS) }
+        Config { grace: Duration::from_micros(domain::summary::GRACE_MICROS), public_url: String::new() }
     }
 }
 
@@ -74,6 +76,8 @@ pub async fn start_with(context: &Context, peers: Peers, config: Config) -> Resu
         hub: intake::hub::Hub::default(),
         wake: Arc::default(),
         dials: intake::dial::Dials::default(),
+        clocks: Arc::default(),
+        public_url: config.public_url.into(),
         grace: i64::try_from(config.grace.as_micros()).unwrap_or(domain::entry::GRACE_MICROS),
     };
     tasks::start(context, &intake);

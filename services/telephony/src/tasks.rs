@@ -20,6 +20,8 @@ const BATCH: i64 = 200;
 const LISTS: i64 = 100;
 /// Longest pause: another process may have written.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// How long ids of posts are remembered, in microseconds: longer than their tokens are good.
+const POSTS_MICROS: i64 = 4 * crate::connectors::vonage::WINDOW_SECONDS * 1_000_000;
 /// How long pops are remembered, in microseconds: a telephone does not ring for a day.
 const POPS_MICROS: i64 = 24 * 3_600 * 1_000_000;
 
@@ -29,6 +31,7 @@ pub fn start(context: &Context, intake: &Intake) {
     context.spawn(link(intake.clone()));
     context.spawn(forget(intake.clone()));
     context.spawn(end_leases(intake.clone(), context.company.time_zone.clone()));
+    context.spawn(forget_posts(intake.clone()));
     if matches!(context.storage, kontor_kit::db::Storage::Postgres(_)) {
         context.spawn(intake.hub.clone().follow(intake.db.clone()));
     }
@@ -167,4 +170,19 @@ async fn end_due_leases(intake: &Intake, zone: &str) -> Result<()> {
         intake.db.write(work).await?;
     }
     Ok(())
+}
+/// In small parts: there may be a hundred of them a second.
+async fn forget_posts(intake: Intake) {
+    loop {
+        let forgot = intake.db.write(|tx| {
+            let before = tx.now() - POSTS_MICROS;
+            store::refusal::forget(tx, before)
+        });
+        match forgot.await {
+            Ok(500) => continue,
+            Ok(_) => {}
+            Err(cause) => tracing::warn!(cause = %cause, "ids of old posts can't be forgotten"),
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
 }

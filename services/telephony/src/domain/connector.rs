@@ -3,6 +3,7 @@
 
 use kontor_kit::{Error, Result, id};
 
+use super::cloud::Cloud;
 use super::dial;
 use super::number::{NumberRules, Region};
 
@@ -51,6 +52,8 @@ pub enum Kind {
     Asterisk(Asterisk),
     /// FreeSWITCH event socket, and posts of mod_json_cdr.
     FreeSwitch(FreeSwitch),
+    /// Posts of a cloud telephone system.
+    Cloud(Cloud),
 }
 
 /// Where an Asterisk is and how to log in.
@@ -154,6 +157,7 @@ impl Kind {
             Kind::Grpc { user } => id::parse("users", user, "connector.grpc.user").map(|_| ()),
             Kind::Asterisk(asterisk) => asterisk.check(),
             Kind::FreeSwitch(freeswitch) => freeswitch.check(),
+            Kind::Cloud(cloud) => cloud.check(),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Pure rules and types of telephony: numbers, facts about calls and their fold into one call, connectors.
 //! Called by the connectors (which make facts), the intake, the store (which keeps state) and the RPCs.
 
+pub mod address;
 pub mod call;
 pub mod call_list;
+pub mod cloud;
 pub mod connector;
 pub mod dial;
 pub mod do_not_call;
@@ -21,6 +23,7 @@ pub mod pacing;
 pub mod post;
 pub mod record;
 pub mod simulation;
+pub mod skew;
 pub mod summary;
 mod talk;
 pub mod told;

@@ -27,15 +27,15 @@ pub fn verify(
     body: &[u8],
     now: i64,
 ) -> Result<()> {
-    let missing = |name: &str| Error::unauthenticated(format!("the header {name} is missing"));
+    let missing = |name: &str| Error::refused("UNSIGNED", format!("the header {name} is missing"));
     let timestamp = timestamp.map(str::trim).ok_or_else(|| missing("x-kontor-timestamp"))?;
     let signature = signature.map(str::trim).ok_or_else(|| missing("x-kontor-signature"))?;
-    let sent: i64 = timestamp
-        .parse()
-        .map_err(|_| Error::unauthenticated("x-kontor-timestamp: it is not a number of Unix seconds"))?;
+    let sent: i64 = timestamp.parse().map_err(|_| {
+        Error::refused("WRONG_TIME", "x-kontor-timestamp: it is not a number of Unix seconds")
+    })?;
     let hex = signature
         .strip_prefix("v1=")
-        .ok_or_else(|| Error::unauthenticated("x-kontor-signature: it does not begin with v1="))?;
+        .ok_or_else(|| Error::refused("WRONG_SIGNATURE", "x-kontor-signature: it does not begin with v1="))?;
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_err(Error::internal)?;
     mac.update(timestamp.as_bytes());
     mac.update(b".");
@@ -43,7 +43,8 @@ pub fn verify(
     // the comparison takes the same time wherever the first wrong byte is
     let good = read_hex(hex).is_some_and(|bytes| mac.verify_slice(&bytes).is_ok());
     if !good {
-        return Err(Error::unauthenticated(
+        return Err(Error::refused(
+            "WRONG_SIGNATURE",
             "x-kontor-signature: it does not fit the body: check the secret, and sign the bytes as they are sent",
         ));
     }
@@ -53,7 +54,7 @@ pub fn verify(
         let message = format!(
             "x-kontor-timestamp: it is {apart} s old, at most {SKEW_SECONDS} are taken: check the clock"
         );
-        return Err(Error::unauthenticated(message));
+        return Err(Error::refused("WRONG_TIME", message));
     }
     Ok(())
 }

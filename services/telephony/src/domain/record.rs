@@ -8,6 +8,7 @@ use super::fact::{CallFact, CallKey, FactKind, Micros, OriginateFailure, Side};
 use super::fold::CallState;
 use super::leg::{Few, Least};
 use super::number::{Party, clip};
+use super::skew;
 
 /// Longest name of a caller that is kept, in bytes.
 const NAME_BYTES: usize = 400;
@@ -51,6 +52,10 @@ pub struct Record {
     /// Entry of a call list that a click to call is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     list_entry: Option<String>,
+    /// How far the telephone system's clock was behind when its first news of the call came, in microseconds: all its news is moved by it, so that
+    /// order and doubling still do not matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    behind: Option<i64>,
 }
 
 /// One side of a call.
@@ -121,6 +126,7 @@ impl Record {
             concerns: Least::default(),
             trouble: None,
             list_entry: None,
+            behind: None,
         }
     }
 
@@ -171,10 +177,24 @@ impl Record {
         }
     }
 
+    /// Whether it is known how far the telephone system's clock was behind when the call began.
+    pub fn has_clock(&self) -> bool {
+        self.behind.is_some()
+    }
+
+    /// Says how far the telephone system's clock is behind, in microseconds. Only the first time counts.
+    pub fn set_clock(&mut self, behind: i64) {
+        self.behind.get_or_insert(behind);
+    }
+
     /// Learns an item; true when that changed anything.
     pub fn learn(&mut self, item: &Item) -> bool {
-        let time = item.fact.time;
-        let mut changed = self.state.apply(&item.fact);
+        let mut fact = item.fact.clone();
+        if skew::is_told(&fact.kind) {
+            fact.time = fact.time.plus(self.behind.unwrap_or(0));
+        }
+        let time = fact.time;
+        let mut changed = self.state.apply(&fact);
         if let Some(name) = &item.caller_name {
             changed |= self.caller_name.learn((time, clip(name, NAME_BYTES).to_owned()));
         }

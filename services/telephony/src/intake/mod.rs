@@ -1,6 +1,7 @@
 //! The way in: items of any connector are folded into calls, one transaction a batch, acknowledged when it is on disk.
 //! Called by rpc/push.rs, rpc/webhook.rs and the keeper of Asterisk sessions.
 
+pub mod clocks;
 pub mod dial;
 pub mod hub;
 pub mod peers;
@@ -14,6 +15,7 @@ use kontor_kit::resource;
 use kontor_kit::{Error, Result, error, id};
 use tokio::sync::Notify;
 
+use self::clocks::{Clocks, Measure};
 use self::dial::Dials;
 use self::hub::Hub;
 use self::peers::Peers;
@@ -22,6 +24,7 @@ use crate::domain::entry::{Entry, Match, state};
 use crate::domain::fact::{CallKey, FactKind, Micros};
 use crate::domain::number::Party;
 use crate::domain::record::{Item, Record};
+use crate::domain::skew;
 use crate::operators::{self, Involved};
 use crate::{events, store};
 
@@ -47,6 +50,10 @@ pub struct Intake {
     pub dials: Dials,
     /// How long to wait after the last news of an ended call, in microseconds.
     pub grace: i64,
+    /// How right the clocks of the telephone systems are.
+    pub clocks: Arc<Clocks>,
+    /// Address by which the installation is reached from outside, or empty.
+    pub public_url: Arc<str>,
 }
 
 /// What one transaction needs.
@@ -57,6 +64,11 @@ struct Work {
     staff: Arc<HashMap<String, Staff>>,
     grace: i64,
     hub: Hub,
+    clocks: Arc<Clocks>,
+    /// How right the clock is, when this process knows.
+    measure: Option<Measure>,
+    /// Id of a post that may come once only.
+    nonce: Option<String>,
 }
 
 impl Intake {
@@ -66,6 +78,21 @@ impl Intake {
     /// # Errors
     /// UNAVAILABLE: nothing was stored, send it again. INTERNAL.
     pub async fn take(&self, connector: &str, items: Vec<Item>) -> Result<BTreeMap<String, String>> {
+        self.take_once(connector, None, items).await
+    }
+
+    /// As `take`, for a post whose id (`nonce`) may come once only.
+    ///
+    /// # Errors
+    /// As `take`; UNAUTHENTICATED with the reason REPLAYED.
+    pub async fn take_once(
+        &self,
+        connector: &str,
+        nonce: Option<String>,
+        items: Vec<Item>,
+    ) -> Result<BTreeMap<String, String>> {
+        let newest = skew::newest(items.iter());
+        let measure = newest.and_then(|time| self.clocks.learn(connector, time, self.db.clock().now()));
         let mut calls: BTreeMap<String, Vec<Item>> = BTreeMap::new();
         for item in items {
             calls.entry(item.fact.key.call.clone()).or_default().push(item);
@@ -82,6 +109,9 @@ impl Intake {
             staff,
             grace: self.grace,
             hub: self.hub.clone(),
+            clocks: self.clocks.clone(),
+            measure,
+            nonce,
         });
         let taken = self.store(work).await?;
         self.wake.notify_one();
@@ -158,7 +188,17 @@ fn extensions(item: &Item) -> impl Iterator<Item = &str> {
 impl Work {
     fn run(&self, tx: &mut Tx<'_>) -> Result<BTreeMap<String, String>> {
         tx.act_for(&format!("connectors/{}", self.connector));
+        if let Some(nonce) = &self.nonce
+            && !store::refusal::see(tx, &self.connector, nonce)?
+        {
+            return Err(Error::refused("REPLAYED", "the same post was here before: it may come once only"));
+        }
         store::state::heard(tx, &self.connector)?;
+        if let Some(measure) = self.measure.filter(|measure| measure.write) {
+            store::state::set_clock(tx, &self.connector, measure.behind)?;
+            let (clocks, connector, now) = (self.clocks.clone(), self.connector.clone(), tx.now());
+            tx.on_commit(move || clocks.written(&connector, measure.behind, now));
+        }
         let mut taken = BTreeMap::new();
         for (external_id, items) in &self.calls {
             taken.insert(external_id.clone(), self.take(tx, external_id, items)?);
@@ -174,6 +214,12 @@ impl Work {
         let key = CallKey { connector: self.connector.clone(), call: external_id.to_owned() };
         let mut call = found.unwrap_or_else(|| Entry::new(id::new(), &self.connector, external_id, None));
         let record = call.record.get_or_insert_with(|| Record::new(key));
+        if !record.has_clock() {
+            record.set_clock(match self.measure {
+                Some(measure) => measure.behind,
+                None => store::state::clock(tx, &self.connector)?,
+            });
+        }
         let changed = items.iter().fold(false, |changed, item| record.learn(item) | changed);
         if !changed && !is_new {
             return Ok(call.id);

@@ -12,12 +12,24 @@ use kontor_proto::telephony::v1::connector::Kind as ProtoKind;
 use kontor_proto::telephony::v1::connector_service_server::ConnectorService;
 use tonic::{Request, Response, Status};
 
-use super::switch;
+use super::{cloud, switch};
 use crate::connectors::keeper::Keeper;
+use crate::domain::cloud::Provider;
 use crate::domain::connector::{Asterisk, Connector, Kind};
+use crate::domain::skew;
 use crate::intake::Intake;
 use crate::store;
+use crate::store::refusal::Refused;
 use crate::store::state::Live;
+
+/// What the live state depends on beside the database.
+#[derive(Clone, Copy)]
+struct Now {
+    /// Microseconds since 1970 UTC.
+    time: i64,
+    /// Whether the installation knows by which address it is reached.
+    public_url: bool,
+}
 
 /// The service.
 pub struct Connectors {
@@ -25,10 +37,16 @@ pub struct Connectors {
     pub(super) keeper: Keeper,
 }
 
+impl Connectors {
+    fn now(&self) -> Now {
+        Now { time: self.intake.db.clock().now(), public_url: !self.intake.public_url.is_empty() }
+    }
+}
+
 type Answer<T> = std::result::Result<Response<T>, Status>;
 
 /// Fields that an update may name.
-const FIELDS: [&str; 28] = [
+const FIELDS: [&str; 38] = [
     "display_name",
     "disabled",
     "region",
@@ -57,6 +75,16 @@ const FIELDS: [&str; 28] = [
     "dial.caller_id",
     "dial.ring_timeout",
     "dial.number_form",
+    "twilio",
+    "twilio.auth_token",
+    "twilio.public_url",
+    "plivo",
+    "plivo.auth_token",
+    "plivo.public_url",
+    "vonage",
+    "vonage.signature_secret",
+    "threecx",
+    "threecx.token",
 ];
 
 #[tonic::async_trait]
@@ -79,7 +107,7 @@ impl ConnectorService for Connectors {
             Ok((connectors, page.next_page_token))
         };
         let (connectors, next_page_token) = self.intake.db.read(job).await?;
-        let now = self.intake.db.clock().now();
+        let now = self.now();
         let connectors = connectors.iter().map(|(connector, live)| seen(&caller, connector, live, now));
         let connectors = connectors.collect();
         Ok(Response::new(proto::ListConnectorsResponse { connectors, next_page_token }))
@@ -92,7 +120,7 @@ impl ConnectorService for Connectors {
             Ok((resource::get::<Connector>(conn, &id)?, store::state::get(conn, &id)?))
         };
         let (connector, live) = self.intake.db.read(job).await?;
-        Ok(Response::new(seen(&caller, &connector, &live, self.intake.db.clock().now())))
+        Ok(Response::new(seen(&caller, &connector, &live, self.now())))
     }
 
     async fn create_connector(
@@ -104,7 +132,7 @@ impl ConnectorService for Connectors {
         let request = request.into_inner();
         check_id(&request.connector_id)?;
         let connector = new(&request)?;
-        let now = self.intake.db.clock().now();
+        let now = self.now();
         if request.validate_only {
             let id = connector.id.clone();
             let taken = self.intake.db.read(move |conn| match resource::get::<Connector>(conn, &id) {
@@ -131,8 +159,14 @@ impl ConnectorService for Connectors {
                 Ok((answer, is_new))
             })
             .await?;
-        if is_new && let Kind::Webhook { secret } = &connector.kind {
-            answer.kind = Some(ProtoKind::Webhook(proto::WebhookSettings { secret: secret.clone() }));
+        match &connector.kind {
+            Kind::Webhook { secret } if is_new => {
+                answer.kind = Some(ProtoKind::Webhook(proto::WebhookSettings { secret: secret.clone() }));
+            }
+            Kind::Cloud(of) if is_new && of.provider == Provider::ThreeCx => {
+                answer.kind = Some(cloud::shown(of, &of.secret));
+            }
+            _ => {}
         }
         self.keeper.wake();
         Ok(Response::new(answer))
@@ -149,7 +183,7 @@ impl ConnectorService for Connectors {
         let id = id::parse("connectors", &given.name, "connector.name")?.to_owned();
         let mask = Mask::read(request.update_mask.as_ref(), &FIELDS, &fields_set(&given))?;
         check_settings(request.update_mask.as_ref(), &given)?;
-        let now = self.intake.db.clock().now();
+        let now = self.now();
         let answer = self
             .intake
             .db
@@ -218,8 +252,17 @@ fn new(request: &proto::CreateConnectorRequest) -> Result<Connector> {
             trunk_prefixes: settings.trunk_prefixes,
         }),
         Some(ProtoKind::Freeswitch(settings)) => Kind::FreeSwitch(switch::new(settings)),
+        Some(other) => {
+            let mut cloud =
+                cloud::read(&other).ok_or_else(|| Error::invalid("connector.kind", "it is not known"))?;
+            if cloud.provider == Provider::ThreeCx && cloud.secret.is_empty() {
+                cloud.secret = new_secret()?;
+            }
+            Kind::Cloud(cloud)
+        }
         None => {
-            let message = "say how it speaks: webhook, grpc, asterisk or freeswitch";
+            let message =
+                "say how it speaks: webhook, grpc, asterisk, freeswitch, twilio, plivo, vonage or threecx";
             return Err(Error::invalid("connector.kind", message));
         }
     };
@@ -251,6 +294,7 @@ fn fields_set(given: &proto::Connector) -> Vec<&'static str> {
         Some(ProtoKind::Grpc(_)) => "grpc",
         Some(ProtoKind::Asterisk(_)) => "asterisk",
         Some(ProtoKind::Freeswitch(_)) => "freeswitch",
+        Some(other) => cloud::read(other).map_or("", |cloud| cloud.provider.field()),
         None => "",
     };
     let set = [
@@ -268,7 +312,8 @@ fn fields_set(given: &proto::Connector) -> Vec<&'static str> {
 /// Settings that the mask names must be there: nothing would be taken over, and nobody would know.
 fn check_settings(mask: Option<&prost_types::FieldMask>, given: &proto::Connector) -> Result<()> {
     let mut paths = mask.into_iter().flat_map(|mask| &mask.paths);
-    let kinds = ["webhook", "grpc", "asterisk", "freeswitch"];
+    let kinds =
+        ["webhook", "grpc", "asterisk", "freeswitch", "twilio", "plivo", "vonage", "threecx"];
     let named = paths.find_map(|path| path.split('.').next().filter(|kind| kinds.contains(kind)));
     match (named, &given.kind) {
         (Some(kind), None) => {
@@ -311,6 +356,7 @@ fn apply(mask: &Mask, given: &proto::Connector, to: &mut Connector) -> Result<()
         }
         (ProtoKind::Asterisk(from), Kind::Asterisk(asterisk)) => apply_asterisk(takes, from, asterisk),
         (ProtoKind::Freeswitch(from), Kind::FreeSwitch(freeswitch)) => switch::apply(takes, from, freeswitch),
+        (from, Kind::Cloud(cloud)) => cloud::apply(takes, from, cloud)?,
         _ => return Err(Error::invalid("connector.kind", "a connector keeps its kind: make a new one")),
     }
     Ok(())
@@ -335,7 +381,7 @@ fn apply_asterisk(takes: impl Fn(&str, &str) -> bool, from: &proto::AsteriskSett
 }
 
 /// Admins see all but secrets, others only names.
-fn seen(caller: &Caller, connector: &Connector, live: &Live, now: i64) -> proto::Connector {
+fn seen(caller: &Caller, connector: &Connector, live: &Live, now: Now) -> proto::Connector {
     if caller.admin {
         return to_proto(connector, live, now);
     }
@@ -346,7 +392,7 @@ fn seen(caller: &Caller, connector: &Connector, live: &Live, now: i64) -> proto:
     }
 }
 
-fn to_proto(connector: &Connector, live: &Live, now: i64) -> proto::Connector {
+fn to_proto(connector: &Connector, live: &Live, now: Now) -> proto::Connector {
     let kind = match &connector.kind {
         Kind::Webhook { .. } => ProtoKind::Webhook(proto::WebhookSettings::default()),
         Kind::Grpc { user } => ProtoKind::Grpc(proto::GrpcSettings { user: user.clone() }),
@@ -358,6 +404,7 @@ fn to_proto(connector: &Connector, live: &Live, now: i64) -> proto::Connector {
             trunk_prefixes: asterisk.trunk_prefixes.clone(),
         }),
         Kind::FreeSwitch(freeswitch) => ProtoKind::Freeswitch(switch::to_proto(freeswitch)),
+        Kind::Cloud(cloud) => cloud::shown(cloud, ""),
     };
     proto::Connector {
         name: connector.name(),
@@ -373,20 +420,39 @@ fn to_proto(connector: &Connector, live: &Live, now: i64) -> proto::Connector {
     }
 }
 
-fn state(connector: &Connector, live: &Live, now: i64) -> proto::ConnectorState {
+fn state(connector: &Connector, live: &Live, now: Now) -> proto::ConnectorState {
     let (connected, description) = match &connector.kind {
         _ if connector.disabled => (false, "disabled".to_owned()),
-        Kind::Webhook { .. } => (true, "ready to take posts".to_owned()),
+        Kind::Cloud(cloud)
+            if cloud.provider.signs_address() && cloud.public_url.is_empty() && !now.public_url =>
+        {
+            let message = "takes no posts: their signature covers the public address, and Kontor does not know it: set public_url, or public.address of the installation";
+            (false, message.to_owned())
+        }
+        Kind::Webhook { .. } | Kind::Cloud(_) => (true, "ready to take posts".to_owned()),
         Kind::Grpc { .. } => (true, "ready to take a stream".to_owned()),
-        Kind::Asterisk(_) | Kind::FreeSwitch(_) if live.lease_until < now => {
+        Kind::Asterisk(_) | Kind::FreeSwitch(_) if live.lease_until < now.time => {
             (false, "not connected: no process holds the session".to_owned())
         }
         Kind::Asterisk(_) | Kind::FreeSwitch(_) => (live.connected, live.description.clone()),
     };
+    let clock = if connector.disabled { String::new() } else { skew::words(live.clock_behind) };
+    let description = if clock.is_empty() { description } else { format!("{description}; {clock}") };
     proto::ConnectorState {
         connected,
         description,
         last_event_time: live.last_event.map(clock::to_proto),
         last_error: live.last_error.clone(),
+        clock_behind: Some(live.clock_behind).filter(|_| !clock.is_empty()).map(crate::events::duration),
+        refused_posts: live.refused.iter().map(refused).collect(),
+    }
+}
+
+fn refused(of: &Refused) -> proto::RefusedPosts {
+    proto::RefusedPosts {
+        reason: of.reason.clone(),
+        description: of.description.clone(),
+        count: of.posts,
+        last_time: Some(clock::to_proto(of.last_time)),
     }
 }

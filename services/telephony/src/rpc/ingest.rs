@@ -2,8 +2,6 @@
 //! Called by telephone systems (the stream) and by the gateway (webhooks).
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use kontor_kit::auth::Caller;
@@ -16,32 +14,34 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::convert;
+use super::refusals::Refusals;
 use crate::connectors::freeswitch::cdr::{self, Cdr};
 use crate::connectors::freeswitch::config::rules;
+use crate::connectors::{plivo, threecx, twilio, vonage, web};
+use crate::domain::address;
+use crate::domain::cloud::{Cloud, Provider};
 use crate::domain::connector::{Connector, FreeSwitch, Kind};
 use crate::domain::post;
 use crate::domain::record::Item;
 use crate::intake::Intake;
-use crate::store;
 
 /// Events of a stream stored in one transaction.
 const GROUP: usize = 256;
-/// Pause between notes of trouble in the database: whoever posts rubbish must not make us write.
-const NOTE: Duration = Duration::from_secs(1);
 
 /// The service.
 #[derive(Clone)]
 pub struct Ingest {
     context: Context,
     intake: Intake,
-    noted: Arc<Mutex<Option<Instant>>>,
+    refusals: Refusals,
 }
 
 type Answers = mpsc::Sender<std::result::Result<proto::PushCallEventsResponse, Status>>;
 
 impl Ingest {
     pub(super) fn new(context: &Context, intake: &Intake) -> Self {
-        Ingest { context: context.clone(), intake: intake.clone(), noted: Arc::default() }
+        let refusals = Refusals::new(context, &intake.db);
+        Ingest { context: context.clone(), intake: intake.clone(), refusals }
     }
 }
 
@@ -75,7 +75,7 @@ impl IngestService for Ingest {
         let taken = match self.take_post(&connector, &request).await {
             Ok(taken) => taken,
             Err(cause) => {
-                self.note(&connector.id, &cause).await;
+                self.refusals.note(&connector.id, &cause).await;
                 return Err(cause.into());
             }
         };
@@ -203,7 +203,7 @@ impl Ingest {
     async fn webhook(&self, name: &str) -> Result<Connector> {
         let connector = self.connector(name).await?;
         match &connector.kind {
-            Kind::Webhook { .. } => Ok(connector),
+            Kind::Webhook { .. } | Kind::Cloud(_) => Ok(connector),
             Kind::FreeSwitch(freeswitch) if !freeswitch.post_secret.is_empty() => Ok(connector),
             _ => Err(Error::not_found(name)),
         }
@@ -218,6 +218,7 @@ impl Ingest {
         let secret = match &connector.kind {
             Kind::Webhook { secret } => secret,
             Kind::FreeSwitch(freeswitch) => return self.take_cdr(connector, freeswitch, request).await,
+            Kind::Cloud(cloud) => return self.take_cloud(connector, cloud, request).await,
             _ => return Err(Error::not_found(connector.name())),
         };
         let now = self.intake.db.clock().now();
@@ -248,20 +249,47 @@ impl Ingest {
         self.intake.take(&connector.id, facts.into_iter().map(Into::into).collect()).await
     }
 
-    /// Writes trouble into the connector's state.
-    async fn note(&self, connector: &str, cause: &Error) {
-        {
-            let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-            if noted.is_some_and(|at| at.elapsed() < NOTE) {
-                return;
+    /// One post of a cloud telephone system, checked and read as it says it.
+    async fn take_cloud(
+        &self,
+        connector: &Connector,
+        cloud: &Cloud,
+        request: &proto::ReceiveWebhookRequest,
+    ) -> Result<BTreeMap<String, String>> {
+        let now = self.intake.db.clock().now();
+        let url = address::of(&cloud.public_url, &self.intake.public_url, &request.path);
+        let post = web::Post {
+            headers: &request.headers,
+            url: url.as_deref(),
+            query: &request.query,
+            body: &request.body,
+        };
+        let rules = connector.numbers(&self.context.company.region)?;
+        let (id, secret) = (connector.id.as_str(), cloud.secret.as_str());
+        let mut nonce = None;
+        let items = match cloud.provider {
+            Provider::Twilio => {
+                let fields = twilio::verify(secret, &post)?;
+                must_be_on(connector)?;
+                twilio::items(&fields, id, &rules, now)?
             }
-            *noted = Some(Instant::now());
-        }
-        let (connector, words) = (connector.to_owned(), cause.message().to_owned());
-        if let Err(cause) = self.intake.db.write(move |tx| store::state::failed(tx, &connector, &words)).await
-        {
-            tracing::debug!(cause = %cause, "a connector's trouble was not noted");
-        }
+            Provider::Plivo => {
+                let fields = plivo::verify(secret, &post)?;
+                must_be_on(connector)?;
+                plivo::items(&fields, id, &rules, now)?
+            }
+            Provider::Vonage => {
+                nonce = Some(vonage::verify(secret, &post, now)?);
+                must_be_on(connector)?;
+                vonage::items(&web::fields::Fields::json(post.body)?, id, &rules, now)?
+            }
+            Provider::ThreeCx => {
+                let fields = threecx::verify(secret, &post)?;
+                must_be_on(connector)?;
+                threecx::items(&fields, id, &rules, now)?
+            }
+        };
+        self.intake.take_once(id, nonce, items).await
     }
 }
 

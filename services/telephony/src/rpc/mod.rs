@@ -4,6 +4,7 @@
 mod board;
 mod call;
 mod call_list;
+mod cloud;
 mod connector;
 mod convert;
 mod dispatch;
@@ -17,6 +18,7 @@ mod operator;
 mod pacing;
 mod plans;
 mod pop;
+mod refusals;
 mod slots;
 mod start_call;
 mod switch;

@@ -8,6 +8,7 @@ use kontor_kit::page::{self, Field, Listing, Page, Query};
 use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result};
 
+use crate::domain::cloud::{Cloud, Provider};
 use crate::domain::connector::{Asterisk, Connector, FreeSwitch, Kind};
 use crate::domain::dial;
 
@@ -18,8 +19,16 @@ const ASTERISK: i64 = 3;
 const FREESWITCH: i64 = 12;
 
 /// Names of the kinds in the audit.
-const KINDS: &[(&str, i64)] =
-    &[("webhook", WEBHOOK), ("grpc", GRPC), ("asterisk", ASTERISK), ("freeswitch", FREESWITCH)];
+const KINDS: &[(&str, i64)] = &[
+    ("webhook", WEBHOOK),
+    ("grpc", GRPC),
+    ("asterisk", ASTERISK),
+    ("freeswitch", FREESWITCH),
+    ("twilio", 16),
+    ("plivo", 17),
+    ("vonage", 18),
+    ("threecx", 19),
+];
 
 impl Stored for Connector {
     const TABLE: &'static str = "connector";
@@ -41,6 +50,7 @@ impl Stored for Connector {
         "dial",
         "trunk_contexts",
         "post_secret",
+        "public_url",
     ];
     const COLLECTION: &'static str = "connectors";
 
@@ -93,6 +103,7 @@ impl Stored for Connector {
             dial.map(|dial| serde_json::to_string(dial).unwrap_or_default()).unwrap_or_default().into(),
             write_list(places.trunk_contexts).into(),
             places.post_secret.into(),
+            places.public_url.into(),
         ]
     }
 
@@ -117,7 +128,11 @@ impl Stored for Connector {
                 trunk_contexts: read_list(row.text(from + 15)?)?,
                 post_secret: row.string(from + 16)?,
             }),
-            other => return Err(Error::internal(format!("a connector has the unknown kind {other}"))),
+            other => {
+                let provider = Provider::of(other)
+                    .ok_or_else(|| Error::internal(format!("a connector has the unknown kind {other}")))?;
+                Kind::Cloud(Cloud { provider, secret, public_url: row.string(from + 17)? })
+            }
         };
         let dial = match row.text(from + 14)? {
             "" => dial::Settings::default(),
@@ -149,6 +164,7 @@ struct Places<'a> {
     trunk_prefixes: &'a [String],
     trunk_contexts: &'a [String],
     post_secret: &'a str,
+    public_url: &'a str,
 }
 
 impl<'a> Places<'a> {
@@ -176,6 +192,12 @@ impl<'a> Places<'a> {
                 post_secret: &it.post_secret,
                 ..none
             },
+            Kind::Cloud(it) => Places {
+                kind: it.provider.number(),
+                secret: &it.secret,
+                public_url: &it.public_url,
+                ..none
+            },
         }
     }
 }
@@ -194,7 +216,7 @@ fn read_list(text: &str) -> Result<Vec<String>> {
 /// What ListConnectors offers.
 const LISTING: Listing = Listing {
     table: "connector",
-    columns: "id, version, display_name, disabled, kind, secret, push_user, host, port, username, trunk_prefixes, region, outside_prefix, extension_digits, dial, trunk_contexts, post_secret",
+    columns: "id, version, display_name, disabled, kind, secret, push_user, host, port, username, trunk_prefixes, region, outside_prefix, extension_digits, dial, trunk_contexts, post_secret, public_url",
     id: "id",
     by_key: false,
     fields: &[Field::order("name", "id", page::Kind::Text)],

@@ -15,4 +15,5 @@ pub mod operator;
 pub mod pacing;
 pub mod partner_moves;
 pub mod pop;
+pub mod refusal;
 pub mod state;

@@ -4,6 +4,8 @@
 use kontor_kit::db::{Conn, Row, Tx};
 use kontor_kit::{Result, args};
 
+use super::refusal::{self, Refused};
+
 /// How a connector is doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Live {
@@ -19,9 +21,14 @@ pub struct Live {
     pub startup: String,
     /// Until when a process holds its session.
     pub lease_until: i64,
+    /// How far its clock is behind ours, in microseconds; negative when it is ahead.
+    pub clock_behind: i64,
+    /// Posts that were refused.
+    pub refused: Vec<Refused>,
 }
 
-const COLUMNS: &str = "connected, description, last_event_time, last_error, startup, lease_until";
+const COLUMNS: &str =
+    "connected, description, last_event_time, last_error, startup, lease_until, clock_behind";
 
 fn live(row: &Row<'_>, from: usize) -> Result<Live> {
     Ok(Live {
@@ -31,6 +38,8 @@ fn live(row: &Row<'_>, from: usize) -> Result<Live> {
         last_error: row.string(from + 3)?,
         startup: row.string(from + 4)?,
         lease_until: row.int(from + 5)?,
+        clock_behind: row.int(from + 6)?,
+        refused: Vec::new(),
     })
 }
 
@@ -40,7 +49,9 @@ fn live(row: &Row<'_>, from: usize) -> Result<Live> {
 /// Those of the database.
 pub fn get(conn: &mut Conn<'_>, connector: &str) -> Result<Live> {
     let sql = format!("SELECT {COLUMNS} FROM connector_state WHERE connector = $1");
-    Ok(conn.one(&sql, args![connector], |row| live(row, 0))?.unwrap_or_default())
+    let mut live = conn.one(&sql, args![connector], |row| live(row, 0))?.unwrap_or_default();
+    live.refused = refusal::all(conn, connector)?;
+    Ok(live)
 }
 
 /// Makes the row of a new connector.
@@ -62,7 +73,7 @@ pub fn create(tx: &mut Tx<'_>, connector: &str) -> Result<()> {
 /// Those of the database.
 pub fn delete(tx: &mut Tx<'_>, connector: &str) -> Result<()> {
     tx.execute("DELETE FROM connector_state WHERE connector = $1", args![connector])?;
-    Ok(())
+    refusal::delete(tx, connector)
 }
 
 /// Notes that an event was taken, to the second.
@@ -76,6 +87,25 @@ pub fn heard(tx: &mut Tx<'_>, connector: &str) -> Result<()> {
         args![connector, now, now - 1_000_000],
     )?;
     Ok(())
+}
+
+/// Notes how far the connector's clock is behind, in microseconds.
+///
+/// # Errors
+/// Those of the database.
+pub fn set_clock(tx: &mut Tx<'_>, connector: &str, behind: i64) -> Result<()> {
+    let sql = "UPDATE connector_state SET clock_behind = $2 WHERE connector = $1";
+    tx.execute(sql, args![connector, behind])?;
+    Ok(())
+}
+
+/// How far the connector's clock is behind, in microseconds.
+///
+/// # Errors
+/// Those of the database.
+pub fn clock(conn: &mut Conn<'_>, connector: &str) -> Result<i64> {
+    let sql = "SELECT clock_behind FROM connector_state WHERE connector = $1";
+    Ok(conn.one(sql, args![connector], |row| row.int(0))?.unwrap_or(0))
 }
 
 /// Notes trouble.

@@ -5,6 +5,10 @@ mod asterisk;
 mod audit;
 mod call_lists;
 mod calls;
+mod clock;
+mod cloud;
+mod cloud_corpus;
+mod cloud_refused;
 mod connectors;
 mod freeswitch;
 #[path = "../freeswitch/scenes.rs"]
@@ -20,6 +24,7 @@ mod list_records;
 mod lists;
 mod figures;
 mod neighbours;
+mod openapi;
 mod operators;
 mod pacing;
 mod partners;

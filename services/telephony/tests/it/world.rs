@@ -33,6 +33,7 @@ pub struct Other {
     pub link: Link,
     pub calls: CallServiceClient<Link>,
     pub connectors: ConnectorServiceClient<Link>,
+    pub ingest: IngestServiceClient<Link>,
 }
 
 /// Telephony in one process.
@@ -70,13 +71,14 @@ impl World {
             stop: context.stop,
             link: link.clone(),
             calls: CallServiceClient::new(link.clone()),
-            connectors: ConnectorServiceClient::new(link),
+            connectors: ConnectorServiceClient::new(link.clone()),
+            ingest: IngestServiceClient::new(link),
         }
     }
 
     async fn join(place: Place, neighbours: Neighbours) -> World {
         // the clock stands still: what is due comes when a test moves it
-        let config = Config { grace: Duration::from_secs(3) };
+        let config = Config { grace: Duration::from_secs(3), ..Config::default() };
         let unit = kontor_telephony::start_with(&place.context, neighbours.peers(), config).await.unwrap();
         let link = Link::local(unit.routes);
         World {
@@ -132,6 +134,7 @@ impl World {
             connector: format!("connectors/{connector}"),
             headers,
             body: body.as_bytes().to_vec().into(),
+            ..Default::default()
         };
         self.ingest.clone().receive_webhook(Caller::system().request(request)).await.map(Response::into_inner)
     }
