@@ -3,6 +3,7 @@
 
 mod asterisk;
 mod audit;
+mod call_backs;
 mod calls;
 mod connectors;
 mod neighbours;
