@@ -47,9 +47,7 @@ fn take(tx: &mut Tx<'_>, event: &Event, change: &Change, zone: &str) -> Result<(
     }
     let (mut entry, now) = (old.clone(), tx.now());
     let happened = match change {
-        Change::CallBackTime(time) => {
-            call_back::follow_event(&mut entry, &list, zone, from_proto(time), now)
-        }
+        Change::CallBackTime(time) => call_back::follow_event(&mut entry, &list, zone, from_proto(time), now),
         Change::Deleted(_) => entry.give_to("", now),
     };
     if entry != old {

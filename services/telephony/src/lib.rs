@@ -1,11 +1,13 @@
 //! Telephony: calls from telephone systems, folded into one call each, with their partner, and pops for whoever is called.
 //! Composed by the `kontor` binary.
 
+mod call_backs;
 pub mod connectors;
 pub mod domain;
 mod erase;
 mod events;
 mod intake;
+mod list_events;
 mod rpc;
 mod store;
 mod tasks;
@@ -20,8 +22,13 @@ use kontor_kit::link::Link;
 use kontor_kit::unit::Unit;
 
 /// The tables of this service, for `Db::open`.
-pub const MIGRATIONS: &[Migration] =
-    kontor_kit::migrations!["0001_calls", "0002_erasure", "0003_partner_move"];
+pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
+    "0001_calls",
+    "0002_erasure",
+    "0003_partner_move",
+    "0004_call_list",
+    "0005_do_not_call"
+];
 
 /// Links to the services that telephony calls.
 #[derive(Clone)]
@@ -63,6 +70,7 @@ pub async fn start_with(context: &Context, peers: Peers, config: Config) -> Resu
     users.listen(context, &db);
     erase::start(context, &db);
     events::listen(context, &db);
+    call_backs::listen(context, &db);
     let intake = intake::Intake {
         db: db.clone(),
         peers: intake::peers::Peers::new(peers.directory, peers.pipeline),

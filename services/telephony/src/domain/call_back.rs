@@ -16,7 +16,8 @@ pub fn follow_event(
     now: i64,
 ) -> Vec<Happened> {
     // Calendars know whole seconds.
-    let is_wanted = |due: Option<i64>| due.map(|due| due.div_euclid(SECOND)) == Some(wanted.div_euclid(SECOND));
+    let is_wanted =
+        |due: Option<i64>| due.map(|due| due.div_euclid(SECOND)) == Some(wanted.div_euclid(SECOND));
     if is_wanted(entry.due) {
         return Vec::new();
     }

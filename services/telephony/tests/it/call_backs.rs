@@ -13,14 +13,11 @@ use kontor_proto::collection::v1::collection_service_client::CollectionServiceCl
 use kontor_proto::directory::v1 as directory;
 use kontor_proto::directory::v1::erasure_service_client::ErasureServiceClient;
 use kontor_proto::telephony::v1 as proto;
-use kontor_proto::telephony::v1::call_list_service_client::CallListServiceClient;
-use kontor_proto::telephony::v1::dispatch_service_client::DispatchServiceClient;
-use kontor_proto::telephony::v1::do_not_call_service_client::DoNotCallServiceClient;
-use kontor_proto::telephony::v1::import_call_list_entries_request::Part;
 use kontor_testbed::audit::{Audit, line};
-use kontor_testbed::{MONDAY, SECOND, admin, caller};
-use tonic::{Code, Request};
+use kontor_testbed::{MONDAY, SECOND, admin};
+use tonic::Code;
 
+use crate::lists::{Lease, Lists, lead, operator, row};
 use crate::world::{ANNA, World};
 
 kontor_testbed::on_both! { World;
@@ -34,22 +31,12 @@ kontor_testbed::on_both! { World;
 }
 
 const HOUR: i64 = 3_600 * SECOND;
-const LIST: &str = "callLists/fair";
-
 fn sales() -> Caller {
-    caller("sales", &["sales"], &[])
+    operator("sales")
 }
 
-fn operator() -> Caller {
-    caller("operator", &["sales"], &[])
-}
-
-fn lists(world: &World) -> CallListServiceClient<Link> {
-    CallListServiceClient::new(world.link.clone())
-}
-
-fn dispatch(world: &World) -> DispatchServiceClient<Link> {
-    DispatchServiceClient::new(world.link.clone())
+fn other() -> Caller {
+    operator("operator")
 }
 
 /// So many hours after the test began, which is Monday at ten by Anna's clock.
@@ -57,85 +44,31 @@ fn at(hours: i64) -> i64 {
     MONDAY + hours * HOUR
 }
 
-/// A list with Anna's number, called from 08:00 to 20:00 by her clock.
-async fn add_list(world: &World, partner: &str) {
-    let list = proto::CallList {
-        display_name: "Fair".to_owned(),
-        team: "teams/sales".to_owned(),
-        ..Default::default()
-    };
-    let request = proto::CreateCallListRequest {
-        call_list: Some(list),
-        call_list_id: "fair".to_owned(),
-        ..Default::default()
-    };
-    lists(world).create_call_list(admin().request(request)).await.unwrap();
-    let settings = proto::CallListImport { parent: LIST.to_owned(), ..Default::default() };
-    let row = proto::CallListRow {
-        number: ANNA.to_owned(),
-        display_name: "Anna P.".to_owned(),
-        partner: partner.to_owned(),
-        ..Default::default()
-    };
-    let parts = [Part::Settings(settings), Part::Rows(proto::CallListRows { rows: vec![row] })];
-    let messages = parts.map(|part| proto::ImportCallListEntriesRequest { part: Some(part) });
-    let mut request = Request::new(tokio_stream::iter(messages));
-    request.extensions_mut().insert(admin());
-    let mut answers = lists(world).import_call_list_entries(request).await.unwrap().into_inner();
-    let mut created = 0;
-    while let Some(answer) = answers.message().await.unwrap() {
-        created = answer.created_rows;
-    }
-    assert_eq!(created, 1);
-}
-
-async fn take(world: &World, caller: &Caller) -> Option<(proto::CallListEntry, String)> {
-    let request = proto::TakeNextCallRequest { parent: LIST.to_owned(), ..Default::default() };
-    let answer = dispatch(world).take_next_call(caller.request(request)).await.unwrap().into_inner();
-    answer.entry.map(|entry| (entry, answer.lease_token))
-}
-
-async fn dial(world: &World, caller: &Caller, name: &str, token: &str) -> proto::CallListEntry {
-    let request = proto::StartDialRequest {
-        name: name.to_owned(),
-        lease_token: token.to_owned(),
-        ..Default::default()
-    };
-    dispatch(world).start_dial(caller.request(request)).await.unwrap().into_inner()
-}
-
-/// Tells how the call went; a time makes it a personal call-back.
-async fn record(world: &World, caller: &Caller, name: &str, token: &str, call_back: Option<i64>) {
-    use proto::{CallListOutcome as Outcome, CallOutcomeReason as Reason};
-    let (outcome, reason) = match call_back {
-        Some(_) => (Outcome::NotHeld, Reason::CallBack),
-        None => (Outcome::Held, Reason::Unspecified),
-    };
-    let request = proto::RecordOutcomeRequest {
-        name: name.to_owned(),
-        lease_token: token.to_owned(),
-        outcome: outcome.into(),
-        reason: reason.into(),
-        call_back_time: call_back.map(to_proto),
-        personal_call_back: call_back.is_some(),
-        ..Default::default()
-    };
-    dispatch(world).record_outcome(caller.request(request)).await.unwrap();
-}
-
-/// A list with a personal call-back of "sales". Gives the entry's name.
-async fn agreed(world: &World, time: i64) -> String {
-    add_list(world, "").await;
-    let (entry, token) = take(world, &sales()).await.expect("the only number");
-    dial(world, &sales(), &entry.name, &token).await;
-    record(world, &sales(), &entry.name, &token, Some(time)).await;
+/// A list with Anna's number, called from 08:00 to 20:00 by her clock, and a personal call-back of "sales". Gives the entry's name.
+async fn agreed_with(world: &World, partner: &str, time: i64) -> (Lists, String) {
+    let lists = Lists::with_list(world, |_| ()).await;
+    let anna =
+        proto::CallListRow { display_name: "Anna P.".to_owned(), partner: partner.to_owned(), ..row(ANNA) };
+    assert_eq!(lists.import(vec![anna]).await.created_rows, 1);
+    let lease = lists.take(&sales()).await;
+    lists.dial(&lease).await.unwrap();
+    call_back(&lists, &lease, time).await;
     starts(world, &sales(), time).await;
-    entry.name
+    (lists, lease.entry.name)
 }
 
-async fn get(world: &World, name: &str) -> proto::CallListEntry {
-    let request = proto::GetCallListEntryRequest { name: name.to_owned() };
-    lists(world).get_call_list_entry(admin().request(request)).await.unwrap().into_inner()
+async fn agreed(world: &World, time: i64) -> (Lists, String) {
+    agreed_with(world, "", time).await
+}
+
+/// Agrees on a call-back of one's own.
+async fn call_back(lists: &Lists, lease: &Lease, time: i64) {
+    let record = lists.record(lease, proto::CallListOutcome::NotHeld, |request| {
+        request.reason = proto::CallOutcomeReason::CallBack.into();
+        request.call_back_time = Some(to_proto(time));
+        request.personal_call_back = true;
+    });
+    record.await.unwrap();
 }
 
 async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
@@ -148,9 +81,14 @@ async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> 
     panic!("it never came: {what}");
 }
 
-async fn due(world: &World, name: &str, time: i64) {
+async fn due(lists: &Lists, name: &str, time: i64) {
     let what = "the call-back is due then";
-    eventually(what, async || (get(world, name).await.due_time? == to_proto(time)).then_some(())).await;
+    eventually(what, async || (lists.get(name).await.due_time? == to_proto(time)).then_some(())).await;
+}
+
+/// What is taken next, as soon as there is something.
+async fn taken(lists: &Lists, caller: &Caller) -> Lease {
+    eventually("the call-back", async || lists.next(caller).await).await
 }
 
 fn collections(world: &World) -> CollectionServiceClient<Link> {
@@ -163,8 +101,7 @@ fn path(caller: &Caller) -> Option<store::CollectionPath> {
 
 /// Name and text of the caller's only call-back.
 async fn event(world: &World, caller: &Caller) -> Option<(String, String)> {
-    let request =
-        store::ListObjectsRequest { path: path(caller), with_data: true, ..Default::default() };
+    let request = store::ListObjectsRequest { path: path(caller), with_data: true, ..Default::default() };
     let answer = collections(world).list_objects(caller.request(request)).await;
     let mut stream = match answer {
         Err(status) if status.code() == Code::NotFound => return None,
@@ -208,32 +145,35 @@ async fn drag(world: &World, caller: &Caller, time: i64) {
             _ => format!("{line}\r\n"),
         })
         .collect();
-    let request =
-        store::PutObjectRequest { path: path(caller), name, data: text.into_bytes().into(), ..Default::default() };
+    let request = store::PutObjectRequest {
+        path: path(caller),
+        name,
+        data: text.into_bytes().into(),
+        ..Default::default()
+    };
     collections(world).put_object(caller.request(request)).await.unwrap();
 }
 
 async fn c10_moving_the_event_moves_the_call_back_and_nobody_else_gets_it(world: World) {
-    let name = agreed(&world, at(6)).await;
+    let (lists, name) = agreed(&world, at(6)).await;
     let text = starts(&world, &sales(), at(6)).await;
     for line in ["SUMMARY:Call back Anna P.", "URL:tel:+32475123456", &format!("X-KONTOR-ENTRY:{name}")] {
         assert!(text.lines().any(|it| it == line), "{line} in {text}");
     }
-    assert!(event(&world, &operator()).await.is_none());
+    assert!(event(&world, &other()).await.is_none());
     drag(&world, &sales(), at(2)).await;
-    due(&world, &name, at(2)).await;
-    let entry = get(&world, &name).await;
+    due(&lists, &name, at(2)).await;
+    let entry = lists.get(&name).await;
     assert_eq!((entry.owner.as_str(), entry.call_back, entry.tries), ("users/sales", true, 0));
     let told: Vec<_> = Audit::new(&world.link, "telephony").of(&name).await.iter().map(line).collect();
     let last = told.last().expect("an entry");
     assert!(last.starts_with("UPDATE sales by ") && last.contains("due_time "), "{told:?}");
 
     world.place.set_clock(at(2) - SECOND);
-    assert!(take(&world, &sales()).await.is_none(), "it is not due");
+    assert!(lists.next(&sales()).await.is_none(), "it is not due");
     world.pass(1);
-    assert!(take(&world, &operator()).await.is_none(), "it is somebody else's");
-    let (taken, _) = eventually("the call-back", async || take(&world, &sales()).await).await;
-    assert_eq!(taken.name, name);
+    assert!(lists.next(&other()).await.is_none(), "it is somebody else's");
+    assert_eq!(taken(&lists, &sales()).await.entry.name, name);
     // The move came back as news, and what the user made longer stayed so.
     let text = starts(&world, &sales(), at(2)).await;
     assert!(text.contains(&format!("DTEND:{}\r\n", stamp(at(3)))), "{text}");
@@ -242,84 +182,83 @@ async fn c10_moving_the_event_moves_the_call_back_and_nobody_else_gets_it(world:
 }
 
 async fn c10_outside_of_calling_hours_the_next_ones_come_back_to_the_event(world: World) {
-    let name = agreed(&world, at(6)).await;
+    let (lists, name) = agreed(&world, at(6)).await;
     // 22:00 by her clock; the next hours are from 08:00.
     drag(&world, &sales(), at(12)).await;
-    due(&world, &name, at(22)).await;
+    due(&lists, &name, at(22)).await;
     starts(&world, &sales(), at(22)).await;
     // That is where it is already, and the event comes back all the same.
     drag(&world, &sales(), at(17)).await;
     starts(&world, &sales(), at(22)).await;
     // Past is now; and more than a year ahead is not possible.
     drag(&world, &sales(), at(-5)).await;
-    due(&world, &name, at(0)).await;
+    due(&lists, &name, at(0)).await;
     starts(&world, &sales(), at(0)).await;
     drag(&world, &sales(), at(24 * 500)).await;
     starts(&world, &sales(), at(0)).await;
-    due(&world, &name, at(0)).await;
+    due(&lists, &name, at(0)).await;
 }
 
 async fn c10_a_deleted_event_leaves_the_call_back_to_the_team(world: World) {
-    let name = agreed(&world, at(1)).await;
+    let (lists, name) = agreed(&world, at(1)).await;
     let (object, _) = event(&world, &sales()).await.expect("the event");
     let request = store::DeleteObjectRequest { path: path(&sales()), name: object, ..Default::default() };
     collections(&world).delete_object(sales().request(request)).await.unwrap();
     let what = "it is nobody's";
-    let entry = eventually(what, async || Some(get(&world, &name).await).filter(|it| it.owner.is_empty())).await;
+    let entry =
+        eventually(what, async || Some(lists.get(&name).await).filter(|it| it.owner.is_empty())).await;
     assert_eq!((entry.call_back, entry.due_time), (true, Some(to_proto(at(1)))), "nothing is lost");
-    assert!(take(&world, &operator()).await.is_none(), "it is not due");
+    assert!(lists.next(&other()).await.is_none(), "it is not due");
     world.place.set_clock(at(1));
-    let (taken, _) = eventually("the call-back", async || take(&world, &operator()).await).await;
-    assert_eq!(taken.name, name);
-    assert!(event(&world, &sales()).await.is_none() && event(&world, &operator()).await.is_none());
+    assert_eq!(taken(&lists, &other()).await.entry.name, name);
+    assert!(event(&world, &sales()).await.is_none() && event(&world, &other()).await.is_none());
 }
 
 async fn c10_what_becomes_of_the_call_back_shows_in_the_calendar(world: World) {
-    let name = agreed(&world, at(1)).await;
-    let update = async |entry: proto::CallListEntry, field: &str| {
-        let request = proto::UpdateCallListEntryRequest {
-            entry: Some(proto::CallListEntry { name: name.clone(), ..entry }),
-            update_mask: Some(prost_types::FieldMask { paths: vec![field.to_owned()] }),
-            ..Default::default()
-        };
-        lists(&world).update_call_list_entry(admin().request(request)).await.unwrap();
+    let (lists, name) = agreed(&world, at(1)).await;
+    let later = proto::CallListEntry {
+        name: name.clone(),
+        due_time: Some(to_proto(at(3))),
+        owner: "users/operator".to_owned(),
+        ..Default::default()
     };
-    update(proto::CallListEntry { due_time: Some(to_proto(at(3))), ..Default::default() }, "due_time").await;
+    lists.change(&sales(), later.clone(), &["due_time"]).await.unwrap();
     starts(&world, &sales(), at(3)).await;
-    update(proto::CallListEntry { owner: "users/operator".to_owned(), ..Default::default() }, "owner").await;
-    starts(&world, &operator(), at(3)).await;
+    lists.change(&lead(), later, &["owner"]).await.unwrap();
+    starts(&world, &other(), at(3)).await;
     gone(&world, &sales()).await;
     // Agreed anew when it was called: the event moves. Held: it goes.
-    world.place.set_clock(at(3));
     for (now, again) in [(at(3), Some(at(5))), (at(5), None)] {
         world.place.set_clock(now);
-        let (_, token) = eventually("the call-back", async || take(&world, &operator()).await).await;
-        dial(&world, &operator(), &name, &token).await;
-        record(&world, &operator(), &name, &token, again).await;
-        match again {
-            Some(time) => drop(starts(&world, &operator(), time).await),
-            None => gone(&world, &operator()).await,
+        let lease = taken(&lists, &other()).await;
+        lists.dial(&lease).await.unwrap();
+        if let Some(time) = again {
+            call_back(&lists, &lease, time).await;
+            starts(&world, &other(), time).await;
+        } else {
+            lists.record(&lease, proto::CallListOutcome::Held, |_| ()).await.unwrap();
+            gone(&world, &other()).await;
         }
     }
     assert!(event(&world, &sales()).await.is_none());
 }
 
 async fn c10_one_that_is_being_called_keeps_its_time_and_its_lease(world: World) {
-    let name = agreed(&world, at(1)).await;
+    let (lists, name) = agreed(&world, at(1)).await;
     world.place.set_clock(at(1));
-    let (_, token) = eventually("the call-back", async || take(&world, &sales()).await).await;
+    let lease = taken(&lists, &sales()).await;
     drag(&world, &sales(), at(4)).await;
     starts(&world, &sales(), at(1)).await;
-    assert_eq!(dial(&world, &sales(), &name, &token).await.due_time, Some(to_proto(at(1))));
+    assert_eq!(lists.dial(&lease).await.unwrap().due_time, Some(to_proto(at(1))));
     drag(&world, &sales(), at(4)).await;
     starts(&world, &sales(), at(1)).await;
     // Deleted while it is being called: the operator goes on with the call.
     let (object, _) = event(&world, &sales()).await.expect("the event");
     let request = store::DeleteObjectRequest { path: path(&sales()), name: object, ..Default::default() };
     collections(&world).delete_object(sales().request(request)).await.unwrap();
-    eventually("it is nobody's", async || get(&world, &name).await.owner.is_empty().then_some(())).await;
-    record(&world, &sales(), &name, &token, None).await;
-    assert_eq!(get(&world, &name).await.state(), proto::CallListEntryState::Held);
+    eventually("it is nobody's", async || lists.get(&name).await.owner.is_empty().then_some(())).await;
+    lists.record(&lease, proto::CallListOutcome::Held, |_| ()).await.unwrap();
+    assert_eq!(lists.get(&name).await.state(), proto::CallListEntryState::Held);
 }
 
 /// The calendar says in its outbox that a user moved an event.
@@ -335,43 +274,35 @@ async fn say(calendar: &Db, user: &str, subject: &str, time: i64) {
 }
 
 async fn c10_only_its_owners_events_move_it_and_only_while_it_is_one(world: World) {
-    let name = agreed(&world, at(6)).await;
+    let (lists, name) = agreed(&world, at(6)).await;
     let context = &world.place.context;
     let calendar = Db::open(&context.storage, "calendar", &[], context.clock.clone()).await.unwrap();
-    for subject in ["callLists/fair", "callLists/fair/entries/none", "callLists/other/entries/x", "", "x/y/z/0"] {
+    for subject in
+        ["callLists/fair", "callLists/fair/entries/none", "callLists/other/entries/x", "", "x/y/z/0"]
+    {
         say(&calendar, "sales", subject, at(2)).await;
     }
     say(&calendar, "operator", &name, at(2)).await;
     say(&calendar, "", &name, at(2)).await;
     // The owner's own comes behind them.
     say(&calendar, "sales", &name, at(3)).await;
-    due(&world, &name, at(3)).await;
+    due(&lists, &name, at(3)).await;
     let moves = world.kinds().await.into_iter().filter(|kind| kind == "CallBackMoved").count();
     assert_eq!(moves, 1);
     starts(&world, &sales(), at(3)).await;
 
     // Not to be called: its entry is closed, and late news of the event change nothing.
-    let number = proto::DoNotCallNumber { number: ANNA.to_owned(), ..Default::default() };
-    let request =
-        proto::CreateDoNotCallNumberRequest { do_not_call_number: Some(number), ..Default::default() };
-    DoNotCallServiceClient::new(world.link.clone())
-        .create_do_not_call_number(admin().request(request))
-        .await
-        .unwrap();
+    lists.do_not_call(&lead(), ANNA).await.unwrap();
     gone(&world, &sales()).await;
-    let closed = get(&world, &name).await;
+    let closed = lists.get(&name).await;
     say(&calendar, "sales", &name, at(4)).await;
     tokio::time::sleep(Duration::from_millis(800)).await;
-    assert_eq!(get(&world, &name).await, closed);
+    assert_eq!(lists.get(&name).await, closed);
 }
 
 async fn c10_an_erased_partner_goes_from_the_calendar_too(world: World) {
     let partner = world.neighbours.add_partner("Anna P.", ANNA).await;
-    add_list(&world, &partner).await;
-    let (entry, token) = take(&world, &sales()).await.expect("the only number");
-    dial(&world, &sales(), &entry.name, &token).await;
-    record(&world, &sales(), &entry.name, &token, Some(at(6))).await;
-    starts(&world, &sales(), at(6)).await;
+    let (lists, name) = agreed_with(&world, &partner, at(6)).await;
     let mut client = ErasureServiceClient::new(world.neighbours.directory.clone());
     let request = directory::ErasePartnerRequest {
         name: partner,
@@ -389,6 +320,6 @@ async fn c10_an_erased_partner_goes_from_the_calendar_too(world: World) {
     eventually("the calendar's report", async || is_done("calendar").await).await;
     is_done("telephony").await.expect("telephony has reported before");
     assert!(event(&world, &sales()).await.is_none());
-    let entry = get(&world, &entry.name).await;
+    let entry = lists.get(&name).await;
     assert!(entry.display_name != "Anna P." && entry.e164.is_empty(), "{entry:?}");
 }
