@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kontor_proto::directory::v1::{ErasedCount, PartnerDataErased, PartnerErasureBegun};
+use kontor_proto::r#type::v1::Event;
 use prost::Message;
 use tokio::sync::Notify;
 
@@ -114,7 +115,11 @@ pub fn start(context: &Context, db: &Db, plan: Plan) {
     let waits_for = plan.waits_for.unwrap_or_default();
     for source in ["directory"].into_iter().chain(waits_for.iter().map(|followed| followed.source)) {
         let wake = wake.clone();
-        context.bus.listen(context, source, plan.consumer, db.clone(), move |tx, event| {
+        // The many other events of a source cost nothing.
+        let wants = |event: &Event| {
+            payload::<PartnerErasureBegun>(event).is_some() || payload::<PartnerDataErased>(event).is_some()
+        };
+        context.bus.listen_for(context, source, plan.consumer, db.clone(), wants, move |tx, event| {
             if let Some(person) = payload::<PartnerErasureBegun>(event) {
                 add(tx, &person)?;
             } else if waits_for.iter().any(|followed| followed.source == event.source)
