@@ -2,6 +2,7 @@
 //! Run by tests/run; names begin with the row of the feature list that they show.
 
 mod attachments;
+mod call_backs;
 mod callers;
 mod clients;
 mod colours;

@@ -1,7 +1,7 @@
 //! Erases a partner in users' calendars: meetings stay, without the guest or organizer that it was, and without its name in their texts.
 //! The plan is started by `start`; kit/src/erase.rs works it off.
 //!
-//! Deadlines and next steps follow the pipeline's events, so this service reports behind that one.
+//! Deadlines and next steps follow the pipeline's events, call-backs telephony's, so this service reports behind those.
 
 use kontor_collection::store::object;
 use kontor_collection::{Conditions, Prepared, Target, Tell, write};
@@ -16,9 +16,11 @@ use crate::hook::{CalendarHooks, Parsed, read};
 use crate::store::erasure::{self as rows, Place};
 use crate::store::items;
 
-/// Copies of the pipeline's records, and who keeps them.
-const PIPELINE: WaitsFor =
-    WaitsFor { source: "pipeline", consumers: &["calendar.pipeline", "calendar.next_steps"] };
+/// Whose records it has copies of, and who keeps them.
+const FOLLOWED: &[WaitsFor] = &[
+    WaitsFor { source: "pipeline", consumers: &["calendar.pipeline", "calendar.next_steps"] },
+    WaitsFor { source: "telephony", consumers: &["calendar.call_backs"] },
+];
 
 /// Hears of erasures for as long as the process runs.
 pub fn start(context: &Context, db: &Db, hooks: CalendarHooks) {
@@ -33,7 +35,7 @@ pub fn start(context: &Context, db: &Db, hooks: CalendarHooks) {
         }),
         Step::new("scheduling", rows::scheduling, rows::erase_scheduling),
     ];
-    let plan = Plan { service: "calendar", consumer: "calendar.erasure", waits_for: Some(PIPELINE), steps };
+    let plan = Plan { service: "calendar", consumer: "calendar.erasure", waits_for: Some(FOLLOWED), steps };
     erase::start(context, db, plan);
 }
 

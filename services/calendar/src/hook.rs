@@ -22,6 +22,7 @@ use kontor_vobject::zone::Zone;
 use tokio::sync::Notify;
 
 use crate::attach;
+use crate::call_backs;
 use crate::directory::Directory;
 use crate::domain::event::Status;
 use crate::domain::index::{Typed, settle, typed};
@@ -108,6 +109,9 @@ impl Hooks for CalendarHooks {
         }
         if admission.collection.kind == Kind::NextSteps {
             return next_steps::admit(tx, self, admission).map(|()| None);
+        }
+        if admission.collection.kind == Kind::CallBacks {
+            return call_backs::admit(tx, self, admission).map(|()| None);
         }
         if admission.collection.kind.is_of_server() {
             return Err(Error::denied("only the server puts objects into its own collections"));
@@ -239,6 +243,9 @@ impl CalendarHooks {
     fn take_away(&self, tx: &mut Tx<'_>, removal: &Removal<'_>) -> Result<()> {
         if removal.collection.kind == Kind::NextSteps && !self.quiet {
             next_steps::removed(tx, removal)?;
+        }
+        if removal.collection.kind == Kind::CallBacks && !self.quiet {
+            call_backs::removed(tx, removal)?;
         }
         schedule::removed(tx, self, removal)?;
         let before = items::before(tx, removal.object.num)?;

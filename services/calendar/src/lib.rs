@@ -2,6 +2,7 @@
 //! Started by the composing binary through `start`.
 
 mod attach;
+mod call_backs;
 mod deadlines;
 mod directory;
 pub mod domain;
@@ -58,7 +59,8 @@ pub const MIGRATIONS: &[Migration] = kontor_collection::migrations![
     "0007_proposal",
     "0008_next_step",
     "0009_erasure",
-    "0010_pending"
+    "0010_pending",
+    "0011_call_back"
 ];
 
 /// Starts the service: database, background work, routes.
@@ -77,6 +79,7 @@ pub async fn start(context: &Context, peers: Peers, config: Config) -> Result<Un
     events::listen(context, &db, hooks.directory.clone(), hooks.wake.clone());
     deadlines::listen(context, &db, hooks.clone());
     next_steps::listen(context, &db, hooks.clone());
+    call_backs::listen(context, &db, hooks.clone());
     erase::start(context, &db, hooks.clone());
     kontor_collection::tasks::start(context, &db);
     context.spawn(tasks::work_off(db.clone(), hooks.clone()));

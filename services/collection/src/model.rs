@@ -27,6 +27,8 @@ pub enum Kind {
     Deadlines,
     /// The next steps of its owner's opportunities as tasks. The server makes and takes them; its owner changes and completes them.
     NextSteps,
+    /// The call-backs of its owner as events. The server makes and takes them; its owner moves, changes and deletes them.
+    CallBacks,
 }
 
 impl Kind {
@@ -40,6 +42,7 @@ impl Kind {
             Kind::Overview => 5,
             Kind::Deadlines => 6,
             Kind::NextSteps => 7,
+            Kind::CallBacks => 8,
         }
     }
 
@@ -51,13 +54,15 @@ impl Kind {
             5 => Kind::Overview,
             6 => Kind::Deadlines,
             7 => Kind::NextSteps,
+            8 => Kind::CallBacks,
             _ => Kind::AddressBook,
         }
     }
 
     /// Whether the server keeps it for itself: clients neither make nor delete it, nor put new objects into it.
     pub fn is_of_server(self) -> bool {
-        self.is_scheduling() || matches!(self, Kind::Overview | Kind::Deadlines | Kind::NextSteps)
+        self.is_scheduling()
+            || matches!(self, Kind::Overview | Kind::Deadlines | Kind::NextSteps | Kind::CallBacks)
     }
 
     /// Whether it is for scheduling messages.

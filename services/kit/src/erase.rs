@@ -103,8 +103,9 @@ pub struct Plan {
     pub service: &'static str,
     /// Name of its consumer on the bus: "pipeline.erasure".
     pub consumer: &'static str,
-    /// A service whose records it has copies of: its report must have come, and all its events before that, until this one reports.
-    pub waits_for: Option<WaitsFor>,
+    /// Services whose records it has copies of: their reports must have come, and all their events before that, until this one reports. The
+    /// service's migrations have the table `erasure_heard` then.
+    pub waits_for: Option<&'static [WaitsFor]>,
     /// What it erases, in order. Events in the outbox and answers to requests are erased behind these.
     pub steps: Vec<Step>,
 }
@@ -112,17 +113,18 @@ pub struct Plan {
 /// Hears of erasures for as long as the process runs, and works them off.
 pub fn start(context: &Context, db: &Db, plan: Plan) {
     let wake = Arc::new(Notify::new());
-    let waits_for = plan.waits_for.map(|waits_for| waits_for.source);
-    for source in ["directory"].into_iter().chain(waits_for) {
+    let waits_for = plan.waits_for.unwrap_or_default();
+    for source in ["directory"].into_iter().chain(waits_for.iter().map(|followed| followed.source)) {
         let wake = wake.clone();
+        // The many other events of a source cost nothing.
         let wants = |event: &Event| is::<PartnerErasureBegun>(event) || is::<PartnerDataErased>(event);
         context.bus.listen_for(context, source, plan.consumer, db.clone(), wants, move |tx, event| {
             if let Some(person) = payload::<PartnerErasureBegun>(event) {
                 add(tx, &person)?;
-            } else if waits_for == Some(event.source.as_str())
+            } else if waits_for.iter().any(|followed| followed.source == event.source)
                 && let Some(erased) = payload::<PartnerDataErased>(event)
             {
-                hear(tx, &erased, event.sequence)?;
+                hear(tx, &erased, &event.source, event.sequence)?;
             } else {
                 return Ok(());
             }
@@ -163,14 +165,22 @@ fn add(tx: &mut Tx<'_>, person: &Person) -> Result<()> {
 }
 
 /// Takes over what another service has erased: its records, and in the end that it is done.
-fn hear(tx: &mut Tx<'_>, erased: &PartnerDataErased, sequence: i64) -> Result<()> {
+fn hear(tx: &mut Tx<'_>, erased: &PartnerDataErased, source: &str, sequence: i64) -> Result<()> {
     tx.execute(
         "INSERT INTO erasure_job (erasure, person, step, heard, counts) VALUES ($1, NULL, 0, 0, '') ON CONFLICT (erasure) DO NOTHING",
         args![&erased.erasure],
     )?;
+    // A service that is followed since today tells of old ones too.
+    let sql = "SELECT 1 FROM erasure_job WHERE erasure = $1 AND step >= 0";
+    if tx.one(sql, args![&erased.erasure], |_| Ok(()))?.is_none() {
+        return Ok(());
+    }
     remember(tx, &erased.erasure, &erased.records)?;
     if erased.done {
-        tx.execute("UPDATE erasure_job SET heard = $2 WHERE erasure = $1", args![&erased.erasure, sequence])?;
+        tx.execute(
+            "INSERT INTO erasure_heard (erasure, source, sequence) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            args![&erased.erasure, source, sequence],
+        )?;
     }
     Ok(())
 }
@@ -198,7 +208,6 @@ fn forget(tx: &mut Tx<'_>, name: &str) -> Result<()> {
 struct Job {
     person: Person,
     step: usize,
-    heard: i64,
 }
 
 struct Worker {
@@ -231,14 +240,15 @@ impl Worker {
             let sql = "UPDATE erasure_job SET step = $2 WHERE erasure = $1 AND step < $2 AND step >= 0";
             self.db.write(move |tx| tx.execute(sql, args![&erasure, step])).await?;
         }
-        let (waits_for, heard) = (self.plan.waits_for, job.heard);
-        if !self.db.read(move |conn| is_followed(conn, waits_for, heard)).await? {
+        let waits_for = self.plan.waits_for.unwrap_or_default();
+        let erasure = job.person.erasure.clone();
+        if !self.db.read(move |conn| is_followed(conn, waits_for, &erasure)).await? {
             return Ok(());
         }
         outbox::forget(&self.db, &job.person).await?;
         self.forget_names(&job.person).await?;
         let (plan, erasure) = (self.plan.clone(), job.person.erasure);
-        self.db.write(move |tx| finish(tx, plan.service, &erasure)).await
+        self.db.write(move |tx| finish(tx, &plan, &erasure)).await
     }
 
     /// Runs a step until nothing is found. False when something has to wait.
@@ -297,27 +307,25 @@ fn who(person: &Person) -> Who {
 
 /// The jobs that are not done.
 fn jobs(conn: &mut Conn<'_>) -> Result<Vec<Job>> {
-    let sql =
-        "SELECT person, step, heard FROM erasure_job WHERE person IS NOT NULL ORDER BY erasure LIMIT 1000";
+    let sql = "SELECT person, step FROM erasure_job WHERE person IS NOT NULL ORDER BY erasure LIMIT 1000";
     conn.all(sql, &[], |row| {
         Ok(Job {
             person: Person::decode(row.bytes(0)?).map_err(Error::internal)?,
             step: usize::try_from(row.int(1)?).unwrap_or(0),
-            heard: row.int(2)?,
         })
     })
 }
 
 /// Whether all was heard that has to be.
-fn is_followed(conn: &mut Conn<'_>, waits_for: Option<WaitsFor>, heard: i64) -> Result<bool> {
-    let Some(WaitsFor { source, consumers }) = waits_for else { return Ok(true) };
-    if heard == 0 {
-        return Ok(false);
-    }
-    let sql = "SELECT 1 FROM kit_cursor WHERE consumer = $1 AND source = $2 AND sequence >= $3";
-    for consumer in consumers {
-        if conn.one(sql, args![*consumer, source, heard], |_| Ok(()))?.is_none() {
-            return Ok(false);
+fn is_followed(conn: &mut Conn<'_>, waits_for: &[WaitsFor], erasure: &str) -> Result<bool> {
+    for WaitsFor { source, consumers } in waits_for {
+        let sql = "SELECT sequence FROM erasure_heard WHERE erasure = $1 AND source = $2";
+        let Some(heard) = conn.one(sql, args![erasure, *source], |row| row.int(0))? else { return Ok(false) };
+        let sql = "SELECT 1 FROM kit_cursor WHERE consumer = $1 AND source = $2 AND sequence >= $3";
+        for consumer in *consumers {
+            if conn.one(sql, args![*consumer, *source, heard], |_| Ok(()))?.is_none() {
+                return Ok(false);
+            }
         }
     }
     Ok(true)
@@ -366,7 +374,7 @@ fn tell(tx: &mut Tx<'_>, service: &'static str, erasure: &str, records: Vec<Stri
 }
 
 /// Reports that all is erased, and forgets by what it was found.
-fn finish(tx: &mut Tx<'_>, service: &'static str, erasure: &str) -> Result<()> {
+fn finish(tx: &mut Tx<'_>, plan: &Plan, erasure: &str) -> Result<()> {
     if !hold(tx, erasure)? {
         return Ok(());
     }
@@ -376,7 +384,10 @@ fn finish(tx: &mut Tx<'_>, service: &'static str, erasure: &str) -> Result<()> {
         args![erasure],
     )?;
     tx.execute("DELETE FROM erasure_record WHERE erasure = $1", args![erasure])?;
+    if plan.waits_for.is_some() {
+        tx.execute("DELETE FROM erasure_heard WHERE erasure = $1", args![erasure])?;
+    }
     let erased = PartnerDataErased { erasure: erasure.to_owned(), done: true, counts, records: Vec::new() };
-    tx.publish(NewEvent::new(service, erasure, &Guard::company(), &erased));
+    tx.publish(NewEvent::new(plan.service, erasure, &Guard::company(), &erased));
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! Composed by the `kontor` binary.
 
 mod board;
+mod call_backs;
 pub mod connectors;
 pub mod domain;
 mod erase;
@@ -24,8 +25,17 @@ use kontor_kit::link::Link;
 use kontor_kit::unit::Unit;
 
 /// The tables of this service, for `Db::open`.
-pub const MIGRATIONS: &[Migration] =
-    kontor_kit::migrations!["0001_calls", "0002_erasure", "0003_partner_move", "0004_call_list", "0005_do_not_call", "0009_dial", "0012_cloud", "0015_operator", "0016_figure"];
+pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
+    "0001_calls",
+    "0002_erasure",
+    "0003_partner_move",
+    "0004_call_list",
+    "0005_do_not_call",
+    "0009_dial",
+    "0012_cloud",
+    "0015_operator",
+    "0016_figure"
+];
 
 /// Links to the services that telephony calls.
 #[derive(Clone)]
@@ -69,6 +79,7 @@ pub async fn start_with(context: &Context, peers: Peers, config: Config) -> Resu
     users.listen(context, &db);
     erase::start(context, &db);
     events::listen(context, &db);
+    call_backs::listen(context, &db);
     let intake = intake::Intake {
         db: db.clone(),
         peers: intake::peers::Peers::new(peers.directory, peers.pipeline),

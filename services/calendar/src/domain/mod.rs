@@ -4,6 +4,7 @@
 pub mod attachment;
 pub mod availability;
 pub mod busy;
+pub mod call_back;
 pub mod change;
 pub mod color;
 pub mod deadline;

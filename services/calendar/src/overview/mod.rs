@@ -26,6 +26,7 @@ use crate::events::{self, OVERVIEW_SLUG};
 use crate::hook::CalendarHooks;
 use read::{List, Named, Part, Query, Reader, Sync};
 use view::View;
+pub(crate) use view::held;
 
 /// Names in one multiget at most.
 const NAMES: usize = 100_000;

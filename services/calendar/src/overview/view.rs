@@ -1,4 +1,4 @@
-//! Which calendars an overview shows: those that stand in its user's home, and the deadlines that the user may see.
+//! Which calendars an overview shows: those that stand in its user's home, call-backs among them, and the deadlines that the user may see.
 //! Called by the server in mod.rs. Nothing is kept of it, so nothing can leak or grow stale.
 
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use kontor_kit::{Error, Result};
 use kontor_proto::collection::v1 as proto;
 
 use crate::domain::overview::token::{self, At, Part};
-use crate::domain::overview::{About, Look, Name, split};
+use crate::domain::overview::{About, Kind as Held, Look, Name, split};
 use crate::events::OVERVIEW_SLUG;
 use crate::store::{overview, people};
 
@@ -49,7 +49,7 @@ impl View {
         for (it, _) in collection::home(conn, caller, owner)? {
             if it.kind == Kind::Overview {
                 row = Some(it);
-            } else if matches!(it.kind, Kind::Calendar | Kind::Deadlines) && takes_events(&it.components) {
+            } else if held(it.kind).is_some() && takes_events(&it.components) {
                 found.insert(it.id.clone(), it);
             }
         }
@@ -61,19 +61,17 @@ impl View {
         let mut members = Vec::with_capacity(parts.len());
         for collection in parts.iter().filter_map(|part| found.remove(&part.id)) {
             let owner = &collection.owner;
-            // Deadlines have no guests.
-            if collection.kind != Kind::Deadlines && !emails.contains_key(owner) {
+            let kind = held(collection.kind).unwrap_or(Held::Meeting);
+            // Only meetings have guests.
+            if kind == Held::Meeting && !emails.contains_key(owner) {
                 emails.insert(owner.clone(), people::get(conn, owner)?.email);
             }
             let look = Look::new(About {
                 id: &collection.id,
                 owner,
-                email: emails
-                    .get(owner)
-                    .filter(|_| collection.kind != Kind::Deadlines)
-                    .map_or("", String::as_str),
+                email: emails.get(owner).filter(|_| kind == Held::Meeting).map_or("", String::as_str),
                 color: &collection.color,
-                is_deadlines: collection.kind == Kind::Deadlines,
+                kind,
             });
             members.push(Member { collection, look });
         }
@@ -162,7 +160,8 @@ pub(super) fn put_into_home(home: &mut Vec<proto::Collection>) {
     use proto::CollectionKind as Kind;
     if let Some(at) = home.iter().position(|it| it.kind() == Kind::Overview) {
         let is_member = |it: &&proto::Collection| {
-            matches!(it.kind(), Kind::Calendar | Kind::Deadlines) && takes_events(&it.components)
+            matches!(it.kind(), Kind::Calendar | Kind::Deadlines | Kind::CallBacks)
+                && takes_events(&it.components)
         };
         let mut parts: Vec<Part> = home
             .iter()
@@ -195,6 +194,16 @@ fn stamp(it: &mut proto::Collection, parts: &[Part]) {
 
 fn part(it: &Collection) -> Part {
     Part { id: it.id.clone(), color: it.color.clone(), update_time: it.update_time, seq: it.seq }
+}
+
+/// What the events of such a collection are in an overview; none when it stands in none.
+pub(crate) fn held(kind: Kind) -> Option<Held> {
+    match kind {
+        Kind::Calendar => Some(Held::Meeting),
+        Kind::Deadlines => Some(Held::Deadline),
+        Kind::CallBacks => Some(Held::CallBack),
+        _ => None,
+    }
 }
 
 fn takes_events(components: &[String]) -> bool {

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use kontor_collection::store::object;
-use kontor_collection::{Collection, Kind as Of, NOBODY};
+use kontor_collection::{Collection, NOBODY};
 use kontor_kit::auth::Caller;
 use kontor_kit::clock::{from_proto, to_proto};
 use kontor_kit::db::Conn;
@@ -20,6 +20,7 @@ use crate::domain::index::{Happening, expand, settle};
 use crate::domain::overview::Kind;
 use crate::domain::scheduling::Addresses;
 use crate::hook::CalendarHooks;
+use crate::overview::held;
 use crate::store::occurrences::{self, Found, Key, Range, Unkept};
 use crate::store::people::{self, Person};
 use crate::store::{calendars, items};
@@ -258,10 +259,11 @@ fn key(row: &Found) -> Key {
 fn message(home: &Home, row: Found, waits: bool) -> proto::Occurrence {
     let calendar = &home.calendar;
     let is_cancelled = row.status == items::status_number(Status::Cancelled);
-    let kind = match Kind::of(calendar.kind == Of::Deadlines, waits, is_cancelled) {
+    let kind = match held(calendar.kind).unwrap_or(Kind::Meeting).of(waits, is_cancelled) {
         Kind::Meeting => proto::EventKind::Meeting,
         Kind::Request => proto::EventKind::MeetingRequest,
         Kind::Deadline => proto::EventKind::Deadline,
+        Kind::CallBack => proto::EventKind::CallBack,
     };
     let nobodys = calendar.is_company() || calendar.owner == NOBODY;
     proto::Occurrence {

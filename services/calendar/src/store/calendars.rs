@@ -30,23 +30,23 @@ const LISTING: Listing = Listing {
 /// Calendars in one question at most.
 const SEEN: i64 = 5_000;
 
-/// One page of the calendars that the caller sees, lists of next steps among them.
+/// One page of the calendars that the caller sees, lists of next steps and call-backs among them.
 ///
 /// # Errors
 /// INVALID_ARGUMENT naming page_size, page_token or filter.
 pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<Collection>> {
     let mut args = Vec::new();
-    let condition = scope(caller, "1, 7", &mut args);
+    let condition = scope(caller, "1, 7, 8", &mut args);
     LISTING.run(conn, caller, query, (condition, args), |row| read(row, 2))
 }
 
-/// All calendars that the caller sees, and the collections of deadlines, of these owners (login names; none means all).
+/// All calendars that the caller sees, call-backs and deadlines among them, of these owners (login names; none means all).
 ///
 /// # Errors
 /// FAILED_PRECONDITION when they are too many.
 pub fn seen(conn: &mut Conn<'_>, caller: &Caller, owners: &[String]) -> Result<Vec<Collection>> {
     let mut args: Vec<Value> = Vec::new();
-    let mut condition = scope(caller, "1, 6", &mut args);
+    let mut condition = scope(caller, "1, 6, 8", &mut args);
     // Where deadlines were once and none is now.
     condition.push_str(" AND (kind = 1 OR object_count > 0)");
     if !owners.is_empty() {
@@ -92,13 +92,13 @@ pub fn for_component(conn: &mut Conn<'_>, login: &str, component: &str) -> Resul
     Ok(all.into_iter().find(takes))
 }
 
-/// A user's own calendars that count for free/busy.
+/// A user's own calendars that count for free/busy, the call-backs among them.
 ///
 /// # Errors
 /// Those of the database.
 pub fn counting(conn: &mut Conn<'_>, login: &str) -> Result<Vec<Collection>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM collection WHERE kind = 1 AND owner = $1 AND transparent = 0 ORDER BY num LIMIT {SEEN}"
+        "SELECT {COLUMNS} FROM collection WHERE kind IN (1, 8) AND owner = $1 AND transparent = 0 ORDER BY num LIMIT {SEEN}"
     );
     conn.all(&sql, args![login], |row| read(row, 0))
 }
@@ -109,7 +109,7 @@ pub fn counting(conn: &mut Conn<'_>, login: &str) -> Result<Vec<Collection>> {
 /// Those of the database.
 pub fn recolor(tx: &mut Tx<'_>, login: &str, before: &str, after: &str) -> Result<()> {
     if before != after {
-        let sql = "UPDATE collection SET color = $3, seq = seq + 1, update_time = $4 WHERE kind = 1 AND owner = $1 AND color = $2";
+        let sql = "UPDATE collection SET color = $3, seq = seq + 1, update_time = $4 WHERE kind IN (1, 8) AND owner = $1 AND color = $2";
         let now = tx.now();
         tx.execute(sql, args![login, format!("{before}FF"), format!("{after}FF"), now])?;
     }
@@ -150,6 +150,7 @@ fn read(row: &Row<'_>, from: usize) -> Result<Collection> {
         kind: match row.int(from + 21)? {
             6 => Kind::Deadlines,
             7 => Kind::NextSteps,
+            8 => Kind::CallBacks,
             _ => Kind::Calendar,
         },
         display_name: row.string(from + 4)?,

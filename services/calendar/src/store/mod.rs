@@ -5,6 +5,7 @@ pub mod attachments;
 pub mod availability;
 pub mod busy;
 pub mod calendars;
+pub mod call_backs;
 pub mod erasure;
 pub mod heard;
 pub mod items;

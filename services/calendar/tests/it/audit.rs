@@ -26,6 +26,7 @@ const TABLES: &[(&str, &str)] = &[
         "collection",
         "by the engine; the SQL here follows a user's colour or address, which the directory tells of",
     ),
+    ("call_back", "not: telephony tells of the call-back"),
     ("deadline", "not: follows from the opportunity"),
     ("heard", "not: a note on messages"),
     ("item", "by hand, with the engine's entry of the object"),

@@ -4,6 +4,7 @@
 mod attachments;
 mod audit;
 mod calendars;
+mod call_backs;
 mod changes;
 mod corpus;
 mod dav;

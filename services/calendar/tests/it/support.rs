@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use kontor_calendar::{Config, Peers};
 use kontor_kit::clock::to_proto;
+use kontor_kit::db::Db;
 use kontor_kit::link::Link;
 use kontor_proto::calendar::v1 as proto;
 use kontor_proto::calendar::v1::calendar_service_client::CalendarServiceClient;
@@ -44,6 +45,16 @@ impl Bed {
         bed.user("sales", "#112233", "Europe/Brussels").await;
         bed.user("manager", "", "").await;
         bed
+    }
+
+    /// The outbox of a service that is not there, for a test to write its events.
+    pub async fn fake(&self, service: &'static str) -> Db {
+        self.place.context.open_db(service, &[]).await.unwrap()
+    }
+
+    /// The directory's own address.
+    pub fn directory(&self) -> Link {
+        self.directory.clone()
     }
 
     /// Moves the clock.

@@ -31,6 +31,7 @@ pub(super) fn collection(collection: Collection, access: Access, dead: Vec<Prope
         Kind::Overview => proto::CollectionKind::Overview,
         Kind::Deadlines => proto::CollectionKind::Deadlines,
         Kind::NextSteps => proto::CollectionKind::NextSteps,
+        Kind::CallBacks => proto::CollectionKind::CallBacks,
     };
     let access = match access {
         Access::Read => proto::Access::Read,

@@ -33,7 +33,7 @@ impl<H: Hooks> Server<H> {
         // A zone is a statement each; the others' are never asked for.
         let wants_zone = move |it: &Collection| {
             request.with_zone
-                && matches!(it.kind, Kind::Calendar | Kind::Overview | Kind::NextSteps)
+                && matches!(it.kind, Kind::Calendar | Kind::Overview | Kind::NextSteps | Kind::CallBacks)
                 && it.time_zone.is_empty()
         };
         let look = move |conn: &mut Conn<'_>| {

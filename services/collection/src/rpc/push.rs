@@ -44,7 +44,7 @@ impl<H: Hooks> Server<H> {
         let expire_time = wish.expire_time;
         let write = self.db.write(move |tx| {
             let (found, _) = collection::find(tx, &caller, &target)?;
-            if found.kind.is_of_server() && found.kind != Kind::NextSteps {
+            if found.kind.is_of_server() && !matches!(found.kind, Kind::NextSteps | Kind::CallBacks) {
                 return Err(Error::precondition(
                     "PUSH_NOT_AVAILABLE",
                     "there is no push for scheduling messages and overviews",

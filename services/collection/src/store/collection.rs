@@ -335,7 +335,7 @@ pub fn delete<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, caller: &Caller, target: &Ta
     if collection.kind.is_of_server() {
         return Err(Error::precondition(
             "SERVER_COLLECTION",
-            "a scheduling inbox or outbox and the list of next steps can't be deleted",
+            "a scheduling inbox or outbox, next steps and call-backs can't be deleted as a whole",
         ));
     }
     let mut after = String::new();

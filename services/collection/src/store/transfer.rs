@@ -84,7 +84,8 @@ pub fn run<H: Hooks>(
     if let Some(holder) = holder.filter(|holder| !(itself && *holder == plan.name)) {
         return Err(write::uid_conflict(&source.uid, &holder));
     }
-    if !plan.copy && from.num != to.num {
+    // What the server keeps has its names from the server.
+    if !plan.copy && (from.num != to.num || from.kind.is_of_server()) {
         hooks.may_move(tx, &from, &to, &source)?;
     }
     let dead =

@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod call;
+pub mod call_back;
 pub mod call_list;
 pub mod cloud;
 pub mod connector;

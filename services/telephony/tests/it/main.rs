@@ -3,6 +3,7 @@
 
 mod asterisk;
 mod audit;
+mod call_backs;
 mod call_lists;
 mod calls;
 mod clock;

@@ -1,4 +1,4 @@
-//! The directory and the pipeline that telephony stands beside, each behind a gate, and what tests put into them.
+//! The directory and the pipeline that telephony stands beside, and the calendar, each of the first two behind a gate, and what tests put into them.
 //! Used by world.rs.
 
 use std::time::Duration;
@@ -19,9 +19,10 @@ use kontor_proto::r#type::v1::Phone;
 use kontor_telephony::Peers;
 use kontor_testbed::{Gate, admin, caller};
 
-/// Both services, running.
+/// These services, running.
 pub struct Neighbours {
-    directory: Link,
+    pub directory: Link,
+    pub calendar: Link,
     pipeline: Link,
     /// Telephony's way to the directory.
     pub directory_gate: Gate,
@@ -36,9 +37,10 @@ impl Neighbours {
         let calendar =
             kontor_calendar::start(context, peers, kontor_calendar::Config::default()).await.unwrap();
         let calendar = Link::local(calendar.routes);
-        let peers = kontor_pipeline::Peers { directory: directory.clone(), calendar };
+        let peers = kontor_pipeline::Peers { directory: directory.clone(), calendar: calendar.clone() };
         let pipeline = Link::local(kontor_pipeline::start(context, peers).await.unwrap().routes);
-        Neighbours { directory, pipeline, directory_gate: Gate::default(), pipeline_gate: Gate::default() }
+        let (directory_gate, pipeline_gate) = (Gate::default(), Gate::default());
+        Neighbours { directory, calendar, pipeline, directory_gate, pipeline_gate }
     }
 
     pub fn peers(&self) -> Peers {
@@ -106,7 +108,10 @@ impl Neighbours {
             reason: directory::ErasureReason::Requested.into(),
             ..Default::default()
         };
-        ErasureServiceClient::new(self.directory.clone()).erase_partner(admin().request(request)).await.unwrap();
+        ErasureServiceClient::new(self.directory.clone())
+            .erase_partner(admin().request(request))
+            .await
+            .unwrap();
     }
 
     pub async fn unmerge_partners(&self, merge: &str) {

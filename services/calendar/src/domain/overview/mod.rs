@@ -16,7 +16,7 @@ const FORM: u8 = 1;
 /// Longest name of an object, in bytes.
 const NAME_BYTES: usize = 255;
 
-/// What stands in the company calendar. Call-backs and maintenance get their place here when there are services that have them.
+/// What stands in the company calendar. Maintenance gets its place here when there is a service that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A meeting or another event.
@@ -25,16 +25,15 @@ pub enum Kind {
     Request,
     /// The day on which an opportunity is expected to close.
     Deadline,
+    /// When somebody is to be called back.
+    CallBack,
 }
 
 impl Kind {
-    /// The kind of an event: `waits` is set when the owner's answer to it is missing. A meeting that is cancelled asks nothing any more.
-    pub fn of(is_deadline: bool, waits: bool, is_cancelled: bool) -> Kind {
-        match (is_deadline, waits && !is_cancelled) {
-            (true, _) => Kind::Deadline,
-            (false, true) => Kind::Request,
-            (false, false) => Kind::Meeting,
-        }
+    /// The kind of an event in a calendar of such: `waits` is set when the owner's answer to it is missing. A meeting that is cancelled asks
+    /// nothing any more.
+    pub fn of(self, waits: bool, is_cancelled: bool) -> Kind {
+        if self == Kind::Meeting && waits && !is_cancelled { Kind::Request } else { self }
     }
 
     /// For people, as one of CATEGORIES.
@@ -43,6 +42,7 @@ impl Kind {
             Kind::Meeting => "Meeting",
             Kind::Request => "Meeting request",
             Kind::Deadline => "Deadline",
+            Kind::CallBack => "Call-back",
         }
     }
 
@@ -52,6 +52,7 @@ impl Kind {
             Kind::Meeting => "MEETING",
             Kind::Request => "MEETING-REQUEST",
             Kind::Deadline => "DEADLINE",
+            Kind::CallBack => "CALL-BACK",
         }
     }
 }
@@ -64,7 +65,7 @@ pub struct Look {
     key: String,
     calendar: String,
     color: &'static str,
-    is_deadlines: bool,
+    kind: Kind,
     own: Addresses,
     stamp: [u8; 32],
 }
@@ -80,14 +81,14 @@ pub struct About<'a> {
     pub email: &'a str,
     /// "#RRGGBB" or "#RRGGBBAA", as who reads has it; may be empty.
     pub color: &'a str,
-    /// Whether it holds deadlines.
-    pub is_deadlines: bool,
+    /// What it holds; a request stands among meetings.
+    pub kind: Kind,
 }
 
 impl Look {
     /// The look of a calendar's objects.
     pub fn new(about: About<'_>) -> Look {
-        let About { id, owner, email, color, is_deadlines } = about;
+        let About { id, owner, email, color, kind } = about;
         let color = color_name::nearest(color).unwrap_or_default();
         let mut stamp = Sha256::new_with_prefix([FORM]);
         for part in [id, owner, email, color] {
@@ -98,7 +99,7 @@ impl Look {
             key: key(id).to_owned(),
             calendar: id.to_owned(),
             color,
-            is_deadlines,
+            kind,
             own: Addresses::of(owner, email),
             stamp: stamp.finalize().into(),
         }
@@ -140,7 +141,7 @@ impl Look {
             let is_cancelled = component
                 .property("STATUS")
                 .is_some_and(|status| status.value().trim().eq_ignore_ascii_case("CANCELLED"));
-            let kind = Kind::of(self.is_deadlines, waits, is_cancelled);
+            let kind = self.kind.of(waits, is_cancelled);
             self.show_event(&mut patch, &component, kind, &event);
         }
         Some(patch.apply())

@@ -5,9 +5,8 @@ use super::*;
 
 const ID: &str = "0198c0de-0000-7000-8000-0123456789ab";
 
-fn look(is_deadlines: bool) -> Look {
-    let about =
-        About { id: ID, owner: "sales", email: "sales@kontor.test", color: "#FF0000FF", is_deadlines };
+fn look(kind: Kind) -> Look {
+    let about = About { id: ID, owner: "sales", email: "sales@kontor.test", color: "#FF0000FF", kind };
     Look::new(about)
 }
 
@@ -24,7 +23,7 @@ fn shown(look: &Look, text: &str) -> String {
 #[test]
 fn an_event_keeps_its_lines_and_gets_its_kind() {
     let text = shown(
-        &look(false),
+        &look(Kind::Meeting),
         &event(
             "SUMMARY:Long title\r\n  folded\r\nCATEGORIES:Own\r\nX-KONTOR-KIND:FORGED\r\nBEGIN:VALARM\r\nACTION:DISPLAY\r\nDESCRIPTION:x\r\nTRIGGER:-PT5M\r\nEND:VALARM\r\n",
         ),
@@ -47,20 +46,22 @@ fn an_event_keeps_its_lines_and_gets_its_kind() {
 fn an_open_invitation_is_a_request_and_looks_like_none() {
     let guests =
         "ORGANIZER:mailto:boss@kontor.test\r\nATTENDEE;PARTSTAT=NEEDS-ACTION:mailto:Sales@kontor.test\r\n";
-    let open = shown(&look(false), &event(guests));
+    let open = shown(&look(Kind::Meeting), &event(guests));
     assert!(open.contains("X-KONTOR-KIND:MEETING-REQUEST\r\n"), "{open}");
     assert!(!open.contains("ATTENDEE") && !open.contains("ORGANIZER"), "{open}");
-    let answered = shown(&look(false), &event(&guests.replace("NEEDS-ACTION", "ACCEPTED")));
+    let answered = shown(&look(Kind::Meeting), &event(&guests.replace("NEEDS-ACTION", "ACCEPTED")));
     assert!(answered.contains("X-KONTOR-KIND:MEETING\r\n"), "{answered}");
-    let cancelled = shown(&look(false), &event(&format!("{guests}STATUS:CANCELLED\r\n")));
+    let cancelled = shown(&look(Kind::Meeting), &event(&format!("{guests}STATUS:CANCELLED\r\n")));
     assert!(cancelled.contains("X-KONTOR-KIND:MEETING\r\n"), "{cancelled}");
-    let deadline = shown(&look(true), &event(""));
+    let deadline = shown(&look(Kind::Deadline), &event(""));
     assert!(deadline.contains("CATEGORIES:Deadline\r\n"), "{deadline}");
+    let call_back = shown(&look(Kind::CallBack), &event(guests));
+    assert!(call_back.contains("X-KONTOR-KIND:CALL-BACK\r\n"), "{call_back}");
 }
 
 #[test]
 fn the_etag_follows_all_that_the_text_is_made_of() {
-    let about = About { id: ID, owner: "sales", email: "", color: "#FF0000FF", is_deadlines: false };
+    let about = About { id: ID, owner: "sales", email: "", color: "#FF0000FF", kind: Kind::Meeting };
     let etag = |about: About<'_>| Look::new(about).etag("o1", "e1");
     assert_eq!(etag(about), etag(about));
     assert_ne!(etag(about), etag(About { color: "#0000FFFF", ..about }));
@@ -71,7 +72,7 @@ fn the_etag_follows_all_that_the_text_is_made_of() {
 
 #[test]
 fn names_lead_back_to_their_objects() {
-    let look = look(false);
+    let look = look(Kind::Meeting);
     assert_eq!(look.name("a-b=c.ics"), "0123456789ab-a-b=c.ics");
     assert_eq!(split("0123456789ab-a-b=c.ics"), Some(("0123456789ab", Name::Plain("a-b=c.ics"))));
     let long = look.name(&"n".repeat(250));
