@@ -12,6 +12,7 @@ mod freeswitch_scenes;
 #[path = "../freeswitch/server.rs"]
 #[expect(dead_code, reason = "cuts and gaps are tried there too")]
 mod freeswitch_server;
+mod live;
 mod neighbours;
 mod partners;
 mod pops;
