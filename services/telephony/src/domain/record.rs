@@ -157,6 +157,12 @@ impl Record {
         self.list_entry.as_deref().unwrap_or_default()
     }
 
+    /// The call list of that entry: "callLists/{list}", or empty.
+    fn call_list(&self) -> String {
+        let list = self.list_entry().split_once("/entries/").map(|(list, _)| list);
+        list.filter(|list| list.starts_with("callLists/")).unwrap_or_default().to_owned()
+    }
+
     /// Whether the telephone system told of a leg.
     pub fn has_legs(&self) -> bool {
         !self.state.legs.is_empty()
@@ -288,7 +294,7 @@ impl Record {
             end: call.end_time,
             ring: (ended || call.answer_time.is_some()).then_some(call.ring_micros),
             talk: (ended && call.answer_time.is_some()).then_some(call.talk_micros),
-            queue: call.queue.map(|queue| queue.name).unwrap_or_default(),
+            queue: call.queue.map(|queue| queue.name).unwrap_or_else(|| self.call_list()),
             transfers: call.transfers.iter().map(handover).collect(),
         }
     }

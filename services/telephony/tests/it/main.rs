@@ -24,6 +24,7 @@ mod list_model;
 mod list_records;
 mod lists;
 mod figures;
+mod live;
 mod neighbours;
 mod openapi;
 mod operators;

@@ -39,7 +39,7 @@ fn dial() -> proto::DialSettings {
     }
 }
 
-fn asterisk(port: u16) -> proto::Connector {
+pub fn asterisk(port: u16) -> proto::Connector {
     let settings = proto::AsteriskSettings {
         host: "127.0.0.1".to_owned(),
         port: i32::from(port),
@@ -57,7 +57,7 @@ fn asterisk(port: u16) -> proto::Connector {
     }
 }
 
-async fn add(world: &World, id: &str, connector: proto::Connector) -> Result<proto::Connector, Status> {
+pub async fn add(world: &World, id: &str, connector: proto::Connector) -> Result<proto::Connector, Status> {
     let request = proto::CreateConnectorRequest {
         connector: Some(connector),
         connector_id: id.to_owned(),
@@ -76,11 +76,11 @@ async fn connected(world: &World) {
     panic!("{:?}", world.connector("office").await.state);
 }
 
-fn sales() -> kontor_kit::auth::Caller {
+pub fn sales() -> kontor_kit::auth::Caller {
     caller("sales", &["sales"], &[])
 }
 
-fn to(number: &str) -> proto::StartCallRequest {
+pub fn to(number: &str) -> proto::StartCallRequest {
     proto::StartCallRequest { number: number.to_owned(), ..Default::default() }
 }
 
@@ -157,6 +157,7 @@ async fn t6_the_user_rings_and_then_the_partner(world: World) {
     assert_eq!((millis(done.ring_duration), millis(done.talk_duration)), (1_005, 1_502));
     assert_eq!((&done.partner, done.call_list_entry.as_str()), (&partner, "callLists/a/entries/7"));
     assert_eq!(world.list("").await.len(), 1, "the events are of the same call");
+    assert_eq!(done.queue, "callLists/a", "the list that it is for");
     let history = world.neighbours.history(&partner, 1).await;
     assert_eq!(
         history.iter().filter(|entry| entry.summary.to_lowercase().contains("call")).count(),
