@@ -19,7 +19,10 @@ const TABLES: &[(&str, &str)] = &[
         "call",
         "by kit::resource; the SQL only takes calls along with their partner, which the directory tells of",
     ),
-    ("call_operator", "by kit::resource, and by operators.rs what is set by hand; the SQL only notes signs of life"),
+    (
+        "call_operator",
+        "by kit::resource, and by operators.rs what is set by hand; the SQL only notes signs of life",
+    ),
     ("call_pop", "not: whose screen showed a call"),
     ("connector_state", "not: how a connection is at the moment"),
     ("figure", "not: counts of what the events say"),
