@@ -107,7 +107,8 @@ pub fn simulate(given: &Dialler) -> Result<()> {
     for operators in &given.operators {
         for mode in &given.mode {
             let settings = Settings { operators: *operators, mode: mode.mode(), ..settings.clone() };
-            let title = format!("{}, {operators} operator{}", mode.word(), if *operators == 1 { "" } else { "s" });
+            let title =
+                format!("{}, {operators} operator{}", mode.word(), if *operators == 1 { "" } else { "s" });
             lines.push(line(title, settings, given.first_seed, given.seeds));
         }
     }
@@ -159,7 +160,8 @@ fn line(title: String, settings: Settings, first: u64, seeds: u64) -> Line {
 }
 
 fn table(lines: &[Line], seeds: u64) -> String {
-    let head = ["", "busy", "dropped", "worst day", "its seed", "days over", "calls", "answered"].map(str::to_owned);
+    let head =
+        ["", "busy", "dropped", "worst day", "its seed", "days over", "calls", "answered"].map(str::to_owned);
     let percent = |share: f64| format!("{:.2} %", 100.0 * share);
     let row = |line: &Line| {
         [

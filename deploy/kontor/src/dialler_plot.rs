@@ -49,7 +49,11 @@ pub fn page(lines: &[Line]) -> String {
 
 /// Busy time, and the share of calls that people answer.
 fn busy(stretches: &[Stretch], hours: f64) -> String {
-    let mut chart = Chart::new("Busy time of the operators (blue) and share of calls that are answered (grey)", 1.0, hours);
+    let mut chart = Chart::new(
+        "Busy time of the operators (blue) and share of calls that are answered (grey)",
+        1.0,
+        hours,
+    );
     chart.path("rate", stretches.iter().map(|stretch| stretch.answer_rate));
     chart.path("busy", stretches.iter().map(|stretch| stretch.busy));
     chart.close()

@@ -30,7 +30,8 @@ fn size(operators: u32, days: u64) -> usize {
         let settings = Settings { mode, ..settings.clone() };
         (0..days).map(|seed| day(&settings, seed)).collect()
     };
-    let mean = |all: &[Day], of: fn(&Day) -> f64| 100.0 * all.iter().map(of).sum::<f64>() / all.len().max(1) as f64;
+    let mean =
+        |all: &[Day], of: fn(&Day) -> f64| 100.0 * all.iter().map(of).sum::<f64>() / all.len().max(1) as f64;
     let (ahead, one) = (play(Mode::Predictive), play(Mode::Progressive));
     let worst = ahead.iter().map(Day::dropped_share).fold(0.0, f64::max);
     let excess = ahead.iter().map(|day| day.worst_excess).fold(f64::MIN, f64::max);

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use kontor_kit::Result;
 use kontor_kit::clock;
 use kontor_kit::context::Context;
 use kontor_kit::db::{Db, Tx};
 use kontor_kit::outbox::{kind, payload};
-use kontor_kit::Result;
 use kontor_proto::telephony::v1::{CallCorrected, CallEnded, OperatorState, OperatorStateChanged};
 use kontor_proto::r#type::v1::Event;
 use prost::{Message, Name};

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use kontor_kit::Result;
 use kontor_kit::audit::{Action, Entry as Line};
 use kontor_kit::context::Context;
 use kontor_kit::db::{Db, Tx};
 use kontor_kit::outbox::NewEvent;
 use kontor_kit::resource::{self, Stored};
-use kontor_kit::Result;
 use kontor_proto::telephony::v1::OperatorStateChanged;
 
 use crate::domain::entry::Entry;
@@ -100,7 +100,8 @@ pub fn change(tx: &mut Tx<'_>, before: Option<&Operator>, after: &mut Operator, 
     };
     let guard = store::operator::guard(after);
     if !actor.is_empty() {
-        let line = Line::new(Action::Update, after.name(), &guard).field("state", was.word(), after.state.word());
+        let line =
+            Line::new(Action::Update, after.name(), &guard).field("state", was.word(), after.state.word());
         let reason = before.map_or("", |before| before.reason.as_str());
         tx.audit(line.field("break_reason", reason, after.reason.as_str()));
     }

@@ -118,7 +118,8 @@ pub fn of_call(call: &OverCall) -> Counts {
         OUTBOUND => {
             counts = counts.with(at::PLACED, 1);
             let dropped = call.outcome == ABANDONED || (answered && !call.has_user);
-            counts = counts.with(at::LIVE, i64::from(answered || dropped)).with(at::DROPPED, i64::from(dropped));
+            counts =
+                counts.with(at::LIVE, i64::from(answered || dropped)).with(at::DROPPED, i64::from(dropped));
         }
         _ => return counts,
     }
@@ -191,9 +192,7 @@ impl Window {
     /// Of which buckets it is made, and from which on.
     pub fn buckets(self, now: i64, zone: &TimeZone) -> (Span, i64) {
         match self {
-            Window::Hour => {
-                (Span::Short, bucket(Span::Short, now, zone) - (HOUR_BUCKETS - 1) * SHORT_MICROS)
-            }
+            Window::Hour => (Span::Short, bucket(Span::Short, now, zone) - (HOUR_BUCKETS - 1) * SHORT_MICROS),
             Window::Today => (Span::Day, day(now, zone, 0)),
             Window::Month => (Span::Day, day(now, zone, MONTH_DAYS - 1)),
         }
@@ -244,6 +243,9 @@ mod tests {
         assert_eq!(bucket(Span::Day, noon, &zone), at("2026-10-24T22:00:00Z"));
         assert_eq!(bucket(Span::Day, at("2026-10-25T22:59:59Z"), &zone), at("2026-10-24T22:00:00Z"));
         assert_eq!(Window::Month.buckets(noon, &zone), (Span::Day, at("2026-09-25T22:00:00Z")));
-        assert_eq!(Window::Hour.buckets(at("2026-10-25T12:04:00Z"), &zone), (Span::Short, at("2026-10-25T11:05:00Z")));
+        assert_eq!(
+            Window::Hour.buckets(at("2026-10-25T12:04:00Z"), &zone),
+            (Span::Short, at("2026-10-25T11:05:00Z"))
+        );
     }
 }

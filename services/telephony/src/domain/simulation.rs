@@ -170,7 +170,8 @@ impl<'a> Floor<'a> {
         let end = settings.hours * 3_600.0;
         let swing = Swing::new(settings, end, &mut luck);
         let idle = || Operator { state: State::Idle, since: 0.0 };
-        let day = Day { stretches: vec![Stretch::default(); STRETCHES], worst_excess: f64::MIN, ..Day::default() };
+        let day =
+            Day { stretches: vec![Stretch::default(); STRETCHES], worst_excess: f64::MIN, ..Day::default() };
         Floor {
             settings,
             luck,
@@ -226,7 +227,8 @@ impl<'a> Floor<'a> {
             Some(operator) => {
                 self.leave(operator, State::Busy(Busy::Talking));
                 // two parts, each with a long tail: short talks are common, very long ones are rare
-                let talk = self.luck.tail(self.settings.talk / 2.0) + self.luck.tail(self.settings.talk / 2.0);
+                let talk =
+                    self.luck.tail(self.settings.talk / 2.0) + self.luck.tail(self.settings.talk / 2.0);
                 self.plan(talk, Event::TalkOver(operator));
             }
             None => {
@@ -307,7 +309,8 @@ impl<'a> Floor<'a> {
         let answered = self.luck.part() < true_rate;
         self.plan(self.settings.ring, Event::Known(answered));
         if answered {
-            let after = 2.0_f64.min(self.settings.ring) + self.luck.part() * (self.settings.ring - 2.0).max(0.0);
+            let after =
+                2.0_f64.min(self.settings.ring) + self.luck.part() * (self.settings.ring - 2.0).max(0.0);
             self.plan(after, Event::Answered);
         } else if self.luck.part() < FAIL_AT_ONCE {
             self.plan(2.0_f64.min(self.settings.ring), Event::NotAnswered);
@@ -342,9 +345,15 @@ struct Swing {
 }
 
 enum Shape {
-    Wave { period: f64, from: f64 },
+    Wave {
+        period: f64,
+        from: f64,
+    },
     /// When it changes sides, from high or from low.
-    Steps { times: Vec<f64>, high: bool },
+    Steps {
+        times: Vec<f64>,
+        high: bool,
+    },
 }
 
 impl Swing {

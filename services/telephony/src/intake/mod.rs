@@ -273,7 +273,9 @@ impl Work {
         let mut involved = Involved::default();
         if call.state == state::RINGING {
             involved.ringing = users(ringing);
-            involved.ringing.extend(Some(call.user.clone()).filter(|user| !user.is_empty() && call.is_outbound()));
+            involved
+                .ringing
+                .extend(Some(call.user.clone()).filter(|user| !user.is_empty() && call.is_outbound()));
         } else if call.state == state::ANSWERED {
             involved.talking = users(talking);
         }

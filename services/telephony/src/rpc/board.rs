@@ -100,7 +100,8 @@ struct View {
 
 impl View {
     fn of(caller: &Caller, board: &Board) -> View {
-        let seen = board.operators.iter().filter(|operator| caller.may_read(&store::operator::guard(operator)));
+        let seen =
+            board.operators.iter().filter(|operator| caller.may_read(&store::operator::guard(operator)));
         let operators: BTreeMap<String, proto::Operator> =
             seen.map(to_proto).map(|operator| (operator.name.clone(), operator)).collect();
         let mut counts = BTreeMap::new();
@@ -127,9 +128,11 @@ impl View {
         if self == last {
             return None;
         }
-        let operators = self.operators.iter().filter(|(name, operator)| last.operators.get(*name) != Some(operator));
+        let operators =
+            self.operators.iter().filter(|(name, operator)| last.operators.get(*name) != Some(operator));
         let gone = last.operators.keys().filter(|name| !self.operators.contains_key(*name));
-        let states = self.counts.keys().chain(last.counts.keys()).copied().collect::<std::collections::BTreeSet<_>>();
+        let states =
+            self.counts.keys().chain(last.counts.keys()).copied().collect::<std::collections::BTreeSet<_>>();
         let count = |view: &View, state: i32| view.counts.get(&state).copied().unwrap_or(0);
         let counts = states.into_iter().filter(|state| count(self, *state) != count(last, *state));
         let none = Counts::default();

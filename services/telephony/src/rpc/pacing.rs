@@ -259,9 +259,8 @@ impl Known {
         let decision: Decision = pacing::decide(mode, cap, &moment);
         let number = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
         let (talk, wrap) = self.handling.means();
-        let known = |mean: f64| {
-            self.handling.is_known(1).then(|| crate::events::duration((mean * 1e6) as i64))
-        };
+        let known =
+            |mean: f64| self.handling.is_known(1).then(|| crate::events::duration((mean * 1e6) as i64));
         proto::ComputePacingResponse {
             place_count: number(decision.place),
             reason: decision.to_string(),

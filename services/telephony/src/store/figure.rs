@@ -17,7 +17,8 @@ pub type Sums = BTreeMap<(Span, i64, String), Counts>;
 /// Those of the database.
 pub fn add(tx: &mut Tx<'_>, sums: &Sums) -> Result<()> {
     let places: Vec<String> = (1..=NAMES.len() + 3).map(|number| format!("${number}")).collect();
-    let raised: Vec<String> = NAMES.iter().map(|name| format!("{name} = figure.{name} + excluded.{name}")).collect();
+    let raised: Vec<String> =
+        NAMES.iter().map(|name| format!("{name} = figure.{name} + excluded.{name}")).collect();
     let sql = format!(
         "INSERT INTO figure (span, bucket, scope, {}) VALUES ({}) ON CONFLICT (span, bucket, scope) DO UPDATE SET {}",
         NAMES.join(", "),

@@ -157,7 +157,8 @@ pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<
 /// # Errors
 /// Those of the database.
 pub fn at_work(conn: &mut Conn<'_>) -> Result<Vec<Operator>> {
-    let sql = format!("SELECT {COLUMNS_TEXT} FROM call_operator WHERE state <> 1 ORDER BY id LIMIT {AT_WORK}");
+    let sql =
+        format!("SELECT {COLUMNS_TEXT} FROM call_operator WHERE state <> 1 ORDER BY id LIMIT {AT_WORK}");
     conn.all(&sql, &[], |row| Operator::from_row(row, 0))
 }
 
@@ -194,8 +195,7 @@ pub fn other_call(conn: &mut Conn<'_>, user: &str, call: &str) -> Result<Option<
 pub fn due(conn: &mut Conn<'_>, now: i64, silent: i64, limit: i64) -> Result<Vec<String>> {
     let sql = "SELECT id FROM call_operator WHERE due_time <= $1 ORDER BY due_time LIMIT $2";
     let mut ids = conn.all(sql, args![now, limit], |row| row.string(0))?;
-    let sql =
-        "SELECT id FROM call_operator WHERE seen_time <= $1 AND state IN (2, 5, 6) ORDER BY seen_time LIMIT $2";
+    let sql = "SELECT id FROM call_operator WHERE seen_time <= $1 AND state IN (2, 5, 6) ORDER BY seen_time LIMIT $2";
     ids.extend(conn.all(sql, args![silent, limit], |row| row.string(0))?);
     Ok(ids)
 }
@@ -268,12 +268,7 @@ const PERIODS: Listing = Listing {
 ///
 /// # Errors
 /// INVALID_ARGUMENT naming page_size or page_token.
-pub fn periods(
-    conn: &mut Conn<'_>,
-    caller: &Caller,
-    operator: &str,
-    query: &Query,
-) -> Result<Page<Period>> {
+pub fn periods(conn: &mut Conn<'_>, caller: &Caller, operator: &str, query: &Query) -> Result<Page<Period>> {
     let scope = ("handler = $1".to_owned(), vec![operator.into()]);
     PERIODS.run(conn, caller, query, scope, |row| {
         Ok(Period {

@@ -126,8 +126,7 @@ pub fn handling(conn: &mut Conn<'_>, call_list: &str) -> Result<Handling> {
         "SELECT state, start_time, end_time FROM operator_period
          WHERE call_list = $1 AND call_list <> '' AND end_time IS NOT NULL AND state IN (4, 5) ORDER BY start_time DESC LIMIT {PERIODS}"
     );
-    let periods =
-        conn.all(&sql, args![call_list], |row| Ok((row.int(0)?, row.int(1)?, row.int(2)?)))?;
+    let periods = conn.all(&sql, args![call_list], |row| Ok((row.int(0)?, row.int(1)?, row.int(2)?)))?;
     let mut handling = Handling::default();
     for (state, start, end) in periods.into_iter().rev() {
         let what = if state == State::Talking as i64 { Busy::Talking } else { Busy::Wrapping };

@@ -229,7 +229,8 @@ impl Told {
         let (id, direction, queue, extension) = (&self.id, self.direction, self.queue, self.extension);
         let (from, to) =
             if direction == "INBOUND" { ("0475 12 34 56", "100") } else { ("100", "0475 12 34 56") };
-        let by = if extension.is_empty() { String::new() } else { format!(r#", "extension": "{extension}""#) };
+        let by =
+            if extension.is_empty() { String::new() } else { format!(r#", "extension": "{extension}""#) };
         format!(
             r#"{{"call_id": "{id}", "kind": "{kind}", "event_time": "{time}", "direction": "{direction}", "from": "{from}", "to": "{to}", "queue": "{queue}"{by}{outcome}}}"#
         )
@@ -258,7 +259,12 @@ async fn t14_figures_equal_a_recomputation_from_the_events(world: World) {
     for round in 0..120 {
         match pick.below(10) {
             0 | 1 => {
-                let states = [OperatorState::Available, OperatorState::Available, OperatorState::Break, OperatorState::Offline];
+                let states = [
+                    OperatorState::Available,
+                    OperatorState::Available,
+                    OperatorState::Break,
+                    OperatorState::Offline,
+                ];
                 set(&world, *pick.of(&["sales", "operator"]), *pick.of(&states)).await;
             }
             2..=4 => {

@@ -99,8 +99,7 @@ async fn t14_an_operator_follows_calls_and_the_clock(world: World) {
     assert_eq!(states.len(), 5);
     let own = told.periods.iter().filter(|period| period.actor == "users/sales");
     assert_eq!(own.count(), 1, "the calls brought about the others");
-    let changes: Vec<proto::OperatorStateChanged> =
-        world.events().await.iter().filter_map(payload).collect();
+    let changes: Vec<proto::OperatorStateChanged> = world.events().await.iter().filter_map(payload).collect();
     let path: Vec<State> = changes.iter().map(|change| change.state()).collect();
     let wanted = [State::Available, State::Ringing, State::Talking, State::WrapUp, State::Available];
     assert_eq!(path, wanted);
@@ -250,13 +249,15 @@ async fn t14_faults_name_the_field(world: World) {
 
 async fn t14_strangers_see_no_operator_and_neighbours_change_none(world: World) {
     set_as(&world, &sales(), to(State::Available, "")).await.unwrap();
-    let (neighbour, stranger) = (caller("operator", &["sales"], &[]), caller("far", &["support"], &["support"]));
+    let (neighbour, stranger) =
+        (caller("operator", &["sales"], &[]), caller("far", &["support"], &["support"]));
     let get = || proto::GetOperatorRequest { name: "operators/sales".to_owned() };
     assert!(client(&world).get_operator(neighbour.request(get())).await.is_ok());
     assert_eq!(failure(client(&world).get_operator(stranger.request(get())).await).0, Code::NotFound);
     assert_eq!(failure(set_as(&world, &neighbour, to(State::Offline, "")).await).0, Code::PermissionDenied);
     assert_eq!(failure(set_as(&world, &stranger, to(State::Offline, "")).await).0, Code::NotFound);
-    let unknown = proto::SetOperatorStateRequest { name: "operators/none".to_owned(), ..to(State::Offline, "") };
+    let unknown =
+        proto::SetOperatorStateRequest { name: "operators/none".to_owned(), ..to(State::Offline, "") };
     assert_eq!(failure(set_as(&world, &admin(), unknown).await).0, Code::NotFound);
     let board = |caller: Caller| {
         let mut boards = BoardServiceClient::new(world.link.clone());
@@ -266,7 +267,8 @@ async fn t14_strangers_see_no_operator_and_neighbours_change_none(world: World) 
     let seen = board(stranger.clone()).await;
     assert!(seen.operators.is_empty() && seen.state_counts.is_empty());
     let list = |caller: &Caller| {
-        let request = proto::ListOperatorsRequest { filter: "state = AVAILABLE".to_owned(), ..Default::default() };
+        let request =
+            proto::ListOperatorsRequest { filter: "state = AVAILABLE".to_owned(), ..Default::default() };
         let request = caller.request(request);
         let mut client = client(&world);
         async move { client.list_operators(request).await.unwrap().into_inner().operators.len() }

@@ -102,7 +102,11 @@ async fn t15_a_list_is_paced_one_to_one_or_ahead_and_says_why(world: World) {
         sign_in(&world, user).await;
     }
     let two = compute(&world, &sales).await.unwrap();
-    assert_eq!((two.mode(), two.place_count, two.idle_count), (PacingMode::Progressive, 2, 2), "a small team");
+    assert_eq!(
+        (two.mode(), two.place_count, two.idle_count),
+        (PacingMode::Progressive, 2, 2),
+        "a small team"
+    );
     tell(&world, "r", "RINGING", "", 1).await;
     let one = compute(&world, &sales).await.unwrap();
     assert_eq!((one.place_count, one.ringing_count), (1, 1));

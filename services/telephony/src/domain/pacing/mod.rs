@@ -108,7 +108,11 @@ pub fn decide(mode: Mode, cap: f64, moment: &Moment) -> Decision {
         Mode::Predictive => predict(cap, moment, one_to_one),
     };
     let room = moment.lines.saturating_sub(moment.ringing);
-    if room < place || room == 0 { Decision { place: room, why: Why::Lines } } else { Decision { place, why } }
+    if room < place || room == 0 {
+        Decision { place: room, why: Why::Lines }
+    } else {
+        Decision { place, why }
+    }
 }
 
 fn predict(cap: f64, moment: &Moment, one_to_one: u32) -> (u32, Why) {
@@ -208,6 +212,10 @@ mod tests {
     #[test]
     fn a_decision_says_why() {
         let said = decide(Mode::Predictive, CAP, &moment()).to_string();
-        assert!(said.starts_with("about 5.4 answers find an operator, and 14.0 calls may still be dropped: place "));
+        assert!(
+            said.starts_with(
+                "about 5.4 answers find an operator, and 14.0 calls may still be dropped: place "
+            )
+        );
     }
 }
