@@ -210,7 +210,7 @@ fn peer(connector: &Connector, region: &str) -> Result<Option<Peer>> {
             config.port = port(it.port, config.port);
             Some(Peer::FreeSwitch(Box::new(config)))
         }
-        Kind::Webhook { .. } | Kind::Grpc { .. } => None,
+        Kind::Webhook { .. } | Kind::Grpc { .. } | Kind::Cloud(_) => None,
     })
 }
 
