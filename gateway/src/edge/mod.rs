@@ -187,7 +187,7 @@ impl Gateway {
                 note_user(&caller);
                 let (gateway, sign_in) = (self.clone(), sign_in::only(request.headers()));
                 let check = move || gateway.clone().still_signed_in(sign_in.clone(), peer);
-                pops::answer(link, &caller, &request, check).await
+                pops::answer(link, &caller, request, check).await
             }
             Ok(None) => sign_in::challenge("sign in with your user name and an app password\n"),
             Err(status) => sign_in::refuse(&status),

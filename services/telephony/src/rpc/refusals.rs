@@ -90,6 +90,7 @@ fn reason(cause: &Error) -> &'static str {
     match REASONS.iter().find(|known| **known == cause.reason()) {
         Some(known) => known,
         None if cause.code() == Code::InvalidArgument => "UNREADABLE",
+        None if cause.code() == Code::Unauthenticated => "WRONG_SIGNATURE",
         None => "NOT_STORED",
     }
 }
