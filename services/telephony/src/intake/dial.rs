@@ -2,9 +2,10 @@
 //! Called by rpc/start_call.rs; whoever starts calls for others (call lists) asks first whether the number may be called at all.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kontor_kit::db::Tx;
-use kontor_kit::{Result, id, resource};
+use kontor_kit::{Error, Result, id, resource};
 use tokio::sync::watch;
 
 use super::Intake;
@@ -15,6 +16,9 @@ use crate::domain::number::Party;
 use crate::domain::record::Record;
 use crate::store::dial::Dial;
 use crate::{events, store};
+
+/// Most clicks to call that wait for one connector.
+const MOST_WAITING: i64 = 500;
 
 /// Wakes who sends clicks to call. Cheap to clone.
 #[derive(Clone)]
@@ -89,8 +93,12 @@ impl Intake {
     /// Stores a click to call. Who holds the connection takes it up at once after the commit.
     ///
     /// # Errors
-    /// Those of the database.
+    /// RESOURCE_EXHAUSTED when very many wait.
     pub fn place(&self, tx: &mut Tx<'_>, start: &Start) -> Result<Entry> {
+        if store::dial::count(tx, &start.connector)? >= MOST_WAITING {
+            let message = format!("connectors/{} has {MOST_WAITING} calls to make already", start.connector);
+            return Err(Error::exhausted(message, Duration::from_secs(5)));
+        }
         let now = tx.now();
         let mut call = start.call(now);
         events::began(tx, &mut call);

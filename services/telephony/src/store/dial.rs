@@ -85,6 +85,15 @@ pub fn waits(conn: &mut Conn<'_>, connector: &str) -> Result<bool> {
     Ok(conn.one(sql, args![connector, WAITING], |_| Ok(()))?.is_some())
 }
 
+/// How many wait for this connector.
+///
+/// # Errors
+/// Those of the database.
+pub fn count(conn: &mut Conn<'_>, connector: &str) -> Result<i64> {
+    let sql = "SELECT COUNT(*) FROM dial WHERE connector = $1 AND state = $2";
+    Ok(conn.one(sql, args![connector, WAITING], |row| row.int(0))?.unwrap_or(0))
+}
+
 /// Takes those that wait, oldest first, if `owner` holds the connector's session now. Whoever gets one is the only one, and gets it once.
 ///
 /// # Errors

@@ -35,6 +35,7 @@ struct Office {
     folder: String,
     ami: u16,
     sip: u16,
+    /// Asterisk is the first.
     running: Vec<Inside>,
 }
 
@@ -66,11 +67,22 @@ impl Office {
             }
         }
         let mut office = Office { root, folder, ami, sip, running: Vec::new() };
-        let config = format!("{}/etc/asterisk.conf", office.folder);
-        office.run("asterisk.log", &["/usr/sbin/asterisk", "-f", "-n", "-C", &config]);
+        office.asterisk();
         office.sipp("phone", &["-p", &phone.to_string()]);
         office.sipp("called", &["-p", &trunk.to_string()]);
         office
+    }
+
+    fn asterisk(&mut self) {
+        let config = format!("{}/etc/asterisk.conf", self.folder);
+        self.run("asterisk.log", &["/usr/sbin/asterisk", "-f", "-n", "-C", &config]);
+    }
+
+    /// Asterisk is killed and started anew.
+    fn restart(&mut self) {
+        drop(self.running.remove(0));
+        self.asterisk();
+        self.running.rotate_right(1);
     }
 
     fn run(&mut self, log: &str, command: &[&str]) {

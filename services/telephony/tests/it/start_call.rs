@@ -23,6 +23,7 @@ kontor_testbed::on_both! { World;
     t6_a_call_that_is_never_heard_of_is_given_up,
     t6_a_restart_between_store_and_send_rings_once,
     t6_another_process_than_the_one_with_the_connection_takes_it,
+    t6_too_many_that_wait_are_refused,
     t6_only_the_own_telephone_but_for_leaders_and_administrators,
     t6_faults_name_the_field,
     t6_settings_are_checked_and_masked,
@@ -347,6 +348,20 @@ async fn t6_another_process_than_the_one_with_the_connection_takes_it(world: Wor
     is_the_recorded_call(&ended(&world, &call.name).await);
     assert_eq!(board.orders().len(), 1);
     other.stop.cancel();
+}
+
+async fn t6_too_many_that_wait_are_refused(world: World) {
+    add(&world, "office", asterisk(free_port().await)).await.unwrap();
+    let mut clicks = tokio::task::JoinSet::new();
+    for _ in 0..510 {
+        let mut client = world.calls.clone();
+        clicks.spawn(async move { client.start_call(sales().request(to("102"))).await });
+    }
+    let (taken, refused): (Vec<_>, Vec<_>) = clicks.join_all().await.into_iter().partition(Result::is_ok);
+    assert_eq!((taken.len(), refused.len()), (500, 10));
+    for answer in refused {
+        assert_eq!(refusal(answer).0, Code::ResourceExhausted);
+    }
 }
 
 async fn t6_only_the_own_telephone_but_for_leaders_and_administrators(world: World) {
