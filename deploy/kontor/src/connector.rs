@@ -26,11 +26,13 @@ const PAGE: i32 = 200;
 pub enum Command {
     /// List connectors, with one word on how each is doing.
     List {
+        /// Where to ask.
         #[command(flatten)]
         server: Server,
     },
     /// Say how connectors are doing and what is wrong, in words. The exit code is 1 when something is wrong.
     Status {
+        /// Where to ask.
         #[command(flatten)]
         server: Server,
         /// Which one: "pbx" [default: all].

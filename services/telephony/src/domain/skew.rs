@@ -19,14 +19,16 @@ const STALE_MICROS: i64 = 600 * 1_000_000;
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
     candidate: Option<Candidate>,
-    newest: Micros,
     verdict: Option<i64>,
 }
 
+/// News that was late, or early, by the same time.
 #[derive(Clone, Debug)]
 struct Candidate {
-    /// Least time by which news was late.
+    /// The least time by which it was late.
     behind: i64,
+    /// The newest of it: what is told again says nothing more.
+    newest: Micros,
     since: i64,
     last: i64,
     count: u32,
@@ -36,11 +38,6 @@ impl Watch {
     /// Learns that news of `newest` came at `now`. Answers how far the clock is behind, in microseconds, negative when it is ahead and 0 when it is right;
     /// none until that is known.
     pub fn learn(&mut self, newest: Micros, now: i64) -> Option<i64> {
-        // told again, or a straggler: it says nothing of the clock
-        if newest <= self.newest && self.candidate.as_ref().is_none_or(|it| now - it.last < STALE_MICROS) {
-            return self.verdict;
-        }
-        self.newest = newest;
         let behind = now.saturating_sub(newest.0);
         if behind.abs() <= BOUND_MICROS {
             self.candidate = None;
@@ -49,13 +46,16 @@ impl Watch {
         }
         match &mut self.candidate {
             Some(kept) if kept.behind.abs_diff(behind) <= SAME_MICROS.unsigned_abs() => {
-                kept.behind = kept.behind.min(behind);
-                kept.last = now;
-                kept.count += 1;
+                if newest > kept.newest {
+                    kept.behind = kept.behind.min(behind);
+                    kept.newest = newest;
+                    kept.last = now;
+                    kept.count += 1;
+                }
             }
             // later than the others of its kind: a retry, not the clock
-            Some(kept) if behind > kept.behind && now - kept.last < STALE_MICROS => {}
-            kept => *kept = Some(Candidate { behind, since: now, last: now, count: 1 }),
+            Some(kept) if behind > kept.behind && now.saturating_sub(kept.last) < STALE_MICROS => {}
+            kept => *kept = Some(Candidate { behind, newest, since: now, last: now, count: 1 }),
         }
         if let Some(kept) = &self.candidate {
             // nothing comes before it happens, but anything can come late
@@ -144,6 +144,19 @@ mod tests {
         assert_eq!(words(-3_600 * SECOND).split(':').next(), Some("its clock is 60 minutes ahead"));
         assert_eq!(words(-7_320 * SECOND).split(':').next(), Some("its clock is 2 hours 2 minutes ahead"));
         assert_eq!(words(60 * SECOND), "");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_is_known_again() {
+        let mut watch = Watch::default();
+        assert_eq!(learn(&mut watch, 0, -3_600), Some(-3_600));
+        // set right, then back by an hour too much
+        assert_eq!(learn(&mut watch, 10, 1), Some(0));
+        for after in [20, 40, 60] {
+            assert_eq!(learn(&mut watch, after, 3_600), Some(0), "{after}");
+        }
+        assert_eq!(learn(&mut watch, 80, 3_600), Some(3_600));
+        assert_eq!(learn(&mut watch, 90, -3_600), Some(-3_600));
     }
 
     #[test]
