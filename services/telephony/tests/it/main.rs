@@ -13,5 +13,6 @@ mod partners;
 mod pops;
 mod push;
 mod sessions;
+mod shifts;
 mod webhook;
 mod world;

@@ -91,7 +91,7 @@ impl Expected {
     }
 }
 
-async fn connect(world: &World, port: u16) {
+pub async fn connect(world: &World, port: u16) {
     let settings = proto::AsteriskSettings {
         host: "127.0.0.1".to_owned(),
         port: i32::from(port),
