@@ -186,7 +186,8 @@ impl Gateway {
             Ok(Some(caller)) => {
                 note_user(&caller);
                 let (gateway, sign_in) = (self.clone(), sign_in::only(request.headers()));
-                let check = move || gateway.clone().still_signed_in(sign_in.clone(), peer);
+                let before = Arc::new(caller.clone());
+                let check = move || gateway.clone().still_may(before.clone(), sign_in.clone(), peer);
                 pops::answer(link, &caller, request, check).await
             }
             Ok(None) => sign_in::challenge("sign in with your user name and an app password\n"),

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -42,6 +43,8 @@ struct Inner {
     zone: TimeZone,
     sender: watch::Sender<Arc<Board>>,
     wake: Notify,
+    /// Somebody began to watch: the next board goes out even if it is as the last one was, for theirs may be another.
+    joined: AtomicBool,
 }
 
 impl Hub {
@@ -49,7 +52,13 @@ impl Hub {
     pub fn start(context: &Context, db: &Db) -> Hub {
         let sender = watch::channel(Arc::default()).0;
         let zone = figures::zone(context);
-        let hub = Hub(Arc::new(Inner { db: db.clone(), zone, sender, wake: Notify::new() }));
+        let hub = Hub(Arc::new(Inner {
+            db: db.clone(),
+            zone,
+            sender,
+            wake: Notify::new(),
+            joined: AtomicBool::new(false),
+        }));
         context.spawn(hub.clone().follow());
         hub
     }
@@ -67,6 +76,7 @@ impl Hub {
     /// The newest board whenever it changes; what lies between two looks is skipped.
     pub fn watch(&self) -> watch::Receiver<Arc<Board>> {
         let receiver = self.0.sender.subscribe();
+        self.0.joined.store(true, Ordering::SeqCst);
         self.0.wake.notify_one();
         receiver
     }
@@ -77,10 +87,12 @@ impl Hub {
             if self.0.sender.receiver_count() == 0 {
                 self.0.wake.notified().await;
             }
+            let joined = self.0.joined.swap(false, Ordering::SeqCst);
             match self.read().await {
                 Ok(board) => {
                     self.0.sender.send_if_modified(|last| {
-                        let same = last.operators == board.operators
+                        let same = !joined
+                            && last.operators == board.operators
                             && last.figures == board.figures
                             && last.teams == board.teams;
                         if !same {

@@ -145,3 +145,56 @@ async fn forget(db: Db) {
         tokio::time::sleep(Duration::from_secs(3_600)).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kontor_kit::auth::Guard;
+    use kontor_kit::db::Db;
+    use kontor_kit::outbox::{self, NewEvent};
+    use kontor_testbed::{MONDAY, Place};
+
+    use super::*;
+
+    /// As the call lists publish it: what is behind the list does not matter here.
+    #[derive(Clone, PartialEq, Message)]
+    struct Told {
+        #[prost(string, tag = "1")]
+        call_list: String,
+        #[prost(string, tag = "2")]
+        operator: String,
+    }
+
+    impl Name for Told {
+        const NAME: &'static str = "CallListEntryHeld";
+        const PACKAGE: &'static str = "kontor.telephony.v1";
+    }
+
+    #[tokio::test]
+    async fn an_outcome_of_a_call_list_counts_for_it_once() {
+        let place = Place::sqlite();
+        let context = &place.context;
+        let db =
+            Db::open(&context.storage, "telephony", crate::MIGRATIONS, context.clock.clone()).await.unwrap();
+        let told = Told { call_list: "callLists/spring".to_owned(), operator: "users/sales".to_owned() };
+        db.write(move |tx| {
+            tx.publish(NewEvent::new("telephony", "callLists/spring/entries/1", &Guard::company(), &told));
+            Ok(())
+        })
+        .await
+        .unwrap();
+        let zone = zone(context);
+        let day = figure::bucket(Span::Day, MONDAY, &zone);
+        db.write(move |tx| {
+            for event in outbox::after(tx, 0, 10)? {
+                assert!(wants(&event));
+                take(tx, &event, &zone)?;
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+        let counts = db.read(move |conn| store::figure::since(conn, Span::Day, day)).await.unwrap();
+        let held = Counts::one(at::HELD);
+        assert_eq!(counts, [(String::new(), held), ("callLists/spring".to_owned(), held)]);
+    }
+}

@@ -265,14 +265,14 @@ async fn t14_figures_equal_a_recomputation_from_the_events(world: World) {
                     OperatorState::Break,
                     OperatorState::Offline,
                 ];
-                set(&world, *pick.of(&["sales", "operator"]), *pick.of(&states)).await;
+                set(&world, pick.of(&["sales", "operator"]), *pick.of(&states)).await;
             }
             2..=4 => {
                 let call = Told {
                     id: format!("c{round}"),
-                    direction: *pick.of(&["INBOUND", "OUTBOUND"]),
-                    queue: *pick.of(&["", "support", "callLists/spring"]),
-                    extension: *pick.of(&["101", "102", ""]),
+                    direction: pick.of(&["INBOUND", "OUTBOUND"]),
+                    queue: pick.of(&["", "support", "callLists/spring"]),
+                    extension: pick.of(&["101", "102", ""]),
                 };
                 world.post(&call.event("RINGING", "", world.now())).await.unwrap();
                 calls.push(call);

@@ -33,6 +33,7 @@ mod partners;
 mod pops;
 mod push;
 mod sessions;
+mod shifts;
 mod start_call;
 mod switchboard;
 mod webhook;

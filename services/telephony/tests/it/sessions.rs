@@ -94,7 +94,7 @@ impl Expected {
 /// When all that was recorded is over, in seconds: to a clock that is behind it, the telephone system's would be ahead.
 const RECORDED: i64 = 1_795_430_000;
 
-async fn connect(world: &World, port: u16) {
+pub async fn connect(world: &World, port: u16) {
     world.pass((RECORDED - world.now() / kontor_testbed::SECOND).max(0));
     let settings = proto::AsteriskSettings {
         host: "127.0.0.1".to_owned(),
