@@ -27,21 +27,11 @@ pub fn happened(tx: &mut Tx<'_>, list: &CallList, entry: &ListEntry, happened: V
     for what in happened {
         match what {
             Happened::Released { operator, expired } => {
-                publish(
-                    tx,
-                    list,
-                    entry,
-                    &proto::CallListEntryReleased { call_list: call_list.clone(), operator, expired },
-                );
+                publish(tx, list, entry, &proto::CallListEntryReleased { call_list: call_list.clone(), operator, expired });
             }
             Happened::Dialled => {
                 let operator = entry.operator.clone();
-                publish(
-                    tx,
-                    list,
-                    entry,
-                    &proto::CallListEntryDialled { call_list: call_list.clone(), operator },
-                );
+                publish(tx, list, entry, &proto::CallListEntryDialled { call_list: call_list.clone(), operator });
             }
             Happened::Held => {
                 let event = proto::CallListEntryHeld {

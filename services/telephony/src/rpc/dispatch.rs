@@ -196,13 +196,7 @@ impl Dispatch {
     }
 
     /// The plans of active lists, and whether all were read just now.
-    async fn plans(
-        &self,
-        caller: &Caller,
-        ids: &[String],
-        all: bool,
-        anew: bool,
-    ) -> Result<(Vec<Arc<Plan>>, bool)> {
+    async fn plans(&self, caller: &Caller, ids: &[String], all: bool, anew: bool) -> Result<(Vec<Arc<Plan>>, bool)> {
         let (mut plans, mut all_fresh) = (Vec::with_capacity(ids.len()), true);
         for id in ids {
             let (mut plan, mut fresh) = if anew {
@@ -287,13 +281,11 @@ impl Dispatch {
         };
         let (list, entry) = self.intake.db.read_few(read).await?;
         if entry.operator != caller.name() && !list.is_managed_by(caller) {
-            let message =
-                format!("{} was held by somebody else: ask them or the team's leader", entry.full_name());
+            let message = format!("{} was held by somebody else: ask them or the team's leader", entry.full_name());
             return Err(Error::denied(message));
         }
         if entry.state != EntryState::Held {
-            let message =
-                format!("{} was not held: only a conversation becomes an opportunity", entry.full_name());
+            let message = format!("{} was not held: only a conversation becomes an opportunity", entry.full_name());
             return Err(Error::precondition("NOT_HELD", message));
         }
         if !entry.opportunity.is_empty() {
@@ -318,13 +310,7 @@ impl Dispatch {
     }
 
     /// Makes the opportunity in the pipeline, or finds the one that an earlier try made: its origin is the entry, and an origin is there once.
-    async fn opportunity(
-        &self,
-        caller: &Caller,
-        list: &CallList,
-        entry: &ListEntry,
-        title: &str,
-    ) -> Result<String> {
+    async fn opportunity(&self, caller: &Caller, list: &CallList, entry: &ListEntry, title: &str) -> Result<String> {
         let peers = &self.intake.peers;
         let mut partner = entry.partner.clone();
         if partner.is_empty() && !entry.e164.is_empty() {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kontor_kit::audit;
 use kontor_kit::auth::Caller;
+use kontor_kit::audit;
 use kontor_kit::db::{Conn, Tx};
 use kontor_kit::resource::Stored;
 use kontor_kit::{Error, Result, clock, id};
@@ -98,10 +98,7 @@ impl CallLists {
         let id = list_id(&settings.parent, "settings.parent")?;
         let key = settings.import_key.clone();
         if key.chars().count() > KEY || key.chars().any(char::is_control) {
-            return Err(Error::invalid(
-                "settings.import_key",
-                format!("use at most {KEY} characters on one line"),
-            ));
+            return Err(Error::invalid("settings.import_key", format!("use at most {KEY} characters on one line")));
         }
         let max_reports = reports(settings.max_reports)?;
         let (reader, list_key) = (caller.clone(), key.clone());
@@ -139,10 +136,7 @@ impl CallLists {
             run.now.received_rows += 1;
             let line = if row.line == 0 { run.line + 1 } else { row.line };
             if line <= run.line {
-                return Err(Error::invalid(
-                    "rows.line",
-                    format!("line {line} comes after line {}", run.line),
-                ));
+                return Err(Error::invalid("rows.line", format!("line {line} comes after line {}", run.line)));
             }
             run.line = line;
             if line < run.resume {
@@ -391,10 +385,7 @@ pub(super) async fn next<T>(messages: &mut Streaming<T>) -> Result<Option<T>> {
 }
 
 /// Sends the progress; a caller who does not read is waited for, not for ever.
-pub(super) async fn send<T>(
-    answers: &mpsc::Sender<std::result::Result<T, Status>>,
-    message: T,
-) -> Result<()> {
+pub(super) async fn send<T>(answers: &mpsc::Sender<std::result::Result<T, Status>>, message: T) -> Result<()> {
     match tokio::time::timeout(PATIENCE, answers.send(Ok(message))).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(Error::new(Code::Cancelled, "CANCELLED", "the caller has gone")),
@@ -406,10 +397,7 @@ pub(super) async fn send<T>(
 }
 
 /// Sends what went wrong, and waits until it was read.
-pub(super) async fn say_goodbye<T>(
-    outcome: Result<()>,
-    answers: &mpsc::Sender<std::result::Result<T, Status>>,
-) {
+pub(super) async fn say_goodbye<T>(outcome: Result<()>, answers: &mpsc::Sender<std::result::Result<T, Status>>) {
     if let Err(cause) = outcome {
         let _ = tokio::time::timeout(GOODBYE, answers.send(Err(cause.into()))).await;
         let _ = tokio::time::timeout(GOODBYE, answers.closed()).await;
@@ -431,10 +419,7 @@ pub(super) fn check_size(rows: usize, received: i64) -> Result<()> {
         return Err(Error::invalid("rows", format!("send at most {MESSAGE} in a message")));
     }
     if received + i64::try_from(rows).unwrap_or(ROWS) > ROWS {
-        return Err(Error::invalid(
-            "rows",
-            format!("an import has at most {ROWS}: send the rest as another one"),
-        ));
+        return Err(Error::invalid("rows", format!("an import has at most {ROWS}: send the rest as another one")));
     }
     Ok(())
 }
