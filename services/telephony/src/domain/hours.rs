@@ -72,6 +72,12 @@ impl Hours {
         Hours { days: [None; 7], any: false }
     }
 
+    /// The same, at any hour or not.
+    #[must_use]
+    pub fn with_any(self, any: bool) -> Self {
+        Hours { any, ..self }
+    }
+
     /// Sets a weekday, 1 for Monday to 7 for Sunday.
     ///
     /// # Errors

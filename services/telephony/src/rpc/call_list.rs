@@ -155,7 +155,10 @@ impl CallListService for CallLists {
             let list = store::call_list::get(conn, &caller, &id)?;
             let counts = store::call_list::counts(conn, &id)?;
             let callable_count = match list.state {
-                State::Active => lease::callable(conn, &Plan::read(conn, &id)?, now, COUNTED)?,
+                State::Active => {
+                    let plan = Plan::read(conn, &id)?;
+                    lease::callable(conn, &plan, now, COUNTED)?
+                }
                 State::Paused | State::Ended => 0,
             };
             let count = |number: i64| counts.iter().find(|(state, _)| *state == number).map_or(0, |(_, count)| *count);

@@ -98,7 +98,7 @@ pub fn read(given: &proto::CallList, mask: &Mask, to: &mut CallList) -> Result<(
         to.no_answer_delay = length(given.no_answer_retry_delay.as_ref(), usual.no_answer_delay);
     }
     if mask.has("calling_hours") {
-        to.hours = Hours { any: to.hours.any, ..hours(&given.calling_hours)? };
+        to.hours = hours(&given.calling_hours)?.with_any(to.hours.any);
     }
     if mask.has("any_hour") {
         to.hours.any = given.any_hour;

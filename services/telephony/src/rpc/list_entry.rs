@@ -91,7 +91,7 @@ impl Update {
             }
         }
         store::list_entry::update(tx, &list, &old, &mut entry)?;
-        list_events::happened(tx, &list, &entry, happened);
+        list_events::happened(tx, &list, &entry, &caller.name(), happened);
         Ok(list_convert::entry(&entry, zone))
     }
 

@@ -14,8 +14,10 @@ mod entry_import;
 mod ingest;
 mod list_convert;
 mod list_entry;
+mod list_opportunity;
 mod plans;
 mod pop;
+mod rows;
 mod slots;
 
 use kontor_kit::context::Context;
