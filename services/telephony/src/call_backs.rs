@@ -53,6 +53,6 @@ fn take(tx: &mut Tx<'_>, event: &Event, change: &Change, zone: &str) -> Result<(
     if entry != old {
         store::list_entry::update(tx, &list, &old, &mut entry)?;
     }
-    list_events::happened(tx, &list, &entry, happened);
+    list_events::happened(tx, &list, &entry, &event.actor, happened);
     Ok(())
 }

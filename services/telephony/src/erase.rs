@@ -50,7 +50,7 @@ fn erase_list_entries(tx: &mut Tx<'_>, _: &Person, ids: &[String]) -> Result<Bat
         let happened = if entry.is_closed() { Vec::new() } else { entry.cancel(Cancel::Erased, tx.now())? };
         erasure::erase_list_entry(&mut entry);
         store::list_entry::update(tx, &list, &old, &mut entry)?;
-        list_events::happened(tx, &list, &entry, happened);
+        list_events::happened(tx, &list, &entry, "", happened);
         records.push(entry.full_name());
     }
     let counts = vec![("list entries", i64::try_from(records.len()).unwrap_or(0))];

@@ -11,37 +11,28 @@ use prost::{Message, Name};
 use crate::domain::call_list::CallList;
 use crate::domain::list_entry::{Cancel, Happened, ListEntry};
 
-/// Says that an entry was leased.
+/// Says that an entry was leased, which its operator did.
 pub fn leased(tx: &mut Tx<'_>, list: &CallList, entry: &ListEntry) {
     let event = proto::CallListEntryLeased {
         call_list: list.name(),
         operator: entry.operator.clone(),
         lease_expire_time: entry.ready.map(clock::to_proto),
     };
-    publish(tx, list, entry, &event);
+    publish(tx, (list, entry, &entry.operator), &event);
 }
 
-/// Says what happened to an entry, in order.
-pub fn happened(tx: &mut Tx<'_>, list: &CallList, entry: &ListEntry, happened: Vec<Happened>) {
+/// Says what happened to an entry, in order, and who did it: "users/{user}", or nobody.
+pub fn happened(tx: &mut Tx<'_>, list: &CallList, entry: &ListEntry, actor: &str, happened: Vec<Happened>) {
+    let about = (list, entry, actor);
     let call_list = list.name();
     for what in happened {
         match what {
             Happened::Released { operator, expired } => {
-                publish(
-                    tx,
-                    list,
-                    entry,
-                    &proto::CallListEntryReleased { call_list: call_list.clone(), operator, expired },
-                );
+                publish(tx, about, &proto::CallListEntryReleased { call_list: call_list.clone(), operator, expired });
             }
             Happened::Dialled => {
                 let operator = entry.operator.clone();
-                publish(
-                    tx,
-                    list,
-                    entry,
-                    &proto::CallListEntryDialled { call_list: call_list.clone(), operator },
-                );
+                publish(tx, about, &proto::CallListEntryDialled { call_list: call_list.clone(), operator });
             }
             Happened::Held => {
                 let event = proto::CallListEntryHeld {
@@ -50,7 +41,7 @@ pub fn happened(tx: &mut Tx<'_>, list: &CallList, entry: &ListEntry, happened: V
                     dial_time: entry.dial_time.map(clock::to_proto),
                     call: entry.call.clone(),
                 };
-                publish(tx, list, entry, &event);
+                publish(tx, about, &event);
             }
             Happened::NotHeld { operator, reason } => {
                 let event = proto::CallListEntryNotHeld {
@@ -61,24 +52,25 @@ pub fn happened(tx: &mut Tx<'_>, list: &CallList, entry: &ListEntry, happened: V
                     dial_time: entry.dial_time.map(clock::to_proto),
                     call: entry.call.clone(),
                 };
-                publish(tx, list, entry, &event);
+                publish(tx, about, &event);
             }
-            Happened::Cancelled(cancel) => cancelled(tx, list, entry, cancel),
-            Happened::CallBackPlanned => planned(tx, list, entry),
-            Happened::CallBackMoved => moved(tx, list, entry),
+            Happened::Cancelled(cancel) => cancelled(tx, about, cancel),
+            Happened::CallBackPlanned => planned(tx, about),
+            Happened::CallBackMoved => moved(tx, about),
             Happened::CallBackEnded { operator } => {
-                publish(tx, list, entry, &proto::CallBackEnded { call_list: call_list.clone(), operator });
+                publish(tx, about, &proto::CallBackEnded { call_list: call_list.clone(), operator });
             }
         }
     }
 }
 
-fn cancelled(tx: &mut Tx<'_>, list: &CallList, entry: &ListEntry, cancel: Cancel) {
-    let event = proto::CallListEntryCancelled { call_list: list.name(), reason: cancel as i32 };
-    publish(tx, list, entry, &event);
+fn cancelled(tx: &mut Tx<'_>, about: About<'_>, cancel: Cancel) {
+    let event = proto::CallListEntryCancelled { call_list: about.0.name(), reason: cancel as i32 };
+    publish(tx, about, &event);
 }
 
-fn planned(tx: &mut Tx<'_>, list: &CallList, entry: &ListEntry) {
+fn planned(tx: &mut Tx<'_>, about: About<'_>) {
+    let (list, entry, _) = about;
     let Some(call_back) = &entry.call_back else { return };
     let event = proto::CallBackPlanned {
         call_list: list.name(),
@@ -88,10 +80,11 @@ fn planned(tx: &mut Tx<'_>, list: &CallList, entry: &ListEntry) {
         display_name: entry.display_name.clone(),
         number: entry.e164.clone(),
     };
-    publish(tx, list, entry, &event);
+    publish(tx, about, &event);
 }
 
-fn moved(tx: &mut Tx<'_>, list: &CallList, entry: &ListEntry) {
+fn moved(tx: &mut Tx<'_>, about: About<'_>) {
+    let (list, entry, _) = about;
     let Some(call_back) = &entry.call_back else { return };
     let event = proto::CallBackMoved {
         call_list: list.name(),
@@ -99,14 +92,14 @@ fn moved(tx: &mut Tx<'_>, list: &CallList, entry: &ListEntry) {
         personal: call_back.personal,
         call_back_time: entry.due.map(clock::to_proto),
     };
-    publish(tx, list, entry, &event);
+    publish(tx, about, &event);
 }
 
 /// Says that an entry became an opportunity.
-pub fn converted(tx: &mut Tx<'_>, list: &CallList, entry: &ListEntry) {
+pub fn converted(tx: &mut Tx<'_>, list: &CallList, entry: &ListEntry, actor: &str) {
     let event =
         proto::CallListEntryConverted { call_list: list.name(), opportunity: entry.opportunity.clone() };
-    publish(tx, list, entry, &event);
+    publish(tx, (list, entry, actor), &event);
 }
 
 /// Says that rows were written.
@@ -121,8 +114,11 @@ pub fn state_changed(tx: &mut Tx<'_>, list: &CallList) {
     tx.publish(NewEvent::new("telephony", list.name(), &list.guard(), &event));
 }
 
-/// Who may see the list may see what happens to its entries. Who did it is the operator that has the entry, else the one of the request.
-fn publish<P: Message + Name>(tx: &mut Tx<'_>, list: &CallList, entry: &ListEntry, payload: &P) {
+/// The list, the entry, and who did it.
+type About<'a> = (&'a CallList, &'a ListEntry, &'a str);
+
+/// Who may see the list may see what happens to its entries.
+fn publish<P: Message + Name>(tx: &mut Tx<'_>, (list, entry, actor): About<'_>, payload: &P) {
     let event = NewEvent::new("telephony", entry.full_name(), &list.guard(), payload);
-    tx.publish(event.partner(&entry.partner).actor(&entry.operator));
+    tx.publish(event.partner(&entry.partner).actor(actor));
 }

@@ -163,7 +163,7 @@ async fn end_due_leases(intake: &Intake, zone: &str) -> Result<()> {
         let work = move |tx: &mut Tx<'_>| {
             let list: CallList = resource::get(tx, &id)?;
             for (entry, happened) in store::lease::bring_due(tx, &list, &zone)? {
-                list_events::happened(tx, &list, &entry, happened);
+                list_events::happened(tx, &list, &entry, "", happened);
             }
             Ok(())
         };

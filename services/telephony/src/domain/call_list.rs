@@ -162,10 +162,9 @@ pub fn hours_text(hours: &Hours) -> String {
 /// # Errors
 /// In words.
 pub fn read_hours(text: &str, any: bool) -> std::result::Result<Hours, String> {
-    let mut hours = Hours { any, ..Hours::none() };
+    let mut hours = Hours::none().with_any(any);
     for day in text.split(", ").filter(|day| !day.is_empty()) {
-        let parts =
-            day.split_once(' ').and_then(|(day, span)| Some((day.parse().ok()?, span.split_once('-')?)));
+        let parts = day.split_once(' ').and_then(|(day, span)| Some((day.parse().ok()?, span.split_once('-')?)));
         let (weekday, (start, end)) = parts.ok_or_else(|| format!("{day:?} is no weekday with its hours"))?;
         hours.set(weekday, Span::parse(start, end)?)?;
     }
@@ -178,7 +177,7 @@ mod tests {
 
     #[test]
     fn hours_come_back_from_their_text() {
-        let mut hours = Hours { any: true, ..Hours::none() };
+        let mut hours = Hours::none().with_any(true);
         hours.set(1, Span::parse("08:30", "12:00").unwrap()).unwrap();
         hours.set(7, Span::parse("00:00", "24:00").unwrap()).unwrap();
         assert_eq!(hours_text(&hours), "1 08:30-12:00, 7 00:00-24:00");
@@ -189,10 +188,8 @@ mod tests {
 
     #[test]
     fn settings_out_of_range_name_their_field() {
-        let good = CallList {
-            display_name: "Fair".to_owned(),
-            ..CallList::new("a".to_owned(), "teams/a".to_owned(), 0)
-        };
+        let good =
+            CallList { display_name: "Fair".to_owned(), ..CallList::new("a".to_owned(), "teams/a".to_owned(), 0) };
         assert!(good.check().is_ok());
         let cases = [
             ("call_list.display_name", CallList { display_name: String::new(), ..good.clone() }),

@@ -41,8 +41,7 @@ impl Span {
 
 fn minute(text: &str) -> Result<u16, String> {
     let number = |part: &str| {
-        (part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit()))
-            .then(|| part.parse::<u16>().ok())?
+        (part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit())).then(|| part.parse::<u16>().ok())?
     };
     text.split_once(':')
         .and_then(|(hour, minute)| Some((number(hour)?, number(minute)?)))
@@ -71,6 +70,12 @@ impl Hours {
     /// No day at all, to be filled.
     pub fn none() -> Self {
         Hours { days: [None; 7], any: false }
+    }
+
+    /// The same, at any hour or not.
+    #[must_use]
+    pub fn with_any(self, any: bool) -> Self {
+        Hours { any, ..self }
     }
 
     /// Sets a weekday, 1 for Monday to 7 for Sunday.
@@ -145,8 +150,7 @@ mod tests {
     }
 
     fn text(micros: Option<i64>) -> String {
-        micros
-            .map_or("none".to_owned(), |at| Timestamp::from_microsecond(at).expect("an instant").to_string())
+        micros.map_or("none".to_owned(), |at| Timestamp::from_microsecond(at).expect("an instant").to_string())
     }
 
     #[test]
@@ -204,9 +208,7 @@ mod tests {
 
     #[test]
     fn times_of_day_are_checked() {
-        for (start, end) in
-            [("8:00", "20:00"), ("08:00", "24:01"), ("20:00", "08:00"), ("", ""), ("08:60", "09:00")]
-        {
+        for (start, end) in [("8:00", "20:00"), ("08:00", "24:01"), ("20:00", "08:00"), ("", ""), ("08:60", "09:00")] {
             assert!(Span::parse(start, end).is_err(), "{start} {end}");
         }
         assert_eq!(Span::parse("08:05", "24:00").unwrap().texts(), ("08:05".to_owned(), "24:00".to_owned()));

@@ -18,6 +18,7 @@ pub mod fold;
 pub mod hours;
 pub mod leg;
 pub mod list_entry;
+pub mod list_outcome;
 pub mod number;
 pub mod operator;
 pub mod pacing;

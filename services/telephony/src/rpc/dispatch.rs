@@ -62,7 +62,7 @@ impl DispatchService for Dispatch {
                 let mut entry = old.clone();
                 let happened = entry.start_dial(&list, &zone, tx.now())?;
                 store::list_entry::update(tx, &list, &old, &mut entry)?;
-                list_events::happened(tx, &list, &entry, vec![happened]);
+                list_events::happened(tx, &list, &entry, &caller.name(), vec![happened]);
                 Ok(list_convert::entry(&entry, &zone))
             })
         });
@@ -98,7 +98,7 @@ impl DispatchService for Dispatch {
                 let (list, mut entry) = leased(tx, &caller, &names, &request.lease_token)?;
                 let happened = entry.release(false, tx.now())?;
                 lease::give_back(tx, &mut entry)?;
-                list_events::happened(tx, &list, &entry, vec![happened]);
+                list_events::happened(tx, &list, &entry, &caller.name(), vec![happened]);
                 Ok(list_convert::entry(&entry, &zone))
             })
         });
@@ -150,7 +150,7 @@ impl DispatchService for Dispatch {
                 let mut entry = old.clone();
                 let happened = entry.cancel(Cancel::ByHand, tx.now())?;
                 store::list_entry::update(tx, &list, &old, &mut entry)?;
-                list_events::happened(tx, &list, &entry, happened);
+                list_events::happened(tx, &list, &entry, &caller.name(), happened);
                 Ok(list_convert::entry(&entry, &zone))
             })
         });
@@ -196,13 +196,7 @@ impl Dispatch {
     }
 
     /// The plans of active lists, and whether all were read just now.
-    async fn plans(
-        &self,
-        caller: &Caller,
-        ids: &[String],
-        all: bool,
-        anew: bool,
-    ) -> Result<(Vec<Arc<Plan>>, bool)> {
+    async fn plans(&self, caller: &Caller, ids: &[String], all: bool, anew: bool) -> Result<(Vec<Arc<Plan>>, bool)> {
         let (mut plans, mut all_fresh) = (Vec::with_capacity(ids.len()), true);
         for id in ids {
             let (mut plan, mut fresh) = if anew {
@@ -241,7 +235,7 @@ impl Dispatch {
                 for plan in &plans {
                     let taken = lease::take(tx, plan, taker, 1, &zone)?;
                     for (entry, happened) in taken.others {
-                        list_events::happened(tx, &plan.list, &entry, happened);
+                        list_events::happened(tx, &plan.list, &entry, "", happened);
                     }
                     if let Some(entry) = taken.entries.first() {
                         list_events::leased(tx, &plan.list, entry);
@@ -272,82 +266,6 @@ impl Dispatch {
         });
         let retry_time = next.await?.map(|next| clock::to_proto(next.max(now)));
         Ok(proto::TakeNextCallResponse { entry: None, lease_token: String::new(), retry_time })
-    }
-
-    async fn convert(
-        &self,
-        caller: &Caller,
-        request: proto::CreateOpportunityFromEntryRequest,
-    ) -> Result<proto::CallListEntry> {
-        let names = entry_ids(&request.name, "name")?;
-        let zone = self.context.company.time_zone.clone();
-        let (reader, wanted) = (caller.clone(), names.clone());
-        let read = move |conn: &mut kontor_kit::db::Conn<'_>| {
-            store::list_entry::get(conn, &reader, &wanted.0, &wanted.1)
-        };
-        let (list, entry) = self.intake.db.read_few(read).await?;
-        if entry.operator != caller.name() && !list.is_managed_by(caller) {
-            let message =
-                format!("{} was held by somebody else: ask them or the team's leader", entry.full_name());
-            return Err(Error::denied(message));
-        }
-        if entry.state != EntryState::Held {
-            let message =
-                format!("{} was not held: only a conversation becomes an opportunity", entry.full_name());
-            return Err(Error::precondition("NOT_HELD", message));
-        }
-        if !entry.opportunity.is_empty() {
-            return Ok(list_convert::entry(&entry, &zone));
-        }
-        let opportunity = self.opportunity(caller, &list, &entry, &request.title).await?;
-        let caller = caller.clone();
-        let write = move |tx: &mut Tx<'_>| {
-            replay::once(tx, &caller, &request.request_id, &request, |tx| {
-                let (list, old) = store::list_entry::hold(tx, &caller, &names.0, &names.1)?;
-                let mut entry = old.clone();
-                if entry.opportunity.is_empty() {
-                    entry.opportunity.clone_from(&opportunity);
-                    entry.update_time = tx.now();
-                    store::list_entry::update(tx, &list, &old, &mut entry)?;
-                    list_events::converted(tx, &list, &entry);
-                }
-                Ok(list_convert::entry(&entry, &zone))
-            })
-        };
-        self.intake.db.write(write).await
-    }
-
-    /// Makes the opportunity in the pipeline, or finds the one that an earlier try made: its origin is the entry, and an origin is there once.
-    async fn opportunity(
-        &self,
-        caller: &Caller,
-        list: &CallList,
-        entry: &ListEntry,
-        title: &str,
-    ) -> Result<String> {
-        let peers = &self.intake.peers;
-        let mut partner = entry.partner.clone();
-        if partner.is_empty() && !entry.e164.is_empty() {
-            let found = peers.find_now(&entry.e164).await?;
-            if let [only] = found.partners.as_slice() {
-                partner.clone_from(only);
-            }
-        }
-        let whom = if entry.display_name.is_empty() { &entry.e164 } else { &entry.display_name };
-        let title = match title.trim() {
-            "" => format!("{}: {whom}", list.display_name),
-            title => title.to_owned(),
-        };
-        let deal = kontor_proto::pipeline::v1::Opportunity {
-            title,
-            partner,
-            assignee: caller.name(),
-            team: list.team.clone(),
-            source: list.display_name.chars().take(100).collect(),
-            origin: entry.full_name(),
-            ..Default::default()
-        };
-        peers.create_opportunity(caller, deal).await
     }
 }
 
@@ -386,7 +304,7 @@ fn record(
         happened.extend(entry.cancel(Cancel::DoNotCall, now)?);
     }
     store::list_entry::update(tx, list, old, &mut entry)?;
-    list_events::happened(tx, list, &entry, happened);
+    list_events::happened(tx, list, &entry, &caller.name(), happened);
     if outcome == Outcome::NotHeld(Reason::DoNotCall) {
         let number = DoNotCall::new(&entry.e164, ASKED, "", caller.name(), now);
         super::do_not_call::add(tx, &number)?;

@@ -17,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::call_list::Answer;
-use super::entry_import::{self, ROWS_AT_ONCE, next};
+use super::rows::{self, ROWS_AT_ONCE, next};
 use super::slots::Slots;
 use crate::domain::call_list::CallList;
 use crate::domain::do_not_call::DoNotCall;
@@ -49,8 +49,7 @@ impl DoNotCallService for DoNotCalls {
         request: Request<proto::ListDoNotCallNumbersRequest>,
     ) -> Answer<proto::ListDoNotCallNumbersResponse> {
         let caller = Caller::of(&request)?;
-        let proto::ListDoNotCallNumbersRequest { page_size, page_token, filter, order_by } =
-            request.into_inner();
+        let proto::ListDoNotCallNumbersRequest { page_size, page_token, filter, order_by } = request.into_inner();
         let query = Query { page_size, page_token, filter, order_by };
         let page = self.intake.db.read(move |conn| store::do_not_call::list(conn, &caller, &query)).await?;
         let page = page.map(|number| to_proto(&number));
@@ -103,9 +102,7 @@ impl DoNotCallService for DoNotCalls {
                 let number = resource::hold::<DoNotCall>(tx, &id)?;
                 resource::delete(tx, &number)?;
                 let event = proto::DoNotCallNumberRemoved { reason: number.reason };
-                tx.publish(
-                    NewEvent::new("telephony", number.name(), &Guard::company(), &event).actor(caller.name()),
-                );
+                tx.publish(NewEvent::new("telephony", number.name(), &Guard::company(), &event).actor(caller.name()));
                 Ok(())
             })
         });
@@ -122,17 +119,17 @@ impl DoNotCallService for DoNotCalls {
         }
         let slot = self.slots.take(&caller.user)?;
         let mut messages = request.into_inner();
-        let (sender, receiver) = mpsc::channel(entry_import::QUEUE);
+        let (sender, receiver) = mpsc::channel(rows::QUEUE);
         let service = self.clone();
         let run = async move {
             let _slot = slot;
             let stop = service.context.stop.clone();
             let outcome = tokio::select! {
                 outcome = service.run(&caller, &mut messages, &sender) => outcome,
-                () = stop.cancelled() => Err(entry_import::stopping()),
+                () = stop.cancelled() => Err(rows::stopping()),
                 () = sender.closed() => Ok(()),
             };
-            entry_import::say_goodbye(outcome, &sender).await;
+            rows::say_goodbye(outcome, &sender).await;
             drop(messages);
         };
         self.context.tasks.spawn(audit::acting(audit::here(), run));
@@ -167,22 +164,22 @@ impl DoNotCalls {
             reason: settings.reason,
             note: settings.note.clone(),
             region: region(code)?,
-            left: entry_import::reports(settings.max_reports)?,
+            left: rows::reports(settings.max_reports)?,
             now: proto::ImportDoNotCallNumbersResponse::default(),
         };
         while let Some(message) = next(messages).await? {
-            let Some(Part::Rows(rows)) = message.part else {
+            let Some(Part::Rows(some)) = message.part else {
                 return Err(Error::invalid("rows", "settings come once; rows follow"));
             };
-            entry_import::check_size(rows.numbers.len(), run.now.received_rows)?;
-            for some in rows.numbers.chunks(ROWS_AT_ONCE) {
+            rows::check_size(some.numbers.len(), run.now.received_rows)?;
+            for some in some.numbers.chunks(ROWS_AT_ONCE) {
                 self.take(&mut run, some).await?;
-                entry_import::send(answers, run.now.clone()).await?;
+                rows::send(answers, run.now.clone()).await?;
                 run.now.errors.clear();
             }
         }
         run.now.done = true;
-        entry_import::send(answers, run.now).await
+        rows::send(answers, run.now).await
     }
 
     async fn take(&self, run: &mut Run, some: &[String]) -> Result<()> {
@@ -203,7 +200,7 @@ impl DoNotCalls {
                 let number = DoNotCall::new(e164, reason, &note, caller.name(), tx.now());
                 if store::do_not_call::add(tx, &number)? {
                     created += 1;
-                    cancelled += cancel_all(tx, e164)?;
+                    cancelled += cancel_all(tx, e164, &number.user)?;
                 }
             }
             if created > 0 {
@@ -238,7 +235,7 @@ impl Run {
 /// Those of the database.
 pub(super) fn add(tx: &mut Tx<'_>, number: &DoNotCall) -> Result<()> {
     if store::do_not_call::add(tx, number)? {
-        cancel_all(tx, &number.e164)?;
+        cancel_all(tx, &number.e164, &number.user)?;
         added(tx, &number.name(), 1);
     }
     Ok(())
@@ -250,7 +247,7 @@ fn added(tx: &mut Tx<'_>, subject: &str, count: i64) {
 }
 
 /// Cancels the entries of a number that wait or that nobody has dialled yet. A conversation goes on; its outcome looks at the list again.
-fn cancel_all(tx: &mut Tx<'_>, e164: &str) -> Result<i64> {
+fn cancel_all(tx: &mut Tx<'_>, e164: &str, user: &str) -> Result<i64> {
     let mut count = 0;
     for old in store::list_entry::open_of_number(tx, e164)? {
         if old.state == State::Dialling {
@@ -260,7 +257,7 @@ fn cancel_all(tx: &mut Tx<'_>, e164: &str) -> Result<i64> {
         let mut entry = old.clone();
         let happened = entry.cancel(Cancel::DoNotCall, tx.now())?;
         store::list_entry::update(tx, &list, &old, &mut entry)?;
-        list_events::happened(tx, &list, &entry, happened);
+        list_events::happened(tx, &list, &entry, user, happened);
         count += 1;
     }
     Ok(count)

@@ -1,12 +1,11 @@
 //! ImportCallListEntries: rows over a stream, written in batches, with the progress as the answer.
-//! Called by rpc/call_list.rs; rpc/do_not_call.rs takes its manners from here.
+//! Called by rpc/call_list.rs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use kontor_kit::audit;
 use kontor_kit::auth::Caller;
+use kontor_kit::audit;
 use kontor_kit::db::{Conn, Tx};
 use kontor_kit::resource::Stored;
 use kontor_kit::{Error, Result, clock, id};
@@ -14,9 +13,10 @@ use kontor_proto::telephony::v1 as proto;
 use kontor_proto::telephony::v1::import_call_list_entries_request::Part;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, Streaming};
+use tonic::{Status, Streaming};
 
 use super::call_list::{CallLists, list_id};
+use super::rows::{QUEUE, ROWS_AT_ONCE, check_size, next, reports, say_goodbye, send, stopping};
 use crate::domain::call_list::{CallList, State};
 use crate::domain::entry_import::{Fault, Row, Target, merge};
 use crate::domain::list_entry::ListEntry;
@@ -24,18 +24,6 @@ use crate::domain::number::Region;
 use crate::domain::zones;
 use crate::{list_events, store};
 
-/// Rows of one transaction: the writer serves all callers.
-pub(super) const ROWS_AT_ONCE: usize = 500;
-/// Answers that wait for a slow caller. The run waits for it then.
-pub(super) const QUEUE: usize = 4;
-/// Rows of one message.
-const MESSAGE: usize = 1_000;
-/// Rows of one import.
-const ROWS: i64 = 1_000_000;
-/// How long the next message is waited for, and how long a caller who does not read.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How long the end of a run waits until the caller has read all.
-const GOODBYE: Duration = Duration::from_secs(10);
 /// Longest key, in characters.
 const KEY: usize = 100;
 
@@ -98,10 +86,7 @@ impl CallLists {
         let id = list_id(&settings.parent, "settings.parent")?;
         let key = settings.import_key.clone();
         if key.chars().count() > KEY || key.chars().any(char::is_control) {
-            return Err(Error::invalid(
-                "settings.import_key",
-                format!("use at most {KEY} characters on one line"),
-            ));
+            return Err(Error::invalid("settings.import_key", format!("use at most {KEY} characters on one line")));
         }
         let max_reports = reports(settings.max_reports)?;
         let (reader, list_key) = (caller.clone(), key.clone());
@@ -139,10 +124,7 @@ impl CallLists {
             run.now.received_rows += 1;
             let line = if row.line == 0 { run.line + 1 } else { row.line };
             if line <= run.line {
-                return Err(Error::invalid(
-                    "rows.line",
-                    format!("line {line} comes after line {}", run.line),
-                ));
+                return Err(Error::invalid("rows.line", format!("line {line} comes after line {}", run.line)));
             }
             run.line = line;
             if line < run.resume {
@@ -379,67 +361,4 @@ impl Batch {
 fn in_order(mut done: Done) -> Done {
     done.sort_by_key(|(line, _)| *line);
     done
-}
-
-/// The next message; none when the caller has closed its side.
-pub(super) async fn next<T>(messages: &mut Streaming<T>) -> Result<Option<T>> {
-    let late = |_| {
-        let message = "the rows did not come in time: send them again, nothing is added twice";
-        Error::new(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message)
-    };
-    Ok(tokio::time::timeout(PATIENCE, messages.message()).await.map_err(late)??)
-}
-
-/// Sends the progress; a caller who does not read is waited for, not for ever.
-pub(super) async fn send<T>(
-    answers: &mpsc::Sender<std::result::Result<T, Status>>,
-    message: T,
-) -> Result<()> {
-    match tokio::time::timeout(PATIENCE, answers.send(Ok(message))).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(Error::new(Code::Cancelled, "CANCELLED", "the caller has gone")),
-        Err(_) => {
-            let message = "the answers were not read in time: send the same rows again to go on";
-            Err(Error::new(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message))
-        }
-    }
-}
-
-/// Sends what went wrong, and waits until it was read.
-pub(super) async fn say_goodbye<T>(
-    outcome: Result<()>,
-    answers: &mpsc::Sender<std::result::Result<T, Status>>,
-) {
-    if let Err(cause) = outcome {
-        let _ = tokio::time::timeout(GOODBYE, answers.send(Err(cause.into()))).await;
-        let _ = tokio::time::timeout(GOODBYE, answers.closed()).await;
-    }
-}
-
-/// Errors and doubles that are reported.
-pub(super) fn reports(asked: i32) -> Result<usize> {
-    match asked {
-        0 => Ok(1_000),
-        1..=100_000 => Ok(usize::try_from(asked).unwrap_or(1_000)),
-        _ => Err(Error::invalid("settings.max_reports", "use 1 to 100,000")),
-    }
-}
-
-/// Checks how many rows a message and an import have.
-pub(super) fn check_size(rows: usize, received: i64) -> Result<()> {
-    if rows > MESSAGE {
-        return Err(Error::invalid("rows", format!("send at most {MESSAGE} in a message")));
-    }
-    if received + i64::try_from(rows).unwrap_or(ROWS) > ROWS {
-        return Err(Error::invalid(
-            "rows",
-            format!("an import has at most {ROWS}: send the rest as another one"),
-        ));
-    }
-    Ok(())
-}
-
-/// What callers hear when the server stops.
-pub(super) fn stopping() -> Error {
-    Error::unavailable("the server is stopping: send the same rows again, nothing is added twice")
 }

@@ -98,7 +98,7 @@ pub fn read(given: &proto::CallList, mask: &Mask, to: &mut CallList) -> Result<(
         to.no_answer_delay = length(given.no_answer_retry_delay.as_ref(), usual.no_answer_delay);
     }
     if mask.has("calling_hours") {
-        to.hours = Hours { any: to.hours.any, ..hours(&given.calling_hours)? };
+        to.hours = hours(&given.calling_hours)?.with_any(to.hours.any);
     }
     if mask.has("any_hour") {
         to.hours.any = given.any_hour;
@@ -190,8 +190,7 @@ pub fn outcome(request: &proto::RecordOutcomeRequest) -> Result<Outcome> {
 
 fn not_held(request: &proto::RecordOutcomeRequest) -> Result<Outcome> {
     let reason = Reason::of(request.reason.into()).filter(|reason| *reason != Reason::Lost);
-    let reason = reason
-        .ok_or_else(|| Error::invalid("reason", "say why the call was not held: BUSY, NO_ANSWER, ..."))?;
+    let reason = reason.ok_or_else(|| Error::invalid("reason", "say why the call was not held: BUSY, NO_ANSWER, ..."))?;
     if reason != Reason::CallBack {
         must_have_no_time(request)?;
         return Ok(Outcome::NotHeld(reason));
@@ -203,10 +202,7 @@ fn not_held(request: &proto::RecordOutcomeRequest) -> Result<Outcome> {
 
 fn must_have_no_time(request: &proto::RecordOutcomeRequest) -> Result<()> {
     if request.call_back_time.is_some() || request.personal_call_back {
-        return Err(Error::invalid(
-            "call_back_time",
-            "only NOT_HELD with the reason CALL_BACK has a call-back",
-        ));
+        return Err(Error::invalid("call_back_time", "only NOT_HELD with the reason CALL_BACK has a call-back"));
     }
     Ok(())
 }
@@ -221,10 +217,7 @@ mod tests {
     #[test]
     fn kept_numbers_are_those_of_the_proto() {
         for number in 1..=3 {
-            assert!(
-                State::of(number).is_some()
-                    && CallListState::try_from(i32::try_from(number).unwrap()).is_ok()
-            );
+            assert!(State::of(number).is_some() && CallListState::try_from(i32::try_from(number).unwrap()).is_ok());
         }
         for number in 1..=5 {
             assert!(EntryState::of(number).is_some());
