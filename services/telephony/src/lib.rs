@@ -21,8 +21,13 @@ use kontor_kit::link::Link;
 use kontor_kit::unit::Unit;
 
 /// The tables of this service, for `Db::open`.
-pub const MIGRATIONS: &[Migration] =
-    kontor_kit::migrations!["0001_calls", "0002_erasure", "0003_partner_move", "0004_call_list", "0005_do_not_call"];
+pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
+    "0001_calls",
+    "0002_erasure",
+    "0003_partner_move",
+    "0004_call_list",
+    "0005_do_not_call"
+];
 
 /// Links to the services that telephony calls.
 #[derive(Clone)]

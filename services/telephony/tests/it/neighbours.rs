@@ -106,7 +106,10 @@ impl Neighbours {
             reason: directory::ErasureReason::Requested.into(),
             ..Default::default()
         };
-        ErasureServiceClient::new(self.directory.clone()).erase_partner(admin().request(request)).await.unwrap();
+        ErasureServiceClient::new(self.directory.clone())
+            .erase_partner(admin().request(request))
+            .await
+            .unwrap();
     }
 
     pub async fn unmerge_partners(&self, merge: &str) {
