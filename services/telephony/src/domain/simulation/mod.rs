@@ -1,9 +1,12 @@
 //! A day of a call centre in a moment: operators, calls and the pacing rule as it stands, with the luck of a seed.
 //! Called by `kontor simulate-dialler`, by the bench and by the tests; the same settings and seed always give the same day.
 
+mod luck;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use self::luck::{Luck, Swing};
 use super::pacing::estimate::{AnswerRate, Busy, Handling};
 use super::pacing::{self, Mode, Moment};
 
@@ -334,79 +337,5 @@ impl<'a> Floor<'a> {
         if let Some(last) = self.day.stretches.last_mut() {
             last.dropped_so_far = share(self.day.dropped, self.day.answered);
         }
-    }
-}
-
-/// How the share of answered calls moves over the day: as a wave, or, on every other seed, in sudden steps.
-struct Swing {
-    middle: f64,
-    wide: f64,
-    shape: Shape,
-}
-
-enum Shape {
-    Wave {
-        period: f64,
-        from: f64,
-    },
-    /// When it changes sides, from high or from low.
-    Steps {
-        times: Vec<f64>,
-        high: bool,
-    },
-}
-
-impl Swing {
-    fn new(settings: &Settings, end: f64, luck: &mut Luck) -> Swing {
-        let shape = if luck.part() < 0.5 {
-            Shape::Wave { period: 3_600.0 * (1.0 + 3.0 * luck.part()), from: luck.part() }
-        } else {
-            let mut times = Vec::new();
-            let mut time = 0.0;
-            while time < end {
-                time += 60.0 * (20.0 + 70.0 * luck.part());
-                times.push(time);
-            }
-            Shape::Steps { times, high: luck.part() < 0.5 }
-        };
-        Swing { middle: settings.answer_rate, wide: settings.swing, shape }
-    }
-
-    fn at(&self, time: f64) -> f64 {
-        let side = match &self.shape {
-            Shape::Wave { period, from } => ((time / period + from) * std::f64::consts::TAU).sin(),
-            Shape::Steps { times, high } => {
-                let passed = times.partition_point(|step| *step <= time);
-                if (passed % 2 == 0) == *high { 1.0 } else { -1.0 }
-            }
-        };
-        (self.middle * (1.0 + self.wide * side)).clamp(0.0, 1.0)
-    }
-}
-
-/// Random numbers of a seed: SplitMix64.
-struct Luck(u64);
-
-impl Luck {
-    fn new(seed: u64) -> Luck {
-        Luck(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5DEE_CE66_D1CE_4E5B)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// From 0 to below 1.
-    fn part(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// A length with this mean, of which any part may already have passed.
-    fn tail(&mut self, mean: f64) -> f64 {
-        -mean * (1.0 - self.part()).ln()
     }
 }
