@@ -265,14 +265,14 @@ async fn t14_figures_equal_a_recomputation_from_the_events(world: World) {
                     OperatorState::Break,
                     OperatorState::Offline,
                 ];
-                set(&world, pick.of(&["sales", "operator"]), *pick.of(&states)).await;
+                set(&world, pick.of::<&str>(&["sales", "operator"]), *pick.of(&states)).await;
             }
             2..=4 => {
                 let call = Told {
                     id: format!("c{round}"),
-                    direction: pick.of(&["INBOUND", "OUTBOUND"]),
-                    queue: pick.of(&["", "support", "callLists/spring"]),
-                    extension: pick.of(&["101", "102", ""]),
+                    direction: pick.of::<&str>(&["INBOUND", "OUTBOUND"]),
+                    queue: pick.of::<&str>(&["", "support", "callLists/spring"]),
+                    extension: pick.of::<&str>(&["101", "102", ""]),
                 };
                 world.post(&call.event("RINGING", "", world.now())).await.unwrap();
                 calls.push(call);
@@ -284,7 +284,7 @@ async fn t14_figures_equal_a_recomputation_from_the_events(world: World) {
             7 | 8 if !calls.is_empty() => {
                 // Now and then the end comes, and the answer from before it comes late: a correction.
                 let call = pick.of(&calls);
-                let outcome = *pick.of(&["", "", "MISSED", "NO_ANSWER", "BUSY", "ABANDONED", "FAILED"]);
+                let outcome = *pick.of::<&str>(&["", "", "MISSED", "NO_ANSWER", "BUSY", "ABANDONED", "FAILED"]);
                 world.post(&call.event("HUNGUP", outcome, world.now())).await.unwrap();
                 if pick.below(3) == 0 {
                     settle(&world).await;
