@@ -135,6 +135,7 @@ async fn forget(intake: Intake) {
     loop {
         let forgot = intake.db.write(|tx| {
             let before = tx.now() - POPS_MICROS;
+            store::dial::forget(tx, before)?;
             store::pop::forget(tx, before)
         });
         if let Err(cause) = forgot.await {

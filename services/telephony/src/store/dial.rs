@@ -155,6 +155,15 @@ pub fn overdue(conn: &mut Conn<'_>, now: i64, limit: i64) -> Result<Vec<(String,
     conn.all(sql, args![WAITING, now, limit], |row| Ok((row.string(0)?, row.string(1)?)))
 }
 
+/// Forgets those that were given before an instant, to a connector that went away since.
+///
+/// # Errors
+/// Those of the database.
+pub fn forget(tx: &mut Tx<'_>, before: i64) -> Result<()> {
+    tx.execute("DELETE FROM dial WHERE state = $1 AND made_time < $2", args![GIVEN, before])?;
+    Ok(())
+}
+
 /// Those that were given to the process that holds the connection, oldest first.
 ///
 /// # Errors
@@ -215,7 +224,7 @@ mod tests {
             let db = open(&place).await;
             let dial = add_and_lease(&db, "me").await;
             assert_eq!(taken(&db, "another").await, []);
-            assert_eq!(taken(&db, "me").await, [dial.clone()]);
+            assert_eq!(taken(&db, "me").await, std::slice::from_ref(&dial));
             assert_eq!(taken(&db, "me").await, []);
             let kept = db.read(|conn| given(conn, "office", 10)).await.expect("read");
             assert_eq!(kept.len(), 1);
@@ -223,6 +232,8 @@ mod tests {
             let back = dial.clone();
             db.write(move |tx| put_back(tx, &back)).await.expect("put back");
             assert_eq!(taken(&db, "me").await, [dial]);
+            let before = place.now();
+            db.write(move |tx| forget(tx, before)).await.expect("it is not old");
             assert!(db.write(|tx| close(tx, "1")).await.expect("closed"));
             assert!(!db.write(|tx| close(tx, "1")).await.expect("closed"));
         }

@@ -122,10 +122,10 @@ fn whole_facts(scene: &str) -> Vec<CallFact> {
 
 /// Whether the end of the last leg of the scene was told.
 fn last_leg_ended(facts: &[CallFact], frames: &[Vec<u8>]) -> bool {
-    let hangups =
+    let mut hangups =
         frames.iter().map(|frame| event(frame)).filter(|event| event["Event-Name"] == "CHANNEL_HANGUP");
     let last =
-        hangups.last().and_then(|event| event["Unique-ID"].as_str().map(str::to_owned)).expect("an end");
+        hangups.next_back().and_then(|event| event["Unique-ID"].as_str().map(str::to_owned)).expect("an end");
     facts.iter().any(|fact| {
         format!("{:?}", fact.kind).starts_with("LegEnded") && format!("{:?}", fact.kind).contains(&last)
     })

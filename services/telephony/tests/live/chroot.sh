@@ -3,4 +3,4 @@
 # Then: KONTOR_TEST_ASTERISK=FOLDER cargo nextest run -p kontor-telephony live
 set -eu
 exec "${MMDEBSTRAP:-mmdebstrap}" --variant=apt --include=asterisk,sip-tester --aptopt='APT::Install-Recommends "false"' \
-    bullseye "$1" "${MIRROR:-http://deb.debian.org/debian}"
+    bullseye "$1" ${MIRROR:-}
