@@ -235,7 +235,7 @@ pub fn bring_due(
     let lock = if tx.is_postgres() { " FOR UPDATE SKIP LOCKED" } else { "" };
     let sql = format!(
         "WITH due AS MATERIALIZED (SELECT id FROM call_entry WHERE list = $1 AND queued = 0 AND ready_time <= $2 AND state = 1 ORDER BY ready_time LIMIT $3{lock})
-         UPDATE call_entry SET queued = 1, version = version + 1 WHERE id IN (SELECT id FROM due)"
+         UPDATE call_entry SET queued = 1 WHERE id IN (SELECT id FROM due)"
     );
     tx.execute(&sql, args![&list.id, now, DUE])?;
     let sql = format!(
