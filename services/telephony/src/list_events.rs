@@ -28,7 +28,11 @@ pub fn happened(tx: &mut Tx<'_>, list: &CallList, entry: &ListEntry, actor: &str
     for what in happened {
         match what {
             Happened::Released { operator, expired } => {
-                publish(tx, about, &proto::CallListEntryReleased { call_list: call_list.clone(), operator, expired });
+                publish(
+                    tx,
+                    about,
+                    &proto::CallListEntryReleased { call_list: call_list.clone(), operator, expired },
+                );
             }
             Happened::Dialled => {
                 let operator = entry.operator.clone();

@@ -164,7 +164,8 @@ pub fn hours_text(hours: &Hours) -> String {
 pub fn read_hours(text: &str, any: bool) -> std::result::Result<Hours, String> {
     let mut hours = Hours::none().with_any(any);
     for day in text.split(", ").filter(|day| !day.is_empty()) {
-        let parts = day.split_once(' ').and_then(|(day, span)| Some((day.parse().ok()?, span.split_once('-')?)));
+        let parts =
+            day.split_once(' ').and_then(|(day, span)| Some((day.parse().ok()?, span.split_once('-')?)));
         let (weekday, (start, end)) = parts.ok_or_else(|| format!("{day:?} is no weekday with its hours"))?;
         hours.set(weekday, Span::parse(start, end)?)?;
     }
@@ -188,8 +189,10 @@ mod tests {
 
     #[test]
     fn settings_out_of_range_name_their_field() {
-        let good =
-            CallList { display_name: "Fair".to_owned(), ..CallList::new("a".to_owned(), "teams/a".to_owned(), 0) };
+        let good = CallList {
+            display_name: "Fair".to_owned(),
+            ..CallList::new("a".to_owned(), "teams/a".to_owned(), 0)
+        };
         assert!(good.check().is_ok());
         let cases = [
             ("call_list.display_name", CallList { display_name: String::new(), ..good.clone() }),

@@ -84,10 +84,16 @@ impl Row {
         check_text("display_name", &self.display_name, NAME)?;
         check_note(&self.note)?;
         if !(0..=MAX_PRIORITY).contains(&self.priority) {
-            return Err(Fault::field("priority", format!("{} is not between 0 and {MAX_PRIORITY}", self.priority)));
+            return Err(Fault::field(
+                "priority",
+                format!("{} is not between 0 and {MAX_PRIORITY}", self.priority),
+            ));
         }
         if !self.partner.is_empty() && kontor_kit::id::parse("partners", &self.partner, "partner").is_err() {
-            return Err(Fault::field("partner", format!("{:?} is not a name like partners/{{id}}", self.partner)));
+            return Err(Fault::field(
+                "partner",
+                format!("{:?} is not a name like partners/{{id}}", self.partner),
+            ));
         }
         let due = self.due.unwrap_or(into.now).max(into.now);
         let zone_key = zones::key(zones::of_number(number.e164(), into.fallback));

@@ -41,7 +41,8 @@ impl Span {
 
 fn minute(text: &str) -> Result<u16, String> {
     let number = |part: &str| {
-        (part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit())).then(|| part.parse::<u16>().ok())?
+        (part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit()))
+            .then(|| part.parse::<u16>().ok())?
     };
     text.split_once(':')
         .and_then(|(hour, minute)| Some((number(hour)?, number(minute)?)))
@@ -150,7 +151,8 @@ mod tests {
     }
 
     fn text(micros: Option<i64>) -> String {
-        micros.map_or("none".to_owned(), |at| Timestamp::from_microsecond(at).expect("an instant").to_string())
+        micros
+            .map_or("none".to_owned(), |at| Timestamp::from_microsecond(at).expect("an instant").to_string())
     }
 
     #[test]
@@ -173,7 +175,7 @@ mod tests {
         assert_eq!(text(hours.next(&brussels, at("2026-03-28T22:00:00Z"))), "2026-03-29T06:00:00Z");
         assert_eq!(text(hours.next(&brussels, at("2026-10-24T22:00:00Z"))), "2026-10-25T07:00:00Z");
         let mut night = Hours::none();
-        night.set(7, Span::parse("02:15", "03:15").unwrap()).unwrap();
+        night.set(7, Span::parse("02:15", "04:00").unwrap()).unwrap();
         // 02:15 does not exist on that day, and is there twice on the other
         assert_eq!(text(night.next(&brussels, at("2026-03-28T22:00:00Z"))), "2026-03-29T01:15:00Z");
         assert_eq!(text(night.next(&brussels, at("2026-10-24T22:00:00Z"))), "2026-10-25T00:15:00Z");
@@ -208,7 +210,9 @@ mod tests {
 
     #[test]
     fn times_of_day_are_checked() {
-        for (start, end) in [("8:00", "20:00"), ("08:00", "24:01"), ("20:00", "08:00"), ("", ""), ("08:60", "09:00")] {
+        for (start, end) in
+            [("8:00", "20:00"), ("08:00", "24:01"), ("20:00", "08:00"), ("", ""), ("08:60", "09:00")]
+        {
             assert!(Span::parse(start, end).is_err(), "{start} {end}");
         }
         assert_eq!(Span::parse("08:05", "24:00").unwrap().texts(), ("08:05".to_owned(), "24:00".to_owned()));

@@ -113,7 +113,8 @@ impl ListEntry {
         if own && self.cancel == Some(Cancel::DoNotCall) {
             return Err(do_not_call(&self.full_name()));
         }
-        let message = format!("{} is not leased by this token, or no longer: take the next call", self.full_name());
+        let message =
+            format!("{} is not leased by this token, or no longer: take the next call", self.full_name());
         Err(Error::precondition("LEASE_LOST", message))
     }
 
@@ -255,7 +256,9 @@ impl ListEntry {
         self.operator.clear();
         self.open_at(time, now);
         match before {
-            Some(before) if Some(&before) == self.call_back.as_ref() => happened.push(Happened::CallBackMoved),
+            Some(before) if Some(&before) == self.call_back.as_ref() => {
+                happened.push(Happened::CallBackMoved)
+            }
             Some(before) => happened
                 .extend([Happened::CallBackEnded { operator: before.operator }, Happened::CallBackPlanned]),
             None => happened.push(Happened::CallBackPlanned),
@@ -361,7 +364,8 @@ impl ListEntry {
             return Ok(());
         }
         let next = next.and_then(|next| Timestamp::from_microsecond(next).ok());
-        let when = next.map_or("there are none within two weeks".to_owned(), |next| format!("the next are from {next}"));
+        let when = next
+            .map_or("there are none within two weeks".to_owned(), |next| format!("the next are from {next}"));
         let message = format!("it is outside of the calling hours of {}: {when}", self.full_name());
         let error = Error::precondition("OUTSIDE_CALLING_HOURS", message);
         Err(next.into_iter().fold(error, |error, next| error.with("next_time", next.to_string())))

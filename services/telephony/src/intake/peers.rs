@@ -11,12 +11,14 @@ use kontor_kit::{Error, Result};
 use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
 use kontor_proto::directory::v1::team_service_client::TeamServiceClient;
 use kontor_proto::directory::v1::{
-    GetPartnerRequest, GetTeamRequest, ListTimelineEntriesRequest, LookupPartnersRequest, Partner, TimelineEntry,
+    GetPartnerRequest, GetTeamRequest, ListTimelineEntriesRequest, LookupPartnersRequest, Partner,
+    TimelineEntry,
 };
 use kontor_proto::pipeline::v1::opportunity_service_client::OpportunityServiceClient;
 use kontor_proto::pipeline::v1::pipeline_service_client::PipelineServiceClient;
 use kontor_proto::pipeline::v1::{
-    CreateOpportunityRequest, GetOpportunityRequest, ListOpportunitiesRequest, ListPipelinesRequest, Opportunity,
+    CreateOpportunityRequest, GetOpportunityRequest, ListOpportunitiesRequest, ListPipelinesRequest,
+    Opportunity,
 };
 use tonic::{Code, Request};
 

@@ -161,7 +161,9 @@ impl CallListService for CallLists {
                 }
                 State::Paused | State::Ended => 0,
             };
-            let count = |number: i64| counts.iter().find(|(state, _)| *state == number).map_or(0, |(_, count)| *count);
+            let count = |number: i64| {
+                counts.iter().find(|(state, _)| *state == number).map_or(0, |(_, count)| *count)
+            };
             Ok(proto::SummarizeCallListResponse {
                 open_count: count(1),
                 leased_count: count(2),
@@ -230,7 +232,13 @@ impl CallListService for CallLists {
 }
 
 /// The list as it would be after a change.
-fn changed(caller: &Caller, old: &CallList, given: &proto::CallList, mask: &Mask, now: i64) -> Result<CallList> {
+fn changed(
+    caller: &Caller,
+    old: &CallList,
+    given: &proto::CallList,
+    mask: &Mask,
+    now: i64,
+) -> Result<CallList> {
     old.must_be_managed_by(caller)?;
     resource::check_etag(old, &given.etag)?;
     if old.state == State::Ended {
@@ -251,7 +259,9 @@ impl CallLists {
             return Ok(());
         }
         if !caller.admin {
-            return Err(Error::denied(format!("only leaders of {team} and administrators make its call lists")));
+            return Err(Error::denied(format!(
+                "only leaders of {team} and administrators make its call lists"
+            )));
         }
         match self.intake.peers.team(caller, team).await {
             Err(cause) if cause.is_not_found() => {

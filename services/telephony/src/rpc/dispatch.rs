@@ -35,8 +35,6 @@ pub struct Dispatch {
 const LISTS: i64 = 20;
 /// How often a take looks again when lists change under it.
 const TRIES: usize = 4;
-/// Reason for itself: nothing was found, so nothing is kept for a repeat.
-const NOTHING: &str = "NOTHING";
 
 #[tonic::async_trait]
 impl DispatchService for Dispatch {
@@ -184,10 +182,10 @@ impl Dispatch {
         for _ in 0..TRIES {
             let (plans, fresh) = self.plans(caller, &ids, all, anew).await?;
             match self.take_from(caller, &plans, &request).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) if answer.entry.is_some() => return Ok(answer),
+                Ok(_) if fresh => return self.nothing(&plans).await,
+                Ok(_) => {}
                 Err(cause) if cause.reason() == PLAN_IS_OLD => {}
-                Err(cause) if cause.reason() == NOTHING && !fresh => {}
-                Err(cause) if cause.reason() == NOTHING => return self.nothing(&plans).await,
                 Err(cause) => return Err(cause),
             }
             anew = true;
@@ -196,7 +194,13 @@ impl Dispatch {
     }
 
     /// The plans of active lists, and whether all were read just now.
-    async fn plans(&self, caller: &Caller, ids: &[String], all: bool, anew: bool) -> Result<(Vec<Arc<Plan>>, bool)> {
+    async fn plans(
+        &self,
+        caller: &Caller,
+        ids: &[String],
+        all: bool,
+        anew: bool,
+    ) -> Result<(Vec<Arc<Plan>>, bool)> {
         let (mut plans, mut all_fresh) = (Vec::with_capacity(ids.len()), true);
         for id in ids {
             let (mut plan, mut fresh) = if anew {
@@ -229,7 +233,7 @@ impl Dispatch {
         let zone = self.context.company.time_zone.clone();
         let secret = new_secret()?;
         let take = move |tx: &mut Tx<'_>| {
-            replay::once(tx, &caller, &request.request_id, &request, |tx| {
+            let answer = replay::once(tx, &caller, &request.request_id, &request, |tx| {
                 let operator = caller.name();
                 let taker = Taker { operator: &operator, secret: &secret };
                 for plan in &plans {
@@ -246,8 +250,13 @@ impl Dispatch {
                         });
                     }
                 }
-                Err(Error::precondition(NOTHING, "there is no call now"))
-            })
+                Ok(proto::TakeNextCallResponse::default())
+            })?;
+            if answer.entry.is_none() && !request.request_id.is_empty() {
+                // nothing to be repeated: the same request may find one later
+                replay::forget::<proto::TakeNextCallRequest>(tx, &caller, &request.request_id)?;
+            }
+            Ok(answer)
         };
         self.intake.db.write(take).await
     }

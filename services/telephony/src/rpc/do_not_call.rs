@@ -49,7 +49,8 @@ impl DoNotCallService for DoNotCalls {
         request: Request<proto::ListDoNotCallNumbersRequest>,
     ) -> Answer<proto::ListDoNotCallNumbersResponse> {
         let caller = Caller::of(&request)?;
-        let proto::ListDoNotCallNumbersRequest { page_size, page_token, filter, order_by } = request.into_inner();
+        let proto::ListDoNotCallNumbersRequest { page_size, page_token, filter, order_by } =
+            request.into_inner();
         let query = Query { page_size, page_token, filter, order_by };
         let page = self.intake.db.read(move |conn| store::do_not_call::list(conn, &caller, &query)).await?;
         let page = page.map(|number| to_proto(&number));
@@ -102,7 +103,9 @@ impl DoNotCallService for DoNotCalls {
                 let number = resource::hold::<DoNotCall>(tx, &id)?;
                 resource::delete(tx, &number)?;
                 let event = proto::DoNotCallNumberRemoved { reason: number.reason };
-                tx.publish(NewEvent::new("telephony", number.name(), &Guard::company(), &event).actor(caller.name()));
+                tx.publish(
+                    NewEvent::new("telephony", number.name(), &Guard::company(), &event).actor(caller.name()),
+                );
                 Ok(())
             })
         });

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kontor_kit::auth::Caller;
 use kontor_kit::audit;
+use kontor_kit::auth::Caller;
 use kontor_kit::db::{Conn, Tx};
 use kontor_kit::resource::Stored;
 use kontor_kit::{Error, Result, clock, id};
@@ -86,7 +86,10 @@ impl CallLists {
         let id = list_id(&settings.parent, "settings.parent")?;
         let key = settings.import_key.clone();
         if key.chars().count() > KEY || key.chars().any(char::is_control) {
-            return Err(Error::invalid("settings.import_key", format!("use at most {KEY} characters on one line")));
+            return Err(Error::invalid(
+                "settings.import_key",
+                format!("use at most {KEY} characters on one line"),
+            ));
         }
         let max_reports = reports(settings.max_reports)?;
         let (reader, list_key) = (caller.clone(), key.clone());
@@ -124,7 +127,10 @@ impl CallLists {
             run.now.received_rows += 1;
             let line = if row.line == 0 { run.line + 1 } else { row.line };
             if line <= run.line {
-                return Err(Error::invalid("rows.line", format!("line {line} comes after line {}", run.line)));
+                return Err(Error::invalid(
+                    "rows.line",
+                    format!("line {line} comes after line {}", run.line),
+                ));
             }
             run.line = line;
             if line < run.resume {

@@ -190,7 +190,8 @@ pub fn outcome(request: &proto::RecordOutcomeRequest) -> Result<Outcome> {
 
 fn not_held(request: &proto::RecordOutcomeRequest) -> Result<Outcome> {
     let reason = Reason::of(request.reason.into()).filter(|reason| *reason != Reason::Lost);
-    let reason = reason.ok_or_else(|| Error::invalid("reason", "say why the call was not held: BUSY, NO_ANSWER, ..."))?;
+    let reason = reason
+        .ok_or_else(|| Error::invalid("reason", "say why the call was not held: BUSY, NO_ANSWER, ..."))?;
     if reason != Reason::CallBack {
         must_have_no_time(request)?;
         return Ok(Outcome::NotHeld(reason));
@@ -202,7 +203,10 @@ fn not_held(request: &proto::RecordOutcomeRequest) -> Result<Outcome> {
 
 fn must_have_no_time(request: &proto::RecordOutcomeRequest) -> Result<()> {
     if request.call_back_time.is_some() || request.personal_call_back {
-        return Err(Error::invalid("call_back_time", "only NOT_HELD with the reason CALL_BACK has a call-back"));
+        return Err(Error::invalid(
+            "call_back_time",
+            "only NOT_HELD with the reason CALL_BACK has a call-back",
+        ));
     }
     Ok(())
 }
@@ -217,7 +221,10 @@ mod tests {
     #[test]
     fn kept_numbers_are_those_of_the_proto() {
         for number in 1..=3 {
-            assert!(State::of(number).is_some() && CallListState::try_from(i32::try_from(number).unwrap()).is_ok());
+            assert!(
+                State::of(number).is_some()
+                    && CallListState::try_from(i32::try_from(number).unwrap()).is_ok()
+            );
         }
         for number in 1..=5 {
             assert!(EntryState::of(number).is_some());

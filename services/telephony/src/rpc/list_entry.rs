@@ -77,7 +77,10 @@ impl Update {
                 return Err(Error::precondition("ENTRY_CLOSED", format!("{name} is not called any more")));
             }
             if old.is_leased() {
-                return Err(Error::precondition("ENTRY_LEASED", format!("{name} is being called: wait for the outcome")));
+                return Err(Error::precondition(
+                    "ENTRY_LEASED",
+                    format!("{name} is being called: wait for the outcome"),
+                ));
             }
         }
         if self.mask.has("owner") {
@@ -118,7 +121,8 @@ impl Update {
         }
         let owner = entry.owner();
         if !owner.is_empty() && owner != caller.name() {
-            let message = format!("{} is a call-back of {owner}: ask them or the team's leader", entry.full_name());
+            let message =
+                format!("{} is a call-back of {owner}: ask them or the team's leader", entry.full_name());
             return Err(Error::denied(message));
         }
         let new = self.owner();

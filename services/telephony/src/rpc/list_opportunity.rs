@@ -22,16 +22,16 @@ impl Dispatch {
         let names = entry_ids(&request.name, "name")?;
         let zone = self.context.company.time_zone.clone();
         let (reader, wanted) = (caller.clone(), names.clone());
-        let read = move |conn: &mut Conn<'_>| {
-            store::list_entry::get(conn, &reader, &wanted.0, &wanted.1)
-        };
+        let read = move |conn: &mut Conn<'_>| store::list_entry::get(conn, &reader, &wanted.0, &wanted.1);
         let (list, entry) = self.intake.db.read_few(read).await?;
         if entry.operator != caller.name() && !list.is_managed_by(caller) {
-            let message = format!("{} was held by somebody else: ask them or the team's leader", entry.full_name());
+            let message =
+                format!("{} was held by somebody else: ask them or the team's leader", entry.full_name());
             return Err(Error::denied(message));
         }
         if entry.state != State::Held {
-            let message = format!("{} was not held: only a conversation becomes an opportunity", entry.full_name());
+            let message =
+                format!("{} was not held: only a conversation becomes an opportunity", entry.full_name());
             return Err(Error::precondition("NOT_HELD", message));
         }
         if !entry.opportunity.is_empty() {
@@ -56,7 +56,13 @@ impl Dispatch {
     }
 
     /// Makes the opportunity in the pipeline, or finds the one that an earlier try made: its origin is the entry, and an origin is there once.
-    async fn opportunity(&self, caller: &Caller, list: &CallList, entry: &ListEntry, title: &str) -> Result<String> {
+    async fn opportunity(
+        &self,
+        caller: &Caller,
+        list: &CallList,
+        entry: &ListEntry,
+        title: &str,
+    ) -> Result<String> {
         let peers = &self.intake.peers;
         let mut partner = entry.partner.clone();
         if partner.is_empty() && !entry.e164.is_empty() {

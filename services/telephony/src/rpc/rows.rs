@@ -30,7 +30,10 @@ pub(super) async fn next<T>(messages: &mut Streaming<T>) -> Result<Option<T>> {
 }
 
 /// Sends the progress; a caller who does not read is waited for, not for ever.
-pub(super) async fn send<T>(answers: &mpsc::Sender<std::result::Result<T, Status>>, message: T) -> Result<()> {
+pub(super) async fn send<T>(
+    answers: &mpsc::Sender<std::result::Result<T, Status>>,
+    message: T,
+) -> Result<()> {
     match tokio::time::timeout(PATIENCE, answers.send(Ok(message))).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(Error::new(Code::Cancelled, "CANCELLED", "the caller has gone")),
@@ -42,7 +45,10 @@ pub(super) async fn send<T>(answers: &mpsc::Sender<std::result::Result<T, Status
 }
 
 /// Sends what went wrong, and waits until it was read.
-pub(super) async fn say_goodbye<T>(outcome: Result<()>, answers: &mpsc::Sender<std::result::Result<T, Status>>) {
+pub(super) async fn say_goodbye<T>(
+    outcome: Result<()>,
+    answers: &mpsc::Sender<std::result::Result<T, Status>>,
+) {
     if let Err(cause) = outcome {
         let _ = tokio::time::timeout(GOODBYE, answers.send(Err(cause.into()))).await;
         let _ = tokio::time::timeout(GOODBYE, answers.closed()).await;
@@ -64,7 +70,10 @@ pub(super) fn check_size(rows: usize, received: i64) -> Result<()> {
         return Err(Error::invalid("rows", format!("send at most {MESSAGE} in a message")));
     }
     if received + i64::try_from(rows).unwrap_or(ROWS) > ROWS {
-        return Err(Error::invalid("rows", format!("an import has at most {ROWS}: send the rest as another one")));
+        return Err(Error::invalid(
+            "rows",
+            format!("an import has at most {ROWS}: send the rest as another one"),
+        ));
     }
     Ok(())
 }

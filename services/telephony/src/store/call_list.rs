@@ -157,7 +157,8 @@ pub fn get(conn: &mut Conn<'_>, caller: &Caller, id: &str) -> Result<CallList> {
 pub fn active(conn: &mut Conn<'_>, caller: &Caller, limit: i64) -> Result<Vec<String>> {
     let mut args = args![limit].to_vec();
     let scope = caller.scope("''", "team", &mut args);
-    let sql = format!("SELECT id FROM call_list WHERE state = 1 AND {scope} ORDER BY priority DESC, id LIMIT $1");
+    let sql =
+        format!("SELECT id FROM call_list WHERE state = 1 AND {scope} ORDER BY priority DESC, id LIMIT $1");
     conn.all(&sql, &args, |row| row.string(0))
 }
 

@@ -24,7 +24,8 @@ const REASONS: &[(&str, i64)] = &[
 
 impl Stored for DoNotCall {
     const TABLE: &'static str = "do_not_call";
-    const COLUMNS: &'static [&'static str] = &["id", "version", "e164", "reason", "note", "adder", "create_time"];
+    const COLUMNS: &'static [&'static str] =
+        &["id", "version", "e164", "reason", "note", "adder", "create_time"];
     const COLLECTION: &'static str = "doNotCallNumbers";
 
     fn id(&self) -> &str {

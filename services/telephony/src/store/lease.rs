@@ -156,7 +156,7 @@ fn heads(conn: &mut Conn<'_>, plan: &Plan, operator: &str, open: &[i64], now: i6
             }
         };
         lane(COMMON, "owner = ''".to_owned(), &mut args);
-        if !operator.is_empty() {
+        if !operator.is_empty() && !keys.is_empty() {
             args.push(operator.into());
             lane(PERSONAL, format!("owner = ${}", args.len()), &mut args);
         }
@@ -202,8 +202,7 @@ fn mark(
     );
     let most = i64::try_from(most).unwrap_or(1);
     let list = &plan.list;
-    let args =
-        args![&list.id, owner, zone_key, most, until, taker.operator, taker.secret, now, list.version];
+    let args = args![&list.id, owner, zone_key, most, until, taker.operator, taker.secret, now, list.version];
     let mut found = tx.all(&sql, args, |row| ListEntry::from_row(row, 0))?;
     found.sort_by(|one, other| {
         let key = |entry: &ListEntry| (-entry.priority, entry.due, entry.id.clone());
@@ -227,12 +226,16 @@ pub const PLAN_IS_OLD: &str = "PLAN_IS_OLD";
 ///
 /// # Errors
 /// Those of the database.
-pub fn bring_due(tx: &mut Tx<'_>, list: &CallList, fallback: &str) -> Result<Vec<(ListEntry, Vec<Happened>)>> {
+pub fn bring_due(
+    tx: &mut Tx<'_>,
+    list: &CallList,
+    fallback: &str,
+) -> Result<Vec<(ListEntry, Vec<Happened>)>> {
     let now = tx.now();
     let lock = if tx.is_postgres() { " FOR UPDATE SKIP LOCKED" } else { "" };
     let sql = format!(
         "WITH due AS MATERIALIZED (SELECT id FROM call_entry WHERE list = $1 AND queued = 0 AND ready_time <= $2 AND state = 1 ORDER BY ready_time LIMIT $3{lock})
-         UPDATE call_entry SET queued = 1, version = version + 1 WHERE id IN (SELECT id FROM due)"
+         UPDATE call_entry SET queued = 1 WHERE id IN (SELECT id FROM due)"
     );
     tx.execute(&sql, args![&list.id, now, DUE])?;
     let sql = format!(
@@ -309,6 +312,7 @@ pub fn callable(conn: &mut Conn<'_>, plan: &Plan, now: i64, most: i64) -> Result
 /// # Errors
 /// Those of the database.
 pub fn next_due(conn: &mut Conn<'_>, list: &str) -> Result<Option<i64>> {
-    let sql = "SELECT MIN(ready_time) FROM call_entry WHERE list = $1 AND queued = 0 AND ready_time IS NOT NULL";
+    let sql =
+        "SELECT MIN(ready_time) FROM call_entry WHERE list = $1 AND queued = 0 AND ready_time IS NOT NULL";
     Ok(conn.one(sql, args![list], |row| row.opt_int(0))?.flatten())
 }

@@ -229,7 +229,12 @@ const LISTING: Listing = Listing {
 ///
 /// # Errors
 /// NOT_FOUND; INVALID_ARGUMENT naming page_size, page_token, filter or order_by.
-pub fn list(conn: &mut Conn<'_>, caller: &Caller, list: Option<&str>, query: &Query) -> Result<Page<ListEntry>> {
+pub fn list(
+    conn: &mut Conn<'_>,
+    caller: &Caller,
+    list: Option<&str>,
+    query: &Query,
+) -> Result<Page<ListEntry>> {
     let scope = match list {
         Some(list) => {
             super::call_list::get(conn, caller, list)?;
@@ -262,7 +267,12 @@ pub fn hold(tx: &mut Tx<'_>, caller: &Caller, list: &str, id: &str) -> Result<(C
     of_list(tx, caller, list, entry)
 }
 
-fn of_list(conn: &mut Conn<'_>, caller: &Caller, list: &str, entry: ListEntry) -> Result<(CallList, ListEntry)> {
+fn of_list(
+    conn: &mut Conn<'_>,
+    caller: &Caller,
+    list: &str,
+    entry: ListEntry,
+) -> Result<(CallList, ListEntry)> {
     let missing = || Error::not_found(format!("callLists/{list}/entries/{}", entry.id));
     if entry.list != list {
         return Err(missing());
@@ -288,7 +298,8 @@ pub fn update(tx: &mut Tx<'_>, list: &CallList, old: &ListEntry, entry: &mut Lis
     let sets: Vec<String> =
         COLUMNS.iter().enumerate().skip(1).map(|(at, column)| format!("{column} = ${}", at + 1)).collect();
     args.push(old.version.into());
-    let sql = format!("UPDATE call_entry SET {} WHERE id = $1 AND version = ${}", sets.join(", "), args.len());
+    let sql =
+        format!("UPDATE call_entry SET {} WHERE id = $1 AND version = ${}", sets.join(", "), args.len());
     if tx.execute(&sql, &args)? == 0 {
         return Err(Error::etag_mismatch(entry.full_name()));
     }
@@ -297,7 +308,8 @@ pub fn update(tx: &mut Tx<'_>, list: &CallList, old: &ListEntry, entry: &mut Lis
 }
 
 fn audit_change(tx: &mut Tx<'_>, list: &CallList, old: &ListEntry, new: &ListEntry) {
-    let entry = audit::Entry::new(audit::Action::Update, new.full_name(), &list.guard()).partner(&new.partner);
+    let entry =
+        audit::Entry::new(audit::Action::Update, new.full_name(), &list.guard()).partner(&new.partner);
     let time = |time: Option<i64>| audit::instant(time.unwrap_or(0));
     let reason = |reason: Option<Reason>| word(REASONS, reason.map_or(0, |reason| reason as i64));
     let cancel = |cancel: Option<Cancel>| word(CANCELS, cancel.map_or(0, |cancel| cancel as i64));

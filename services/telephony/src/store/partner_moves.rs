@@ -21,7 +21,8 @@ pub fn merged(tx: &mut Tx<'_>, partner: &str, survivor: &str) -> Result<()> {
          ON CONFLICT (entry, partner) DO UPDATE SET survivor = excluded.survivor",
         args![partner, survivor],
     )?;
-    let sql = "UPDATE call_entry SET partner = $2, version = version + 1 WHERE partner = $1 AND partner <> ''";
+    let sql =
+        "UPDATE call_entry SET partner = $2, version = version + 1 WHERE partner = $1 AND partner <> ''";
     tx.execute(sql, args![partner, survivor])?;
     Ok(())
 }

@@ -38,7 +38,7 @@ async fn t7_every_spelling_is_read_and_bad_numbers_are_refused_by_line(world: Wo
         answer.errors.iter().map(|error| (error.line, error.field.as_str(), error.reason.as_str())).collect();
     assert_eq!(
         errors,
-        [(2, "number", "NOT_A_NUMBER"), (4, "number", "EMPTY"), (6, "number", "NOT_A_NUMBER")]
+        [(2, "number", "NOT_A_NUMBER"), (4, "number", "EMPTY"), (6, "number", "WRONG_LENGTH")]
     );
     assert!(answer.errors[0].message.contains("\"hello\""));
     let entries = lists.entries("").await;
@@ -52,7 +52,10 @@ async fn t7_every_spelling_is_read_and_bad_numbers_are_refused_by_line(world: Wo
     ];
     assert_eq!(found, wanted);
     assert_eq!(entries[0].time_zones, ["America/New_York"]);
-    assert_eq!((entries[2].number.as_str(), entries[2].state()), ("0475 12 34 56", proto::CallListEntryState::Open));
+    assert_eq!(
+        (entries[2].number.as_str(), entries[2].state()),
+        ("0475 12 34 56", proto::CallListEntryState::Open)
+    );
     // the list's own country
     let settings =
         proto::CallListImport { parent: FAIR.to_owned(), region: "fr".to_owned(), ..Default::default() };
@@ -74,7 +77,10 @@ async fn t7_doubles_are_merged_by_list_and_number_and_named(world: World) {
     let double = &answer.doubles[0];
     assert_eq!((double.line, double.e164.as_str(), &double.entry), (3, "+32475123456", &entry.name));
     assert!(double.changed);
-    assert_eq!((entry.display_name.as_str(), entry.partner.as_str(), entry.priority), ("Anna", "partners/anna", 3));
+    assert_eq!(
+        (entry.display_name.as_str(), entry.partner.as_str(), entry.priority),
+        ("Anna", "partners/anna", 3)
+    );
     // what is there stays
     let other = proto::CallListRow { display_name: "Ben".to_owned(), priority: 1, ..row("+32475123456") };
     let answer = lists.import(vec![other]).await;
@@ -102,7 +108,8 @@ async fn t7_an_import_goes_on_where_it_was(world: World) {
     let answer = summed(answers);
     assert_eq!((answer.skipped_rows, answer.created_rows, answer.merged_rows), (700, 600, 0));
     // from there on it is the same
-    let rest = rows[1_200..].iter().zip(1_201..).map(|(row, line)| proto::CallListRow { line, ..row.clone() });
+    let rest =
+        rows[1_200..].iter().zip(1_201..).map(|(row, line)| proto::CallListRow { line, ..row.clone() });
     let answer = summed(lists.import_as(&lead(), settings, rest.collect()).await.unwrap());
     assert_eq!((answer.skipped_rows, answer.created_rows), (100, 0));
     assert_eq!(lists.summary().await.open_count, 1_300);
@@ -254,7 +261,9 @@ async fn t7_settings_have_their_usual_values_and_their_limits(world: World) {
     assert_eq!(list.no_answer_retry_delay.unwrap().seconds, 7_200);
     assert_eq!(list.lease_duration.unwrap().seconds, 300);
     assert_eq!(list.calling_hours.len(), 7);
-    assert!(list.calling_hours.iter().all(|day| (day.start.as_str(), day.end.as_str()) == ("08:00", "20:00")));
+    assert!(
+        list.calling_hours.iter().all(|day| (day.start.as_str(), day.end.as_str()) == ("08:00", "20:00"))
+    );
     let hours = |weekday, start: &str, end: &str| proto::CallingHours {
         weekday,
         start: start.to_owned(),
@@ -264,7 +273,10 @@ async fn t7_settings_have_their_usual_values_and_their_limits(world: World) {
         (|list| list.max_tries = 21, "call_list.max_tries"),
         (|list| list.display_name = " ".to_owned(), "call_list.display_name"),
         (|list| list.priority = -1, "call_list.priority"),
-        (|list| list.lease_duration = Some(prost_types::Duration { seconds: 1, nanos: 0 }), "call_list.lease_duration"),
+        (
+            |list| list.lease_duration = Some(prost_types::Duration { seconds: 1, nanos: 0 }),
+            "call_list.lease_duration",
+        ),
         (|list| list.region = "Mars".to_owned(), "call_list.region"),
     ];
     for (change, field) in cases {
@@ -276,7 +288,9 @@ async fn t7_settings_have_their_usual_values_and_their_limits(world: World) {
     let (_, words) = refusal(lists.create("bad", |list| list.calling_hours = twice).await);
     assert!(words.starts_with("call_list.calling_hours[1]: "), "{words}");
     let days = vec![hours(1, "09:00", "17:30"), hours(2, "09:00", "24:00")];
-    let list = lists.update(&lead(), proto::CallList { calling_hours: days.clone(), ..list }, &["calling_hours"]).await;
+    let list = lists
+        .update(&lead(), proto::CallList { calling_hours: days.clone(), ..list }, &["calling_hours"])
+        .await;
     assert_eq!(list.unwrap().calling_hours, days);
 }
 
@@ -286,11 +300,8 @@ async fn x3_lists_of_entries_page_and_filter(world: World) {
     let some = numbers(25);
     lists.fill(&some.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let mut found = Vec::new();
-    let mut request = proto::ListCallListEntriesRequest {
-        parent: FAIR.to_owned(),
-        page_size: 10,
-        ..Default::default()
-    };
+    let mut request =
+        proto::ListCallListEntriesRequest { parent: FAIR.to_owned(), page_size: 10, ..Default::default() };
     loop {
         let page = lists.lists.clone().list_call_list_entries(operator("ann").request(request.clone())).await;
         let page = page.unwrap().into_inner();
@@ -304,7 +315,9 @@ async fn x3_lists_of_entries_page_and_filter(world: World) {
     let of = |caller: kontor_kit::auth::Caller, parent: &str| {
         let request = proto::ListCallListEntriesRequest { parent: parent.to_owned(), ..Default::default() };
         let mut client = lists.lists.clone();
-        async move { client.list_call_list_entries(caller.request(request)).await.map(|it| it.into_inner().entries) }
+        async move {
+            client.list_call_list_entries(caller.request(request)).await.map(|it| it.into_inner().entries)
+        }
     };
     assert_eq!(of(operator("ann"), "callLists/-").await.unwrap().len(), 25);
     assert_eq!(of(caller("eve", &["other"], &[]), "callLists/-").await.unwrap().len(), 0);

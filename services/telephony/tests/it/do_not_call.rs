@@ -53,7 +53,10 @@ async fn t12_held_becomes_an_opportunity_linked_both_ways(world: World) {
     assert!(entry.opportunity.starts_with("opportunities/"), "{entry:?}");
     let deal = world.neighbours.opportunity(&entry.opportunity).await;
     assert_eq!((deal.origin.as_str(), deal.partner.as_str()), (held.name.as_str(), anna.as_str()));
-    assert_eq!((deal.title.as_str(), deal.assignee.as_str(), deal.team.as_str()), ("Fair 2026: Anna", "users/sales", "teams/sales"));
+    assert_eq!(
+        (deal.title.as_str(), deal.assignee.as_str(), deal.team.as_str()),
+        ("Fair 2026: Anna", "users/sales", "teams/sales")
+    );
     assert_eq!(lists.entries(&format!("opportunity = \"{}\"", entry.opportunity)).await, [entry]);
     let events = world.events().await;
     assert_eq!(events.iter().filter_map(payload::<proto::CallListEntryConverted>).count(), 1);
@@ -71,10 +74,8 @@ async fn t12_twice_gives_one(world: World) {
     assert_eq!(convert(&lists, &lead, &held.name, "again").await.unwrap(), first);
     lists.fill(&["+32475123457"]).await;
     let held = lists.hold(&sales).await;
-    let (one, other) = tokio::join!(
-        convert(&lists, &sales, &held.name, ""),
-        convert(&lists, &lead, &held.name, "")
-    );
+    let (one, other) =
+        tokio::join!(convert(&lists, &sales, &held.name, ""), convert(&lists, &lead, &held.name, ""));
     assert_eq!(one.unwrap().opportunity, other.unwrap().opportunity);
     assert_eq!(world.neighbours.opportunities().await.len(), 2);
     let events = world.events().await;
@@ -153,7 +154,8 @@ async fn t13_who_asks_not_to_be_called_is_not_called_in_any_list(world: World) {
     assert_eq!((entry.state(), entry.cancel_reason()), (State::Cancelled, CancelReason::DoNotCall));
     assert_eq!(lists.take_as(&operator("ann"), "callLists/-").await.unwrap().entry, None);
     let get = proto::GetDoNotCallNumberRequest { name: "doNotCallNumbers/32475123456".to_owned() };
-    let number = lists.numbers.clone().get_do_not_call_number(user("eve").request(get)).await.unwrap().into_inner();
+    let number =
+        lists.numbers.clone().get_do_not_call_number(user("eve").request(get)).await.unwrap().into_inner();
     assert_eq!((number.number.as_str(), number.user.as_str()), ("+32475123456", "users/ann"));
     assert_eq!(number.reason(), proto::DoNotCallReason::Asked);
 }
@@ -242,7 +244,8 @@ async fn t13_a_register_is_imported(world: World) {
     let some = numbers(1_500);
     lists.fill(&some[..20].iter().map(String::as_str).collect::<Vec<_>>()).await;
     let import = |caller: kontor_kit::auth::Caller, numbers: Vec<String>| {
-        let settings = proto::DoNotCallImport { reason: 2, note: "register".to_owned(), ..Default::default() };
+        let settings =
+            proto::DoNotCallImport { reason: 2, note: "register".to_owned(), ..Default::default() };
         let first = proto::ImportDoNotCallNumbersRequest { part: Some(Part::Settings(settings)) };
         let rest: Vec<_> = numbers
             .chunks(1_000)
@@ -267,10 +270,14 @@ async fn t13_a_register_is_imported(world: World) {
     let (last, errors) = import(lead(), given).await.unwrap();
     assert!(last.done);
     assert_eq!((last.created_rows, last.known_rows, last.refused_rows), (1_490, 1, 1));
-    assert_eq!((last.cancelled_entries, errors[0].line, errors[0].reason.as_str()), (10, 1_492, "NOT_A_NUMBER"));
+    assert_eq!(
+        (last.cancelled_entries, errors[0].line, errors[0].reason.as_str()),
+        (10, 1_492, "NOT_A_NUMBER")
+    );
     assert_eq!(lists.summary().await.open_count, 10);
     assert_eq!(failure(import(operator("ann"), Vec::new()).await).0, Code::PermissionDenied);
-    let request = proto::ListDoNotCallNumbersRequest { filter: "reason = REGISTER".to_owned(), ..Default::default() };
+    let request =
+        proto::ListDoNotCallNumbersRequest { filter: "reason = REGISTER".to_owned(), ..Default::default() };
     let page = lists.numbers.clone().list_do_not_call_numbers(user("eve").request(request)).await.unwrap();
     assert_eq!(page.into_inner().do_not_call_numbers.len(), 50);
 }

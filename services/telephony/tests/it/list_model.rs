@@ -105,9 +105,8 @@ impl Model {
                 && !self.do_not_call.contains(&entry.number)
                 && entry.owner.is_none_or(|owner| owner == operator)
         });
-        let order = |(place, entry): &(usize, &Entry)| {
-            (entry.owner.is_none(), -entry.priority, entry.due, *place)
-        };
+        let order =
+            |(place, entry): &(usize, &Entry)| (entry.owner.is_none(), -entry.priority, entry.due, *place);
         callable.min_by_key(order).map(|(place, _)| place)
     }
 
@@ -182,7 +181,8 @@ impl<'a> Day<'a> {
         let list = format!("callLists/{id}");
         let priority = |number: usize| i32::try_from(number % 3).unwrap();
         let rows = NUMBERS.iter().enumerate();
-        let rows = rows.map(|(place, (text, _))| proto::CallListRow { priority: priority(place), ..row(text) });
+        let rows =
+            rows.map(|(place, (text, _))| proto::CallListRow { priority: priority(place), ..row(text) });
         let settings = proto::CallListImport { parent: list.clone(), ..Default::default() };
         lists.import_as(&lead(), settings, rows.collect()).await.unwrap();
         let entries = (0..NUMBERS.len()).map(|number| Entry {
@@ -211,7 +211,10 @@ impl<'a> Day<'a> {
                 Ok(())
             }
             Step::DoNotCall(number) => {
-                self.lists.do_not_call(&lead(), NUMBERS[*number].0).await.map_err(|cause| cause.to_string())?;
+                self.lists
+                    .do_not_call(&lead(), NUMBERS[*number].0)
+                    .await
+                    .map_err(|cause| cause.to_string())?;
                 if !self.model.do_not_call.contains(number) {
                     self.model.do_not_call.push(*number);
                 }
@@ -225,7 +228,8 @@ impl<'a> Day<'a> {
                 let Some(had) = self.had_place(*lease) else { return Ok(()) };
                 let (now, place) = (self.world.now(), self.had[had].place);
                 let entry = self.model.entries[place].clone();
-                let may = self.holds(had) && entry.state == State::Leased && Model::is_open(entry.number, now);
+                let may =
+                    self.holds(had) && entry.state == State::Leased && Model::is_open(entry.number, now);
                 let answer = self.lists.dial(&self.had[had].lease).await;
                 agree("dial", may, &answer)?;
                 if may {
@@ -270,7 +274,10 @@ impl<'a> Day<'a> {
         let got = answer.entry.as_ref().map(|entry| entry.e164.clone());
         let expected = wanted.map(|place| NUMBERS[self.model.entries[place].number].0.to_owned());
         if got != expected {
-            return Err(format!("op{number} got {got:?}, next was {expected:?} of {:#?}", self.model.entries));
+            return Err(format!(
+                "op{number} got {got:?}, next was {expected:?} of {:#?}",
+                self.model.entries
+            ));
         }
         let (Some(entry), Some(place)) = (answer.entry, wanted) else { return Ok(None) };
         let state = &mut self.model.entries[place];

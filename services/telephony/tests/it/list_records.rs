@@ -21,8 +21,16 @@ async fn h3_an_erased_partner_is_gone_from_call_lists(world: World) {
     let lists = Lists::with_list(&world, |_| ()).await;
     let rows = vec![
         // by its number, by its name, and somebody else
-        proto::CallListRow { display_name: "Zqxname".to_owned(), note: "zqxnote".to_owned(), ..row("0475 12 34 56") },
-        proto::CallListRow { partner: anna.clone(), display_name: "Zqxname".to_owned(), ..row("+32475123457") },
+        proto::CallListRow {
+            display_name: "Zqxname".to_owned(),
+            note: "zqxnote".to_owned(),
+            ..row("0475 12 34 56")
+        },
+        proto::CallListRow {
+            partner: anna.clone(),
+            display_name: "Zqxname".to_owned(),
+            ..row("+32475123457")
+        },
         row("+32475123458"),
     ];
     lists.import(rows).await;
@@ -54,7 +62,8 @@ async fn h3_an_erased_partner_is_gone_from_call_lists(world: World) {
     // a number may come again: it is somebody new
     lists.fill(&["+32475123456"]).await;
     // the list of those not to be called keeps the number; the note goes
-    let request = proto::CreateDoNotCallNumberRequest { do_not_call_number: Some(number), ..Default::default() };
+    let request =
+        proto::CreateDoNotCallNumberRequest { do_not_call_number: Some(number), ..Default::default() };
     lists.numbers.clone().create_do_not_call_number(operator("ann").request(request)).await.unwrap();
     let again = world.neighbours.add_partner("Anna Zqxname", "+32475123456").await;
     world.neighbours.erase_partner(&again).await;
@@ -83,16 +92,29 @@ async fn h4_entries_and_lists_are_told_field_by_field(world: World) {
     let audit = Audit::new(&world.link, "telephony");
     let told: Vec<String> = audit.of(&lease.entry.name).await.iter().map(line).collect();
     assert_eq!(told.len(), 3, "{told:#?}");
-    assert_eq!(told[0], "UPDATE ann by StartDial: state LEASED -> DIALLING; dial_time -> 2026-11-23T09:00:00Z");
+    assert_eq!(
+        told[0],
+        "UPDATE ann by StartDial: state LEASED -> DIALLING; dial_time -> 2026-11-23T09:00:00Z"
+    );
     assert!(told[1].starts_with("UPDATE ann by RecordOutcome: state DIALLING -> OPEN; "), "{}", told[1]);
     assert!(told[1].contains("tries 0 -> 1; last_reason -> BUSY"), "{}", told[1]);
     assert!(told[1].ends_with("note -> engaged"), "{}", told[1]);
-    assert!(told[2].starts_with("UPDATE ben by CreateDoNotCallNumber: state OPEN -> CANCELLED; "), "{}", told[2]);
+    assert!(
+        told[2].starts_with("UPDATE ben by CreateDoNotCallNumber: state OPEN -> CANCELLED; "),
+        "{}",
+        told[2]
+    );
     let told: Vec<String> = audit.of(FAIR).await.iter().map(line).collect();
-    assert!(told[0].starts_with("CREATE lead by CreateCallList: display_name -> Fair 2026; team -> teams/sales"), "{told:?}");
+    assert!(
+        told[0].starts_with("CREATE lead by CreateCallList: display_name -> Fair 2026; team -> teams/sales"),
+        "{told:?}"
+    );
     assert_eq!(told[1], "UPDATE lead by ImportCallListEntries: imported_entries -> 1");
     let told: Vec<String> = audit.of("doNotCallNumbers/32475123456").await.iter().map(line).collect();
-    assert!(told[0].starts_with("CREATE ben by CreateDoNotCallNumber: number -> +32475123456; reason -> ASKED"), "{told:?}");
+    assert!(
+        told[0].starts_with("CREATE ben by CreateDoNotCallNumber: number -> +32475123456; reason -> ASKED"),
+        "{told:?}"
+    );
     // for the team's eyes
     let request = || ListAuditEntriesRequest { subject: lease.entry.name.clone(), ..Default::default() };
     let seen = audit.list(operator("ben").request(request())).await.unwrap();

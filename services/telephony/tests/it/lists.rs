@@ -126,7 +126,11 @@ impl Lists {
         assert_eq!(answer.created_rows, i64::try_from(numbers.len()).unwrap(), "{answer:?}");
     }
 
-    pub async fn take_as(&self, caller: &Caller, parent: &str) -> Result<proto::TakeNextCallResponse, Status> {
+    pub async fn take_as(
+        &self,
+        caller: &Caller,
+        parent: &str,
+    ) -> Result<proto::TakeNextCallResponse, Status> {
         let request = proto::TakeNextCallRequest { parent: parent.to_owned(), ..Default::default() };
         self.dispatch.clone().take_next_call(caller.request(request)).await.map(Response::into_inner)
     }
@@ -214,7 +218,11 @@ impl Lists {
         let number = proto::DoNotCallNumber { number: number.to_owned(), reason: 1, ..Default::default() };
         let request =
             proto::CreateDoNotCallNumberRequest { do_not_call_number: Some(number), ..Default::default() };
-        self.numbers.clone().create_do_not_call_number(caller.request(request)).await.map(Response::into_inner)
+        self.numbers
+            .clone()
+            .create_do_not_call_number(caller.request(request))
+            .await
+            .map(Response::into_inner)
     }
 
     pub async fn summary(&self) -> proto::SummarizeCallListResponse {
