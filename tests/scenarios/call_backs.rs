@@ -1,7 +1,7 @@
 //! Call-backs of call lists as events in their operator's calendar in CalDAV, both ways.
 //! Row C10.
 
-use jiff::{Timestamp, ToSpan, tz::TimeZone};
+use jiff::{Timestamp, ToSpan};
 use kontor_proto::telephony::v1::{
     CallList, CallListEntry, CallListImport, CallListOutcome, CallListRow, CallListRows, CallOutcomeReason,
     CreateCallListRequest, GetCallListEntryRequest, ImportCallListEntriesRequest, RecordOutcomeRequest,

@@ -312,8 +312,7 @@ fn fields_set(given: &proto::Connector) -> Vec<&'static str> {
 /// Settings that the mask names must be there: nothing would be taken over, and nobody would know.
 fn check_settings(mask: Option<&prost_types::FieldMask>, given: &proto::Connector) -> Result<()> {
     let mut paths = mask.into_iter().flat_map(|mask| &mask.paths);
-    let kinds =
-        ["webhook", "grpc", "asterisk", "freeswitch", "twilio", "plivo", "vonage", "threecx"];
+    let kinds = ["webhook", "grpc", "asterisk", "freeswitch", "twilio", "plivo", "vonage", "threecx"];
     let named = paths.find_map(|path| path.split('.').next().filter(|kind| kinds.contains(kind)));
     match (named, &given.kind) {
         (Some(kind), None) => {

@@ -192,12 +192,9 @@ impl<'a> Places<'a> {
                 post_secret: &it.post_secret,
                 ..none
             },
-            Kind::Cloud(it) => Places {
-                kind: it.provider.number(),
-                secret: &it.secret,
-                public_url: &it.public_url,
-                ..none
-            },
+            Kind::Cloud(it) => {
+                Places { kind: it.provider.number(), secret: &it.secret, public_url: &it.public_url, ..none }
+            }
         }
     }
 }

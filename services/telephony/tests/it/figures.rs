@@ -284,7 +284,8 @@ async fn t14_figures_equal_a_recomputation_from_the_events(world: World) {
             7 | 8 if !calls.is_empty() => {
                 // Now and then the end comes, and the answer from before it comes late: a correction.
                 let call = pick.of(&calls);
-                let outcome = *pick.of::<&str>(&["", "", "MISSED", "NO_ANSWER", "BUSY", "ABANDONED", "FAILED"]);
+                let outcome =
+                    *pick.of::<&str>(&["", "", "MISSED", "NO_ANSWER", "BUSY", "ABANDONED", "FAILED"]);
                 world.post(&call.event("HUNGUP", outcome, world.now())).await.unwrap();
                 if pick.below(3) == 0 {
                     settle(&world).await;

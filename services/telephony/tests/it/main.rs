@@ -11,6 +11,9 @@ mod cloud;
 mod cloud_corpus;
 mod cloud_refused;
 mod connectors;
+mod dispatch;
+mod do_not_call;
+mod figures;
 mod freeswitch;
 #[path = "../freeswitch/scenes.rs"]
 #[expect(dead_code, reason = "the table of the scenes is checked there")]
@@ -18,12 +21,9 @@ mod freeswitch_scenes;
 #[path = "../freeswitch/server.rs"]
 #[expect(dead_code, reason = "cuts and gaps are tried there too")]
 mod freeswitch_server;
-mod dispatch;
-mod do_not_call;
 mod list_model;
 mod list_records;
 mod lists;
-mod figures;
 mod live;
 mod neighbours;
 mod openapi;
