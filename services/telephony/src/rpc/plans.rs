@@ -15,9 +15,12 @@ const AGE: Duration = Duration::from_secs(1);
 /// Lists that are kept.
 const LISTS: usize = 1_000;
 
+/// When it was read, and the plan.
+type Known = (Instant, Arc<Plan>);
+
 /// The plans. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Plans(Arc<Mutex<HashMap<String, (Instant, Arc<Plan>)>>>);
+pub struct Plans(Arc<Mutex<HashMap<String, Known>>>);
 
 impl Plans {
     /// The plan of a list, and whether it was read just now.

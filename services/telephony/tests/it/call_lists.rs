@@ -216,7 +216,7 @@ async fn t7_lists_are_managed_by_leaders_and_seen_by_their_team(world: World) {
     let seen = lists.lists.clone().list_call_lists(stranger.request(all.clone())).await.unwrap().into_inner();
     assert!(seen.call_lists.is_empty());
     let seen = lists.lists.clone().list_call_lists(operator("ann").request(all)).await.unwrap().into_inner();
-    assert_eq!(seen.call_lists, [list.clone()]);
+    assert_eq!(seen.call_lists, std::slice::from_ref(&list));
     let paused = proto::CallList { state: proto::CallListState::Paused.into(), ..list.clone() };
     let answer = lists.update(&stranger, paused.clone(), &["state"]).await;
     assert_eq!(failure(answer).0, Code::NotFound);
@@ -269,7 +269,8 @@ async fn t7_settings_have_their_usual_values_and_their_limits(world: World) {
         start: start.to_owned(),
         end: end.to_owned(),
     };
-    let cases: [(fn(&mut proto::CallList), &str); 5] = [
+    type Change = fn(&mut proto::CallList);
+    let cases: [(Change, &str); 5] = [
         (|list| list.max_tries = 21, "call_list.max_tries"),
         (|list| list.display_name = " ".to_owned(), "call_list.display_name"),
         (|list| list.priority = -1, "call_list.priority"),
