@@ -5,7 +5,7 @@ use kontor_proto::r#type::v1::{Audience, Event};
 use prost::{Message, Name};
 
 use crate::auth::Guard;
-use crate::db::Conn;
+use crate::db::{Conn, Value};
 use crate::{Error, Result, args, clock, id};
 
 /// An event as a service makes it. `Tx::publish` gives it its id, time and place.
@@ -99,15 +99,37 @@ pub(crate) fn write(conn: &mut Conn<'_>, events: Vec<Event>) -> Result<Option<i6
             |row| row.int(0),
         )?
         .ok_or_else(|| Error::internal("the outbox has no head row"))?;
+    let mut rows = Vec::with_capacity(events.len());
     for (place, mut event) in events.into_iter().enumerate() {
         event.sequence = head - count + 1 + i64::try_from(place).unwrap_or(0);
         let time = event.occur_time.as_ref().map_or(0, clock::from_proto);
-        conn.execute(
-            "INSERT INTO kit_outbox (sequence, event_id, partner, kind, time, event) VALUES ($1, $2, $3, $4, $5, $6)",
-            args![event.sequence, &event.event_id, &event.partner, kind(&event), time, event.encode_to_vec()],
-        )?;
+        let bytes = event.encode_to_vec();
+        rows.push(args![event.sequence, &event.event_id, &event.partner, kind(&event), time, bytes].to_vec());
+    }
+    let at_once = if conn.is_postgres() { AT_ONCE } else { 1 };
+    for some in rows.chunks(at_once) {
+        insert(conn, some)?;
     }
     Ok(Some(head))
+}
+
+/// Events in one statement on PostgreSQL, where each statement is a way over the line.
+const AT_ONCE: usize = 32;
+
+fn insert(conn: &mut Conn<'_>, rows: &[Vec<Value>]) -> Result<()> {
+    let mut args = Vec::new();
+    let mut places = Vec::with_capacity(rows.len());
+    for row in rows {
+        let from = args.len();
+        args.extend_from_slice(row);
+        let row: Vec<String> = (from + 1..=args.len()).map(|place| format!("${place}")).collect();
+        places.push(format!("({})", row.join(", ")));
+    }
+    let sql = format!(
+        "INSERT INTO kit_outbox (sequence, event_id, partner, kind, time, event) VALUES {}",
+        places.join(", ")
+    );
+    conn.execute(&sql, &args).map(|_| ())
 }
 
 /// Events after a number, at most `limit`, in order.

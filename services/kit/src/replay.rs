@@ -58,6 +58,15 @@ where
     Ok(answer)
 }
 
+/// Forgets the answer that `once` gave in this transaction, so that a repeat runs the request again: for an answer that says "not now".
+///
+/// # Errors
+/// Those of the database.
+pub fn forget<Q: Name>(tx: &mut Tx<'_>, caller: &Caller, request_id: &str) -> Result<()> {
+    let sql = "DELETE FROM kit_request WHERE caller = $1 AND method = $2 AND request_id = $3";
+    tx.execute(sql, args![&caller.user, Q::full_name(), request_id]).map(|_| ())
+}
+
 fn first_answer<A: Message + Default>(
     tx: &mut Tx<'_>,
     caller: &Caller,

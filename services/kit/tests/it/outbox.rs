@@ -8,6 +8,7 @@ use crate::support::{Place, count, note};
 
 kontor_testbed::on_both! { Place;
     sixteen_writers_over_two_handles_make_no_gap_and_no_disorder,
+    many_events_of_one_write_stay_in_their_order,
 }
 
 /// A reader that only goes forwards must see every number exactly once: a number may never appear behind its back.
@@ -46,4 +47,15 @@ async fn sixteen_writers_over_two_handles_make_no_gap_and_no_disorder(place: Pla
     }
     assert_eq!(count(&one, "SELECT COUNT(*) FROM note").await, wanted);
     assert_eq!(count(&one, "SELECT sequence FROM kit_outbox_head").await, wanted);
+}
+
+async fn many_events_of_one_write_stay_in_their_order(place: Place) {
+    let db = place.open().await;
+    let write = db.write(|tx| (0..150).try_for_each(|number| note(tx, &format!("e{number}"), number)));
+    write.await.expect("written");
+    let events = db.read(|conn| outbox::after(conn, 0, 1_000)).await.expect("events are read");
+    let subjects: Vec<_> = events.iter().map(|event| event.subject.clone()).collect();
+    assert_eq!(subjects, (0..150).map(|number| format!("e{number}")).collect::<Vec<_>>());
+    let numbers = events.iter().map(|event| event.sequence);
+    assert!(numbers.eq(1..=150), "no gap");
 }

@@ -15,6 +15,7 @@ kontor_testbed::on_both! { Place;
     callers_do_not_share_ids,
     a_failed_request_may_be_sent_again,
     the_same_request_at_once_in_two_processes_has_one_effect,
+    a_forgotten_answer_lets_the_request_run_again,
 }
 
 async fn send(db: &Db, caller: &Caller, id: &str, name: &str, fail: bool) -> Result<String> {
@@ -77,4 +78,18 @@ async fn the_same_request_at_once_in_two_processes_has_one_effect(place: Place) 
         assert_eq!(first.expect("answered"), second.expect("answered"));
     }
     assert_eq!(count(&one, "SELECT COUNT(*) FROM note").await, 20);
+}
+
+async fn a_forgotten_answer_lets_the_request_run_again(place: Place) {
+    let (db, anna) = (place.open().await, caller("anna", &[], &[]));
+    let not_now = anna.clone();
+    let write = db.write(move |tx| {
+        let request = PartnerCreated { display_name: "x".to_owned() };
+        let answer = replay::once(tx, &not_now, "r1", &request, |_| Ok(UserCreated::default()))?;
+        replay::forget::<PartnerCreated>(tx, &not_now, "r1")?;
+        Ok(answer.user)
+    });
+    assert_eq!(write.await.expect("answered"), "");
+    let made = send(&db, &anna, "r1", "x", false).await.expect("made now");
+    assert_eq!(send(&db, &anna, "r1", "x", false).await.expect("answered again"), made);
 }
