@@ -36,7 +36,8 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0014_erasure",
     "0015_list",
     "0016_assignment",
-    "0017_partner_merged"
+    "0017_partner_merged",
+    "0018_origin"
 ];
 
 /// The services that this one calls.

@@ -30,6 +30,8 @@ pub struct Opportunity {
     pub lead: String,
     /// How its lead could be reached: "email and phone", "none"; empty when it had no lead.
     pub contact: String,
+    /// Record of another service that it came from, or empty.
+    pub origin: String,
     /// The rate into the company's currency that it keeps; none in that currency, without an amount, and while there is no rate.
     pub exchange: Option<Kept>,
     /// When it came to its stage: microseconds since 1970 UTC.
@@ -249,6 +251,7 @@ mod tests {
             outcome: Outcome::Open,
             lead: String::new(),
             contact: String::new(),
+            origin: String::new(),
             exchange: None,
             rot_time: None,
             stage_time: 1,

@@ -215,6 +215,7 @@ fn draft(
         outcome: Outcome::Open,
         lead: lead.name(),
         contact: fact::contact(&lead.details.email, &lead.details.phone).to_owned(),
+        origin: String::new(),
         exchange: None,
         rot_time: stage.rot_time(now),
         stage_time: now,

@@ -81,6 +81,7 @@ pub fn to_proto(
         description: deal.details.description,
         tags: deal.details.tags,
         lead: deal.lead,
+        origin: deal.origin,
         lost_reason,
         close_time: close_time.map(clock::to_proto),
         stage_time: Some(clock::to_proto(deal.stage_time)),

@@ -104,6 +104,7 @@ impl OpportunityService for Opportunities {
         if details.team.is_empty() {
             details.team = caller.first_team();
         }
+        check_origin(&new.origin)?;
         let details = self.check_names(&caller, details.checked()?).await?;
         let (scores, rates) = (self.scores.clone(), self.rates.clone());
         if request.validate_only {
@@ -111,6 +112,7 @@ impl OpportunityService for Opportunities {
             let check = move |conn: &mut Conn<'_>| {
                 let pipeline = store::pipeline::named_or_default(conn, PIPELINE, &new.pipeline)?;
                 let (mut deal, stage) = draft(&pipeline, &new, details, now)?;
+                store::opportunity::must_be_first_of(conn, &deal.origin)?;
                 rates.take(conn, &mut deal, now)?;
                 let score = scores.of(conn, &deal)?;
                 Ok(to_proto(deal, stage.probability, score, now))
@@ -125,6 +127,7 @@ impl OpportunityService for Opportunities {
                     let now = tx.now();
                     let pipeline = store::pipeline::named_or_default_for_use(tx, PIPELINE, &new.pipeline)?;
                     let (mut deal, stage) = draft(&pipeline, &new, details.clone(), now)?;
+                    store::opportunity::must_be_first_of(tx, &deal.origin)?;
                     if !deal.details.partner.is_empty() {
                         deal.details.partner = store::partner_moves::survivor(tx, &deal.details.partner)?;
                     }
@@ -284,6 +287,13 @@ impl Opportunities {
 }
 
 /// A new opportunity in the stage asked for, else in the first one.
+fn check_origin(origin: &str) -> kontor_kit::Result<()> {
+    if origin.chars().count() > 200 || origin.chars().any(char::is_control) {
+        return Err(Error::invalid("opportunity.origin", "use the resource name of one record"));
+    }
+    Ok(())
+}
+
 fn draft(
     pipeline: &Pipeline,
     new: &proto::Opportunity,
@@ -303,6 +313,7 @@ fn draft(
         outcome: Outcome::Open,
         lead: String::new(),
         contact: String::new(),
+        origin: new.origin.clone(),
         exchange: None,
         rot_time: stage.rot_time(now),
         stage_time: now,

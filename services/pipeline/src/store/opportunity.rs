@@ -47,6 +47,7 @@ impl Stored for Opportunity {
         "rate",
         "rate_date",
         "rate_currency",
+        "origin",
     ];
     const COLLECTION: &'static str = "opportunities";
 
@@ -125,6 +126,7 @@ impl Stored for Opportunity {
             rate.into(),
             rate_date.into(),
             rate_currency.into(),
+            (&self.origin).into(),
         ]
     }
 
@@ -165,6 +167,7 @@ impl Stored for Opportunity {
             },
             lead: row.string(from + 15)?,
             contact: row.string(from + 23)?,
+            origin: row.string(from + 30)?,
             exchange,
             rot_time: row.opt_int(from + 24)?,
             stage_time: row.int(from + 18)?,
@@ -199,7 +202,7 @@ const NEEDS_NEXT_STEP: &str = "(CASE WHEN state = 1 AND NOT EXISTS (SELECT 1 FRO
 /// What ListOpportunities offers. The last column is the probability of its stage.
 const LISTING: Listing = Listing {
     table: "opportunity",
-    columns: "id, version, title, partner, pipeline, stage, state, currency, amount, probability, assignee, team, expected_close_date, description, tags, lead, lost_reason, close_time, stage_time, create_time, update_time, attributes, source, contact, rot_time, recurring_amount, recurring_months, rate, rate_date, rate_currency, COALESCE((SELECT stage.probability FROM stage WHERE stage.name = opportunity.stage), 0)",
+    columns: "id, version, title, partner, pipeline, stage, state, currency, amount, probability, assignee, team, expected_close_date, description, tags, lead, lost_reason, close_time, stage_time, create_time, update_time, attributes, source, contact, rot_time, recurring_amount, recurring_months, rate, rate_date, rate_currency, origin, COALESCE((SELECT stage.probability FROM stage WHERE stage.name = opportunity.stage), 0)",
     id: "id",
     by_key: true,
     fields: &[
@@ -209,6 +212,7 @@ const LISTING: Listing = Listing {
         Field::filter("pipeline", "pipeline", Kind::Text),
         Field::filter("stage", "stage", Kind::Text).common(),
         Field::filter("partner", "partner", Kind::Text),
+        Field::filter("origin", "origin", Kind::Text),
         Field::filter("needs_next_step", NEEDS_NEXT_STEP, Kind::Bool),
         Field::both("title", "title", Kind::Text),
         Field::order("create_time", "create_time", Kind::Time),
@@ -280,6 +284,18 @@ pub fn get_for_change(tx: &mut Tx<'_>, caller: &Caller, id: &str, etag: &str) ->
     caller.must_write(&opportunity.guard(), &opportunity.name())?;
     resource::check_etag(&opportunity, etag)?;
     Ok(opportunity)
+}
+
+/// Checks that no opportunity came from this record of another service yet.
+///
+/// # Errors
+/// ALREADY_EXISTS.
+pub fn must_be_first_of(conn: &mut Conn<'_>, origin: &str) -> Result<()> {
+    let sql = "SELECT 1 FROM opportunity WHERE origin = $1 AND origin <> ''";
+    match conn.one(sql, args![origin], |_| Ok(()))? {
+        Some(()) => Err(Error::already_exists(format!("the opportunity of {origin}"))),
+        None => Ok(()),
+    }
 }
 
 /// The opportunity that a lead became, or that this one went into; none when it was deleted since.

@@ -240,6 +240,7 @@ mod tests {
             outcome: Outcome::Open,
             lead: String::new(),
             contact: String::new(),
+            origin: String::new(),
             exchange: None,
             rot_time: None,
             stage_time: 1,

@@ -20,6 +20,7 @@ kontor_testbed::on_both! { World;
     p19_a_stale_etag_leaves_the_assignee,
     amounts_are_exact_or_refused,
     probability_is_the_stages_until_it_is_set,
+    t12_an_origin_has_one_opportunity,
     x3_validate_only_and_repeat,
     x4_what_may_not_be_seen_is_not_found,
 }
@@ -245,6 +246,31 @@ async fn probability_is_the_stages_until_it_is_set(world: World) {
         failure(deals.update_opportunity(update(too_much, &["probability"])).await).0,
         Code::InvalidArgument
     );
+}
+
+async fn t12_an_origin_has_one_opportunity(world: World) {
+    let of = |origin: &str| proto::Opportunity { origin: origin.to_owned(), ..deal("Roof") };
+    let entry = "callLists/fair/entries/1";
+    let made = world.add_deal(&anna(), of(entry)).await;
+    assert_eq!((made.origin.as_str(), world.deal(&made.name).await.origin.as_str()), (entry, entry));
+    let create = |caller: kontor_kit::auth::Caller, origin: &str, validate_only: bool| {
+        let opportunity = Some(of(origin));
+        let request = proto::CreateOpportunityRequest { opportunity, validate_only, ..Default::default() };
+        let mut deals = world.deals.clone();
+        async move { deals.create_opportunity(caller.request(request)).await }
+    };
+    for check_only in [true, false] {
+        assert_eq!(failure(create(ben(), entry, check_only).await).0, Code::AlreadyExists);
+    }
+    assert_eq!(failure(create(ben(), "a\nb", false).await).0, Code::InvalidArgument);
+    // none is no origin
+    for _ in 0..2 {
+        create(ben(), "", false).await.unwrap();
+    }
+    let request =
+        proto::ListOpportunitiesRequest { filter: format!("origin = \"{entry}\""), ..Default::default() };
+    let found = world.deals.clone().list_opportunities(anna().request(request)).await.unwrap().into_inner();
+    assert_eq!(found.opportunities.iter().map(|deal| &deal.name).collect::<Vec<_>>(), [&made.name]);
 }
 
 async fn x3_validate_only_and_repeat(world: World) {
