@@ -6,6 +6,7 @@ pub mod domain;
 mod erase;
 mod events;
 mod intake;
+mod list_events;
 mod rpc;
 mod store;
 mod tasks;
@@ -20,8 +21,13 @@ use kontor_kit::link::Link;
 use kontor_kit::unit::Unit;
 
 /// The tables of this service, for `Db::open`.
-pub const MIGRATIONS: &[Migration] =
-    kontor_kit::migrations!["0001_calls", "0002_erasure", "0003_partner_move"];
+pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
+    "0001_calls",
+    "0002_erasure",
+    "0003_partner_move",
+    "0004_call_list",
+    "0005_do_not_call"
+];
 
 /// Links to the services that telephony calls.
 #[derive(Clone)]

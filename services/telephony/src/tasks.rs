@@ -1,4 +1,4 @@
-//! Background work: says that calls ended, gives up silent ones, looks partners up that could not be found at once.
+//! Background work: says that calls ended, gives up silent ones, looks partners up that could not be found at once, ends leases of call lists.
 //! Started by lib.rs; the time of each step is in the call's row, so a restart or another process goes on.
 
 use std::time::Duration;
@@ -8,12 +8,15 @@ use kontor_kit::context::Context;
 use kontor_kit::db::Tx;
 use kontor_kit::resource;
 
+use crate::domain::call_list::CallList;
 use crate::domain::entry::{Entry, Match};
 use crate::intake::Intake;
-use crate::{events, store};
+use crate::{events, list_events, store};
 
 /// Calls in one transaction.
 const BATCH: i64 = 200;
+/// Call lists that are looked at in one round.
+const LISTS: i64 = 100;
 /// Longest pause: another process may have written.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// How long pops are remembered, in microseconds: a telephone does not ring for a day.
@@ -24,6 +27,7 @@ pub fn start(context: &Context, intake: &Intake) {
     context.spawn(close(intake.clone()));
     context.spawn(link(intake.clone()));
     context.spawn(forget(intake.clone()));
+    context.spawn(end_leases(intake.clone(), context.company.time_zone.clone()));
     if matches!(context.storage, kontor_kit::db::Storage::Postgres(_)) {
         context.spawn(intake.hub.clone().follow(intake.db.clone()));
     }
@@ -133,4 +137,32 @@ async fn forget(intake: Intake) {
         }
         tokio::time::sleep(Duration::from_secs(3_600)).await;
     }
+}
+
+/// Ends leases that have expired and queues what is due, list by list, so that it is told also where nobody takes calls.
+async fn end_leases(intake: Intake, zone: String) {
+    loop {
+        if let Err(cause) = end_due_leases(&intake, &zone).await {
+            tracing::warn!(cause = %cause, "leases of call lists can't be ended");
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+async fn end_due_leases(intake: &Intake, zone: &str) -> Result<()> {
+    let now = intake.db.clock().now();
+    let lists = intake.db.read(move |conn| store::call_list::overdue(conn, now, LISTS)).await?;
+    for id in lists {
+        let zone = zone.to_owned();
+        let work = move |tx: &mut Tx<'_>| {
+            let list: CallList = resource::get(tx, &id)?;
+            for (entry, happened) in store::lease::bring_due(tx, &list, &zone)? {
+                list_events::happened(tx, &list, &entry, "", happened);
+            }
+            Ok(())
+        };
+        intake.db.write(work).await?;
+    }
+    Ok(())
 }

@@ -1,7 +1,8 @@
-//! What a call loses when its partner is erased, and what stays of it.
+//! What a call, and an entry of a call list, loses when its partner is erased, and what stays of it.
 //! Called by erase.rs.
 
 use super::entry::Entry;
+use super::list_entry::ListEntry;
 use super::record::End;
 
 /// Whether there is nothing more to be said of the call: only then it can lose its record, from which it is folded.
@@ -42,6 +43,20 @@ pub fn erase(call: &mut Entry, partners: &[String], phones: &[String]) {
     call.link_tries = 0;
     // The fold has every number that was ever told.
     call.record = None;
+}
+
+/// Empties an entry of a call list that is not called any more. How often and when it was called stays.
+pub fn erase_list_entry(entry: &mut ListEntry) {
+    for text in [
+        &mut entry.number,
+        &mut entry.e164,
+        &mut entry.extension,
+        &mut entry.partner,
+        &mut entry.display_name,
+        &mut entry.note,
+    ] {
+        text.clear();
+    }
 }
 
 fn blank(number: &mut String, numbers: &[String]) {

@@ -2,12 +2,18 @@
 //! Called by the connectors (which make facts), the intake, the store (which keeps state) and the RPCs.
 
 pub mod call;
+pub mod call_list;
 pub mod connector;
+pub mod do_not_call;
 pub mod entry;
+pub mod entry_import;
 pub mod erasure;
 pub mod fact;
 pub mod fold;
+pub mod hours;
 pub mod leg;
+pub mod list_entry;
+pub mod list_outcome;
 pub mod number;
 pub mod post;
 pub mod record;
@@ -15,3 +21,4 @@ pub mod summary;
 mod talk;
 pub mod told;
 pub mod webhook;
+pub mod zones;

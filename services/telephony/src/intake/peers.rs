@@ -9,13 +9,16 @@ use kontor_kit::auth::Caller;
 use kontor_kit::link::{Link, MESSAGE_LIMIT};
 use kontor_kit::{Error, Result};
 use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
+use kontor_proto::directory::v1::team_service_client::TeamServiceClient;
 use kontor_proto::directory::v1::{
-    GetPartnerRequest, ListTimelineEntriesRequest, LookupPartnersRequest, Partner, TimelineEntry,
+    GetPartnerRequest, GetTeamRequest, ListTimelineEntriesRequest, LookupPartnersRequest, Partner,
+    TimelineEntry,
 };
 use kontor_proto::pipeline::v1::opportunity_service_client::OpportunityServiceClient;
 use kontor_proto::pipeline::v1::pipeline_service_client::PipelineServiceClient;
 use kontor_proto::pipeline::v1::{
-    GetOpportunityRequest, ListOpportunitiesRequest, ListPipelinesRequest, Opportunity,
+    CreateOpportunityRequest, GetOpportunityRequest, ListOpportunitiesRequest, ListPipelinesRequest,
+    Opportunity,
 };
 use tonic::{Code, Request};
 
@@ -34,6 +37,7 @@ pub const BRIEFS: i32 = 10;
 #[derive(Clone)]
 pub struct Peers {
     partners: PartnerServiceClient<Link>,
+    teams: TeamServiceClient<Link>,
     opportunities: OpportunityServiceClient<Link>,
     pipelines: PipelineServiceClient<Link>,
 }
@@ -42,6 +46,7 @@ impl Peers {
     /// Clients over these links.
     pub fn new(directory: Link, pipeline: Link) -> Self {
         Peers {
+            teams: TeamServiceClient::new(directory.clone()),
             partners: PartnerServiceClient::new(directory).max_decoding_message_size(MESSAGE_LIMIT),
             opportunities: OpportunityServiceClient::new(pipeline.clone())
                 .max_decoding_message_size(MESSAGE_LIMIT),
@@ -161,6 +166,40 @@ impl Peers {
         let mut client = self.opportunities.clone();
         let request = patient(caller, GetOpportunityRequest { name: name.to_owned() }, PATIENCE);
         in_time(PATIENCE, client.get_opportunity(request)).await
+    }
+
+    /// Whether a team is there for the caller.
+    ///
+    /// # Errors
+    /// NOT_FOUND; UNAVAILABLE and others of directory.
+    pub async fn team(&self, caller: &Caller, name: &str) -> Result<()> {
+        let mut client = self.teams.clone();
+        let request = patient(caller, GetTeamRequest { name: name.to_owned() }, PATIENCE);
+        in_time(PATIENCE, client.get_team(request)).await.map(|_| ())
+    }
+
+    /// Makes an opportunity that comes from a record here, once: a repeat finds the one that is there. Gives its name.
+    ///
+    /// # Errors
+    /// UNAVAILABLE and others of pipeline.
+    pub async fn create_opportunity(&self, caller: &Caller, deal: Opportunity) -> Result<String> {
+        let origin = deal.origin.clone();
+        let message = CreateOpportunityRequest { opportunity: Some(deal), ..Default::default() };
+        let mut client = self.opportunities.clone();
+        let made = in_time(PATIENCE, client.create_opportunity(patient(caller, message, PATIENCE))).await;
+        match made {
+            Err(cause) if cause.code() == Code::AlreadyExists => {}
+            made => return Ok(made?.name),
+        }
+        let message = ListOpportunitiesRequest {
+            page_size: 1,
+            filter: format!("origin = \"{origin}\""),
+            ..Default::default()
+        };
+        let request = patient(&Caller::system(), message, PATIENCE);
+        let found = in_time(PATIENCE, client.list_opportunities(request)).await?.opportunities;
+        let found = found.into_iter().next().map(|deal| deal.name);
+        found.ok_or_else(|| Error::unavailable("its opportunity is just being made: try again"))
     }
 
     /// Names for people of all stages, by resource name.

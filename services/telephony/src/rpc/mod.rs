@@ -3,19 +3,32 @@
 
 mod audit;
 mod call;
+mod call_list;
 mod change;
 mod connector;
 mod convert;
+mod dispatch;
+mod do_not_call;
 mod draft;
+mod entry_import;
 mod ingest;
+mod list_convert;
+mod list_entry;
+mod list_opportunity;
+mod plans;
 mod pop;
+mod rows;
+mod slots;
 
 use kontor_kit::context::Context;
 use kontor_kit::link::MESSAGE_LIMIT;
 use kontor_proto::telephony::v1::audit_service_server::AuditServiceServer;
+use kontor_proto::telephony::v1::call_list_service_server::CallListServiceServer;
 use kontor_proto::telephony::v1::call_service_server::CallServiceServer;
 use kontor_proto::telephony::v1::change_service_server::ChangeServiceServer;
 use kontor_proto::telephony::v1::connector_service_server::ConnectorServiceServer;
+use kontor_proto::telephony::v1::dispatch_service_server::DispatchServiceServer;
+use kontor_proto::telephony::v1::do_not_call_service_server::DoNotCallServiceServer;
 use kontor_proto::telephony::v1::ingest_service_server::IngestServiceServer;
 use tonic::service::Routes;
 
@@ -30,11 +43,24 @@ pub fn routes(context: &Context, intake: &Intake, keeper: &Keeper) -> Routes {
     let connectors = connector::Connectors { intake: intake.clone(), keeper: keeper.clone() };
     let calls = call::Calls::new(context, intake);
     let ingest = ingest::Ingest::new(context, intake);
+    let (context, intake) = (context.clone(), intake.clone());
+    let (plans, slots) = (plans::Plans::default(), slots::Slots::default());
+    let call_lists = call_list::CallLists {
+        context: context.clone(),
+        intake: intake.clone(),
+        plans: plans.clone(),
+        slots: slots.clone(),
+    };
+    let dispatch = dispatch::Dispatch { context: context.clone(), intake: intake.clone(), plans };
+    let do_not_calls = do_not_call::DoNotCalls { context: context.clone(), intake: intake.clone(), slots };
     let audits = audit::Audits { context: context.clone(), db: intake.db.clone() };
     let changes = change::Changes { context: context.clone(), db: intake.db.clone() };
     Routes::new(ConnectorServiceServer::new(connectors).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(CallServiceServer::new(calls).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(IngestServiceServer::new(ingest).max_decoding_message_size(INGEST_LIMIT))
+        .add_service(CallListServiceServer::new(call_lists).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(DispatchServiceServer::new(dispatch))
+        .add_service(DoNotCallServiceServer::new(do_not_calls).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(AuditServiceServer::new(audits))
         .add_service(ChangeServiceServer::new(changes).max_decoding_message_size(MESSAGE_LIMIT))
 }

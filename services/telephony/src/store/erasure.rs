@@ -1,4 +1,4 @@
-//! Calls of an erased partner: found by partner and number. Row by row they lose who it was; when, how long and how they ended stays.
+//! Calls, entries of call lists and notes of an erased partner: found by partner and number. Row by row they lose who it was; when, how long and how they ended stays.
 //! Called by erase.rs.
 
 use kontor_kit::db::{Conn, Tx};
@@ -37,4 +37,29 @@ pub fn hold(tx: &mut Tx<'_>, id: &str) -> Result<Option<Entry>> {
     let lock = if tx.is_postgres() { " FOR UPDATE" } else { "" };
     let sql = format!("SELECT {} FROM call WHERE id = $1{lock}", Entry::COLUMNS.join(", "));
     tx.one(&sql, args![id], |row| Entry::from_row(row, 0))
+}
+
+/// Ids of entries of call lists that are the partner's, or have its number.
+///
+/// # Errors
+/// Those of the database.
+pub fn list_entries(conn: &mut Conn<'_>, person: &Person, limit: i64) -> Result<Vec<String>> {
+    let mut args = args![limit].to_vec();
+    let partner = is_one_of("partner", &person.partners, &mut args);
+    let number = is_one_of("e164", &person.phones, &mut args);
+    let sql = format!(
+        "SELECT id FROM call_entry WHERE (partner <> '' AND {partner}) OR (e164 <> '' AND {number}) ORDER BY id LIMIT $1"
+    );
+    conn.all(&sql, &args, |row| row.string(0))
+}
+
+/// Ids of the partner's numbers that are not to be called, and why is written there.
+///
+/// # Errors
+/// Those of the database.
+pub fn do_not_call_notes(conn: &mut Conn<'_>, person: &Person, limit: i64) -> Result<Vec<String>> {
+    let mut args = args![limit].to_vec();
+    let number = is_one_of("e164", &person.phones, &mut args);
+    let sql = format!("SELECT id FROM do_not_call WHERE {number} AND note <> '' ORDER BY id LIMIT $1");
+    conn.all(&sql, &args, |row| row.string(0))
 }

@@ -1,4 +1,4 @@
-//! Calls that go to another partner when theirs is merged into it, and come back when that is taken back.
+//! Calls, and entries of call lists, that go to another partner when theirs is merged into it, and come back when that is taken back.
 //! Called by events.rs.
 
 use kontor_kit::db::Tx;
@@ -16,6 +16,14 @@ pub fn merged(tx: &mut Tx<'_>, partner: &str, survivor: &str) -> Result<()> {
     )?;
     let sql = "UPDATE call SET partner = $2, version = version + 1 WHERE partner = $1 AND partner <> ''";
     tx.execute(sql, args![partner, survivor])?;
+    tx.execute(
+        "INSERT INTO call_entry_move (entry, partner, survivor) SELECT id, $1, $2 FROM call_entry WHERE partner = $1 AND partner <> ''
+         ON CONFLICT (entry, partner) DO UPDATE SET survivor = excluded.survivor",
+        args![partner, survivor],
+    )?;
+    let sql =
+        "UPDATE call_entry SET partner = $2, version = version + 1 WHERE partner = $1 AND partner <> ''";
+    tx.execute(sql, args![partner, survivor])?;
     Ok(())
 }
 
@@ -31,5 +39,11 @@ pub fn unmerged(tx: &mut Tx<'_>, partner: &str, survivor: &str) -> Result<()> {
         args![partner, survivor, now],
     )?;
     tx.execute("DELETE FROM partner_move WHERE partner = $1 AND survivor = $2", args![partner, survivor])?;
+    tx.execute(
+        "UPDATE call_entry SET partner = $1, version = version + 1
+         WHERE partner = $2 AND partner <> '' AND id IN (SELECT entry FROM call_entry_move WHERE partner = $1 AND survivor = $2)",
+        args![partner, survivor],
+    )?;
+    tx.execute("DELETE FROM call_entry_move WHERE partner = $1 AND survivor = $2", args![partner, survivor])?;
     Ok(())
 }
