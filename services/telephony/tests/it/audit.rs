@@ -19,8 +19,16 @@ const TABLES: &[(&str, &str)] = &[
         "call",
         "by kit::resource; the SQL only takes calls along with their partner, which the directory tells of",
     ),
+    (
+        "call_entry",
+        "by hand in store/list_entry.rs; not its leases, which events tell, nor its import, which the list's entry counts, nor that it goes along with its partner",
+    ),
+    ("call_entry_move", "not: where an entry came from, which its partner tells"),
+    ("call_import", "not: how far an import was"),
+    ("call_list_zone", "not: follows from the numbers"),
     ("call_pop", "not: whose screen showed a call"),
     ("connector_state", "not: how a connection is at the moment"),
+    ("do_not_call", "by kit::resource, and by its note where one may be there already"),
     ("partner_move", "not: where a call came from, which its partner tells"),
 ];
 

@@ -3,8 +3,14 @@
 
 mod asterisk;
 mod audit;
+mod call_lists;
 mod calls;
 mod connectors;
+mod dispatch;
+mod do_not_call;
+mod list_model;
+mod list_records;
+mod lists;
 mod neighbours;
 mod partners;
 mod pops;

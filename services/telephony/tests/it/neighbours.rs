@@ -6,12 +6,15 @@ use std::time::Duration;
 use kontor_kit::context::Context;
 use kontor_kit::link::Link;
 use kontor_proto::directory::v1 as directory;
+use kontor_proto::directory::v1::erasure_service_client::ErasureServiceClient;
 use kontor_proto::directory::v1::partner_merge_service_client::PartnerMergeServiceClient;
 use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
 use kontor_proto::directory::v1::team_service_client::TeamServiceClient;
 use kontor_proto::directory::v1::user_service_client::UserServiceClient;
 use kontor_proto::pipeline::v1::opportunity_service_client::OpportunityServiceClient;
-use kontor_proto::pipeline::v1::{CreateOpportunityRequest, Opportunity};
+use kontor_proto::pipeline::v1::{
+    CreateOpportunityRequest, GetOpportunityRequest, ListOpportunitiesRequest, Opportunity,
+};
 use kontor_proto::r#type::v1::Phone;
 use kontor_telephony::Peers;
 use kontor_testbed::{Gate, admin, caller};
@@ -97,6 +100,18 @@ impl Neighbours {
         answer.merge.unwrap().name
     }
 
+    pub async fn erase_partner(&self, name: &str) {
+        let request = directory::ErasePartnerRequest {
+            name: name.to_owned(),
+            reason: directory::ErasureReason::Requested.into(),
+            ..Default::default()
+        };
+        ErasureServiceClient::new(self.directory.clone())
+            .erase_partner(admin().request(request))
+            .await
+            .unwrap();
+    }
+
     pub async fn unmerge_partners(&self, merge: &str) {
         let request = directory::UnmergePartnersRequest { name: merge.to_owned(), request_id: String::new() };
         let mut client = PartnerMergeServiceClient::new(self.directory.clone());
@@ -110,6 +125,18 @@ impl Neighbours {
         let request = caller("sales", &["sales"], &[]).request(request);
         let mut client = OpportunityServiceClient::new(self.pipeline.clone());
         client.create_opportunity(request).await.unwrap().into_inner().name
+    }
+
+    pub async fn opportunity(&self, name: &str) -> Opportunity {
+        let request = admin().request(GetOpportunityRequest { name: name.to_owned() });
+        let mut client = OpportunityServiceClient::new(self.pipeline.clone());
+        client.get_opportunity(request).await.unwrap().into_inner()
+    }
+
+    pub async fn opportunities(&self) -> Vec<Opportunity> {
+        let request = admin().request(ListOpportunitiesRequest::default());
+        let mut client = OpportunityServiceClient::new(self.pipeline.clone());
+        client.list_opportunities(request).await.unwrap().into_inner().opportunities
     }
 
     /// The partner's history as "sales" sees it, newest first, as soon as it has so many entries.

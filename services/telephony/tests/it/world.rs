@@ -30,6 +30,7 @@ pub const ANNA: &str = "+32475123456";
 /// Telephony in another process.
 pub struct Other {
     pub stop: tokio_util::sync::CancellationToken,
+    pub link: Link,
     pub calls: CallServiceClient<Link>,
     pub connectors: ConnectorServiceClient<Link>,
 }
@@ -67,6 +68,7 @@ impl World {
         let link = Link::local(unit.routes);
         Other {
             stop: context.stop,
+            link: link.clone(),
             calls: CallServiceClient::new(link.clone()),
             connectors: ConnectorServiceClient::new(link),
         }
