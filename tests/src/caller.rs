@@ -128,6 +128,12 @@ impl Grpc {
         calendar_changes => calendar::change_service_client::ChangeServiceClient<Signed>;
         /// Changes of telephony.
         telephony_changes => telephony::change_service_client::ChangeServiceClient<Signed>;
+        /// Call lists and their entries.
+        call_lists => telephony::call_list_service_client::CallListServiceClient<Signed>;
+        /// Who calls whom next.
+        dispatch => telephony::dispatch_service_client::DispatchServiceClient<Signed>;
+        /// Numbers that are not to be called.
+        do_not_call => telephony::do_not_call_service_client::DoNotCallServiceClient<Signed>;
         /// Call events in.
         ingest => telephony::ingest_service_client::IngestServiceClient<Signed>;
     }

@@ -70,7 +70,19 @@ const OUTSIDE: [(&str, &[&str]); 4] = [
             "AuditService",
         ],
     ),
-    ("telephony", &["ConnectorService", "CallService", "IngestService", "ChangeService", "AuditService"]),
+    (
+        "telephony",
+        &[
+            "ConnectorService",
+            "CallService",
+            "IngestService",
+            "CallListService",
+            "DispatchService",
+            "DoNotCallService",
+            "ChangeService",
+            "AuditService",
+        ],
+    ),
 ];
 
 pub(super) struct Router {
