@@ -147,19 +147,46 @@ fn near(found: Option<prost_types::Duration>, recorded: i64) -> bool {
     (found - recorded).abs() <= NEAR_MILLIS
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn t6_live_asterisk_agrees_with_the_recordings() {
+/// A world with a live Asterisk; none, and a loud line, where there is none.
+async fn live() -> Option<(World, Office)> {
     let Some(root) = std::env::var_os(ROOT) else {
         eprintln!(
             "LEFT OUT: no live Asterisk is tried: {ROOT} names no folder made by services/telephony/tests/live/chroot.sh"
         );
-        return;
+        return None;
     };
     let world = World::start(Place::sqlite()).await;
     world.place.set_clock(jiff::Timestamp::now().as_microsecond());
-    let mut office = Office::open(root.into()).await;
+    let office = Office::open(root.into()).await;
     add(&world, "office", asterisk(office.ami)).await.unwrap();
     up(&world, &office).await;
+    Some((world, office))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t2_live_asterisk_restarted_in_the_middle_of_a_call() {
+    let Some((world, mut office)) = live().await else { return };
+    world.calls.clone().start_call(sales().request(to("01 45 55 98 76"))).await.unwrap();
+    let mut tries = 0;
+    while world.only_call().await.state() != CallState::Answered {
+        tries += 1;
+        assert!(tries < 1_000, "{:#?}\n{}", world.only_call().await, office.words());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    office.restart();
+    let call = ended(&world, &office, 1).await.remove(0);
+    assert_eq!(call.outcome(), CallOutcome::Answered, "{call:#?}");
+    up(&world, &office).await;
+    world.calls.clone().start_call(sales().request(to("01 45 55 98 76"))).await.unwrap();
+    let call = ended(&world, &office, 2).await.remove(1);
+    assert_eq!(call.outcome(), CallOutcome::Answered, "{call:#?}");
+    assert!(near(call.ring_duration, 1_005) && near(call.talk_duration, 1_502), "{call:#?}");
+    assert_eq!(world.list("").await.len(), 2, "nothing is doubled");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t6_live_asterisk_agrees_with_the_recordings() {
+    let Some((world, mut office)) = live().await else { return };
     // the recorded scene "click": ring 1,005 ms, talk 1,502 ms
     let request = proto::StartCallRequest { request_id: "live".into(), ..to("01 45 55 98 76") };
     let started =
