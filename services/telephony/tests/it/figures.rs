@@ -32,6 +32,10 @@ impl Pick {
         ((self.0 >> 33) % most as u64) as usize
     }
 
+    fn text(&mut self, all: &[&'static str]) -> &'static str {
+        all[self.below(all.len())]
+    }
+
     fn of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
         &all[self.below(all.len())]
     }
@@ -265,14 +269,14 @@ async fn t14_figures_equal_a_recomputation_from_the_events(world: World) {
                     OperatorState::Break,
                     OperatorState::Offline,
                 ];
-                set(&world, pick.of::<&str>(&["sales", "operator"]), *pick.of(&states)).await;
+                set(&world, pick.text(&["sales", "operator"]), *pick.of(&states)).await;
             }
             2..=4 => {
                 let call = Told {
                     id: format!("c{round}"),
-                    direction: pick.of::<&str>(&["INBOUND", "OUTBOUND"]),
-                    queue: pick.of::<&str>(&["", "support", "callLists/spring"]),
-                    extension: pick.of::<&str>(&["101", "102", ""]),
+                    direction: pick.text(&["INBOUND", "OUTBOUND"]),
+                    queue: pick.text(&["", "support", "callLists/spring"]),
+                    extension: pick.text(&["101", "102", ""]),
                 };
                 world.post(&call.event("RINGING", "", world.now())).await.unwrap();
                 calls.push(call);
@@ -284,8 +288,7 @@ async fn t14_figures_equal_a_recomputation_from_the_events(world: World) {
             7 | 8 if !calls.is_empty() => {
                 // Now and then the end comes, and the answer from before it comes late: a correction.
                 let call = pick.of(&calls);
-                let outcome =
-                    *pick.of::<&str>(&["", "", "MISSED", "NO_ANSWER", "BUSY", "ABANDONED", "FAILED"]);
+                let outcome = pick.text(&["", "", "MISSED", "NO_ANSWER", "BUSY", "ABANDONED", "FAILED"]);
                 world.post(&call.event("HUNGUP", outcome, world.now())).await.unwrap();
                 if pick.below(3) == 0 {
                     settle(&world).await;
