@@ -38,7 +38,7 @@ fn take(tx: &mut Tx<'_>, event: &Event, change: &Change, zone: &str) -> Result<(
         found => found?,
     };
     let owner = event.audience.as_ref().map_or("", |audience| audience.owner.as_str());
-    if owner.is_empty() || old.owner() != owner || old.is_closed() {
+    if !call_back::is_of(&old, owner) {
         // The calendar has the news of that, or they are on their way.
         return Ok(());
     }

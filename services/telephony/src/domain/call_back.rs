@@ -5,6 +5,11 @@ use super::call_list::{CallList, SECOND};
 use super::list_entry::{Happened, ListEntry};
 use super::zones;
 
+/// Whether an entry is a call-back of this user ("users/{user}") still: only then its event in the user's calendar says anything.
+pub fn is_of(entry: &ListEntry, user: &str) -> bool {
+    !user.is_empty() && entry.owner() == user && !entry.is_closed()
+}
+
 /// Moves an entry that waits to the time of its event, or to the next calling hours from then on. `fallback` is the zone of numbers of no country.
 /// What happened is empty when it is called then already; else its news make the event what the entry is. One that is being called stays as it is, and so
 /// does one for which there is no such time.
@@ -84,6 +89,18 @@ mod tests {
         let happened = follow_event(entry, list, "UTC", wanted, NOW);
         assert!(happened.iter().all(|what| *what == Happened::CallBackMoved), "{happened:?}");
         ((entry.due.expect("a time") - NOW) / HOUR, !happened.is_empty())
+    }
+
+    #[test]
+    fn only_its_owner_has_an_event_of_it_and_only_while_it_is_one() {
+        assert!(is_of(&entry(), "users/sales"));
+        for other in ["users/operator", "users/", "sales", ""] {
+            assert!(!is_of(&entry(), other), "{other}");
+        }
+        let open = CallBack { operator: "users/sales".to_owned(), personal: false };
+        assert!(!is_of(&ListEntry { call_back: Some(open), ..entry() }, "users/sales"));
+        assert!(!is_of(&ListEntry { call_back: None, ..entry() }, ""));
+        assert!(!is_of(&ListEntry { state: State::Cancelled, ..entry() }, "users/sales"));
     }
 
     #[test]

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use kontor_kit::auth::{Caller, Guard};
+use kontor_kit::auth::Caller;
 use kontor_kit::clock::to_proto;
-use kontor_kit::db::Db;
 use kontor_kit::link::Link;
-use kontor_kit::outbox::NewEvent;
-use kontor_proto::calendar::v1::{CallBackEventChanged, call_back_event_changed::Change};
 use kontor_proto::collection::v1 as store;
 use kontor_proto::collection::v1::collection_service_client::CollectionServiceClient;
 use kontor_proto::directory::v1 as directory;
@@ -26,7 +23,7 @@ kontor_testbed::on_both! { World;
     c10_a_deleted_event_leaves_the_call_back_to_the_team,
     c10_what_becomes_of_the_call_back_shows_in_the_calendar,
     c10_one_that_is_being_called_keeps_its_time_and_its_lease,
-    c10_only_its_owners_events_move_it_and_only_while_it_is_one,
+    c10_a_number_that_is_not_to_be_called_leaves_the_calendar,
     c10_an_erased_partner_goes_from_the_calendar_too,
 }
 
@@ -261,43 +258,12 @@ async fn c10_one_that_is_being_called_keeps_its_time_and_its_lease(world: World)
     assert_eq!(lists.get(&name).await.state(), proto::CallListEntryState::Held);
 }
 
-/// The calendar says in its outbox that a user moved an event.
-async fn say(calendar: &Db, user: &str, subject: &str, time: i64) {
-    let (owner, subject) = (format!("users/{user}"), subject.to_owned());
-    let write = calendar.write(move |tx| {
-        let changed = CallBackEventChanged { change: Some(Change::CallBackTime(to_proto(time))) };
-        let event = NewEvent::new("calendar", &subject, &Guard::new(&owner, ""), &changed);
-        tx.publish(event.actor(&owner));
-        Ok(())
-    });
-    write.await.unwrap();
-}
-
-async fn c10_only_its_owners_events_move_it_and_only_while_it_is_one(world: World) {
+async fn c10_a_number_that_is_not_to_be_called_leaves_the_calendar(world: World) {
     let (lists, name) = agreed(&world, at(6)).await;
-    let context = &world.place.context;
-    let calendar = Db::open(&context.storage, "calendar", &[], context.clock.clone()).await.unwrap();
-    for subject in
-        ["callLists/fair", "callLists/fair/entries/none", "callLists/other/entries/x", "", "x/y/z/0"]
-    {
-        say(&calendar, "sales", subject, at(2)).await;
-    }
-    say(&calendar, "operator", &name, at(2)).await;
-    say(&calendar, "", &name, at(2)).await;
-    // The owner's own comes behind them.
-    say(&calendar, "sales", &name, at(3)).await;
-    due(&lists, &name, at(3)).await;
-    let moves = world.kinds().await.into_iter().filter(|kind| kind == "CallBackMoved").count();
-    assert_eq!(moves, 1);
-    starts(&world, &sales(), at(3)).await;
-
-    // Not to be called: its entry is closed, and late news of the event change nothing.
     lists.do_not_call(&lead(), ANNA).await.unwrap();
     gone(&world, &sales()).await;
-    let closed = lists.get(&name).await;
-    say(&calendar, "sales", &name, at(4)).await;
-    tokio::time::sleep(Duration::from_millis(800)).await;
-    assert_eq!(lists.get(&name).await, closed);
+    let entry = lists.get(&name).await;
+    assert_eq!((entry.cancel_reason(), entry.owner.as_str()), (proto::CancelReason::DoNotCall, ""));
 }
 
 async fn c10_an_erased_partner_goes_from_the_calendar_too(world: World) {
