@@ -40,8 +40,8 @@ impl Caller {
     /// Whether this one may all that another one may: the same user later, while a stream is open.
     pub fn may_all_of(&self, before: &Caller) -> bool {
         let has = |now: &[String], then: &[String]| then.iter().all(|team| now.contains(team));
-        (self.admin || !before.admin)
-            && (self.admin || has(&self.teams, &before.teams) && has(&self.led_teams, &before.led_teams))
+        self.admin
+            || (!before.admin && has(&self.teams, &before.teams) && has(&self.led_teams, &before.led_teams))
     }
 
     /// The installation itself: background work, demo data, the command line.

@@ -30,7 +30,6 @@ pub async fn figures(bed: &Bed) {
         username: "kontor".into(),
         secret: "a secret".into(),
         trunk_prefixes: vec!["PJSIP/trunk-".into()],
-        ..Default::default()
     });
     let connector = proto::Connector {
         display_name: "Asterisk".into(),
@@ -116,6 +115,9 @@ async fn serve(stream: TcpStream, calls: usize, told: oneshot::Sender<()>) {
     }
 }
 
+/// Tells of an event with its headers.
+type Tell<'a> = dyn FnMut(&str, &[(&str, &str)]) + 'a;
+
 /// An inbound call that is answered and lasts half a second.
 fn call(number: usize) -> String {
     let (first, second) = (name(number), format!("{}.{}", 1_795_420_000 + number, 2 * number + 1));
@@ -150,7 +152,7 @@ fn call(number: usize) -> String {
         ("Uniqueid", &*second),
         ("Linkedid", &*first),
     ];
-    let variables = |tell: &mut dyn FnMut(&str, &[(&str, &str)]), count: usize| {
+    let variables = |tell: &mut Tell<'_>, count: usize| {
         for place in 0..count {
             let name = format!("VARIABLE_{place}");
             let more = [("Variable", name.as_str()), ("Value", "something that nobody asks for")];

@@ -363,7 +363,7 @@ async fn c10_what_a_call_back_cannot_be_is_refused(bed: Bed) {
         let refused = bed.collections().move_object(user("sales").request(request)).await;
         assert_eq!(failure(refused).0, Code::PermissionDenied, "{slug}/{to_name}");
     }
-    let request = store::DeleteCollectionRequest { path: path("sales"), ..Default::default() };
+    let request = store::DeleteCollectionRequest { path: path("sales") };
     let refused = bed.collections().delete_collection(user("sales").request(request)).await;
     assert_eq!(failure(refused), (Code::FailedPrecondition, "SERVER_COLLECTION".to_owned()));
     assert_eq!(text(&got(&bed, "sales").await.unwrap().data), event);
