@@ -207,7 +207,7 @@ mod tests {
         let first = line("predictive, 10 operators".to_owned(), short(), 7, 3);
         assert!((7..10).contains(&first.worst.0));
         let again = line("again".to_owned(), short(), 7, 3);
-        assert_eq!((again.busy, again.worst), (first.busy, first.worst.clone()));
+        assert_eq!((again.busy, &again.worst), (first.busy, &first.worst));
         let text = table(&[first, again], 3);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3);
