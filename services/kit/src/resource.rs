@@ -72,7 +72,7 @@ pub fn check_etag<T: Stored>(row: &T, given: &str) -> Result<()> {
 /// # Errors
 /// NOT_FOUND.
 pub fn get<T: Stored>(conn: &mut Conn<'_>, id: &str) -> Result<T> {
-    found(find(conn, id, "")?, id)
+    found(find(conn, id)?, id)
 }
 
 /// Reads one and holds its row until the commit: another process that changes it waits, so that without an etag the last
@@ -90,10 +90,18 @@ pub fn hold<T: Stored>(tx: &mut Tx<'_>, id: &str) -> Result<T> {
 /// Those of the database.
 pub fn hold_if_there<T: Stored>(tx: &mut Tx<'_>, id: &str) -> Result<Option<T>> {
     let lock = if tx.is_postgres() { " FOR UPDATE" } else { "" };
-    find(tx, id, lock)
+    select(tx, id, lock)
 }
 
-fn find<T: Stored>(conn: &mut Conn<'_>, id: &str, lock: &str) -> Result<Option<T>> {
+/// Reads one that may not be there.
+///
+/// # Errors
+/// Those of the database.
+pub fn find<T: Stored>(conn: &mut Conn<'_>, id: &str) -> Result<Option<T>> {
+    select(conn, id, "")
+}
+
+fn select<T: Stored>(conn: &mut Conn<'_>, id: &str, lock: &str) -> Result<Option<T>> {
     let sql =
         format!("SELECT {} FROM {} WHERE {} = $1{lock}", T::COLUMNS.join(", "), T::TABLE, T::COLUMNS[0]);
     conn.one(&sql, &[id.into()], |row| T::from_row(row, 0))

@@ -11,6 +11,7 @@ use kontor_proto::telephony::v1 as proto;
 use kontor_proto::telephony::v1::pacing_service_server::PacingService;
 use tonic::{Request, Response, Status};
 
+use crate::domain::call_list::CallList;
 use crate::domain::figure::{Window, at};
 use crate::domain::operator::{Operator, State};
 use crate::domain::pacing::estimate::{AnswerRate, Busy, Handling};
@@ -27,9 +28,6 @@ pub struct Pacings {
 type Answer<T> = std::result::Result<Response<T>, Status>;
 
 const FIELDS: [&str; 4] = ["mode", "drop_cap_per_mille", "ring_duration", "max_ringing"];
-/// Unless a list sets its own.
-const CAP_PER_MILLE: i64 = 30;
-const RING_SECONDS: i64 = 20;
 /// Calls that ring for each operator, where a list sets no limit.
 const LINES: u32 = 20;
 
@@ -90,11 +88,19 @@ fn list_id(name: &str, field: &str) -> Result<String> {
     id::parse("callLists", list, field).map(str::to_owned).map_err(|_| wrong())
 }
 
+/// The pacing of a list: as it was set, else the usual one.
 fn find(conn: &mut Conn<'_>, caller: &Caller, list: &str) -> Result<Pacing> {
-    let name = format!("callLists/{list}/pacing");
-    let pacing: Pacing = resource::get(conn, list).map_err(|cause| hidden(cause, &name))?;
-    caller.must_read(&pacing.audience(), &name)?;
-    Ok(pacing)
+    let team = team(conn, caller, list)?;
+    let set = resource::find::<Pacing>(conn, list)?;
+    Ok(set.unwrap_or_else(|| Pacing::usual(list, &team)))
+}
+
+/// Who calls the list.
+fn team(conn: &mut Conn<'_>, caller: &Caller, list: &str) -> Result<String> {
+    let list: CallList =
+        resource::get(conn, list).map_err(|cause| hidden(cause, &format!("callLists/{list}/pacing")))?;
+    caller.must_read(&list.audience(), &format!("callLists/{}/pacing", list.id))?;
+    Ok(list.team)
 }
 
 fn hidden(cause: Error, name: &str) -> Error {
@@ -103,32 +109,17 @@ fn hidden(cause: Error, name: &str) -> Error {
 
 /// The pacing to be changed, and whether it is new.
 fn hold(tx: &mut Tx<'_>, caller: &Caller, list: &str, given: &proto::Pacing) -> Result<(Pacing, bool)> {
-    let may = |team: &str| {
-        if caller.admin || caller.leads(team) {
-            return Ok(());
-        }
-        Err(Error::denied("only an administrator or a leader of the team may do this"))
-    };
-    if let Some(pacing) = resource::hold_if_there::<Pacing>(tx, list)? {
-        caller.must_read(&pacing.audience(), &given.name)?;
-        may(&pacing.team)?;
-        if !given.team.is_empty() && given.team != pacing.team {
-            return Err(Error::invalid("pacing.team", format!("it stays {}", pacing.team)));
-        }
-        return Ok((pacing, false));
+    let team = team(tx, caller, list)?;
+    if !caller.admin && !caller.leads(&team) {
+        return Err(Error::denied("only an administrator or a leader of the team may do this"));
     }
-    id::parse("teams", &given.team, "pacing.team")?;
-    may(&given.team)?;
-    let pacing = Pacing {
-        id: list.to_owned(),
-        version: 1,
-        team: given.team.clone(),
-        mode: 0,
-        drop_cap_per_mille: CAP_PER_MILLE,
-        ring_seconds: RING_SECONDS,
-        max_ringing: 0,
-    };
-    Ok((pacing, true))
+    if !given.team.is_empty() && given.team != team {
+        return Err(Error::invalid("pacing.team", format!("it is the list's, {team}: leave it out")));
+    }
+    Ok(match resource::hold_if_there::<Pacing>(tx, list)? {
+        Some(pacing) => (pacing, false),
+        None => (Pacing { version: 1, ..Pacing::usual(list, &team) }, true),
+    })
 }
 
 fn fields_set(given: &proto::Pacing) -> Vec<&'static str> {
@@ -164,8 +155,8 @@ fn checked(given: &proto::Pacing) -> Result<Wanted> {
     let cap = i64::from(given.drop_cap_per_mille);
     Ok(Wanted {
         mode: given.mode,
-        drop_cap_per_mille: within("pacing.drop_cap_per_mille", cap, 1, 100, CAP_PER_MILLE)?,
-        ring_seconds: within("pacing.ring_duration", ring.seconds, 15, 60, RING_SECONDS)?,
+        drop_cap_per_mille: within("pacing.drop_cap_per_mille", cap, 1, 100, store::pacing::CAP_PER_MILLE)?,
+        ring_seconds: within("pacing.ring_duration", ring.seconds, 15, 60, store::pacing::RING_SECONDS)?,
         max_ringing: within("pacing.max_ringing", i64::from(given.max_ringing), 1, 1_000, 0)?,
     })
 }

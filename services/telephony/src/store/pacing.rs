@@ -30,6 +30,26 @@ pub struct Pacing {
     pub max_ringing: i64,
 }
 
+/// Dropped calls of 1,000 answered ones, unless a list sets its own.
+pub const CAP_PER_MILLE: i64 = 30;
+/// How long a number rings, unless a list sets its own.
+pub const RING_SECONDS: i64 = 20;
+
+impl Pacing {
+    /// Of a list that sets nothing; version 0, for it is no row.
+    pub fn usual(list: &str, team: &str) -> Pacing {
+        Pacing {
+            id: list.to_owned(),
+            version: 0,
+            team: team.to_owned(),
+            mode: 0,
+            drop_cap_per_mille: CAP_PER_MILLE,
+            ring_seconds: RING_SECONDS,
+            max_ringing: 0,
+        }
+    }
+}
+
 impl Stored for Pacing {
     const TABLE: &'static str = "pacing";
     const COLUMNS: &'static [&'static str] =
@@ -89,7 +109,7 @@ const LISTS: i64 = 1_000;
 /// # Errors
 /// Those of the database.
 pub fn teams(conn: &mut Conn<'_>) -> Result<HashMap<String, String>> {
-    let sql = format!("SELECT id, team FROM pacing ORDER BY id LIMIT {LISTS}");
+    let sql = format!("SELECT id, team FROM call_list ORDER BY id LIMIT {LISTS}");
     let rows = conn.all(&sql, &[], |row| Ok((format!("callLists/{}", row.text(0)?), row.string(1)?)))?;
     Ok(rows.into_iter().collect())
 }

@@ -14,6 +14,7 @@ use kontor_proto::telephony::v1::{CallDirection, CallOutcome, FigureWindow, Oper
 use kontor_proto::r#type::v1::Event;
 use kontor_testbed::{MONDAY, SECOND, admin, caller};
 
+use crate::lists::{FAIR, Lists};
 use crate::world::{World, event};
 
 kontor_testbed::on_both! { World;
@@ -21,6 +22,7 @@ kontor_testbed::on_both! { World;
     t14_a_correction_moves_a_call_from_one_count_to_another,
     t14_calls_by_hand_and_between_us_do_not_count,
     t14_figures_of_a_list_are_for_its_team,
+    t14_the_held_rate_is_that_of_the_outcomes,
 }
 
 /// Choices of a seed.
@@ -354,14 +356,7 @@ async fn t14_calls_by_hand_and_between_us_do_not_count(world: World) {
 }
 
 async fn t14_figures_of_a_list_are_for_its_team(world: World) {
-    let pacing = proto::Pacing {
-        name: "callLists/spring/pacing".to_owned(),
-        team: "teams/sales".to_owned(),
-        ..Default::default()
-    };
-    let request = proto::UpdatePacingRequest { pacing: Some(pacing), ..Default::default() };
-    let mut pacings = proto::pacing_service_client::PacingServiceClient::new(world.link.clone());
-    pacings.update_pacing(admin().request(request)).await.unwrap();
+    Lists::of(&world).create("spring", |_| {}).await.unwrap();
     for queue in ["support", "callLists/spring"] {
         let call = Told { id: queue.to_owned(), direction: "OUTBOUND", queue, extension: "" };
         world.post(&call.event("RINGING", "", world.now())).await.unwrap();
@@ -381,4 +376,23 @@ async fn t14_figures_of_a_list_are_for_its_team(world: World) {
     let (own, queue) = (("callLists/spring".to_owned(), 1), ("queues/support".to_owned(), 1));
     assert_eq!(scopes("sales", "sales").await, [(String::new(), 2), own, queue.clone()]);
     assert_eq!(scopes("far", "support").await, [(String::new(), 2), queue]);
+}
+
+async fn t14_the_held_rate_is_that_of_the_outcomes(world: World) {
+    let lists = Lists::with_list(&world, |list| list.any_hour = true).await;
+    lists.fill(&["0475 12 34 56", "0475 12 34 57", "0475 12 34 58", "0475 12 34 59"]).await;
+    let sales = caller("sales", &["sales"], &[]);
+    for _ in 0..3 {
+        lists.hold(&sales).await;
+    }
+    lists.fail(&sales, proto::CallOutcomeReason::Busy).await;
+    for _ in 0..200 {
+        let figures = board(&world).await.figures;
+        let told = figures.iter().find(|it| it.window() == FigureWindow::Today && it.scope == FAIR);
+        if told.is_some_and(|it| (it.held_count, it.not_held_count, it.held_rate) == (3, 1, Some(0.75))) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{:?}", board(&world).await.figures);
 }

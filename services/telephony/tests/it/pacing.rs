@@ -13,6 +13,7 @@ use kontor_testbed::audit::{Audit, line};
 use kontor_testbed::{SECOND, admin, caller, failure};
 use tonic::{Code, Response, Status};
 
+use crate::lists::Lists;
 use crate::world::World;
 
 kontor_testbed::on_both! { World;
@@ -53,7 +54,7 @@ async fn update(world: &World, caller: &Caller, pacing: proto::Pacing) -> Result
 }
 
 fn spring() -> proto::Pacing {
-    proto::Pacing { name: SPRING.to_owned(), team: "teams/sales".to_owned(), ..Default::default() }
+    proto::Pacing { name: SPRING.to_owned(), ..Default::default() }
 }
 
 async fn compute(world: &World, caller: &Caller) -> Result<proto::ComputePacingResponse, Status> {
@@ -93,8 +94,8 @@ async fn tell(world: &World, call: &str, kind: &str, outcome: &str, ago: i64) {
 
 async fn t15_a_list_is_paced_one_to_one_or_ahead_and_says_why(world: World) {
     let sales = caller("sales", &["sales"], &[]);
-    assert_eq!(failure(compute(&world, &sales).await).0, Code::NotFound);
-    update(&world, &leader(), spring()).await.unwrap();
+    assert_eq!(failure(compute(&world, &sales).await).0, Code::NotFound, "there is no such list");
+    Lists::of(&world).create("spring", |_| {}).await.unwrap();
     let nobody = compute(&world, &sales).await.unwrap();
     assert_eq!((nobody.place_count, nobody.operator_count), (0, 0));
     assert!(nobody.reason.contains("no operator"), "{}", nobody.reason);
@@ -123,6 +124,7 @@ async fn t15_a_list_is_paced_one_to_one_or_ahead_and_says_why(world: World) {
 }
 
 async fn t15_a_spent_budget_falls_back_to_one_to_one(world: World) {
+    Lists::of(&world).create("spring", |_| {}).await.unwrap();
     let mode = PacingMode::Predictive.into();
     update(&world, &leader(), proto::Pacing { mode, drop_cap_per_mille: 100, ..spring() }).await.unwrap();
     for user in ["sales", "anna", "ben"] {
@@ -178,10 +180,12 @@ async fn wait(
 }
 
 async fn t15_settings_are_checked_and_kept_by_leaders(world: World) {
+    assert_eq!(failure(update(&world, &admin(), spring()).await).0, Code::NotFound, "there is no such list");
+    Lists::of(&world).create("spring", |_| {}).await.unwrap();
     let ring = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
     let cases = [
         (proto::Pacing { name: "callLists/spring".to_owned(), ..spring() }, "pacing.name"),
-        (proto::Pacing { team: String::new(), ..spring() }, "pacing.team"),
+        (proto::Pacing { team: "teams/support".to_owned(), ..spring() }, "pacing.team"),
         (proto::Pacing { mode: 9, ..spring() }, "pacing.mode"),
         (proto::Pacing { drop_cap_per_mille: 101, ..spring() }, "pacing.drop_cap_per_mille"),
         (proto::Pacing { ring_duration: ring(14), ..spring() }, "pacing.ring_duration"),
