@@ -125,13 +125,14 @@ impl DoNotCallService for DoNotCalls {
         let (sender, receiver) = mpsc::channel(rows::QUEUE);
         let service = self.clone();
         let run = async move {
-            let _slot = slot;
             let stop = service.context.stop.clone();
             let outcome = tokio::select! {
                 outcome = service.run(&caller, &mut messages, &sender) => outcome,
                 () = stop.cancelled() => Err(rows::stopping()),
                 () = sender.closed() => Ok(()),
             };
+            // before the last word: who hears it may begin the next import at once
+            drop(slot);
             rows::say_goodbye(outcome, &sender).await;
             drop(messages);
         };

@@ -41,13 +41,14 @@ impl CallLists {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let service = self.clone();
         let run = async move {
-            let _slot = slot;
             let stop = service.context.stop.clone();
             let outcome = tokio::select! {
                 outcome = service.run(caller, &mut messages, &sender) => outcome,
                 () = stop.cancelled() => Err(stopping()),
                 () = sender.closed() => Ok(()),
             };
+            // before the last word: who hears it may begin the next import at once
+            drop(slot);
             say_goodbye(outcome, &sender).await;
             // were it dropped before the caller has read our last word, it would only see a broken stream
             drop(messages);
