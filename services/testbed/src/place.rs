@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use kontor_kit::bus::Bus;
 use kontor_kit::clock::Clock;
 use kontor_kit::context::{Company, Context};
+use kontor_kit::db::Db;
 
 use crate::Database;
 
@@ -48,6 +49,22 @@ impl Place {
             tasks: Default::default(),
         };
         Place { context, time, database }
+    }
+
+    /// The database of a service that is not there, for a test to write its events.
+    ///
+    /// # Panics
+    /// When it can't be opened.
+    pub async fn fake(&self, service: &'static str) -> Db {
+        if self.is_postgres() {
+            // A database that was copied has its tables, which a service without migrations does not know.
+            let sql = format!(
+                "DO $$ BEGIN IF EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = '{service}' AND table_name NOT LIKE 'kit_%')
+                 THEN DROP SCHEMA {service} CASCADE; END IF; END $$"
+            );
+            self.database.administer(&sql).await;
+        }
+        self.context.open_db(service, &[]).await.expect("a database")
     }
 
     /// True when it is on PostgreSQL. A SQLite file belongs to one process.

@@ -49,7 +49,7 @@ impl Bed {
 
     /// The outbox of a service that is not there, for a test to write its events.
     pub async fn fake(&self, service: &'static str) -> Db {
-        self.place.context.open_db(service, &[]).await.unwrap()
+        self.place.fake(service).await
     }
 
     /// The directory's own address.

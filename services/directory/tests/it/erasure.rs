@@ -111,7 +111,7 @@ fn counts(report: &proto::Erasure, service: &str) -> Vec<(String, i64)> {
 
 /// Another service says that it is done, as often as wanted.
 async fn say_done(world: &World, service: &'static str, erasure: &str, times: usize) {
-    let db = world.place.context.open_db(service, &[]).await.unwrap();
+    let db = world.place.fake(service).await;
     let counts = vec![proto::ErasedCount { kind: "calls".to_owned(), count: 3 }];
     let erased =
         proto::PartnerDataErased { erasure: erasure.to_owned(), done: true, counts, ..Default::default() };
@@ -192,7 +192,7 @@ async fn h3_a_partner_is_gone_with_all_that_was_merged_into_it_and_never_comes_b
 async fn h3_the_report_is_done_when_every_service_is_and_each_counts_once(world: World) {
     let anna = create(&world, person("Anna", "+32 471 11 22 33", "zqxerased@example.com"), "").await.unwrap();
     let before = world.events().await;
-    let pipeline = world.place.context.open_db("pipeline", &[]).await.unwrap();
+    let pipeline = world.place.fake("pipeline").await;
     let (partner, created) =
         (anna.name.clone(), OpportunityCreated { title: WORD.to_owned(), ..Default::default() });
     let publish = move |tx: &mut kontor_kit::db::Tx<'_>| {

@@ -45,13 +45,12 @@ struct Sources {
 
 impl Sources {
     async fn start(world: World) -> Sources {
-        let context = world.place.context.clone();
         let acme = partner(&world, "Acme").await;
         let bolt = partner(&world, "Bolt").await;
         Sources {
-            telephony: context.open_db("telephony", &[]).await.unwrap(),
-            calendar: context.open_db("calendar", &[]).await.unwrap(),
-            pipeline: context.open_db("pipeline", &[]).await.unwrap(),
+            telephony: world.place.fake("telephony").await,
+            calendar: world.place.fake("calendar").await,
+            pipeline: world.place.fake("pipeline").await,
             world,
             acme,
             bolt,
@@ -338,7 +337,7 @@ async fn x4_only_administrators_rebuild_and_a_missing_source_changes_nothing(wor
     let refused = partners.rebuild_timelines(anna.request(proto::RebuildTimelinesRequest {})).await;
     assert_eq!(failure(refused.map(|_| ())).0, Code::PermissionDenied);
     // Only telephony is there: a rebuild without the others would forget what they told.
-    let telephony = world.place.context.open_db("telephony", &[]).await.unwrap();
+    let telephony = world.place.fake("telephony").await;
     let call = ended(CallOutcome::Missed, 0);
     publish(&telephony, "telephony", "calls/1", &acme, &Guard::company(), &call).await;
     for _ in 0..250 {

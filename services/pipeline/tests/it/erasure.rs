@@ -47,7 +47,7 @@ async fn erase(world: &World, name: &str) -> directory::Erasure {
         ..Default::default()
     };
     let erasure = client.erase_partner(admin().request(request)).await.unwrap().into_inner();
-    let telephony = world.place.context.open_db("telephony", &[]).await.unwrap();
+    let telephony = world.place.fake("telephony").await;
     let erased =
         directory::PartnerDataErased { erasure: erasure.name.clone(), done: true, ..Default::default() };
     let subject = erasure.name.clone();
