@@ -186,7 +186,7 @@ mod tests {
         assert!(text.starts_with("id: calls/1\nevent: pop\ndata: {") && text.ends_with("}\n\n"), "{text}");
         assert_eq!(text.matches(['\n', '\r']).count(), 4, "{text}");
         let json: Value =
-            serde_json::from_str(text.split("data: ").nth(1).expect("data").trim()).expect("JSON");
+            serde_json::from_str(text.split_once("\ndata: ").expect("data").1.trim()).expect("JSON");
         assert_eq!(json["partner_display_name"], "Anna\n\ndata: x\r\u{2028}");
     }
 

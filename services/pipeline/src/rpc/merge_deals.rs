@@ -46,8 +46,8 @@ pub fn merge(
     let mut after = rules::merge(Opportunity::RULES, &before, &theirs)?;
     after.insert("update_time".to_owned(), tx.now().to_string());
     for other in &others {
-        resource::delete(tx, other)?;
         store::assignment::forget_need(tx, other)?;
+        resource::delete(tx, other)?;
         store::forecast::note_deal(tx, other, true)?;
     }
     let others: Vec<_> = others.into_iter().zip(theirs).collect();

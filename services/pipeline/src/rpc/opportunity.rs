@@ -185,9 +185,9 @@ impl OpportunityService for Opportunities {
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     let deal = store::opportunity::get_for_change(tx, &caller, &deal, &request.etag)?;
+                    store::assignment::forget_need(tx, &deal)?;
                     resource::delete(tx, &deal)?;
                     store::score::forgotten(tx, &deal.id)?;
-                    store::assignment::forget_need(tx, &deal)?;
                     let title = deal.details.title.clone();
                     events::of_opportunity(tx, &caller, &deal, &proto::OpportunityDeleted { title })?;
                     Ok(())

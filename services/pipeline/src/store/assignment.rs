@@ -327,7 +327,7 @@ pub fn set_need(tx: &mut Tx<'_>, deal: &Opportunity, need: &Need) -> Result<()> 
     Ok(())
 }
 
-/// An opportunity was deleted: what it asked for goes, what was given stays counted.
+/// What an opportunity asks for goes, what was given stays counted. Called before the opportunity itself is deleted, so that the audit tells both as one.
 ///
 /// # Errors
 /// Those of the database.
