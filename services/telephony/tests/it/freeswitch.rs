@@ -124,6 +124,7 @@ fn wire() -> Vec<Vec<u8>> {
 }
 
 async fn t2_freeswitch_events_give_the_right_calls(world: World) {
+    after_the_recordings(&world);
     let partner = world.neighbours.add_partner("Caller", "+33145551234").await;
     let server = Server::start(Play { frames: wire(), ..Play::default() }).await;
     connect(&world, settings(server.port)).await.unwrap();
@@ -136,6 +137,7 @@ async fn t2_freeswitch_events_give_the_right_calls(world: World) {
 }
 
 async fn t2_freeswitch_cut_in_the_middle_gives_the_same_calls(world: World) {
+    after_the_recordings(&world);
     let partner = world.neighbours.add_partner("Caller", "+33145551234").await;
     let frames = wire();
     // between two calls, and in the middle of two
