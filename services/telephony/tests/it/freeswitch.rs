@@ -11,6 +11,7 @@ use tonic::{Code, Response, Status};
 
 use crate::freeswitch_scenes::{bytes, folder, frames};
 use crate::freeswitch_server::{PASSWORD, Play, Server};
+use crate::sessions::after_the_recordings;
 use crate::world::{World, refusal};
 
 kontor_testbed::on_both! { World;
