@@ -11,7 +11,7 @@ use kontor_testbed::{admin, caller};
 use tonic::Code;
 
 use crate::asterisk::{Asterisk, messages};
-use crate::sessions::connect;
+use crate::sessions::{after_the_recordings, connect};
 use crate::world::{World, event};
 
 kontor_testbed::on_both! { World;
@@ -50,6 +50,7 @@ async fn wait_for(world: &World, user: &str, wanted: State) {
 }
 
 async fn t14_a_transfer_frees_the_first_operator_and_takes_the_second(world: World) {
+    after_the_recordings(&world);
     for user in ["sales", "operator"] {
         sign_in(&world, &caller(user, &["sales"], &[])).await;
     }
