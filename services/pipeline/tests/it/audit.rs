@@ -331,7 +331,10 @@ async fn h4_steps_and_requirements_are_told(world: World) {
     world.deals.clone().delete_opportunity(manager().request(request)).await.unwrap();
     let told = lines(&world, &step.name).await;
     assert!(told[2].starts_with("DELETE manager by DeleteOpportunity: "), "{told:?}");
-    assert!(lines(&world, &made.name).await[2].ends_with("requirements.country BE ->"));
+    let told = lines(&world, &made.name).await;
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[2].starts_with("DELETE manager by DeleteOpportunity: "), "{told:?}");
+    assert!(told[2].contains("requirements.country BE ->") && told[2].contains("title Roof ->"), "{told:?}");
 }
 
 async fn h4_repeats_rehearsals_and_empty_changes_leave_no_entry(world: World) {
