@@ -73,6 +73,23 @@ async fn the_sample_company_is_there_at_once_and_a_second_start_keeps_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_folder_has_one_server_and_is_migrated_without_any() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().to_str().expect("a plain path");
+    let migrate = ["migrate", "--data", data];
+    let (good, said, errors) = run(&migrate, "").await;
+    assert!(good && said.contains("pipeline is up to date"), "{said} {errors}");
+    let process = Process::start(folder.path(), &[]).await;
+    for second in [&migrate[..], &["serve", "--data", data, "--listen", "127.0.0.1:0"]] {
+        let (good, _, errors) = run(second, "").await;
+        assert!(!good && errors.contains("another kontor serves directory from"), "{second:?}: {errors}");
+    }
+    process.kill().await;
+    let (good, _, errors) = run(&migrate, "").await;
+    assert!(good, "a killed server holds nothing: {errors}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d15_accounts_and_app_passwords_are_added_while_the_server_runs() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().to_str().expect("a plain path");

@@ -91,9 +91,10 @@ fn hold_folder(config: &Config) -> Result<Vec<File>> {
 /// Brings the databases of the wanted services up to date, and starts nothing.
 ///
 /// # Errors
-/// Those of opening a database.
+/// UNAVAILABLE while a program serves the folder; those of opening a database.
 pub async fn migrate(config: &Config) -> Result<()> {
     make_folder(config)?;
+    let _held = hold_folder(config)?;
     for service in config.services()? {
         let migrations = match service {
             "directory" => kontor_directory::MIGRATIONS,

@@ -24,6 +24,7 @@ mod records;
 pub mod replay;
 pub mod resource;
 pub mod secret;
+pub mod slots;
 pub mod tags;
 pub mod trace;
 pub mod unit;

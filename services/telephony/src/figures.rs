@@ -8,10 +8,11 @@ use kontor_kit::Result;
 use kontor_kit::clock;
 use kontor_kit::context::Context;
 use kontor_kit::db::{Db, Tx};
-use kontor_kit::outbox::{kind, payload};
-use kontor_proto::telephony::v1::{CallCorrected, CallEnded, OperatorState, OperatorStateChanged};
+use kontor_kit::outbox::{is, payload};
+use kontor_proto::telephony::v1::{
+    CallCorrected, CallEnded, CallListEntryHeld, CallListEntryNotHeld, OperatorState, OperatorStateChanged,
+};
 use kontor_proto::r#type::v1::Event;
-use prost::{Message, Name};
 
 use crate::domain::figure::{self, Counts, OverCall, Span, at};
 use crate::store;
@@ -38,14 +39,12 @@ pub fn start(context: &Context, db: &Db) {
     context.spawn(forget(db.clone()));
 }
 
-/// Outcomes of call lists, by the names of their events; only the list that they name is read here.
-const HELD: &str = "kontor.telephony.v1.CallListEntryHeld";
-const NOT_HELD: &str = "kontor.telephony.v1.CallListEntryNotHeld";
-
 fn wants(event: &Event) -> bool {
-    let kind = kind(event);
-    let own = [CallEnded::full_name(), CallCorrected::full_name(), OperatorStateChanged::full_name()];
-    own.iter().any(|own| own == kind) || kind == HELD || kind == NOT_HELD
+    is::<CallEnded>(event)
+        || is::<CallCorrected>(event)
+        || is::<OperatorStateChanged>(event)
+        || is::<CallListEntryHeld>(event)
+        || is::<CallListEntryNotHeld>(event)
 }
 
 fn take(tx: &mut Tx<'_>, event: &Event, zone: &TimeZone) -> Result<()> {
@@ -65,24 +64,14 @@ fn take(tx: &mut Tx<'_>, event: &Event, zone: &TimeZone) -> Result<()> {
             let scopes = figure::scopes(&changed.previous_queue, &changed.previous_call_list);
             add(&mut sums, occurred, &scopes, &wrap, 1, zone);
         }
-    } else if let Some(call_list) = outcome(event) {
-        let place = if kind(event) == HELD { at::HELD } else { at::NOT_HELD };
-        add(&mut sums, occurred, &figure::scopes("", &call_list), &Counts::one(place), 1, zone);
+    } else if let Some(held) = payload::<CallListEntryHeld>(event) {
+        let scopes = figure::scopes("", &held.call_list);
+        add(&mut sums, occurred, &scopes, &Counts::one(at::HELD), 1, zone);
+    } else if let Some(not_held) = payload::<CallListEntryNotHeld>(event) {
+        let scopes = figure::scopes("", &not_held.call_list);
+        add(&mut sums, occurred, &scopes, &Counts::one(at::NOT_HELD), 1, zone);
     }
     store::figure::add(tx, &sums)
-}
-
-/// The list that an outcome is about.
-#[derive(Clone, PartialEq, Message)]
-struct OfList {
-    /// "callLists/{list}".
-    #[prost(string, tag = "1")]
-    call_list: String,
-}
-
-fn outcome(event: &Event) -> Option<String> {
-    let payload = event.payload.as_ref().filter(|_| matches!(kind(event), HELD | NOT_HELD))?;
-    OfList::decode(payload.value.as_slice()).ok().map(|of| of.call_list)
 }
 
 fn now_said(corrected: CallCorrected) -> CallEnded {
@@ -143,58 +132,5 @@ async fn forget(db: Db) {
             Err(cause) => tracing::warn!(cause = %cause, "old counts of the board can't be forgotten"),
         }
         tokio::time::sleep(Duration::from_secs(3_600)).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use kontor_kit::auth::Guard;
-    use kontor_kit::db::Db;
-    use kontor_kit::outbox::{self, NewEvent};
-    use kontor_testbed::{MONDAY, Place};
-
-    use super::*;
-
-    /// As the call lists publish it: what is behind the list does not matter here.
-    #[derive(Clone, PartialEq, Message)]
-    struct Told {
-        #[prost(string, tag = "1")]
-        call_list: String,
-        #[prost(string, tag = "2")]
-        operator: String,
-    }
-
-    impl Name for Told {
-        const NAME: &'static str = "CallListEntryHeld";
-        const PACKAGE: &'static str = "kontor.telephony.v1";
-    }
-
-    #[tokio::test]
-    async fn an_outcome_of_a_call_list_counts_for_it_once() {
-        let place = Place::sqlite();
-        let context = &place.context;
-        let db =
-            Db::open(&context.storage, "telephony", crate::MIGRATIONS, context.clock.clone()).await.unwrap();
-        let told = Told { call_list: "callLists/spring".to_owned(), operator: "users/sales".to_owned() };
-        db.write(move |tx| {
-            tx.publish(NewEvent::new("telephony", "callLists/spring/entries/1", &Guard::company(), &told));
-            Ok(())
-        })
-        .await
-        .unwrap();
-        let zone = zone(context);
-        let day = figure::bucket(Span::Day, MONDAY, &zone);
-        db.write(move |tx| {
-            for event in outbox::after(tx, 0, 10)? {
-                assert!(wants(&event));
-                take(tx, &event, &zone)?;
-            }
-            Ok(())
-        })
-        .await
-        .unwrap();
-        let counts = db.read(move |conn| store::figure::since(conn, Span::Day, day)).await.unwrap();
-        let held = Counts::one(at::HELD);
-        assert_eq!(counts, [(String::new(), held), ("callLists/spring".to_owned(), held)]);
     }
 }

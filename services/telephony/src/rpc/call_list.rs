@@ -14,13 +14,13 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::plans::Plans;
-use super::slots::Slots;
 use super::{list_convert, list_entry};
 use crate::domain::call_list::{CallList, State};
 use crate::domain::list_entry::ListEntry;
 use crate::intake::Intake;
 use crate::store::lease::{self, Plan};
 use crate::{list_events, store};
+use kontor_kit::slots::Slots;
 
 /// The service.
 #[derive(Clone)]

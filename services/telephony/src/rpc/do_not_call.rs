@@ -18,7 +18,6 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::call_list::Answer;
 use super::rows::{self, ROWS_AT_ONCE, next};
-use super::slots::Slots;
 use crate::domain::call_list::CallList;
 use crate::domain::do_not_call::DoNotCall;
 use crate::domain::entry_import::Fault;
@@ -26,6 +25,7 @@ use crate::domain::list_entry::{Cancel, State};
 use crate::domain::number::{PhoneNumber, Region};
 use crate::intake::Intake;
 use crate::{list_events, store};
+use kontor_kit::slots::Slots;
 
 /// The service. Cheap to clone.
 #[derive(Clone)]

@@ -21,12 +21,12 @@ mod plans;
 mod pop;
 mod refusals;
 mod rows;
-mod slots;
 mod start_call;
 mod switch;
 
 use kontor_kit::context::Context;
 use kontor_kit::link::MESSAGE_LIMIT;
+use kontor_kit::slots::Slots;
 use kontor_proto::telephony::v1::board_service_server::BoardServiceServer;
 use kontor_proto::telephony::v1::call_list_service_server::CallListServiceServer;
 use kontor_proto::telephony::v1::call_service_server::CallServiceServer;
@@ -55,7 +55,7 @@ pub fn routes(context: &Context, intake: &Intake, keeper: &Keeper, board: &Hub) 
     let boards = board::Boards { context: context.clone(), hub: board.clone() };
     let pacings = pacing::Pacings { db: intake.db.clone(), zone: figures::zone(context) };
     let (context, intake) = (context.clone(), intake.clone());
-    let (plans, slots) = (plans::Plans::default(), slots::Slots::default());
+    let (plans, slots) = (plans::Plans::default(), Slots::default());
     let call_lists = call_list::CallLists {
         context: context.clone(),
         intake: intake.clone(),

@@ -4,7 +4,6 @@
 mod progress;
 mod receive;
 mod settings;
-mod slots;
 mod write;
 
 use std::time::Duration;
@@ -12,6 +11,7 @@ use std::time::Duration;
 use kontor_kit::auth::Caller;
 use kontor_kit::context::Context;
 use kontor_kit::db::{Db, Storage};
+use kontor_kit::slots::Slots;
 use kontor_kit::{Error, Result};
 use kontor_proto::pipeline::v1 as proto;
 use kontor_proto::pipeline::v1::import_service_server::ImportService;
@@ -21,7 +21,6 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::peers::Directory;
 use progress::Progress;
-use slots::Slots;
 
 /// Messages that wait for a slow caller. The run waits for it then.
 const QUEUE: usize = 4;

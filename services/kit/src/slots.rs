@@ -1,13 +1,13 @@
-//! How many imports run at once, all and of one user: the writer serves all callers.
-//! Called by rpc/entry_import.rs and rpc/do_not_call.rs.
+//! How many imports run at once in a service, all and of one user: the writer serves all callers, and files that wait must not fill the disk.
+//! Called by the RPCs that take rows or files over a stream.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kontor_kit::{Error, Result};
+use crate::{Error, Result};
 
-/// Imports of one process at once.
+/// Imports of one service in one process at once: with files of 256 MiB they take 1 GiB of disk.
 const ALL: usize = 4;
 /// Imports of one user at once.
 const OF_ONE: usize = 2;
