@@ -11,6 +11,8 @@ use kontor_proto::pipeline::v1::ListOpportunitiesRequest;
 use kontor_proto::telephony::v1::ListCallsRequest;
 use kontor_tests::process::{program, run};
 use kontor_tests::{Grpc, Http, Process};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -129,7 +131,9 @@ async fn an_unknown_setting_is_refused_with_the_nearest_known_one() {
     let (good, output, _) = run(&["config", "--config", file.to_str().expect("a plain path")], "").await;
     assert!(good && output.contains("company.region = \"FR\"") && output.contains("(file)"), "{output}");
     let (good, _, errors) = run(&["serve", "--services", "calender"], "").await;
-    assert!(!good && errors.contains("calendar"), "{errors}");
+    assert!(!good && errors.contains("did you mean calendar?"), "{errors}");
+    let (good, _, errors) = run(&["serve", "--services", "bla"], "").await;
+    assert!(!good && errors.contains("directory, pipeline") && !errors.contains("did you mean"), "{errors}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -232,6 +236,98 @@ async fn p15_a_file_is_imported_from_the_command_line() {
         ["import", "leads", &file, "--source", "x", "--server", "http://127.0.0.1:1", "--token-file", &token];
     let (good, _, errors) = run(&nowhere, "").await;
     assert!(!good && errors.contains("can't be reached"), "{errors}");
+    assert!(process.stop().await);
+}
+
+/// A proxy that speaks TLS, as those in front of Kontor do. The second is the certificate, in PEM, that its clients have to trust.
+async fn secured(folder: &Path, behind: String) -> (String, String) {
+    let (key, certificate) = (folder.join("key.pem"), folder.join("certificate.pem"));
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output()
+        .await
+        .expect("openssl is there: tests/install sees to it");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let provider = rustls::crypto::ring::default_provider().into();
+    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let settings = builder.expect("versions").with_no_client_auth().with_single_cert(
+        vec![CertificateDer::from_pem_file(&certificate).expect("a certificate")],
+        PrivateKeyDer::from_pem_file(&key).expect("a key"),
+    );
+    let mut settings = settings.expect("a certificate with its key");
+    settings.alpn_protocols = vec![b"h2".to_vec()];
+    let tls = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(settings));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (tls, behind) = (tls.clone(), behind.clone());
+            tokio::spawn(async move {
+                // Who does not trust the certificate ends here.
+                let Ok(mut stream) = tls.accept(stream).await else { return };
+                let mut behind = TcpStream::connect(behind).await.expect("Kontor is there");
+                let _ = tokio::io::copy_bidirectional(&mut stream, &mut behind).await;
+            });
+        }
+    });
+    (format!("https://localhost:{port}"), certificate.to_str().expect("a plain path").to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p15_opportunities_are_imported_over_https_and_past_imports_listed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a plain path").to_owned();
+    let (file, token) = (path("deals.csv"), path("token"));
+    let process = with_anna(folder.path()).await;
+    let (server, certificate) = secured(folder.path(), process.address.clone()).await;
+    std::fs::write(&file, "title;stage;amount\nRoof;Qualified;1250.00\nGate;;1.250,00\nWall;moon;\n")
+        .expect("written");
+    let import = async |more: &[&str]| {
+        let fixed = ["import", "opportunities", &file, "--source", "crm", "--token-file", &token];
+        run(&[&fixed, more].concat(), "").await
+    };
+    let trusted = ["--server", &server, "--ca-file", &certificate, "--currency", "EUR"];
+    let (good, output, errors) = import(&trusted).await;
+    assert!(
+        !good && output.starts_with("3 rows: 1 created, 0 updated, 0 unchanged, 2 failed\n"),
+        "{output}{errors}"
+    );
+    let table: Vec<Vec<&str>> =
+        output.lines().skip(1).map(|line| line.split_whitespace().take(3).collect()).collect();
+    assert_eq!(table[1], ["3", "amount", "INVALID_FIELD"], "{output}");
+    assert_eq!(table[2], ["4", "stage", "INVALID_FIELD"], "{output}");
+    let (_, output, _) = import(&trusted).await;
+    assert!(output.starts_with("3 rows: 0 created, 0 updated, 1 unchanged, 2 failed\n"), "{output}");
+    // Nobody else's certificate is taken, and no other way to speak.
+    let (good, _, errors) = import(&["--server", &server]).await;
+    assert!(!good && errors.contains("can't be reached") && errors.contains("certificate"), "{errors}");
+    let (good, _, errors) = import(&["--server", &server, "--ca-file", &file]).await;
+    assert!(!good && errors.contains("no certificates in PEM"), "{errors}");
+    let (good, _, errors) = import(&["--server", "ftp://localhost"]).await;
+    assert!(!good && errors.contains("https://"), "{errors}");
+    let list = ["import", "list", "--token-file", &token, "--server", &server, "--ca-file", &certificate];
+    let (good, output, errors) = run(&list, "").await;
+    assert!(good, "{errors}");
+    let lines: Vec<Vec<&str>> =
+        output.lines().map(|line| line.split_whitespace().skip(3).collect()).collect();
+    assert_eq!(lines[1], ["opportunities", "crm", "anna", "done", "3", "0", "0", "1", "2"], "{output}");
+    assert_eq!(lines[2], ["opportunities", "crm", "anna", "done", "3", "1", "0", "0", "2"], "{output}");
     assert!(process.stop().await);
 }
 

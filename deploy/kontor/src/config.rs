@@ -202,7 +202,7 @@ impl Config {
     /// Services to run here.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT for an unknown one, with the nearest known one.
+    /// INVALID_ARGUMENT for an unknown one, with the known ones.
     pub fn services(&self) -> Result<Vec<&'static str>> {
         let list = self.get("services");
         if list == "all" {
@@ -213,7 +213,17 @@ impl Config {
             .map(|name| {
                 SERVICES.iter().find(|known| **known == name).copied().ok_or_else(|| {
                     let near = nearest(name, SERVICES.iter().map(|known| (*known).to_owned()));
-                    Error::invalid("services", format!("there is no service {name:?}; the nearest is {near}"))
+                    // Of five names the nearest is mostly not near.
+                    let meant = if strsim::damerau_levenshtein(name, &near) <= 2 {
+                        format!("did you mean {near}? ")
+                    } else {
+                        String::new()
+                    };
+                    let all = SERVICES.join(", ");
+                    Error::invalid(
+                        "services",
+                        format!("there is no service {name:?}; {meant}there are {all}, and all"),
+                    )
                 })
             })
             .collect()

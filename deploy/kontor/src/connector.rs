@@ -14,7 +14,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Code, Request};
 
-use crate::import::{channel, refused, token};
+use crate::server::{Server, refused};
 
 /// Longest secret that is read, in bytes.
 const SECRET_BYTES: u64 = 4 * 1024;
@@ -40,17 +40,6 @@ pub enum Command {
     },
     /// Add a connector that takes posts or a gRPC stream. A secret that is made for it is printed once.
     Add(Add),
-}
-
-/// Where the server is, and who asks.
-#[derive(Args)]
-pub struct Server {
-    /// Address of the running server.
-    #[arg(long, value_name = "URL", env = "KONTOR_SERVER", default_value = "http://127.0.0.1:8420")]
-    server: String,
-    /// File with an app password of an administrator (`kontor token add`); without it the variable KONTOR_TOKEN.
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
 }
 
 /// A new connector.
@@ -143,8 +132,8 @@ struct Client {
 
 impl Client {
     async fn new(server: &Server) -> Result<Client> {
-        let token = token(server.token_file.as_deref())?;
-        Ok(Client { connectors: ConnectorServiceClient::new(channel(&server.server).await?), token })
+        let token = server.token()?;
+        Ok(Client { connectors: ConnectorServiceClient::new(server.channel().await?), token })
     }
 
     fn request<T>(&self, message: T) -> Request<T> {

@@ -50,9 +50,9 @@ enum Command {
     /// Add telephone systems to the running server, and see how they are doing.
     #[command(subcommand)]
     Connector(connector::Command),
-    /// Import a file into the running server.
+    /// Import a file of leads or opportunities into the running server, and list past imports.
     #[command(subcommand)]
-    Import(ImportCommand),
+    Import(import::Command),
     /// Simulate days of a dialler before going live: busy time and dropped calls, as a table and as a plot. Needs no server.
     SimulateDialler(dialler::Dialler),
     /// Show the settings in force and where each comes from.
@@ -97,12 +97,6 @@ enum TokenCommand {
         #[arg(long, value_name = "DEVICE")]
         name: String,
     },
-}
-
-#[derive(Subcommand)]
-enum ImportCommand {
-    /// Import leads from a CSV file. Sent again, it goes on where it was cut off, and creates nothing twice.
-    Leads(import::Leads),
 }
 
 #[derive(Args)]
@@ -163,7 +157,7 @@ fn run(command: Command) -> kontor_kit::Result<ExitCode> {
             runtime()?.block_on(async { Accounts::open(&config).await?.add_token(&user, &name).await })?;
         }
         Command::Connector(command) => return runtime()?.block_on(connector::run(command)),
-        Command::Import(ImportCommand::Leads(given)) => return runtime()?.block_on(import::leads(given)),
+        Command::Import(command) => return runtime()?.block_on(import::run(command)),
         Command::SimulateDialler(given) => dialler::simulate(&given)?,
         Command::Config { common } => {
             print!("{}", common.read(&[])?.describe());

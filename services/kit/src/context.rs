@@ -1,6 +1,7 @@
 //! What a service gets from the process: storage, clock, bus, the company's settings, and how to stop.
 //! Made by the binary, one for each company; nothing hangs on a global.
 
+use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -73,6 +74,11 @@ impl Context {
         self.bus.offer(service, db.clone());
         self.spawn(crate::replay::forget_old(db.clone()));
         Ok(db)
+    }
+
+    /// The company's zone; UTC when nobody knows its name.
+    pub fn zone(&self) -> TimeZone {
+        TimeZone::get(&self.company.time_zone).unwrap_or(TimeZone::UTC)
     }
 
     /// Runs background work until it ends or the process stops.

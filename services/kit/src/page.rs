@@ -248,12 +248,10 @@ impl Listing {
         if !field.common || conn.is_postgres() {
             return Ok(false);
         }
-        let sql = format!(
-            "SELECT COUNT(*) FROM (SELECT 1 FROM {} WHERE {} = $1 LIMIT {COMMON})",
-            self.table, field.column
-        );
-        let rows = conn.one(&sql, std::slice::from_ref(value), |row| row.int(0))?;
-        Ok(rows.is_some_and(|rows| rows >= COMMON))
+        // To skip them is cheaper than to count them: nothing is made of each.
+        let sql =
+            format!("SELECT 1 FROM {} WHERE {} = $1 LIMIT 1 OFFSET {}", self.table, field.column, COMMON - 1);
+        Ok(conn.one(&sql, std::slice::from_ref(value), |_| Ok(()))?.is_some())
     }
 
     fn size(&self, asked: i32) -> Result<usize> {

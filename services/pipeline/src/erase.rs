@@ -15,7 +15,7 @@ use kontor_proto::pipeline::v1 as proto;
 use crate::domain::lead::Lead;
 use crate::domain::next_step::NextStep;
 use crate::domain::opportunity::{Details, Opportunity, Outcome};
-use crate::{domain, events, next_steps, store};
+use crate::{domain, events, next_steps, partners, store};
 
 /// Fields of an opportunity that the erasure empties.
 const FIELDS: [&str; 6] = ["title", "partner", "description", "tags", "attributes", "lost_reason"];
@@ -26,6 +26,8 @@ const LEAD_FIELDS: [&str; 8] =
 /// Hears of erasures for as long as the process runs.
 pub fn start(context: &Context, db: &Db) {
     let steps = vec![
+        // First each opportunity is to be where it belongs.
+        Step::new("merges that opportunities follow", store::erasure::walks, follow),
         Step::new("opportunities", store::erasure::opportunities, erase_opportunities),
         Step::new("leads", store::erasure::leads, erase_leads),
         Step::new("merges", store::erasure::merges, store::erasure::erase_merges),
@@ -33,6 +35,12 @@ pub fn start(context: &Context, db: &Db) {
     ];
     let plan = Plan { service: "pipeline", consumer: "pipeline.erasure", waits_for: None, steps };
     erase::start(context, db, plan);
+}
+
+/// One batch of the merges that opportunities still follow.
+fn follow(tx: &mut Tx<'_>, _: &Person, _: &[String]) -> Result<Batch> {
+    partners::step(tx)?;
+    Ok(Batch::default())
 }
 
 fn erase_opportunities(tx: &mut Tx<'_>, _: &Person, ids: &[String]) -> Result<Batch> {

@@ -1,63 +1,21 @@
 //! What the pipeline publishes: one event for each thing that happened. What follows from a change of an opportunity in its own transaction
-//! (its state in the history, its next step) is done here too, so that no change can leave it out. What it hears of tasks stands in next_steps.rs, what it hears of partners here.
-//! Called by the rpc files inside the transaction of the change; `listen` by `start`.
+//! (its state in the history, its next step) is done here too, so that no change can leave it out. What it hears of tasks stands in next_steps.rs, what it hears of partners in partners.rs.
+//! Called by the rpc files inside the transaction of the change.
 
 use kontor_kit::auth::Caller;
-use kontor_kit::context::Context;
-use kontor_kit::db::{Db, Tx};
-use kontor_kit::outbox::{NewEvent, is, payload};
-use kontor_kit::resource::{self, Stored};
+use kontor_kit::db::Tx;
+use kontor_kit::outbox::NewEvent;
+use kontor_kit::resource::Stored;
 use kontor_kit::{Result, clock};
-use kontor_proto::directory::v1::{PartnerMerged, PartnerUnmerged};
 use kontor_proto::pipeline::v1::{
     LeadDeleted, LeadMerged, OpportunityCreated, OpportunityDeleted, OpportunityMerged,
     OpportunityStageMoved, OpportunityUpdated,
 };
-use kontor_proto::r#type::v1::Event;
 use prost::{Message, Name};
 
 use crate::domain::lead::Lead;
 use crate::domain::opportunity::Opportunity;
 use crate::{next_steps, store};
-
-/// Hears of merges of partners for as long as the process runs: opportunities go along, and come back when a merge is taken back.
-pub fn listen(context: &Context, db: &Db) {
-    let wants = |event: &Event| is::<PartnerMerged>(event) || is::<PartnerUnmerged>(event);
-    context.bus.listen_for(context, "directory", "pipeline.partners", db.clone(), wants, |tx, event| {
-        if let Some(merged) = payload::<PartnerMerged>(event) {
-            store::partner_moves::merged(tx, &event.subject, &merged.survivor)?;
-            for mut deal in store::partner_moves::of_partner(tx, &event.subject)? {
-                store::partner_moves::note(tx, &deal.id, &event.subject, &merged.survivor)?;
-                move_to(tx, &mut deal, &merged.survivor)?;
-            }
-            for gone in store::merge_rows::gone_of_partner(tx, &event.subject)? {
-                store::partner_moves::note(tx, &gone, &event.subject, &merged.survivor)?;
-                store::merge_rows::rename_partner(tx, &gone, &event.subject, &merged.survivor)?;
-            }
-        } else if let Some(unmerged) = payload::<PartnerUnmerged>(event) {
-            store::partner_moves::unmerged(tx, &event.subject)?;
-            let (deals, gone) = store::partner_moves::take_moved(tx, &event.subject, &unmerged.survivor)?;
-            for gone in gone {
-                store::merge_rows::rename_partner(tx, &gone, &unmerged.survivor, &event.subject)?;
-            }
-            for mut deal in deals {
-                // Somebody may have given it to another partner since.
-                if deal.details.partner == unmerged.survivor {
-                    move_to(tx, &mut deal, &event.subject)?;
-                }
-            }
-        }
-        Ok(())
-    });
-}
-
-fn move_to(tx: &mut Tx<'_>, opportunity: &mut Opportunity, partner: &str) -> Result<()> {
-    store::merge_rows::rename_partner(tx, &opportunity.id, &opportunity.details.partner, partner)?;
-    partner.clone_into(&mut opportunity.details.partner);
-    opportunity.update_time = tx.now();
-    resource::update(tx, opportunity)?;
-    updated(tx, &Caller::system(), opportunity, vec!["partner".to_owned()])
-}
 
 /// Something happened to a lead, which is written already.
 ///

@@ -5,14 +5,15 @@ mod domain;
 mod erase;
 mod events;
 mod next_steps;
+mod partners;
 mod rates;
 mod rpc;
 mod store;
 
 use std::time::Duration;
 
-// The reader of files from outside is fuzzed, and stands alone.
-pub use domain::csv;
+// The readers of files and amounts from outside are fuzzed, and stand alone.
+pub use domain::{csv, money};
 
 use kontor_kit::Result;
 use kontor_kit::context::Context;
@@ -38,7 +39,9 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0016_assignment",
     "0017_partner_merged",
     "0018_origin",
-    "0019_closed"
+    "0019_closed",
+    "0020_import",
+    "0021_walks"
 ];
 
 /// The services that this one calls.
@@ -62,7 +65,7 @@ pub async fn start(context: &Context, peers: Peers) -> Result<Unit> {
     db.write(move |tx| store::duplicate::begin(tx, &region)).await?;
     context.spawn(fill_keys(db.clone()));
     next_steps::listen(context, &db);
-    events::listen(context, &db);
+    partners::listen(context, &db);
     rates::follow(context, &db, &rates);
     erase::start(context, &db);
     Ok(Unit::service("pipeline", context, &db, rpc::routes(context, &db, peers, scores, rates)))

@@ -20,11 +20,6 @@ use crate::domain::next_step::{Due, Facts, NextStep, State};
 use crate::domain::opportunity::{Opportunity, Outcome};
 use crate::store;
 
-/// The company's zone; UTC when nobody knows its name.
-pub fn zone(context: &Context) -> TimeZone {
-    TimeZone::get(&context.company.time_zone).unwrap_or(TimeZone::UTC)
-}
-
 /// Sets the next step of an opportunity, which is held.
 ///
 /// # Errors
@@ -167,7 +162,7 @@ pub fn message(step: &NextStep) -> proto::NextStep {
 
 /// Follows the calendar from its first event on: what users change in their task lists.
 pub fn listen(context: &Context, db: &Db) {
-    let zone = zone(context);
+    let zone = context.zone();
     let wants = |event: &Event| outbox::kind(event) == NextStepTaskChanged::full_name();
     context.bus.listen_for(context, "calendar", "pipeline.calendar", db.clone(), wants, move |tx, event| {
         match outbox::payload::<NextStepTaskChanged>(event) {

@@ -2,7 +2,7 @@
 //! Called by the rpc files inside the transaction of a change; `follow` by `start`.
 //!
 //! An opportunity takes the rate that is valid on the day when its amounts change. An open one without a rate takes the first that is valid, and
-//! an open one follows a correction of the rate that it keeps. Closing freezes the rate.
+//! an open one follows a correction of the rate that it keeps. Closing freezes the rate. When the company's currency was changed, open ones get the rate into the new one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use crate::domain::currency;
 use crate::domain::exchange::ExchangeRate;
 use crate::domain::opportunity::{Details, Opportunity, Outcome};
-use crate::{events, next_steps, store};
+use crate::{events, store};
 
 /// Opportunities of one transaction: the writer serves others too.
 const BATCH: usize = 100;
@@ -40,7 +40,7 @@ impl Rates {
     pub fn new(context: &Context) -> Result<Rates> {
         let company = context.company.currency.as_str();
         currency::check("company.currency", company)?;
-        Ok(Rates { company: company.into(), zone: next_steps::zone(context), wake: Arc::default() })
+        Ok(Rates { company: company.into(), zone: context.zone(), wake: Arc::default() })
     }
 
     /// The company's currency.
@@ -112,13 +112,51 @@ pub fn follow(context: &Context, db: &Db, rates: &Rates) {
     let (db, rates) = (db.clone(), rates.clone());
     context.spawn(async move {
         loop {
-            if let Err(cause) = catch_up(&db, &rates).await {
+            let done = match rebase(&db, &rates).await {
+                Ok(()) => catch_up(&db, &rates).await,
+                Err(cause) => Err(cause),
+            };
+            if let Err(cause) = done {
                 tracing::warn!(cause = %cause, "opportunities wait for their exchange rate");
             }
             // A rate that is set before this waits leaves a permit, so none is missed.
             drop(tokio::time::timeout(LOOK_AGAIN, rates.wake.notified()).await);
         }
     });
+}
+
+/// Brings the open opportunities to the company's currency when that is another than it was: once, in batches, and after a stop from where it was.
+async fn rebase(db: &Db, rates: &Rates) -> Result<()> {
+    loop {
+        let company = rates.company.clone();
+        let found = db.read(move |conn| store::exchange_rate::to_rebase(conn, &company, BATCH)).await?;
+        let Some(ids) = found else { return Ok(()) };
+        let rates = rates.clone();
+        db.write(move |tx| {
+            for id in &ids {
+                rerate(tx, &rates, id)?;
+            }
+            let last = ids.last().filter(|_| ids.len() == BATCH);
+            store::exchange_rate::rebased(tx, &rates.company, last.map(String::as_str))
+        })
+        .await?;
+    }
+}
+
+fn rerate(tx: &mut Tx<'_>, rates: &Rates, id: &str) -> Result<()> {
+    let Some(mut deal) = resource::hold_if_there::<Opportunity>(tx, id)? else { return Ok(()) };
+    let is_so = deal.exchange.as_ref().is_some_and(|kept| *kept.base == *rates.company);
+    if deal.outcome != Outcome::Open || is_so {
+        return Ok(());
+    }
+    let (before, now) = (deal.exchange.clone(), tx.now());
+    rates.take(tx, &mut deal, now)?;
+    if deal.exchange == before {
+        return Ok(());
+    }
+    deal.update_time = now;
+    resource::update(tx, &mut deal)?;
+    events::updated(tx, &Caller::system(), &deal, vec!["exchange_rate".to_owned()])
 }
 
 async fn catch_up(db: &Db, rates: &Rates) -> Result<()> {

@@ -51,7 +51,7 @@ impl Hub {
     /// Waits for watchers for as long as the process runs.
     pub fn start(context: &Context, db: &Db) -> Hub {
         let sender = watch::channel(Arc::default()).0;
-        let zone = figures::zone(context);
+        let zone = context.zone();
         let hub = Hub(Arc::new(Inner {
             db: db.clone(),
             zone,

@@ -26,14 +26,9 @@ const DAY: i64 = 24 * 3_600 * 1_000_000;
 /// Rows that are forgotten in one transaction.
 const FORGET: i64 = 500;
 
-/// The zone whose days are counted.
-pub fn zone(context: &Context) -> TimeZone {
-    TimeZone::get(&context.company.time_zone).unwrap_or(TimeZone::UTC)
-}
-
 /// Counts events for as long as the process runs.
 pub fn start(context: &Context, db: &Db) {
-    let zone = zone(context);
+    let zone = context.zone();
     let count = move |tx: &mut Tx<'_>, event: &Event| take(tx, event, &zone);
     context.bus.listen_for(context, "telephony", "telephony.figures", db.clone(), wants, count);
     context.spawn(forget(db.clone()));

@@ -41,13 +41,16 @@ pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<
     LISTING.run(conn, caller, query, ("partner = 1".to_owned(), Vec::new()), |row| read(row, 2))
 }
 
-/// One partner.
+/// One partner, for a change: a name that leads to another one is not followed.
 ///
 /// # Errors
-/// NOT_FOUND.
+/// NOT_FOUND, with reason MERGED when it went into another one, which is in the metadata as "survivor".
 pub fn get(conn: &mut Conn<'_>, id: &str) -> Result<Stored> {
-    let found = find(conn, id)?.filter(|found| found.partner);
-    found.ok_or_else(|| Error::not_found(format!("partners/{id}")))
+    let found = resolve(conn, id)?;
+    if found.id == id {
+        return Ok(found);
+    }
+    Err(Error::merged(format_args!("partners/{id}"), format!("partners/{}", found.id)))
 }
 
 /// The partner that a name leads to: itself, or the one that it went into by a merge.

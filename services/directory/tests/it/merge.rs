@@ -19,6 +19,7 @@ kontor_testbed::on_both! { World;
     p14_what_two_gave_stays_until_both_are_taken_back,
     p14_the_old_name_of_a_company_leads_to_the_one_it_went_into,
     p14_wrong_merges_are_refused_and_change_nothing,
+    p14_a_change_by_a_merged_name_names_the_survivor,
 }
 
 fn person(name: &str, phone: &str, email: &str) -> proto::Partner {
@@ -255,4 +256,32 @@ async fn p14_wrong_merges_are_refused_and_change_nothing(world: World) {
     };
     let first = merges.merge_partners(sales().request(request.clone())).await.unwrap().into_inner();
     assert_eq!(merges.merge_partners(sales().request(request)).await.unwrap().into_inner(), first);
+}
+
+async fn p14_a_change_by_a_merged_name_names_the_survivor(world: World) {
+    let mut made = Vec::new();
+    for name in ["Ann", "Anna", "Annie", "Bob"] {
+        made.push(create(&world, person(name, "", "")).await.name);
+    }
+    let [ann, anna, annie, bob] = made.as_slice() else { panic!("{made:?}") };
+    merge(&world, anna, &[annie]).await.unwrap();
+    merge(&world, ann, &[anna]).await.unwrap();
+    let update = proto::UpdatePartnerRequest {
+        partner: Some(proto::Partner { name: annie.clone(), ..person("New", "", "") }),
+        update_mask: Some(FieldMask { paths: vec!["display_name".to_owned()] }),
+        ..Default::default()
+    };
+    let delete = proto::DeletePartnerRequest { name: annie.clone(), ..Default::default() };
+    let refused = [
+        partners(&world).update_partner(sales().request(update)).await.unwrap_err(),
+        partners(&world).delete_partner(sales().request(delete)).await.unwrap_err(),
+        merge(&world, annie, &[bob]).await.unwrap_err(),
+        merge(&world, bob, &[annie]).await.unwrap_err(),
+    ];
+    for refused in refused {
+        let (reason, about) = kontor_kit::error::reason(&refused).expect("a reason");
+        assert_eq!((refused.code(), reason.as_str()), (Code::NotFound, "MERGED"), "{refused}");
+        assert_eq!(about["survivor"], *ann);
+    }
+    assert_eq!(get(&world, annie).await.name, *ann, "to read it the name is followed");
 }

@@ -57,10 +57,14 @@ fn text(kind: Kind, value: Option<&Value>) -> String {
     match (value, kind) {
         (Some(Value::Int(Some(number))), Kind::Bool) => (*number != 0).to_string(),
         (Some(Value::Int(Some(number))), Kind::Time) => instant(*number),
-        (Some(Value::Int(Some(number))), Kind::Enum(names)) => names
-            .iter()
-            .find(|(_, known)| known == number)
-            .map_or_else(|| number.to_string(), |(name, _)| (*name).to_owned()),
+        (Some(Value::Int(Some(number))), Kind::Enum(names)) => {
+            match names.iter().find(|(_, known)| known == number) {
+                Some((name, _)) => (*name).to_owned(),
+                // As the API calls it, without the prefix; filters do not offer it.
+                None if *number == 0 => "UNSPECIFIED".to_owned(),
+                None => number.to_string(),
+            }
+        }
         (Some(Value::Int(Some(number))), _) => number.to_string(),
         (Some(Value::Real(Some(number))), _) => number.to_string(),
         (Some(Value::Text(Some(text))), _) => text.clone(),
@@ -75,5 +79,18 @@ pub fn instant(micros: i64) -> String {
         Ok(_) if micros == 0 => String::new(),
         Ok(time) => time.to_string(),
         Err(_) => micros.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_enums_numbers_are_shown_by_name_and_nothing_as_unspecified() {
+        let shown = |number: i64| text(Kind::Enum(&[("OPEN", 1), ("STATE_OPEN", 1)]), Some(&number.into()));
+        assert_eq!([shown(1), shown(0), shown(7)], ["OPEN", "UNSPECIFIED", "7"]);
+        let none = text(Kind::Enum(&[("", 0), ("BUSY", 1)]), Some(&0_i64.into()));
+        assert_eq!(none, "", "where a list says itself what nothing is");
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 use rusqlite::config::DbConfig;
+use rusqlite::types::ValueRef;
 use tokio::sync::{oneshot, watch};
 
 use super::conn::Backend;
@@ -337,6 +338,12 @@ fn unicode_lower(conn: &rusqlite::Connection) -> Result<()> {
     let flags =
         FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     conn.create_scalar_function("lower", 1, flags, |call| {
+        // A search for a part of a title calls this for each row that it passes: what is plain ASCII, as most is, is copied once.
+        if let ValueRef::Text(bytes) = call.get_raw(0)
+            && bytes.is_ascii()
+        {
+            return Ok(String::from_utf8(bytes.to_ascii_lowercase()).ok());
+        }
         Ok(call.get::<Option<String>>(0)?.map(|text| text.to_lowercase()))
     })?;
     Ok(())

@@ -1,7 +1,8 @@
-//! What must hold for the bytes of any file that is imported.
+//! What must hold for the bytes of any file that is imported, and for any amount of money.
 //! Called by the fuzz target and, with the corpus, by `tests/it/corpus.rs`.
 
 use kontor_pipeline::csv::{COLUMNS, Delimiter, Encoding, FIELD_BYTES, Fault, Reader, Record};
+use kontor_pipeline::money::Money;
 
 /// Encodings, as the first bits of an input choose one.
 const ENCODINGS: [Encoding; 3] = [Encoding::Utf8, Encoding::Utf16, Encoding::Windows1252];
@@ -65,4 +66,36 @@ fn written(records: &[Record]) -> String {
         text.push_str("\r\n");
     }
     text
+}
+
+/// A currency and, behind a line break, an amount. No panic, what is taken is in its one form and worth what was written, and what is refused names its field in a sentence of
+/// bounded length. Returns the amount that was taken.
+pub fn money(bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let (code, amount) = text.split_once('\n').unwrap_or(("EUR", &text));
+    match Money::parse("opportunity.amount", code, amount) {
+        Ok(money) => {
+            let again = Money::parse("opportunity.amount", &money.currency, &money.amount);
+            assert_eq!(again.expect("what was taken is taken again"), money);
+            let (whole, rest) = money.amount.split_once('.').unwrap_or((&money.amount, ""));
+            let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+            assert!((1..=15).contains(&whole.len()) && rest.len() <= 4 && digits(whole) && digits(rest));
+            assert!(whole == "0" || !whole.starts_with('0'), "{whole}");
+            assert_eq!(worth(&money.amount), worth(amount), "{amount:?} is not {}", money.amount);
+            money.value().expect("it is a number");
+            Some(money.amount)
+        }
+        Err(cause) => {
+            let field = cause.field().expect("a field");
+            assert!(["opportunity.amount.amount", "opportunity.amount.currency_code"].contains(&field));
+            assert!(cause.message().chars().count() <= 500, "{}", cause.message());
+            None
+        }
+    }
+}
+
+/// In ten-thousandths.
+fn worth(amount: &str) -> u128 {
+    let (whole, rest) = amount.split_once('.').unwrap_or((amount, ""));
+    format!("{whole}{rest:0<4}").parse().expect("digits")
 }

@@ -28,8 +28,6 @@ pub enum Rule {
     Union(&'static str),
     /// Lines "key=value": keys that are missing come from the first one that has them.
     Map(&'static str),
-    /// When it was changed: the merge's own instant.
-    Stamp(&'static str),
 }
 
 /// A merge that came to be: the survivor before and after, and what went into it, in order.
@@ -65,9 +63,8 @@ pub fn merge(rules: &[Rule], survivor: &Texts, others: &[Texts]) -> Result<Texts
     Ok(after)
 }
 
-/// The survivor without what a merge gave it; `later` are the survivor's merges that came after, in order: they are changed as if that one had never been. True when
-/// nobody changed the survivor since.
-pub fn unmerge(rules: &[Rule], present: &Texts, merge: &Past, later: &mut [Past]) -> (Texts, bool) {
+/// The survivor without what a merge gave it; `later` are the survivor's merges that came after, in order: they are changed as if that one had never been.
+pub fn unmerge(rules: &[Rule], present: &Texts, merge: &Past, later: &mut [Past]) -> Texts {
     let (before, after) = (cells(rules, &merge.before), cells(rules, &merge.after));
     let mut now = cells(rules, present);
     let mut befores: Vec<_> = later.iter().map(|past| cells(rules, &past.before)).collect();
@@ -75,7 +72,6 @@ pub fn unmerge(rules: &[Rule], present: &Texts, merge: &Past, later: &mut [Past]
     let theirs: Vec<Vec<_>> =
         later.iter().map(|past| past.others.iter().map(|other| cells(rules, other)).collect()).collect();
     let places: BTreeSet<&Place> = before.keys().chain(after.keys()).collect();
-    let mut is_untouched = true;
     for place in places {
         let (mut old, mut new) = (at(&after, place).clone(), at(&before, place).clone());
         let mut is_followed = true;
@@ -86,26 +82,19 @@ pub fn unmerge(rules: &[Rule], present: &Texts, merge: &Past, later: &mut [Past]
             }
             let was = at(&afters[step], place).clone();
             befores[step].insert(place.clone(), new.clone());
-            new = match rules[place.0] {
-                Rule::Stamp(_) => was.clone(),
-                _ => filled(rules, place, &new, &theirs[step]),
-            };
+            new = filled(rules, place, &new, &theirs[step]);
             afters[step].insert(place.clone(), new.clone());
             old = was;
         }
-        let is_so = is_followed && *at(&now, place) == old;
-        if is_so {
+        if is_followed && *at(&now, place) == old {
             now.insert(place.clone(), new);
-        }
-        if matches!(rules[place.0], Rule::Stamp(_)) {
-            is_untouched = is_untouched && is_so;
         }
     }
     for (past, (before, after)) in later.iter_mut().zip(befores.into_iter().zip(afters)) {
         past.before = texts(rules, &past.before, &past.others, &before);
         past.after = texts(rules, &past.after, &past.others, &after);
     }
-    (texts(rules, present, &[], &now), is_untouched)
+    texts(rules, present, &[], &now)
 }
 
 /// Names of the columns that differ.
@@ -133,7 +122,6 @@ fn filled(rules: &[Rule], place: &Place, own: &Cell, theirs: &[BTreeMap<Place, C
         }
         Rule::Union(_) | Rule::Map(_) if !own.is_empty() => own.clone(),
         Rule::Union(_) | Rule::Map(_) => others.find(|cell| !cell.is_empty()).unwrap_or(own).clone(),
-        Rule::Stamp(_) => own.clone(),
     }
 }
 
@@ -151,7 +139,7 @@ fn cells(rules: &[Rule], texts: &Texts) -> BTreeMap<Place, Cell> {
             Rule::Fill(columns) => {
                 cells.insert(whole, columns.iter().map(|column| text(column)).collect());
             }
-            Rule::Append(column) | Rule::Stamp(column) => {
+            Rule::Append(column) => {
                 cells.insert(whole, vec![text(column)]);
             }
             Rule::Union(column) => {
@@ -178,7 +166,7 @@ fn texts(rules: &[Rule], base: &Texts, others: &[Texts], cells: &BTreeMap<Place,
                     texts.insert((*column).to_owned(), text.clone());
                 }
             }
-            Rule::Append(column) | Rule::Stamp(column) => {
+            Rule::Append(column) => {
                 texts.insert((*column).to_owned(), whole.concat());
             }
             Rule::Union(column) => {
@@ -208,7 +196,7 @@ fn check(rules: &[Rule], after: &Texts) -> Result<()> {
         Rule::Union(column) | Rule::Map(column) => {
             after.get(*column).is_none_or(|text| text.lines().count() <= LINES)
         }
-        Rule::Fill(_) | Rule::Stamp(_) => true,
+        Rule::Fill(_) => true,
     });
     if fits {
         return Ok(());
@@ -222,13 +210,12 @@ fn check(rules: &[Rule], after: &Texts) -> Result<()> {
 mod tests {
     use super::*;
 
-    const RULES: [Rule; 6] = [
+    const RULES: [Rule; 5] = [
         Rule::Fill(&["email"]),
         Rule::Fill(&["phone", "region"]),
         Rule::Append("description"),
         Rule::Union("tags"),
         Rule::Map("attributes"),
-        Rule::Stamp("update_time"),
     ];
 
     fn record(
@@ -239,14 +226,13 @@ mod tests {
         tags: &str,
         attributes: &str,
     ) -> Texts {
-        let columns = ["email", "phone", "region", "description", "tags", "attributes", "update_time"];
-        let values = [email, phone, region, description, tags, attributes, "1"];
+        let columns = ["email", "phone", "region", "description", "tags", "attributes"];
+        let values = [email, phone, region, description, tags, attributes];
         columns.into_iter().zip(values).map(|(column, text)| (column.to_owned(), text.to_owned())).collect()
     }
 
-    fn done(survivor: &Texts, others: &[Texts], time: i32) -> Past {
-        let mut after = merge(&RULES, survivor, others).unwrap();
-        after.insert("update_time".to_owned(), time.to_string());
+    fn done(survivor: &Texts, others: &[Texts]) -> Past {
+        let after = merge(&RULES, survivor, others).unwrap();
         Past { before: survivor.clone(), after, others: others.to_vec() }
     }
 
@@ -289,7 +275,7 @@ mod tests {
             let mut present = start.clone();
             let mut pasts = Vec::new();
             for (number, other) in others.iter().enumerate() {
-                let past = done(&present, std::slice::from_ref(other), 2 + i32::try_from(number).unwrap());
+                let past = done(&present, std::slice::from_ref(other));
                 present = past.after.clone();
                 pasts.push((number, past));
             }
@@ -297,8 +283,7 @@ mod tests {
                 let at = pasts.iter().position(|(known, _)| *known == number).unwrap();
                 let (_, merge) = pasts.remove(at);
                 let mut later: Vec<Past> = pasts[at..].iter().map(|(_, past)| past.clone()).collect();
-                let (after, is_untouched) = unmerge(&RULES, &present, &merge, &mut later);
-                assert!(is_untouched);
+                let after = unmerge(&RULES, &present, &merge, &mut later);
                 for ((_, past), changed) in pasts[at..].iter_mut().zip(later) {
                     *past = changed;
                 }
@@ -308,11 +293,7 @@ mod tests {
                 for (_, past) in &pasts {
                     anew = super::merge(&RULES, &anew, &past.others).unwrap();
                 }
-                present.insert("update_time".to_owned(), "1".to_owned());
                 assert_eq!(present, anew, "{order:?} after {number}");
-                let stamp =
-                    pasts.last().map_or("1".to_owned(), |(_, past)| past.after["update_time"].clone());
-                present.insert("update_time".to_owned(), stamp);
             }
             assert_eq!(present, start);
         }
@@ -321,24 +302,16 @@ mod tests {
     #[test]
     fn what_was_changed_since_stays() {
         let start = record("", "", "", "", "own", "");
-        let first = done(&start, &[record("a@x.com", "02", "FR", "one", "t\nu", "k=1")], 2);
+        let first = done(&start, &[record("a@x.com", "02", "FR", "one", "t\nu", "k=1")]);
         let mut present = first.after.clone();
-        for (column, text) in [("email", "new@x.com"), ("tags", "own\nu\nmine"), ("update_time", "9")] {
+        for (column, text) in [("email", "new@x.com"), ("tags", "own\nu\nmine")] {
             present.insert(column.to_owned(), text.to_owned());
         }
-        let second = done(&present, &[record("c@x.com", "", "", "two", "t", "k=2")], 10);
+        let second = done(&present, &[record("c@x.com", "", "", "two", "t", "k=2")]);
         let mut later = [second.clone()];
-        let (after, is_untouched) = unmerge(&RULES, &second.after, &first, &mut later);
-        assert!(!is_untouched);
-        assert_eq!(
-            after,
-            Texts::from_iter(
-                record("new@x.com", "", "", "two", "own\nmine\nt", "k=2")
-                    .into_iter()
-                    .chain([("update_time".to_owned(), "10".to_owned())])
-            )
-        );
-        let (after, _) = unmerge(&RULES, &after, &later[0], &mut []);
+        let after = unmerge(&RULES, &second.after, &first, &mut later);
+        assert_eq!(after, record("new@x.com", "", "", "two", "own\nmine\nt", "k=2"));
+        let after = unmerge(&RULES, &after, &later[0], &mut []);
         assert_eq!(
             (after["email"].as_str(), after["tags"].as_str(), after["description"].as_str()),
             ("new@x.com", "own\nmine", "")

@@ -183,6 +183,28 @@ impl Pipeline {
         self.stages.first().ok_or_else(|| Error::internal(format!("pipelines/{} has no stage", self.id)))
     }
 
+    /// The stage that people call so: its resource name, its id, or its display name in any case.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT naming `field` when it is none of its stages, or the display name of several.
+    pub fn stage_called(&self, field: &str, called: &str) -> Result<&Stage> {
+        let id = |stage: &&Stage| stage.name == called || stage.name.rsplit('/').next() == Some(called);
+        if let Some(stage) = self.stages.iter().find(id) {
+            return Ok(stage);
+        }
+        let mut named =
+            self.stages.iter().filter(|it| it.display_name.to_lowercase() == called.to_lowercase());
+        match (named.next(), named.next()) {
+            (Some(stage), None) => Ok(stage),
+            (Some(_), Some(_)) => {
+                let message =
+                    format!("pipelines/{} has several stages {called:?}: use the id of one", self.id);
+                Err(Error::invalid(field, message))
+            }
+            (None, _) => self.stage(field, called),
+        }
+    }
+
     /// Names of its stages, in order.
     pub fn stage_names(&self) -> Vec<String> {
         self.stages.iter().map(|stage| stage.name.clone()).collect()

@@ -62,6 +62,17 @@ impl<'a> Batch<'a> {
         given >= self.count || looked >= self.look || (looked >= self.count && given >= self.room)
     }
 
+    /// Whether it ended because enough was looked at: more is to be given, and there is room.
+    pub fn has_looked_far(&self) -> bool {
+        let given = self.solver.given();
+        self.places.len() >= self.look && given < self.count && given < self.room
+    }
+
+    /// Looks at as many again, further behind in the queue.
+    pub fn look_further(&mut self) {
+        self.look += self.places.len();
+    }
+
     /// Looks at the next item of the queue. Of the first `count` items that fit somebody as many as possible get somebody, then the best sum of scores
     /// is taken; an item behind them takes room that is left, but never the place of one that came before.
     pub fn look_at(&mut self, item: &Item) {

@@ -13,7 +13,7 @@ use tonic::Code;
 use super::assignment::Assignments;
 use crate::domain::assignment::{self, Days, Member, Need, Past};
 use crate::domain::plan::Batch;
-use crate::store::assignment::{Queue, Waiting};
+use crate::store::assignment::{Place, Queue, Waiting};
 use crate::{events, store};
 
 /// Plans that are made for one batch at most. The last one gives what still holds.
@@ -53,6 +53,8 @@ struct Plan {
     members: Vec<(Member, Past)>,
     lines: Vec<Line>,
     now: i64,
+    /// Where the next batch goes on behind the head of the queue, when that changes.
+    mark: Option<Option<Place>>,
 }
 
 struct Line {
@@ -93,8 +95,8 @@ impl Assignments {
             let asked = asked.clone();
             let plan = self.db.read(move |conn| plan(conn, &team, &asked, count, seed, now)).await?;
             let nothing = plan.lines.iter().all(|line| matches!(line.what, What::Stays(_)));
-            // Only a repeat that may come needs a row of what was answered.
-            if request.dry_run || nothing && request.request_id.is_empty() {
+            // Only a repeat that may come needs a row of what was answered, and the next batch a row of where to go on.
+            if request.dry_run || nothing && request.request_id.is_empty() && plan.mark.is_none() {
                 return Ok(plan.answer());
             }
             let (caller, request) = (caller.clone(), request.clone());
@@ -117,13 +119,40 @@ fn plan(conn: &mut Conn<'_>, team: &str, asked: &Asked, count: usize, seed: u64,
     let members = asked.with_past(conn, members, now)?;
     let (mut batch, mut queue) = (Batch::new(&members, count, seed), Queue::new(team));
     let mut looked = Vec::new();
-    'queue: while !batch.is_done() {
+    look(conn, &mut queue, &mut batch, &mut looked)?;
+    // The head of the queue always has its turn first. Where it is long and fits nobody, as much again is looked at further behind, from where the batch before
+    // came to: so all of the queue has its turn, however much of it waits for somebody who is not there.
+    let before = store::assignment::mark(conn, team)?;
+    let mut mark = before.clone();
+    if let Some(head) = looked.last().filter(|_| batch.has_looked_far()).map(|last| last.place().clone()) {
+        queue.go_to(before.clone().map_or(head.clone(), |mark| mark.max(head)));
+        batch.look_further();
+        look(conn, &mut queue, &mut batch, &mut looked)?;
+        if batch.has_looked_far() {
+            mark = looked.last().map(|last| last.place().clone());
+        } else if !batch.is_done() {
+            // The queue came to its end.
+            mark = None;
+        }
+    }
+    let lines = lines(looked, batch.owners(), &members);
+    Ok(Plan { members, lines, now, mark: (mark != before).then_some(mark) })
+}
+
+/// Looks at what comes next in the queue, until the batch has enough or the queue ends.
+fn look(
+    conn: &mut Conn<'_>,
+    queue: &mut Queue,
+    batch: &mut Batch<'_>,
+    looked: &mut Vec<Waiting>,
+) -> Result<()> {
+    while !batch.is_done() {
         let part = batch.missing().clamp(PART.0, PART.1);
         let found = queue.next(conn, part)?;
         let is_end = found.len() < part;
         for waiting in found {
             if batch.is_done() {
-                break 'queue;
+                return Ok(());
             }
             batch.look_at(&waiting.item);
             looked.push(waiting);
@@ -132,8 +161,7 @@ fn plan(conn: &mut Conn<'_>, team: &str, asked: &Asked, count: usize, seed: u64,
             break;
         }
     }
-    let lines = lines(looked, batch.owners(), &members);
-    Ok(Plan { members, lines, now })
+    Ok(())
 }
 
 /// What each of the queue gets, in its order. The reasons are those after the batch: who is full by then counts as full.
@@ -208,6 +236,9 @@ fn give(
             store::assignment::give(tx, &mut deal, member)?;
             events::updated(tx, caller, &deal, vec!["assignee".to_owned()])?;
         }
+    }
+    if let Some(mark) = &plan.mark {
+        store::assignment::set_mark(tx, team, mark.as_ref())?;
     }
     Ok(answer)
 }

@@ -166,7 +166,7 @@ pub fn fields(columns: Vec<String>) -> Vec<String> {
     let mut fields: Vec<String> = Vec::with_capacity(columns.len());
     for column in columns {
         let field = match column.as_str() {
-            "update_time" | "contact" => continue,
+            "contact" => continue,
             "currency" => "amount".to_owned(),
             _ => column,
         };

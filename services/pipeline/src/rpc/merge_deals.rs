@@ -43,8 +43,7 @@ pub fn merge(
         all_gone::<Opportunity>(tx, &survivor.id)?.into_iter().map(|gone| gone.id).collect();
     let before = texts(tx, &survivor)?;
     let theirs = others.iter().map(|other| texts(tx, other)).collect::<Result<Vec<_>>>()?;
-    let mut after = rules::merge(Opportunity::RULES, &before, &theirs)?;
-    after.insert("update_time".to_owned(), tx.now().to_string());
+    let after = rules::merge(Opportunity::RULES, &before, &theirs)?;
     for other in &others {
         store::assignment::forget_need(tx, other)?;
         resource::delete(tx, other)?;
@@ -233,6 +232,7 @@ fn give_step(
         let mut before = moved.before;
         let version = before.int("version") + 1;
         before.set("version", version);
+        before.set("update_time", tx.now());
         let step: NextStep = before.insert(tx)?;
         if step.state == State::Open {
             next_steps::arrive(tx, &caller.name(), deal, &step);
@@ -242,22 +242,11 @@ fn give_step(
     if let Some(survivor) = survivor.filter(|_| present.state == State::Open) {
         next_steps::leave(tx, &caller.name(), survivor, &present);
     }
-    let before = &moved.before;
-    let was_open = before.int("state") == State::Open.number();
-    // Nothing happens to a closed one; the merge itself closed those that it gave up.
-    let is_same_state = moved.is_dropped || (present.state == State::Open) == was_open;
-    let is_same = is_same_state
-        && present.facts.title == before.text("title")
-        && present.facts.note == before.text("note")
-        && present.facts.due.late == before.int("due")
-        && present.facts.due.day == before.text("due_date");
     let mut step = at(present, deal);
     if moved.is_dropped {
         step.state = State::Open;
     }
-    if is_same {
-        step.update_time = before.int("update_time");
-    }
+    step.update_time = tx.now();
     resource::update(tx, &mut step)?;
     if step.state == State::Open {
         next_steps::arrive(tx, &caller.name(), deal, &step);

@@ -27,8 +27,7 @@ pub fn merge(tx: &mut Tx<'_>, caller: &Caller, asked: &Asked) -> Result<proto::M
     }
     let before = merge::texts(&survivor);
     let texts: Vec<rules::Texts> = others.iter().map(merge::texts).collect();
-    let mut after = rules::merge(Lead::RULES, &before, &texts)?;
-    after.insert("update_time".to_owned(), tx.now().to_string());
+    let after = rules::merge(Lead::RULES, &before, &texts)?;
     for other in &others {
         resource::delete(tx, other)?;
         let merged = proto::LeadMerged { survivor: survivor.name(), title: other.details.title.clone() };
@@ -70,7 +69,7 @@ pub fn unmerge(tx: &mut Tx<'_>, caller: &Caller, id: &str) -> Result<proto::Unme
     Ok(proto::UnmergeLeadsResponse { leads })
 }
 
-/// The survivor without what a merge gave it. It was last changed when it was before, unless somebody changed it since.
+/// The survivor without what a merge gave it.
 ///
 /// # Errors
 /// Those of the database.
@@ -81,10 +80,7 @@ pub fn lighten<T: Merged>(
     later: Vec<(String, rules::Past)>,
 ) -> Result<rules::Texts> {
     let (names, mut pasts): (Vec<String>, Vec<rules::Past>) = later.into_iter().unzip();
-    let (mut after, is_untouched) = rules::unmerge(T::RULES, present, past, &mut pasts);
-    if !is_untouched {
-        after.insert("update_time".to_owned(), tx.now().to_string());
-    }
+    let after = rules::unmerge(T::RULES, present, past, &mut pasts);
     let later: Vec<_> = names.into_iter().zip(pasts).collect();
     merge::keep_later(tx, &later)?;
     Ok(after)

@@ -52,7 +52,7 @@ pub fn routes(context: &Context, db: &Db, peers: Peers, scores: Scores, rates: R
         scores: scores.clone(),
         rates: rates.clone(),
     };
-    let imports = import::Imports::new(context, db, &directory);
+    let imports = import::Imports::new(context, db, &directory, &rates);
     let assignments = assignment::Assignments {
         db: db.clone(),
         directory: directory.clone(),
@@ -68,7 +68,7 @@ pub fn routes(context: &Context, db: &Db, peers: Peers, scores: Scores, rates: R
         opportunity::Opportunities { db: db.clone(), directory, scores, rates: rates.clone() };
     let pipelines = pipeline::Pipelines { db: db.clone() };
     let learned = score::Explanations { db: db.clone() };
-    let next_steps = next_step::NextSteps { db: db.clone(), zone: crate::next_steps::zone(context) };
+    let next_steps = next_step::NextSteps { db: db.clone(), zone: context.zone() };
     let forecasts = forecast::Forecasts { db: db.clone(), rates: rates.clone() };
     let exchange_rates = exchange_rate::ExchangeRates { db: db.clone(), rates };
     Routes::new(LeadServiceServer::new(leads).max_decoding_message_size(MESSAGE_LIMIT))

@@ -128,13 +128,8 @@ impl OpportunityService for Opportunities {
                     let pipeline = store::pipeline::named_or_default_for_use(tx, PIPELINE, &new.pipeline)?;
                     let (mut deal, stage) = draft(&pipeline, &new, details.clone(), now)?;
                     store::opportunity::must_be_first_of(tx, &deal.origin)?;
-                    if !deal.details.partner.is_empty() {
-                        deal.details.partner = store::partner_moves::survivor(tx, &deal.details.partner)?;
-                    }
                     rates.take(tx, &mut deal, now)?;
-                    resource::insert(tx, &deal)?;
-                    store::assignment::note(tx, &deal)?;
-                    events::created(tx, &caller, &deal, &stage.display_name)?;
+                    create(tx, &caller, &mut deal, &stage)?;
                     let score = scores.of(tx, &deal)?;
                     Ok(to_proto(deal, stage.probability, score, now))
                 })
@@ -286,7 +281,6 @@ impl Opportunities {
     }
 }
 
-/// A new opportunity in the stage asked for, else in the first one.
 fn check_origin(origin: &str) -> kontor_kit::Result<()> {
     if origin.chars().count() > 200 || origin.chars().any(char::is_control) {
         return Err(Error::invalid("opportunity.origin", "use the resource name of one record"));
@@ -294,6 +288,7 @@ fn check_origin(origin: &str) -> kontor_kit::Result<()> {
     Ok(())
 }
 
+/// A new opportunity in the stage asked for, else in the first one.
 fn draft(
     pipeline: &Pipeline,
     new: &proto::Opportunity,
@@ -304,8 +299,24 @@ fn draft(
         "" => pipeline.first_stage()?,
         stage => pipeline.stage("opportunity.stage", stage)?,
     };
+    let mut deal = drafted(id::new(), pipeline, stage, details, now)?;
+    deal.origin.clone_from(&new.origin);
+    Ok((deal, stage.clone()))
+}
+
+/// A new opportunity in a stage, with all that the stage demands.
+///
+/// # Errors
+/// FAILED_PRECONDITION naming what is missing.
+pub fn drafted(
+    id: String,
+    pipeline: &Pipeline,
+    stage: &Stage,
+    details: Details,
+    now: i64,
+) -> kontor_kit::Result<Opportunity> {
     let deal = Opportunity {
-        id: id::new(),
+        id,
         version: 1,
         details,
         pipeline: pipeline.name(),
@@ -313,7 +324,7 @@ fn draft(
         outcome: Outcome::Open,
         lead: String::new(),
         contact: String::new(),
-        origin: new.origin.clone(),
+        origin: String::new(),
         exchange: None,
         rot_time: stage.rot_time(now),
         stage_time: now,
@@ -321,7 +332,25 @@ fn draft(
         update_time: now,
     };
     stage.must_have(&deal)?;
-    Ok((deal, stage.clone()))
+    Ok(deal)
+}
+
+/// Writes a new opportunity with its event. Its partner is the one that it went into, if it did.
+///
+/// # Errors
+/// Those of the database.
+pub fn create(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    deal: &mut Opportunity,
+    stage: &Stage,
+) -> kontor_kit::Result<()> {
+    if !deal.details.partner.is_empty() {
+        deal.details.partner = store::partner_moves::survivor(tx, &deal.details.partner)?;
+    }
+    resource::insert(tx, deal)?;
+    store::assignment::note(tx, deal)?;
+    events::created(tx, caller, deal, &stage.display_name)
 }
 
 fn update(
@@ -332,7 +361,7 @@ fn update(
     etag: &str,
     (wanted, mask): (&Details, &Mask),
 ) -> kontor_kit::Result<proto::Opportunity> {
-    let mut deal = store::opportunity::get_for_change(tx, caller, deal, etag)?;
+    let deal = store::opportunity::get_for_change(tx, caller, deal, etag)?;
     let stage = store::pipeline::stage(tx, &deal.stage)?;
     let mut details = merged(&deal.details, wanted, mask).checked()?;
     // A caller that sends back what it read does not mean to fix the stage's probability.
@@ -340,24 +369,41 @@ fn update(
     {
         details.probability = None;
     }
+    let (deal, _) = write(tx, rates, caller, deal, &stage, details)?;
+    let score = scores.of(tx, &deal)?;
+    let shown = to_proto(deal, stage.probability, score, tx.now());
+    with_step(tx, shown)
+}
+
+/// Writes an opportunity's new fields, if they differ, with their event; it stands in this stage. Returns whether they do.
+///
+/// # Errors
+/// FAILED_PRECONDITION when it would lose what its stage demands.
+pub fn write(
+    tx: &mut Tx<'_>,
+    rates: &Rates,
+    caller: &Caller,
+    mut deal: Opportunity,
+    stage: &Stage,
+    mut details: Details,
+) -> kontor_kit::Result<(Opportunity, bool)> {
     if !details.partner.is_empty() && details.partner != deal.details.partner {
         details.partner = store::partner_moves::survivor(tx, &details.partner)?;
     }
     let fields: Vec<String> = changed(&deal.details, &details).map(str::to_owned).collect();
-    if !fields.is_empty() {
-        let before = std::mem::replace(&mut deal.details, details);
-        if deal.outcome == Outcome::Open {
-            stage.must_keep(&before, &deal.details)?;
-        }
-        deal.update_time = tx.now();
-        rates.take_changed(tx, &mut deal, &before)?;
-        resource::update(tx, &mut deal)?;
-        if fields.iter().any(|field| field == "assignee") {
-            store::assignment::note(tx, &deal)?;
-        }
-        events::updated(tx, caller, &deal, fields)?;
+    if fields.is_empty() {
+        return Ok((deal, false));
     }
-    let score = scores.of(tx, &deal)?;
-    let shown = to_proto(deal, stage.probability, score, tx.now());
-    with_step(tx, shown)
+    let before = std::mem::replace(&mut deal.details, details);
+    if deal.outcome == Outcome::Open {
+        stage.must_keep(&before, &deal.details)?;
+    }
+    deal.update_time = tx.now();
+    rates.take_changed(tx, &mut deal, &before)?;
+    resource::update(tx, &mut deal)?;
+    if fields.iter().any(|field| field == "assignee") {
+        store::assignment::note(tx, &deal)?;
+    }
+    events::updated(tx, caller, &deal, fields)?;
+    Ok((deal, true))
 }

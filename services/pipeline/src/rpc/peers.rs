@@ -123,6 +123,26 @@ impl Directory {
         Ok(found.map_err(|cause| missing(field, name, cause))?.into_inner().name)
     }
 
+    /// The same for a partner that a file calls by its name, or by an e-mail address that no other has.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT naming `field` when there is no such partner, or several have the address.
+    pub async fn partner_called(&self, caller: &Caller, field: &str, called: &str) -> Result<String> {
+        if !called.contains('@') {
+            return self.partner(caller, field, called).await;
+        }
+        let request = LookupPartnersRequest { email: called.to_owned(), ..Default::default() };
+        match self.lookup(caller, request).await?.as_slice() {
+            [partner] => Ok(partner.clone()),
+            [] => Err(Error::invalid(field, format!("no partner has the address {called:?}"))),
+            several => {
+                let message =
+                    format!("{} partners have the address {called:?}: name one of them", several.len());
+                Err(Error::invalid(field, message))
+            }
+        }
+    }
+
     /// The card of a partner; of one that was merged into another, that one's. None for an empty name, and when it is gone.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use kontor_proto::pipeline::v1 as proto;
 
 use super::deal_answer::{to_proto, with_step};
 use crate::domain::opportunity::{Opportunity, Outcome};
-use crate::domain::pipeline::Pipeline;
+use crate::domain::pipeline::{Pipeline, Stage};
 use crate::rates::Rates;
 use crate::store::score_cache::Scores;
 use crate::{events, store};
@@ -26,21 +26,37 @@ pub fn move_stage(
 ) -> kontor_kit::Result<proto::Opportunity> {
     let pipeline = store::pipeline::get_for_use(tx, id::parse("pipelines", &deal.pipeline, "pipeline")?)?;
     let to = pipeline.stage("stage", stage)?;
-    let from = deal.stage.clone();
-    if deal.move_to(to, tx.now())? {
-        let from = pipeline.stage("stage", &from)?;
-        to.must_have(&deal)?;
-        resource::update(tx, &mut deal)?;
-        let moved = proto::OpportunityStageMoved {
-            title: deal.details.title.clone(),
-            from_stage: from.display_name.clone(),
-            to_stage: to.display_name.clone(),
-        };
-        events::of_opportunity(tx, caller, &deal, &moved)?;
-    }
+    go_to(tx, caller, &mut deal, &pipeline, to)?;
     let score = scores.of(tx, &deal)?;
     let shown = to_proto(deal, to.probability, score, tx.now());
     with_step(tx, shown)
+}
+
+/// Moves it to a stage of its pipeline, with the event. Returns false when it is there already.
+///
+/// # Errors
+/// FAILED_PRECONDITION when it is closed, or has not what the stage demands.
+pub fn go_to(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    deal: &mut Opportunity,
+    pipeline: &Pipeline,
+    to: &Stage,
+) -> kontor_kit::Result<bool> {
+    let from = deal.stage.clone();
+    if !deal.move_to(to, tx.now())? {
+        return Ok(false);
+    }
+    let from = pipeline.stage("stage", &from)?;
+    to.must_have(deal)?;
+    resource::update(tx, deal)?;
+    let moved = proto::OpportunityStageMoved {
+        title: deal.details.title.clone(),
+        from_stage: from.display_name.clone(),
+        to_stage: to.display_name.clone(),
+    };
+    events::of_opportunity(tx, caller, deal, &moved)?;
+    Ok(true)
 }
 
 /// Closes it as won.

@@ -130,6 +130,7 @@ fn learn_some(tx: &mut Tx<'_>, most: i64) -> kontor_kit::Result<i64> {
         let won = matches!(deal.outcome, Outcome::Won(_));
         store::score::closed(tx, deal, &pipeline.stage_names(), won)?;
     }
+    store::score::set_mark(tx, deals.last())?;
     Ok(i64::try_from(deals.len()).unwrap_or(0))
 }
 

@@ -160,13 +160,25 @@ pub struct Waiting {
     pub item: Item,
     /// Its partner, whose other opportunities count as a relation.
     partner: String,
+    /// Its place in the queue.
+    place: Place,
+}
+
+/// A place in the queue: create time and id.
+pub type Place = (i64, String);
+
+impl Waiting {
+    /// Its place in the queue.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
 }
 
 /// The open opportunities of a team that nobody has, oldest first, a part at a time.
 pub struct Queue {
     team: String,
-    /// Create time and id of the last one that was read.
-    after: (i64, String),
+    /// The last one that was read.
+    after: Place,
     /// Members that have an opportunity of a partner.
     known: HashMap<String, Vec<String>>,
 }
@@ -175,6 +187,11 @@ impl Queue {
     /// From the oldest on.
     pub fn new(team: &str) -> Self {
         Queue { team: team.to_owned(), after: (i64::MIN, String::new()), known: HashMap::new() }
+    }
+
+    /// Goes on behind a place.
+    pub fn go_to(&mut self, place: Place) {
+        self.after = place;
     }
 
     /// The next ones; fewer than `count` at the end.
@@ -191,9 +208,10 @@ impl Queue {
         let mut found = conn.all(sql, args![&self.team, after.0, after.1, count], |row| {
             let need = if row.opt_text(3)?.is_some() { need_from(row, 4)? } else { Need::default() };
             let id = row.string(0)?;
-            last = Some((row.int(1)?, id.clone()));
+            let place = (row.int(1)?, id.clone());
+            last = Some(place.clone());
             let item = Item { id, need, known: Vec::new() };
-            Ok(Waiting { item, partner: row.string(2)? })
+            Ok(Waiting { item, partner: row.string(2)?, place })
         })?;
         for waiting in &mut found {
             waiting.item.known = match self.known.get(&waiting.partner) {
@@ -210,6 +228,29 @@ impl Queue {
         }
         Ok(found)
     }
+}
+
+/// Where a team's batches go on behind the head of the queue; none when that was never needed, or they came to the end.
+///
+/// # Errors
+/// Those of the database.
+pub fn mark(conn: &mut Conn<'_>, team: &str) -> Result<Option<Place>> {
+    let sql = "SELECT create_time, opportunity FROM assignment_mark WHERE team = $1";
+    conn.one(sql, args![team], |row| Ok((row.int(0)?, row.string(1)?)))
+}
+
+/// Sets or takes away that mark.
+///
+/// # Errors
+/// Those of the database.
+pub fn set_mark(tx: &mut Tx<'_>, team: &str, mark: Option<&Place>) -> Result<()> {
+    tx.execute("DELETE FROM assignment_mark WHERE team = $1", args![team])?;
+    if let Some((time, id)) = mark {
+        let sql = "INSERT INTO assignment_mark (team, create_time, opportunity) VALUES ($1, $2, $3)
+                   ON CONFLICT (team) DO UPDATE SET create_time = excluded.create_time, opportunity = excluded.opportunity";
+        tx.execute(sql, args![team, *time, id])?;
+    }
+    Ok(())
 }
 
 /// One that waited when the plan was made, held until the commit; none when anything that its plan rests on changed since, or somebody is changing it

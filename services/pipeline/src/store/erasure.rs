@@ -48,6 +48,17 @@ pub fn leads(conn: &mut Conn<'_>, person: &Person, limit: i64) -> Result<Vec<Str
     conn.all(&sql, &args, |row| row.string(0))
 }
 
+/// Whether opportunities still follow a merge of the partner.
+///
+/// # Errors
+/// Those of the database.
+pub fn walks(conn: &mut Conn<'_>, person: &Person, _: i64) -> Result<Vec<String>> {
+    let mut args = Vec::new();
+    let of = of_person(person, &mut args);
+    let sql = format!("SELECT partner FROM partner_walk WHERE {of} LIMIT 1");
+    conn.all(&sql, &args, |row| row.string(0))
+}
+
 /// Whether an opportunity went from or to the partner by a merge.
 ///
 /// # Errors

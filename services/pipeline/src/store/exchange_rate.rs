@@ -181,3 +181,33 @@ pub fn open_with(
     );
     conn.all(&sql, args![currency, day, after], |row| row.string(0))
 }
+
+/// Ids of the next open opportunities that do not keep a rate into the company's currency though they need one; none when all were looked at since it was changed.
+///
+/// # Errors
+/// Those of the database.
+pub fn to_rebase(conn: &mut Conn<'_>, company: &str, most: usize) -> Result<Option<Vec<String>>> {
+    let sql = "SELECT currency, opportunity, done FROM rate_base WHERE id = 0";
+    let base = conn.one(sql, &[], |row| Ok((row.string(0)?, row.string(1)?, row.bool(2)?)))?;
+    let after = match base {
+        Some((currency, _, true)) if currency == company => return Ok(None),
+        Some((currency, reached, false)) if currency == company => reached,
+        _ => String::new(),
+    };
+    let sql = format!(
+        "SELECT id FROM opportunity WHERE id > $2 AND state = 1 AND currency <> '' AND rate_currency <> $1 AND NOT (rate = '' AND currency = $1)
+         ORDER BY id LIMIT {most}"
+    );
+    conn.all(&sql, args![company, after], |row| row.string(0)).map(Some)
+}
+
+/// Notes how far that is: up to an id, or to the end.
+///
+/// # Errors
+/// Those of the database.
+pub fn rebased(tx: &mut Tx<'_>, company: &str, reached: Option<&str>) -> Result<()> {
+    let sql = "INSERT INTO rate_base (id, currency, opportunity, done) VALUES (0, $1, $2, $3)
+               ON CONFLICT (id) DO UPDATE SET currency = excluded.currency, opportunity = excluded.opportunity, done = excluded.done";
+    tx.execute(sql, args![company, reached.unwrap_or(""), reached.is_none()])?;
+    Ok(())
+}

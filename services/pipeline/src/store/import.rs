@@ -1,4 +1,4 @@
-//! Rows that imports have seen, so that each makes one lead whatever is sent again, by whom, and how many at once.
+//! Rows that imports have seen, so that each makes one record whatever is sent again, by whom, and how many at once.
 //! Called by rpc/import.
 
 use std::collections::{HashMap, HashSet};
@@ -6,16 +6,36 @@ use std::collections::{HashMap, HashSet};
 use kontor_kit::db::{Conn, Tx, Value};
 use kontor_kit::{Result, args};
 
+use crate::domain::import::Kind;
+
 /// Keys in one statement.
 const KEYS: usize = 100;
 
 /// Whose rows they are: keys are unique within one of these.
 #[derive(Clone, Debug)]
 pub struct Scope {
+    /// What they became: the rows of leads and of opportunities do not know each other.
+    pub kind: Kind,
     /// "teams/{team}" or "users/{user}"; empty for the installation itself.
     pub owner: String,
     /// Name of the source.
     pub source: String,
+}
+
+impl Scope {
+    fn table(&self) -> &'static str {
+        match self.kind {
+            Kind::Leads => "import_row",
+            Kind::Opportunities => "import_deal_row",
+        }
+    }
+
+    fn record(&self) -> &'static str {
+        match self.kind {
+            Kind::Leads => "lead",
+            Kind::Opportunities => "opportunity",
+        }
+    }
 }
 
 /// A row that was seen before.
@@ -23,8 +43,8 @@ pub struct Scope {
 pub struct Known {
     /// Digest of what it said last.
     pub digest: String,
-    /// Id of its lead.
-    pub lead: String,
+    /// Id of its record.
+    pub record: String,
 }
 
 /// Those of these keys that are known.
@@ -35,7 +55,9 @@ pub fn find(conn: &mut Conn<'_>, scope: &Scope, keys: &[&str]) -> Result<HashMap
     let mut found = HashMap::new();
     let places: Vec<String> = (3..KEYS + 3).map(|number| format!("${number}")).collect();
     let sql = format!(
-        "SELECT row_key, digest, lead FROM import_row WHERE scope = $1 AND source = $2 AND row_key IN ({})",
+        "SELECT row_key, digest, {} FROM {} WHERE scope = $1 AND source = $2 AND row_key IN ({})",
+        scope.record(),
+        scope.table(),
         places.join(", ")
     );
     for some in keys.chunks(KEYS) {
@@ -43,7 +65,7 @@ pub fn find(conn: &mut Conn<'_>, scope: &Scope, keys: &[&str]) -> Result<HashMap
         // One text for all: the last chunk is filled up with its last key.
         args.extend((0..KEYS).map(|place| Value::from(some[place.min(some.len() - 1)])));
         conn.each(&sql, &args, |row| {
-            found.insert(row.string(0)?, Known { digest: row.string(1)?, lead: row.string(2)? });
+            found.insert(row.string(0)?, Known { digest: row.string(1)?, record: row.string(2)? });
             Ok(())
         })?;
     }
@@ -57,8 +79,8 @@ pub struct Claim<'a> {
     pub key: &'a str,
     /// Digest of what it says.
     pub digest: &'a str,
-    /// Id of the lead that it would make.
-    pub lead: &'a str,
+    /// Id of the record that it would make.
+    pub record: &'a str,
 }
 
 /// Takes the keys that nobody has, and returns them. Who claims the same key in another process waits here for the end of that transaction; the
@@ -75,11 +97,13 @@ pub fn claim(tx: &mut Tx<'_>, scope: &Scope, mut claims: Vec<Claim<'_>>) -> Resu
         for claim in some {
             let at = args.len();
             rows.push(format!("($1, $2, ${}, ${}, ${})", at + 1, at + 2, at + 3));
-            args.extend([claim.key, claim.digest, claim.lead].map(Value::from));
+            args.extend([claim.key, claim.digest, claim.record].map(Value::from));
         }
         let sql = format!(
-            "INSERT INTO import_row (scope, source, row_key, digest, lead) VALUES {}
+            "INSERT INTO {} (scope, source, row_key, digest, {}) VALUES {}
              ON CONFLICT (scope, source, row_key) DO NOTHING RETURNING row_key",
+            scope.table(),
+            scope.record(),
             rows.join(", ")
         );
         taken.extend(tx.all(&sql, &args, |row| row.string(0))?);
@@ -92,9 +116,8 @@ pub fn claim(tx: &mut Tx<'_>, scope: &Scope, mut claims: Vec<Claim<'_>>) -> Resu
 /// # Errors
 /// Those of the database.
 pub fn note(tx: &mut Tx<'_>, scope: &Scope, key: &str, digest: &str) -> Result<()> {
-    tx.execute(
-        "UPDATE import_row SET digest = $4 WHERE scope = $1 AND source = $2 AND row_key = $3",
-        args![&scope.owner, &scope.source, key, digest],
-    )?;
+    let table = scope.table();
+    let sql = format!("UPDATE {table} SET digest = $4 WHERE scope = $1 AND source = $2 AND row_key = $3");
+    tx.execute(&sql, args![&scope.owner, &scope.source, key, digest])?;
     Ok(())
 }

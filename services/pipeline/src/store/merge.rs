@@ -51,28 +51,28 @@ pub fn hold<T: Merged>(tx: &mut Tx<'_>, caller: &Caller, asked: &Asked) -> Resul
 pub fn texts<T: Merged>(row: &T) -> Texts {
     let columns = T::RULES.iter().flat_map(|rule| match rule {
         Rule::Fill(columns) => columns.to_vec(),
-        Rule::Append(column) | Rule::Union(column) | Rule::Map(column) | Rule::Stamp(column) => vec![*column],
+        Rule::Append(column) | Rule::Union(column) | Rule::Map(column) => vec![*column],
     });
     Snapshot::of(row).texts(columns)
 }
 
-/// Writes what a merge filled, or what it no longer fills, into a held row.
+/// Writes what a merge filled, or what it no longer fills, into a held row. Either is a change of now: when a row was changed never goes back.
 ///
 /// # Errors
 /// Those of the database.
 pub fn write_texts<T: Merged>(tx: &mut Tx<'_>, row: &T, texts: &Texts) -> Result<T> {
-    let mut values: Vec<Value> = vec![row.id().into()];
+    let mut values: Vec<Value> = vec![row.id().into(), tx.now().into()];
     let mut sets = String::new();
     for (column, text) in texts.iter().filter(|(column, _)| T::COLUMNS.contains(&column.as_str())) {
         let value = match column.as_str() {
-            // The only numbers among them.
-            "update_time" | "recurring_months" => text.parse::<i64>().map_err(Error::internal)?.into(),
+            // The only number among them.
+            "recurring_months" => text.parse::<i64>().map_err(Error::internal)?.into(),
             _ => Value::from(text),
         };
         values.push(value);
         sets.push_str(&format!(", {column} = ${}", values.len()));
     }
-    let sql = format!("UPDATE {} SET version = version + 1{sets} WHERE id = $1", T::TABLE);
+    let sql = format!("UPDATE {} SET version = version + 1, update_time = $2{sets} WHERE id = $1", T::TABLE);
     tx.execute(&sql, &values)?;
     let written = resource::get(tx, row.id())?;
     resource::note(tx, Some(row), Some(&written));
@@ -233,5 +233,7 @@ pub fn keep_later(tx: &mut Tx<'_>, later: &[(String, Past)]) -> Result<()> {
 pub fn bring_back<T: Merged>(tx: &mut Tx<'_>, mut snapshot: Snapshot) -> Result<T> {
     let version = snapshot.int("version") + 1;
     snapshot.set("version", version);
+    // It was away, and who reads what changed since then must find it.
+    snapshot.set("update_time", tx.now());
     snapshot.insert(tx)
 }

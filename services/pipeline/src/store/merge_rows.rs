@@ -47,7 +47,6 @@ impl Merged for Lead {
         Rule::Append("description"),
         Rule::Union("tags"),
         Rule::Map("attributes"),
-        Rule::Stamp("update_time"),
     ];
 
     fn guard(&self) -> Guard {
@@ -82,7 +81,6 @@ impl Merged for Opportunity {
         Rule::Append("description"),
         Rule::Union("tags"),
         Rule::Map("attributes"),
-        Rule::Stamp("update_time"),
     ];
 
     fn guard(&self) -> Guard {
@@ -204,13 +202,15 @@ pub fn guard(snapshot: &Snapshot) -> Guard {
     Guard::new(snapshot.text("assignee"), snapshot.text("team"))
 }
 
-/// Ids of the opportunities with a partner that went into others.
+/// Ids of some opportunities with a partner that went into others.
 ///
 /// # Errors
 /// Those of the database.
-pub fn gone_of_partner(conn: &mut Conn<'_>, partner: &str) -> Result<Vec<String>> {
-    let sql = "SELECT record FROM record_merged WHERE partner = $1 AND partner <> '' ORDER BY record";
-    conn.all(sql, args![partner], |row| row.string(0))
+pub fn gone_of_partner(conn: &mut Conn<'_>, partner: &str, most: usize) -> Result<Vec<String>> {
+    let sql = format!(
+        "SELECT record FROM record_merged WHERE partner = $1 AND partner <> '' ORDER BY record LIMIT {most}"
+    );
+    conn.all(&sql, args![partner], |row| row.string(0))
 }
 
 /// An opportunity's partner got another name: also where merges remember it, be it one that went or one that others went into.

@@ -9,6 +9,7 @@ pub mod erasure;
 pub mod exchange_rate;
 pub mod forecast;
 pub mod import;
+pub mod import_run;
 pub mod lead;
 pub mod merge;
 pub mod merge_children;

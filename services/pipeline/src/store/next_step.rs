@@ -1,6 +1,9 @@
 //! Next steps in the database.
 //! Called by rpc/next_step.rs and next_steps.rs.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
 use kontor_kit::audit::Shown;
 use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Row, Tx, Value};
@@ -222,17 +225,27 @@ pub fn open_of_all(conn: &mut Conn<'_>, opportunities: &[String]) -> Result<Vec<
         return Ok(Vec::new());
     }
     // Few sizes, so that the statement is prepared already: the places that are left look for nothing.
-    let size = [1, 16, 64, 256].into_iter().find(|size| *size >= opportunities.len());
-    let size = size.unwrap_or(opportunities.len());
+    let known = OPEN_OF_ALL.iter().find(|(size, _)| *size >= opportunities.len());
+    let (size, sql) = match known {
+        Some((size, sql)) => (*size, Cow::from(sql)),
+        None => (opportunities.len(), text_of_open(opportunities.len()).into()),
+    };
     let nothing = std::iter::repeat_with(|| Value::from(""));
     let args: Vec<Value> = opportunities.iter().map(Value::from).chain(nothing).take(size).collect();
-    let places: Vec<String> = (1..=args.len()).map(|place| format!("${place}")).collect();
-    let sql = format!(
+    conn.all(&sql, &args, |row| NextStep::from_row(row, 0))
+}
+
+/// The texts for a page: to put one together takes as long as to look for some of its steps.
+static OPEN_OF_ALL: LazyLock<[(usize, String); 4]> =
+    LazyLock::new(|| [1, 16, 64, 256].map(|size| (size, text_of_open(size))));
+
+fn text_of_open(size: usize) -> String {
+    let places: Vec<String> = (1..=size).map(|place| format!("${place}")).collect();
+    format!(
         "SELECT {} FROM next_step WHERE state = 1 AND opportunity IN ({})",
         NextStep::COLUMNS.join(", "),
         places.join(", ")
-    );
-    conn.all(&sql, &args, |row| NextStep::from_row(row, 0))
+    )
 }
 
 /// Writes a new one.

@@ -286,6 +286,17 @@ pub fn get_for_change(tx: &mut Tx<'_>, caller: &Caller, id: &str, etag: &str) ->
     Ok(opportunity)
 }
 
+/// The same for a look before the change.
+///
+/// # Errors
+/// NOT_FOUND, with reason MERGED when it went into another; PERMISSION_DENIED.
+pub fn get_to_change(conn: &mut Conn<'_>, caller: &Caller, id: &str) -> Result<Opportunity> {
+    let opportunity = resource::get::<Opportunity>(conn, id)
+        .map_err(|cause| merge_rows::missing::<Opportunity>(conn, caller, id, cause))?;
+    caller.must_write(&opportunity.guard(), &opportunity.name())?;
+    Ok(opportunity)
+}
+
 /// Checks that no opportunity came from this record of another service yet.
 ///
 /// # Errors

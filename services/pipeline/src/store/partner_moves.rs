@@ -1,5 +1,5 @@
 //! Opportunities that went to another partner when theirs was merged into it, so that they come back when that is taken back.
-//! Called by events.rs.
+//! Called by partners.rs and, for where a name leads, by the rpc files.
 
 use kontor_kit::db::Tx;
 use kontor_kit::resource::Stored;
@@ -60,14 +60,72 @@ fn lock(tx: &mut Tx<'_>, how: &str) -> Result<()> {
     Ok(())
 }
 
-/// The opportunities of a partner ("partners/{id}"), held until the commit.
+/// A merge that opportunities still follow.
+#[derive(Clone, Debug)]
+pub struct Walk {
+    /// "partners/{id}" that went, or came back.
+    pub partner: String,
+    /// "partners/{id}" that it went into.
+    pub survivor: String,
+    /// Whether the merge was taken back.
+    pub back: bool,
+    /// Whose doing it is: "users/{user}", or empty.
+    pub actor: String,
+    /// What brought it.
+    pub cause: String,
+}
+
+/// Begins a walk, behind all others. It takes the place of the one that it takes back, or that it does again.
 ///
 /// # Errors
 /// Those of the database.
-pub fn of_partner(tx: &mut Tx<'_>, partner: &str) -> Result<Vec<Opportunity>> {
+pub fn begin(tx: &mut Tx<'_>, walk: &Walk) -> Result<()> {
+    let sql = "SELECT COALESCE(MAX(number), 0) + 1 FROM partner_walk";
+    let number = tx.one(sql, &[], |row| row.int(0))?.unwrap_or(1);
+    let sql = "INSERT INTO partner_walk (partner, survivor, number, back, actor, cause) VALUES ($1, $2, $3, $4, $5, $6)
+               ON CONFLICT (partner, survivor) DO UPDATE SET number = excluded.number, back = excluded.back, actor = excluded.actor, cause = excluded.cause";
+    let args = args![&walk.partner, &walk.survivor, number, walk.back, &walk.actor, &walk.cause];
+    tx.execute(sql, args)?;
+    Ok(())
+}
+
+/// The walk that began first, held until the commit: one process goes it at a time.
+///
+/// # Errors
+/// Those of the database.
+pub fn oldest(tx: &mut Tx<'_>) -> Result<Option<Walk>> {
+    // New opportunities of other processes wait for a batch, as they waited for the merge itself: none is written with a name that is being left.
+    lock(tx, "FOR UPDATE")?;
+    let sql = "SELECT partner, survivor, back, actor, cause FROM partner_walk ORDER BY number LIMIT 1";
+    tx.one(sql, &[], |row| {
+        Ok(Walk {
+            partner: row.string(0)?,
+            survivor: row.string(1)?,
+            back: row.bool(2)?,
+            actor: row.string(3)?,
+            cause: row.string(4)?,
+        })
+    })
+}
+
+/// All have followed.
+///
+/// # Errors
+/// Those of the database.
+pub fn end(tx: &mut Tx<'_>, walk: &Walk) -> Result<()> {
+    let sql = "DELETE FROM partner_walk WHERE partner = $1 AND survivor = $2";
+    tx.execute(sql, args![&walk.partner, &walk.survivor])?;
+    Ok(())
+}
+
+/// Some opportunities of a partner ("partners/{id}"), held until the commit.
+///
+/// # Errors
+/// Those of the database.
+pub fn of_partner(tx: &mut Tx<'_>, partner: &str, most: usize) -> Result<Vec<Opportunity>> {
     let columns = Opportunity::COLUMNS.join(", ");
     let hold = if tx.is_postgres() { " FOR UPDATE" } else { "" };
-    let sql = format!("SELECT {columns} FROM opportunity WHERE partner = $1 ORDER BY id{hold}");
+    let sql = format!("SELECT {columns} FROM opportunity WHERE partner = $1 ORDER BY id LIMIT {most}{hold}");
     tx.all(&sql, args![partner], |row| Opportunity::from_row(row, 0))
 }
 
@@ -84,20 +142,18 @@ pub fn note(tx: &mut Tx<'_>, opportunity: &str, from: &str, to: &str) -> Result<
     Ok(())
 }
 
-/// The opportunities that went from one partner to another, and the ids of those that went into others since; they are forgotten here.
+/// Ids of some opportunities that went from one partner to another; that is forgotten here.
 ///
 /// # Errors
 /// Those of the database.
-pub fn take_moved(tx: &mut Tx<'_>, from: &str, to: &str) -> Result<(Vec<Opportunity>, Vec<String>)> {
-    let sql = "SELECT p.opportunity FROM partner_move p JOIN record_merged m ON m.kind = 2 AND m.record = p.opportunity
-               WHERE p.partner = $1 AND p.survivor = $2 ORDER BY p.opportunity";
-    let merged = tx.all(sql, args![from, to], |row| row.string(0))?;
-    let columns = Opportunity::COLUMNS.join(", ");
-    let hold = if tx.is_postgres() { " FOR UPDATE" } else { "" };
+pub fn take_moved(tx: &mut Tx<'_>, from: &str, to: &str, most: usize) -> Result<Vec<String>> {
     let sql = format!(
-        "SELECT {columns} FROM opportunity WHERE id IN (SELECT opportunity FROM partner_move WHERE partner = $1 AND survivor = $2) ORDER BY id{hold}"
+        "SELECT opportunity FROM partner_move WHERE partner = $1 AND survivor = $2 ORDER BY opportunity LIMIT {most}"
     );
-    let moved = tx.all(&sql, args![from, to], |row| Opportunity::from_row(row, 0))?;
-    tx.execute("DELETE FROM partner_move WHERE partner = $1 AND survivor = $2", args![from, to])?;
-    Ok((moved, merged))
+    let moved = tx.all(&sql, args![from, to], |row| row.string(0))?;
+    for opportunity in &moved {
+        let sql = "DELETE FROM partner_move WHERE opportunity = $1 AND partner = $2";
+        tx.execute(sql, args![opportunity, from])?;
+    }
+    Ok(moved)
 }

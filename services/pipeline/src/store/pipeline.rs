@@ -129,6 +129,26 @@ pub fn named_or_default(conn: &mut Conn<'_>, field: &str, name: &str) -> Result<
     get(conn, &id).map_err(|cause| unknown(field, &id, cause))
 }
 
+/// The pipeline that people call so: its resource name, its id or its display name; the default one when it is empty.
+///
+/// # Errors
+/// INVALID_ARGUMENT naming `field` when there is none, or several have that display name.
+pub fn called_or_default(conn: &mut Conn<'_>, field: &str, called: &str) -> Result<Pipeline> {
+    let id = called.strip_prefix("pipelines/").unwrap_or(called);
+    if called.is_empty() || exists(conn, id)? {
+        let name = if called.is_empty() { String::new() } else { format!("pipelines/{id}") };
+        return named_or_default(conn, field, &name);
+    }
+    let sql = "SELECT id FROM pipeline WHERE display_name = $1 LIMIT 2";
+    match conn.all(sql, args![called], |row| row.string(0))?.as_slice() {
+        [id] => get(conn, id),
+        [] => Err(Error::invalid(field, format!("there is no pipeline {called:?}"))),
+        _ => {
+            Err(Error::invalid(field, format!("several pipelines are called {called:?}: use the id of one")))
+        }
+    }
+}
+
 /// The id in a request's field, or that of the default one.
 fn named(conn: &mut Conn<'_>, field: &str, name: &str) -> Result<String> {
     if !name.is_empty() {

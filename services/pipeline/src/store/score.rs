@@ -10,7 +10,7 @@ use kontor_kit::resource::Stored;
 use kontor_kit::{Result, args, id};
 
 use super::score_rows::{part, real, write};
-use crate::domain::opportunity::Opportunity;
+use crate::domain::opportunity::{self as deal, Opportunity};
 use crate::domain::score::count::LIFE;
 use crate::domain::score::fact::{self, Fact};
 use crate::domain::score::learn::{Learned, Outcome};
@@ -51,15 +51,46 @@ pub fn closed(tx: &mut Tx<'_>, deal: &Opportunity, stages: &[String], won: bool)
     Ok(())
 }
 
-/// Closed opportunities that were not learned, the one closed first first.
+/// Closed opportunities that were not learned, the one closed first first: those behind the mark.
 ///
 /// # Errors
 /// Those of the database.
 pub fn not_learned(conn: &mut Conn<'_>, most: i64) -> Result<Vec<Opportunity>> {
-    let columns = Opportunity::COLUMNS.join(", ");
-    let sql =
-        format!("SELECT {columns} FROM opportunity WHERE {NOT_LEARNED} ORDER BY close_time, id LIMIT $1");
-    conn.all(&sql, args![most], |row| Opportunity::from_row(row, 0))
+    let ((time, id), columns) = (mark(conn)?, Opportunity::COLUMNS.join(", "));
+    let sql = format!(
+        "SELECT {columns} FROM opportunity WHERE {NOT_LEARNED} AND (close_time, id) > ($1, $2) ORDER BY close_time, id LIMIT $3"
+    );
+    conn.all(&sql, args![time, id, most], |row| Opportunity::from_row(row, 0))
+}
+
+/// All that closed up to this close time and id is learned: whatever closes later is learned as it closes, so nobody has to pass over it again.
+fn mark(conn: &mut Conn<'_>) -> Result<(i64, String)> {
+    let sql = "SELECT close_time, opportunity FROM score_mark WHERE id = 0";
+    let mark = conn.one(sql, &[], |row| Ok((row.int(0)?, row.string(1)?)))?;
+    Ok(mark.unwrap_or((i64::MIN, String::new())))
+}
+
+/// Sets the mark to the last of those that were learned now; to the last that is closed when there were no more.
+///
+/// # Errors
+/// Those of the database.
+pub fn set_mark(tx: &mut Tx<'_>, last: Option<&Opportunity>) -> Result<()> {
+    let closed = |deal: &Opportunity| match deal.outcome {
+        deal::Outcome::Won(time) | deal::Outcome::Lost(time, _) => Some((time, deal.id.clone())),
+        deal::Outcome::Open => None,
+    };
+    let reached = match last.and_then(closed) {
+        Some(reached) => Some(reached),
+        None => {
+            let sql = "SELECT close_time, id FROM opportunity WHERE state IN (2, 3) ORDER BY close_time DESC, id DESC LIMIT 1";
+            tx.one(sql, &[], |row| Ok((row.int(0)?, row.string(1)?)))?
+        }
+    };
+    let Some((time, id)) = reached else { return Ok(()) };
+    let sql = "INSERT INTO score_mark (id, close_time, opportunity) VALUES (0, $1, $2)
+               ON CONFLICT (id) DO UPDATE SET close_time = excluded.close_time, opportunity = excluded.opportunity";
+    tx.execute(sql, args![time, id])?;
+    Ok(())
 }
 
 /// How many those are, counted up to `most`.
@@ -67,9 +98,11 @@ pub fn not_learned(conn: &mut Conn<'_>, most: i64) -> Result<Vec<Opportunity>> {
 /// # Errors
 /// Those of the database.
 pub fn count_not_learned(conn: &mut Conn<'_>, most: i64) -> Result<i64> {
-    let sql =
-        format!("SELECT COUNT(*) FROM (SELECT id FROM opportunity WHERE {NOT_LEARNED} LIMIT $1) AS closed");
-    Ok(conn.one(&sql, args![most], |row| row.int(0))?.unwrap_or(0))
+    let (time, id) = mark(conn)?;
+    let sql = format!(
+        "SELECT COUNT(*) FROM (SELECT id FROM opportunity WHERE {NOT_LEARNED} AND (close_time, id) > ($1, $2) LIMIT $3) AS closed"
+    );
+    Ok(conn.one(&sql, args![time, id, most], |row| row.int(0))?.unwrap_or(0))
 }
 
 /// An opportunity was reopened: takes back what was counted when it closed. Nothing happens when nothing was.

@@ -59,13 +59,12 @@ impl Scores {
             return Ok(None);
         }
         let now = score::version(conn)?;
-        let facts = fact::of(deal);
-        let team = &deal.details.team;
         let mut copy = self.copy();
         if copy.model.version >= now {
-            return Ok(Some(copy.score(team, &facts)));
+            return Ok(Some(copy.score(deal)));
         }
         drop(copy);
+        let (facts, team) = (fact::of(deal), &deal.details.team);
         let part = score::part(conn, team, &facts)?;
         Ok(Some(100.0 * part.explain(team, &facts).probability()))
     }
@@ -111,7 +110,7 @@ impl Scores {
         let mut copy = self.copy();
         let mut score = |deal: &Opportunity| {
             let open = deal.outcome == Outcome::Open;
-            open.then(|| copy.score(&deal.details.team, &fact::of(deal)))
+            open.then(|| copy.score(deal))
         };
         Ok(deals.map(&mut score).collect())
     }
@@ -129,9 +128,10 @@ impl Held {
         score::changes(conn, &mut self.model)
     }
 
-    fn score(&mut self, team: &str, facts: &[Fact]) -> f64 {
+    fn score(&mut self, deal: &Opportunity) -> f64 {
         // A team that the model does not know has the company's scores, and must not fill the memory.
-        let team = if self.model.teams.contains_key(team) { team } else { COMPANY };
+        let team = Some(deal.details.team.as_str()).filter(|team| self.model.teams.contains_key(*team));
+        let team = team.unwrap_or(COMPANY);
         let prior = match self.priors.get(team) {
             Some(prior) => *prior,
             None => *self.priors.entry(team.to_owned()).or_insert_with(|| self.model.prior(team)),
@@ -141,18 +141,19 @@ impl Held {
         }
         let Held { model, contributions, .. } = self;
         let Some(known) = contributions.get_mut(team) else { return 100.0 * probability(prior) };
-        let logit = facts.iter().fold(prior, |sum, fact| {
-            sum + match known.get(fact.key()) {
+        let mut sum = prior;
+        fact::each(deal, |key, _| {
+            sum += match known.get(key) {
                 Some(logit) => *logit,
                 // What was never counted adds nothing, and is not kept.
-                None if !model.counts.contains_key(fact.key()) => 0.0,
+                None if !model.counts.contains_key(key) => 0.0,
                 None => {
-                    let logit = model.contribution(team, fact).logit;
-                    known.insert(fact.key().to_owned(), logit);
+                    let logit = Fact::from_key(key).map_or(0.0, |fact| model.contribution(team, &fact).logit);
+                    known.insert(key.to_owned(), logit);
                     logit
                 }
-            }
+            };
         });
-        100.0 * probability(logit)
+        100.0 * probability(sum)
     }
 }

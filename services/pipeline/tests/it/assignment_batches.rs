@@ -10,7 +10,7 @@ use kontor_pipeline::{MIGRATIONS, Peers};
 use kontor_proto::directory::v1 as directory;
 use kontor_proto::directory::v1::user_service_client::UserServiceClient;
 use kontor_proto::pipeline::v1 as proto;
-use kontor_testbed::{admin, failure};
+use kontor_testbed::{SECOND, admin, failure};
 use tonic::Code;
 
 use crate::assignments::{assign, assignments, batch, explain, member, require, set, shares, skill};
@@ -18,6 +18,7 @@ use crate::world::{World, anna, ben, deal, manager, mask};
 
 kontor_testbed::on_both! { World;
     p20_what_fits_nobody_does_not_hold_up_what_stands_behind_it,
+    p20_a_queue_whose_head_fits_nobody_is_walked_to_its_end,
     p20_what_changes_while_a_batch_runs_is_left_out_and_the_rest_is_given,
     p20_batches_and_hands_at_the_same_time_give_each_opportunity_one_owner,
     p20_who_is_disabled_gets_nothing_from_the_next_batch_on,
@@ -56,6 +57,51 @@ async fn p20_what_fits_nobody_does_not_hold_up_what_stands_behind_it(world: Worl
     let queued: Vec<_> = done.queued.iter().map(|one| one.opportunity.as_str()).collect();
     assert_eq!(queued, hard);
     assert!(done.queued.iter().all(|one| one.reason.contains("anna: flying is 0, 1 is needed")));
+}
+
+/// Copies an opportunity so many times, one behind the other, with what it asks for.
+async fn copy(world: &World, name: &str, times: i64) {
+    const REST: &str = "version, title, partner, pipeline, stage, state, currency, amount, probability, assignee, team, expected_close_date, description, tags, lead, lost_reason, close_time, stage_time, update_time, attributes, source, contact, rot_time, recurring_amount, recurring_months, rate, rate_date, rate_currency, origin";
+    const NEED: &str = "skills, country, postcode, latitude, longitude, deadline";
+    let id = name.strip_prefix("opportunities/").unwrap().to_owned();
+    let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $2)";
+    let deals = format!(
+        "INSERT INTO opportunity (id, create_time, {REST}) {numbers} SELECT id || '-' || i, create_time + i, {REST} FROM opportunity CROSS JOIN n WHERE id = $1"
+    );
+    let needs = format!(
+        "INSERT INTO assignment_need (opportunity, {NEED}) {numbers} SELECT opportunity || '-' || i, {NEED} FROM assignment_need CROSS JOIN n WHERE opportunity = $1"
+    );
+    let db = world.place.context.open_db("pipeline", MIGRATIONS).await.unwrap();
+    db.write(move |tx| {
+        tx.execute(&deals, args![&id, times])?;
+        tx.execute(&needs, args![&id, times])
+    })
+    .await
+    .unwrap();
+}
+
+async fn p20_a_queue_whose_head_fits_nobody_is_walked_to_its_end(world: World) {
+    set(&world, &manager(), member("anna", 50)).await.unwrap();
+    let hard = add(&world, 1).await.remove(0);
+    let skills = vec![skill("flying", 1)];
+    require(&world, proto::Requirements { opportunity: hard.clone(), skills, ..Default::default() }).await;
+    // A batch looks at 5,000 of the head, and at as many behind it.
+    copy(&world, &hard, 12_000).await;
+    world.pass(SECOND);
+    let easy = add(&world, 2).await;
+    assert_eq!(given(&assign(&world, 10).await), Vec::<&str>::new());
+    // A rehearsal does not go on by itself.
+    for _ in 0..2 {
+        let dry = proto::AssignOpportunitiesRequest { dry_run: true, ..batch(10) };
+        let mut client = assignments(&world.link);
+        let would = client.assign_opportunities(manager().request(dry)).await.unwrap().into_inner();
+        assert_eq!(given(&would), easy);
+    }
+    assert_eq!(given(&assign(&world, 10).await), easy);
+    // The walk came to the end, and begins anew behind the head.
+    let later = add(&world, 1).await;
+    assert_eq!(given(&assign(&world, 10).await), Vec::<&str>::new());
+    assert_eq!(given(&assign(&world, 10).await), later);
 }
 
 /// Changes one row, and commits only when a batch has run meanwhile or has waited for this long.

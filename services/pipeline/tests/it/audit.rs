@@ -33,6 +33,7 @@ kontor_testbed::on_both! { World;
 const TABLES: &[(&str, &str)] = &[
     ("assignment", "not: it is a log itself, of what the opportunity's assignee tells"),
     ("assignment_member", "by kit::resource; the SQL only holds a row"),
+    ("assignment_mark", "not: how far batches looked"),
     ("assignment_need", "by hand, with the opportunity"),
     ("deal_history", "not: follows from the opportunity"),
     ("duplicate_group", "not: follows from the leads"),
@@ -40,7 +41,9 @@ const TABLES: &[(&str, &str)] = &[
     ("duplicate_state", "not: how far the keys are made"),
     ("erased_opportunity", "not: follows from the erasure, which the directory tells of"),
     ("exchange_rate", "by kit::resource; the SQL only notes whether opportunities wait for it"),
+    ("import_deal_row", "not: digests of rows that were seen; the opportunities have entries"),
     ("import_row", "not: digests of rows that were seen; the leads have entries"),
+    ("import_run", "not: it tells itself who imported what; the records have entries"),
     ("next_step", "by kit::resource; the SQL takes over what the opportunity has, or empties what is erased"),
     (
         "opportunity",
@@ -48,6 +51,7 @@ const TABLES: &[(&str, &str)] = &[
     ),
     ("partner_merged", "not: follows from the merge, which the directory tells of"),
     ("partner_move", "not: where an opportunity came from, which its partner tells"),
+    ("partner_walk", "not: merges that opportunities still follow"),
     ("pipeline", "by kit::resource, and by hand where another one takes the default"),
     (
         "record_merge",
@@ -57,6 +61,7 @@ const TABLES: &[(&str, &str)] = &[
     ("record_merge_step", "not: follows from the merge"),
     ("record_merged", "not: follows from the merge"),
     ("score_count", "not: counts"),
+    ("score_mark", "not: how far LearnClosed came"),
     ("score_outcome", "not: what was counted"),
     ("stage", "by hand, with the pipeline"),
     ("stage_history", "not: follows from the stages"),

@@ -8,7 +8,11 @@ use kontor_pipeline::csv::{Encoding, Reader};
 mod targets;
 
 fn corpus() -> Vec<Vec<u8>> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/csv");
+    corpus_of("csv")
+}
+
+fn corpus_of(target: &str) -> Vec<Vec<u8>> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let mut paths: Vec<_> =
         std::fs::read_dir(folder).expect("the corpus").flatten().map(|it| it.path()).collect();
     paths.sort();
@@ -29,11 +33,17 @@ impl Random {
 }
 
 const LIKELY: &[u8] = b"\"\"\",;\t|\r\n\n\0a \xE9\xC3\xFF\xFE\xD8";
+/// Of an amount.
+const DIGITS: &[u8] = b"0000123456789..,-+eE \nEURJPYKWD\xC3";
 
 fn changed(files: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
+    changed_by(files, LIKELY, random)
+}
+
+fn changed_by(files: &[Vec<u8>], likely: &[u8], random: &mut Random) -> Vec<u8> {
     let mut bytes = files[random.below(files.len())].clone();
     for _ in 0..1 + random.below(5) {
-        let (at, byte) = (random.below(bytes.len() + 1), LIKELY[random.below(LIKELY.len())]);
+        let (at, byte) = (random.below(bytes.len() + 1), likely[random.below(likely.len())]);
         match random.below(4) {
             0 => bytes.insert(at, byte),
             1 if at < bytes.len() => drop(bytes.remove(at)),
@@ -68,6 +78,21 @@ fn files_of_the_corpus_and_their_changes_do_no_harm() {
     for _ in 0..rounds() {
         targets::csv(&changed(&files, &mut random));
     }
+}
+
+#[test]
+fn amounts_of_the_corpus_and_their_changes_are_taken_whole_or_refused() {
+    let files = corpus_of("money");
+    let taken: Vec<String> = files.iter().filter_map(|file| targets::money(file)).collect();
+    for wanted in ["1250.00", "7.50", "500", "1.234", "1.2345", "999999999999999.99", "0", "12.30"] {
+        assert!(taken.iter().any(|amount| amount == wanted), "{wanted} of {taken:?}");
+    }
+    assert!(files.len() > taken.len() + 15, "{} of {}", taken.len(), files.len());
+    let (mut random, mut good) = (Random(17), 0);
+    for _ in 0..rounds() * 10 {
+        good += usize::from(targets::money(&changed_by(&files, DIGITS, &mut random)).is_some());
+    }
+    assert!(good > rounds(), "only {good}");
 }
 
 /// What we take, the well-kept library reads the same way; it takes more.

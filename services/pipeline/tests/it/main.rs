@@ -9,6 +9,7 @@ mod corpus;
 mod duplicates;
 mod erasure;
 mod forecast;
+mod import_deals;
 mod import_faults;
 mod import_file;
 mod imports;

@@ -68,10 +68,13 @@ pub async fn unmerge_deals(
 pub async fn leads(world: &World) -> Vec<proto::Lead> {
     let request = proto::ListLeadsRequest { order_by: "create_time".to_owned(), ..Default::default() };
     let page = world.leads.clone().list_leads(admin().request(request)).await.unwrap().into_inner();
-    page.leads.into_iter().map(|lead| proto::Lead { etag: String::new(), ..lead }).collect()
+    page.leads
+        .into_iter()
+        .map(|lead| proto::Lead { etag: String::new(), update_time: None, ..lead })
+        .collect()
 }
 
-/// All opportunities as they are, and what they ask for, without their versions.
+/// All opportunities as they are, and what they ask for, without their versions and when those came.
 pub async fn deals(world: &World) -> Vec<(proto::Opportunity, proto::Requirements)> {
     let request =
         proto::ListOpportunitiesRequest { order_by: "create_time".to_owned(), ..Default::default() };
@@ -81,8 +84,9 @@ pub async fn deals(world: &World) -> Vec<(proto::Opportunity, proto::Requirement
         let request = proto::GetRequirementsRequest { opportunity: deal.name.clone() };
         let mut assignments = AssignmentServiceClient::new(world.link.clone());
         let needs = assignments.get_requirements(admin().request(request)).await.unwrap().into_inner();
-        let next_step = deal.next_step.map(|step| proto::NextStep { etag: String::new(), ..step });
-        all.push((proto::Opportunity { etag: String::new(), next_step, ..deal }, needs));
+        let next_step =
+            deal.next_step.map(|step| proto::NextStep { etag: String::new(), update_time: None, ..step });
+        all.push((proto::Opportunity { etag: String::new(), update_time: None, next_step, ..deal }, needs));
     }
     all
 }
@@ -97,7 +101,10 @@ pub async fn steps(world: &World) -> Vec<proto::NextStep> {
     };
     let mut client = NextStepServiceClient::new(world.link.clone());
     let page = client.list_next_steps(admin().request(request)).await.unwrap().into_inner();
-    page.next_steps.into_iter().map(|step| proto::NextStep { etag: String::new(), ..step }).collect()
+    page.next_steps
+        .into_iter()
+        .map(|step| proto::NextStep { etag: String::new(), update_time: None, ..step })
+        .collect()
 }
 
 pub async fn add_step(world: &World, parent: &str, title: &str, day: &str) -> proto::NextStep {

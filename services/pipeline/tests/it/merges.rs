@@ -14,6 +14,7 @@ use crate::world::{World, anna, ben, carl, deal, lead, manager, mask};
 kontor_testbed::on_both! { World;
     p14_leads_become_one_and_their_names_lead_to_it,
     p14_an_unmerge_of_leads_restores_all_exactly_and_keeps_what_was_changed_since,
+    p14_when_a_record_was_changed_never_goes_back,
     p14_what_is_not_the_same_is_refused_and_changes_nothing,
     p14_who_may_not_change_all_of_them_may_not_merge_them,
     p14_the_same_request_twice_merges_once_and_a_stale_etag_never,
@@ -138,6 +139,24 @@ async fn p14_an_unmerge_of_leads_restores_all_exactly_and_keeps_what_was_changed
         ..start[0].clone()
     };
     assert_eq!(now, [expected, start[1].clone()]);
+}
+
+async fn p14_when_a_record_was_changed_never_goes_back(world: World) {
+    let (one, two) = (world.add_lead(&anna(), lead("one")).await, world.add_lead(&anna(), lead("two")).await);
+    world.pass(SECOND);
+    let merge = merge_leads(&world, &anna(), &one.name, &[&two.name]).await.unwrap().merge.unwrap();
+    world.pass(SECOND);
+    let back = unmerge_leads(&world, &anna(), &merge.name).await.unwrap();
+    let time = |micros: i64| Some(kontor_kit::clock::to_proto(micros));
+    assert_eq!(back.len(), 2);
+    assert!(back.iter().all(|lead| lead.update_time == time(world.place.now())), "{back:?}");
+    let (one, two) = (world.add_deal(&anna(), deal("one")).await, world.add_deal(&anna(), deal("two")).await);
+    world.pass(SECOND);
+    let merge = merge_deals(&world, &anna(), &one.name, &[&two.name]).await.unwrap().merge.unwrap();
+    world.pass(SECOND);
+    let back = unmerge_deals(&world, &anna(), &merge.name).await.unwrap();
+    assert_eq!(back.len(), 2);
+    assert!(back.iter().all(|deal| deal.update_time == time(world.place.now())), "{back:?}");
 }
 
 async fn p14_what_is_not_the_same_is_refused_and_changes_nothing(world: World) {

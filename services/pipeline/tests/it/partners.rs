@@ -10,6 +10,7 @@ use crate::world::{World, anna, deal};
 
 kontor_testbed::on_both! { World;
     p14_opportunities_follow_their_partner_into_a_merge_and_out_of_it,
+    p14_hundreds_follow_in_batches_and_each_is_of_one_partner_all_the_time,
 }
 
 async fn partner(world: &World, display_name: &str) -> String {
@@ -81,4 +82,54 @@ async fn p14_opportunities_follow_their_partner_into_a_merge_and_out_of_it(world
         failure(world.deals.clone().create_opportunity(anna().request(unknown)).await).0,
         Code::InvalidArgument
     );
+}
+
+/// How many opportunities each partner has, in one snapshot.
+async fn counts(world: &World, partners: [&str; 2]) -> [usize; 2] {
+    let filter = format!("partner = \"{}\" OR partner = \"{}\"", partners[0], partners[1]);
+    let request = proto::ListOpportunitiesRequest { filter, page_size: 1_000, ..Default::default() };
+    let page = world.deals.clone().list_opportunities(admin().request(request)).await.unwrap().into_inner();
+    partners.map(|partner| page.opportunities.iter().filter(|deal| deal.partner == partner).count())
+}
+
+async fn p14_hundreds_follow_in_batches_and_each_is_of_one_partner_all_the_time(world: World) {
+    const ALL: usize = 350;
+    let (acme, bolt) = (partner(&world, "Acme").await, partner(&world, "Bolt").await);
+    for number in 0..ALL {
+        let deal = proto::Opportunity { partner: bolt.clone(), ..deal(&format!("Deal {number}")) };
+        world.add_deal(&anna(), deal).await;
+    }
+    let until = async |wanted: [usize; 2]| {
+        for _ in 0..3_000 {
+            let found = counts(&world, [&acme, &bolt]).await;
+            assert_eq!(found[0] + found[1], wanted[0] + wanted[1], "none is lost from both");
+            if found == wanted {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        panic!("they are {:?}", counts(&world, [&acme, &bolt]).await);
+    };
+    let mut merges = PartnerMergeServiceClient::new(world.directory.clone());
+    let request = directory::MergePartnersRequest {
+        name: acme.clone(),
+        others: vec![bolt.clone()],
+        ..Default::default()
+    };
+    let merge = merges.merge_partners(admin().request(request.clone())).await.unwrap().into_inner();
+    until([ALL, 0]).await;
+    let unmerge = |merge: directory::MergePartnersResponse| {
+        let name = merge.merge.unwrap().name;
+        admin().request(directory::UnmergePartnersRequest { name, request_id: String::new() })
+    };
+    merges.unmerge_partners(unmerge(merge)).await.unwrap();
+    until([0, ALL]).await;
+    // Merged and taken back before they all have followed: they come back all the same. One that is made meanwhile is where its name leads, and stays.
+    let merge = merges.merge_partners(admin().request(request)).await.unwrap().into_inner();
+    world.add_deal(&anna(), proto::Opportunity { partner: acme.clone(), ..deal("New") }).await;
+    merges.unmerge_partners(unmerge(merge)).await.unwrap();
+    until([1, ALL]).await;
+    // And nothing comes after it.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    until([1, ALL]).await;
 }

@@ -21,6 +21,7 @@ kontor_testbed::on_both! { World;
     p9_a_repeated_request_sets_rates_once,
     p9_the_forecast_comes_in_the_companys_currency,
     p9_as_of_any_instant_the_rates_are_those_kept_then,
+    p9_when_the_companys_currency_is_changed_open_opportunities_are_rated_anew,
 }
 
 /// Microseconds of a day.
@@ -391,4 +392,40 @@ async fn p9_as_of_any_instant_the_rates_are_those_kept_then(world: World) {
     for (time, answer) in answers {
         assert_eq!(forecast(&world, "EUR", Some(time)).await, answer);
     }
+}
+
+async fn p9_when_the_companys_currency_is_changed_open_opportunities_are_rated_anew(world: World) {
+    set(&world, &manager(), &[("USD", "2026-11-01", "0.90"), ("GBP", "2026-11-01", "1.20")]).await.unwrap();
+    let of = |currency: &str| proto::Opportunity { amount: money(currency, "100"), ..deal(currency) };
+    let mut open = Vec::new();
+    for currency in ["USD", "EUR", "GBP"] {
+        open.push(world.add_deal(&anna(), of(currency)).await);
+    }
+    let won = world.add_deal(&anna(), of("GBP")).await;
+    let win = proto::WinOpportunityRequest { name: won.name.clone(), ..Default::default() };
+    let won = world.deals.clone().win_opportunity(anna().request(win)).await.unwrap().into_inner();
+    // More than one batch.
+    for _ in 0..110 {
+        world.add_deal(&anna(), of("GBP")).await;
+    }
+    world.pass(SECOND);
+    // The same installation, started again with another setting.
+    let mut context = world.place.another_process();
+    context.company.currency = "USD".to_owned();
+    let peers =
+        kontor_pipeline::Peers { directory: world.directory.clone(), calendar: world.calendar.clone() };
+    let again = Link::local(kontor_pipeline::start(&context, peers).await.unwrap().routes);
+    let last = self::open(&world).await.remove(0);
+    for name in open.iter().chain([&last]).map(|deal| &deal.name) {
+        until_rate(&world, name, "").await;
+    }
+    assert_eq!(world.deal(&won.name).await, won, "a closed one keeps what it was closed with");
+    assert_eq!(world.kinds(&last.name).await, ["OpportunityCreated", "OpportunityUpdated"]);
+    assert_eq!(world.kinds(&open[1].name).await, ["OpportunityCreated"], "it had no rate");
+    let wanted = request(&[("EUR", "2026-11-01", "1.10"), ("GBP", "2026-11-01", "1.30")]);
+    ExchangeRateServiceClient::new(again).set_exchange_rates(manager().request(wanted)).await.unwrap();
+    until_rate(&world, &open[1].name, "1.1").await;
+    until_rate(&world, &last.name, "1.3").await;
+    assert_eq!(world.deal(&open[0].name).await.exchange_rate, "", "it is in the company's currency now");
+    context.stop.cancel();
 }

@@ -360,13 +360,27 @@ async fn p16_what_was_closed_before_the_score_is_learned_once(world: World) {
     assert_eq!((none.learned, none.remaining), (0, 0), "all are learned");
     // As in an installation that had no score yet.
     let db = world.place.context.open_db("pipeline", kontor_pipeline::MIGRATIONS).await.unwrap();
-    db.write(|tx| tx.execute("DELETE FROM score_outcome", &[])).await.unwrap();
+    db.write(|tx| {
+        tx.execute("DELETE FROM score_outcome", &[])?;
+        tx.execute("DELETE FROM score_mark", &[])
+    })
+    .await
+    .unwrap();
     let some = scores.learn_closed(admin().request(request(3))).await.unwrap().into_inner();
     assert_eq!((some.learned, some.remaining), (3, 4));
     let rest = scores.learn_closed(admin().request(request(0))).await.unwrap().into_inner();
     assert_eq!((rest.learned, rest.remaining), (4, 0));
+    // What closes from now on is learned as it closes, and what was reopened once more.
+    let again = closed(&world, &anna(), with(&[("industry", "building")]), true).await;
+    world.pass(1);
+    let reopen = proto::ReopenOpportunityRequest { name: again.name.clone(), ..Default::default() };
+    world.deals.clone().reopen_opportunity(anna().request(reopen)).await.unwrap();
+    let win = proto::WinOpportunityRequest { name: again.name, ..Default::default() };
+    world.deals.clone().win_opportunity(anna().request(win)).await.unwrap();
+    let none = scores.learn_closed(admin().request(request(0))).await.unwrap().into_inner();
+    assert_eq!((none.learned, none.remaining), (0, 0));
     let learned = model(&world, "").await;
-    assert_eq!((learned.outcomes, learned.won), (14, 8));
+    assert_eq!((learned.outcomes, learned.won), (15, 9));
     assert_eq!(failure(scores.learn_closed(manager().request(request(0))).await).0, Code::PermissionDenied);
     assert_eq!(failure(scores.learn_closed(admin().request(request(-1))).await).0, Code::InvalidArgument);
 }

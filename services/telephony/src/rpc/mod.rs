@@ -53,7 +53,7 @@ pub fn routes(context: &Context, intake: &Intake, keeper: &Keeper, board: &Hub) 
     let ingest = ingest::Ingest::new(context, intake);
     let operators = operator::Operators { db: intake.db.clone() };
     let boards = board::Boards { context: context.clone(), hub: board.clone() };
-    let pacings = pacing::Pacings { db: intake.db.clone(), zone: figures::zone(context) };
+    let pacings = pacing::Pacings { db: intake.db.clone(), zone: context.zone() };
     let (context, intake) = (context.clone(), intake.clone());
     let (plans, slots) = (plans::Plans::default(), Slots::default());
     let call_lists = call_list::CallLists {

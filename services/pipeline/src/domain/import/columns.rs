@@ -1,14 +1,23 @@
-//! The heading line: which column is which field of a lead.
+//! The heading line: which column is which field of a lead or an opportunity.
 //! Called by rpc/import; rows are read by it.
 
 use std::collections::BTreeMap;
 
 use kontor_kit::{Error, Result};
 
+/// What rows become. The numbers are those of the API and of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Leads.
+    Leads = 1,
+    /// Opportunities.
+    Opportunities = 2,
+}
+
 /// What a column is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// What the lead is about.
+    /// What the record is about.
     Title,
     /// Person's name.
     ContactName,
@@ -20,7 +29,25 @@ pub enum Target {
     Phone,
     /// Country of the number.
     Region,
-    /// Where the lead came from.
+    /// Partner, by name, id or e-mail address.
+    Partner,
+    /// Pipeline, by name, id or display name.
+    Pipeline,
+    /// Stage of the pipeline, by name, id or display name.
+    Stage,
+    /// Expected amount.
+    Amount,
+    /// Expected revenue that comes again.
+    RecurringAmount,
+    /// For how many months that is.
+    RecurringMonths,
+    /// Currency of both.
+    Currency,
+    /// Percent.
+    Probability,
+    /// Day on which it should be closed.
+    ExpectedCloseDate,
+    /// Where the record came from.
     Source,
     /// Free text.
     Description,
@@ -38,14 +65,23 @@ pub enum Target {
     Ignored,
 }
 
-/// Names of the fields that a column may be.
-const NAMES: [(&str, Target); 12] = [
+/// Names of the fields that a column may be, but for free categories.
+const NAMES: [(&str, Target); 21] = [
     ("title", Target::Title),
     ("contact_name", Target::ContactName),
     ("company_name", Target::CompanyName),
     ("email", Target::Email),
     ("phone", Target::Phone),
     ("region", Target::Region),
+    ("partner", Target::Partner),
+    ("pipeline", Target::Pipeline),
+    ("stage", Target::Stage),
+    ("amount", Target::Amount),
+    ("recurring_amount", Target::RecurringAmount),
+    ("recurring_months", Target::RecurringMonths),
+    ("currency", Target::Currency),
+    ("probability", Target::Probability),
+    ("expected_close_date", Target::ExpectedCloseDate),
     ("source", Target::Source),
     ("description", Target::Description),
     ("assignee", Target::Assignee),
@@ -54,11 +90,54 @@ const NAMES: [(&str, Target); 12] = [
     ("external_id", Target::ExternalId),
 ];
 
+impl Kind {
+    /// As the API calls one: "lead".
+    pub fn one(self) -> &'static str {
+        match self {
+            Kind::Leads => "lead",
+            Kind::Opportunities => "opportunity",
+        }
+    }
+
+    /// As the command calls many: "leads".
+    fn many(self) -> &'static str {
+        match self {
+            Kind::Leads => "leads",
+            Kind::Opportunities => "opportunities",
+        }
+    }
+
+    fn has(self, target: &Target) -> bool {
+        use Target as T;
+        match self {
+            Kind::Leads => !matches!(
+                target,
+                T::Partner
+                    | T::Pipeline
+                    | T::Stage
+                    | T::Amount
+                    | T::RecurringAmount
+                    | T::RecurringMonths
+                    | T::Currency
+                    | T::Probability
+                    | T::ExpectedCloseDate
+            ),
+            Kind::Opportunities => {
+                !matches!(target, T::ContactName | T::CompanyName | T::Email | T::Phone | T::Region)
+            }
+        }
+    }
+
+    fn names(self) -> impl Iterator<Item = &'static (&'static str, Target)> {
+        NAMES.iter().filter(move |(_, target)| self.has(target))
+    }
+}
+
 /// What a column of free categories begins with.
 const ATTRIBUTE: &str = "attributes.";
 
 impl Target {
-    fn parse(name: &str) -> Option<Target> {
+    fn parse(kind: Kind, name: &str) -> Option<Target> {
         if name == "-" {
             return Some(Target::Ignored);
         }
@@ -67,7 +146,7 @@ impl Target {
             let good = (1..=64).contains(&key.len()) && key.bytes().all(plain);
             return good.then(|| Target::Attribute(key.to_owned()));
         }
-        NAMES.iter().find(|(known, _)| *known == name).map(|(_, target)| target.clone())
+        kind.names().find(|(known, _)| *known == name).map(|(_, target)| target.clone())
     }
 
     /// Its name, as errors and digests have it: "email", "attributes[industry]".
@@ -101,6 +180,7 @@ impl Columns {
     /// # Errors
     /// INVALID_ARGUMENT naming the column that is no field, or one that is there twice.
     pub fn read(
+        kind: Kind,
         headings: &[String],
         mapping: &BTreeMap<String, String>,
         ignore_unknown: bool,
@@ -110,13 +190,13 @@ impl Columns {
             let number = place + 1;
             let heading = heading.trim();
             let target = match mapping.iter().find(|(from, _)| same(from, heading)) {
-                Some((from, to)) => Target::parse(to.trim()).ok_or_else(|| {
+                Some((from, to)) => Target::parse(kind, to.trim()).ok_or_else(|| {
                     Error::invalid(
                         format!("settings.columns[{from}]"),
-                        format!("{to:?} is no field: {}", known()),
+                        format!("{to:?} is no field: {}", known(kind)),
                     )
                 })?,
-                None => match Target::parse(&plain(heading)) {
+                None => match Target::parse(kind, &plain(heading)) {
                     Some(target) => target,
                     None if ignore_unknown => Target::Ignored,
                     None => {
@@ -124,8 +204,10 @@ impl Columns {
                             number,
                             heading,
                             &format!(
-                                "it is no field of a lead: map it to one ({}), or to \"-\" to leave it out (settings.columns; `--column HEADING=FIELD` of `kontor import leads`)",
-                                known()
+                                "it is no field of {}: map it to one ({}), or to \"-\" to leave it out (settings.columns; `--column HEADING=FIELD` of `kontor import {}`)",
+                                kind.many(),
+                                known(kind),
+                                kind.many()
                             ),
                         ));
                     }
@@ -150,7 +232,11 @@ impl Columns {
             return Err(Error::invalid(format!("settings.columns[{from}]"), message));
         }
         if columns.iter().all(|column| matches!(column.target, Target::Ignored | Target::ExternalId)) {
-            let message = format!("line 1: no column is a field of a lead: {}", known());
+            let message = format!("line 1: no column is a field of {}: {}", kind.many(), known(kind));
+            return Err(Error::invalid("data", message).with("line", "1"));
+        }
+        if kind == Kind::Opportunities && !columns.iter().any(|column| column.target == Target::Title) {
+            let message = "line 1: no column is the title, which an opportunity needs";
             return Err(Error::invalid("data", message).with("line", "1"));
         }
         Ok(Columns(columns))
@@ -192,8 +278,8 @@ fn plain(heading: &str) -> String {
     heading.to_lowercase().replace([' ', '-'], "_")
 }
 
-fn known() -> String {
-    let names: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
+fn known(kind: Kind) -> String {
+    let names: Vec<&str> = kind.names().map(|(name, _)| *name).collect();
     format!("{}, {ATTRIBUTE}KEY with KEY of a-z, 0-9 and \"_\"", names.join(", "))
 }
 

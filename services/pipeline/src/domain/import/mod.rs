@@ -2,6 +2,8 @@
 //! Called by rpc/import.
 
 mod columns;
+mod deals;
+mod leads;
 #[cfg(test)]
 mod tests;
 
@@ -10,10 +12,10 @@ use std::collections::BTreeMap;
 use kontor_kit::{Error, Result};
 use sha2::{Digest, Sha256};
 
-pub use columns::{Columns, Target};
+pub use columns::{Columns, Kind, Target};
+pub use deals::Wanted;
 
 use super::csv::Record;
-use super::lead::{Details, State};
 
 /// Letters of a message about a row at most: it may quote what stands in the file.
 const MESSAGE: usize = 300;
@@ -23,7 +25,7 @@ const EXTERNAL_ID: usize = 200;
 /// What the run says for all rows.
 #[derive(Clone, Debug, Default)]
 pub struct Defaults {
-    /// Name of the source, and `source` of leads without one.
+    /// Name of the source, and `source` of records without one.
     pub source: String,
     /// "users/{user}", or empty.
     pub assignee: String,
@@ -31,13 +33,37 @@ pub struct Defaults {
     pub team: String,
     /// ISO 3166 country for rows without one.
     pub region: String,
-    /// Tags of every lead.
+    /// Tags of every record.
     pub tags: Vec<String>,
+    /// "pipelines/{pipeline}" of opportunities, or empty.
+    pub pipeline: String,
+    /// ISO 4217 currency of amounts without one, or empty.
+    pub currency: String,
 }
 
-/// A row that can become a lead. Its assignee and team are names that nobody has looked up yet.
+/// What a row becomes.
+pub trait Made: Sized + Send + Sync + 'static {
+    /// What that is.
+    const KIND: Kind;
+
+    /// The fields of a record, checked. Its assignee and team are names that nobody has looked up yet.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT naming the field.
+    fn read(record: &Record, columns: &Columns, defaults: &Defaults) -> Result<Self>;
+
+    /// Assignee and team.
+    fn people(&mut self) -> (&mut String, &mut String);
+
+    /// Its partner, where it has one: name, id or address.
+    fn partner(&mut self) -> Option<&mut String> {
+        None
+    }
+}
+
+/// A row that can become a record. Its names are some that nobody has looked up yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct Row<M> {
     /// Line of the file.
     pub line: u64,
     /// By what it is known again: a digest of its `external_id`, or of what stands in it.
@@ -50,8 +76,8 @@ pub struct Row {
     pub own_assignee: bool,
     /// Whether the file says which team's it is.
     pub own_team: bool,
-    /// The lead that it makes.
-    pub details: Details,
+    /// What it makes.
+    pub made: M,
 }
 
 /// What is wrong with one row. The others go through.
@@ -69,12 +95,16 @@ pub struct Fault {
     pub message: String,
 }
 
-impl Row {
+impl<M: Made> Row<M> {
     /// Reads a record.
     ///
     /// # Errors
     /// The first fault of the row.
-    pub fn read(record: &Record, columns: &Columns, defaults: &Defaults) -> std::result::Result<Row, Fault> {
+    pub fn read(
+        record: &Record,
+        columns: &Columns,
+        defaults: &Defaults,
+    ) -> std::result::Result<Row<M>, Fault> {
         let line = record.line;
         if record.fields.len() != columns.count() {
             let (is, wanted) = (record.fields.len(), columns.count());
@@ -86,17 +116,9 @@ impl Row {
                 message: format!("the row has {is} fields where the heading has {wanted}"),
             });
         }
-        let row = details(record, columns, defaults).and_then(|(details, external_id)| {
-            let details = details.checked()?;
-            if external_id.chars().count() > EXTERNAL_ID {
-                return Err(Error::invalid(
-                    "lead.external_id",
-                    format!("use at most {EXTERNAL_ID} characters"),
-                ));
-            }
-            Ok((details, external_id))
-        });
-        let (details, external_id) = row.map_err(|cause| Fault::of(line, columns, &cause))?;
+        let row = M::read(record, columns, defaults)
+            .and_then(|made| Ok((made, external_id(record, columns, M::KIND)?)));
+        let (made, external_id) = row.map_err(|cause| Fault::of(line, columns, M::KIND, &cause))?;
         let digest = content(record, columns);
         let external = !external_id.is_empty();
         let key = if external { digest_of([("external_id", external_id.as_str())]) } else { digest.clone() };
@@ -107,45 +129,24 @@ impl Row {
                 .any(|(target, text)| target == wanted && !text.trim().is_empty())
         };
         let (own_assignee, own_team) = (says(&Target::Assignee), says(&Target::Team));
-        Ok(Row { line, key, digest, external, own_assignee, own_team, details })
-    }
-
-    /// A lead that came of an earlier version of this row, with what the file's columns say now. Tags are added, never taken away; an empty
-    /// assignee or team says nothing.
-    pub fn merged(&self, old: &Details, columns: &Columns) -> Details {
-        let (mut merged, new) = (old.clone(), &self.details);
-        for target in columns.targets() {
-            match target {
-                Target::Title => merged.title.clone_from(&new.title),
-                Target::ContactName => merged.contact_name.clone_from(&new.contact_name),
-                Target::CompanyName => merged.company_name.clone_from(&new.company_name),
-                Target::Email => merged.email.clone_from(&new.email),
-                Target::Phone => merged.phone.clone_from(&new.phone),
-                Target::Region => merged.region.clone_from(&new.region),
-                Target::Source => merged.source.clone_from(&new.source),
-                Target::Description => merged.description.clone_from(&new.description),
-                Target::Assignee if self.own_assignee => merged.assignee.clone_from(&new.assignee),
-                Target::Team if self.own_team => merged.team.clone_from(&new.team),
-                Target::Tags => {
-                    let more = new.tags.iter().filter(|tag| !old.tags.contains(tag));
-                    merged.tags.extend(more.cloned());
-                }
-                Target::Attribute(key) => match new.attributes.get(key) {
-                    Some(value) => drop(merged.attributes.insert(key.clone(), value.clone())),
-                    None => drop(merged.attributes.remove(key)),
-                },
-                Target::Assignee | Target::Team | Target::ExternalId | Target::Ignored => {}
-            }
-        }
-        merged
+        Ok(Row { line, key, digest, external, own_assignee, own_team, made })
     }
 }
 
 impl Fault {
     /// An error about a row, at the column of the field that it names.
-    pub fn of(line: u64, columns: &Columns, cause: &Error) -> Fault {
-        let path = cause.field().unwrap_or_default();
-        let name = path.strip_prefix("lead.").unwrap_or(path);
+    pub fn of(line: u64, columns: &Columns, kind: Kind, cause: &Error) -> Fault {
+        // What a stage demands and the row has not is shown at the stage; the message names it.
+        let demands = cause.reason() == "STAGE_DEMANDS";
+        let path = cause.field().unwrap_or(if demands { "opportunity.stage" } else { "" });
+        let name = path.strip_prefix(kind.one()).and_then(|rest| rest.strip_prefix('.')).unwrap_or(path);
+        // An amount and its currency are two columns.
+        let name = match name {
+            "amount.amount" => "amount",
+            "recurring_amount.amount" => "recurring_amount",
+            "amount.currency_code" | "recurring_amount.currency_code" => "currency",
+            name => name,
+        };
         let (column, heading) = columns.find(name).unwrap_or((0, name));
         let message = cause.message();
         let message = message.strip_prefix(path).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(message);
@@ -166,56 +167,40 @@ fn shortened(message: &str) -> String {
     }
 }
 
-/// The fields of a record as a lead's, and the external id.
-fn details(record: &Record, columns: &Columns, defaults: &Defaults) -> Result<(Details, String)> {
-    let mut made = Details {
-        source: defaults.source.clone(),
-        region: defaults.region.clone(),
-        assignee: defaults.assignee.clone(),
-        team: defaults.team.clone(),
-        state: State::Open,
-        ..Details::default()
-    };
-    let mut external_id = String::new();
-    for (target, text) in columns.targets().zip(&record.fields) {
-        let text = text.trim();
-        let or = |default: &String| if text.is_empty() { default.clone() } else { text.to_owned() };
-        match target {
-            Target::Title => made.title = text.to_owned(),
-            Target::ContactName => made.contact_name = text.to_owned(),
-            Target::CompanyName => made.company_name = text.to_owned(),
-            Target::Email => made.email = text.to_owned(),
-            Target::Phone => made.phone = text.to_owned(),
-            Target::Region => made.region = or(&defaults.region),
-            Target::Source => made.source = or(&defaults.source),
-            // A file may be saved anew with other ends of lines; that changes nothing.
-            Target::Description => made.description = text.replace("\r\n", "\n"),
-            Target::Assignee => made.assignee = or(&defaults.assignee),
-            Target::Team => made.team = or(&defaults.team),
-            Target::Tags => made.tags = tags(text),
-            Target::ExternalId => external_id = text.to_owned(),
-            Target::Attribute(_) if text.is_empty() => {}
-            Target::Attribute(key) => drop(made.attributes.insert(key.clone(), text.to_owned())),
-            Target::Ignored => {}
-        }
+/// What the row is called where the file comes from; empty when it does not say.
+fn external_id(record: &Record, columns: &Columns, kind: Kind) -> Result<String> {
+    let mut pairs = columns.targets().zip(&record.fields);
+    let found = pairs.find(|(target, _)| **target == Target::ExternalId);
+    let id = found.map_or("", |(_, text)| text.trim());
+    if id.chars().count() > EXTERNAL_ID {
+        let message = format!("use at most {EXTERNAL_ID} characters");
+        return Err(Error::invalid(format!("{}.external_id", kind.one()), message));
     }
-    made.assignee = full_name("users", &made.assignee);
-    made.team = full_name("teams", &made.team);
-    if !columns.has(&Target::Title) {
-        let title = made.partner_name().map(str::to_owned);
-        made.title = title.ok_or_else(|| {
-            Error::invalid(
-                "lead.title",
-                "the file has no such column, and nothing in this row can stand for it",
-            )
-        })?;
-    }
+    Ok(id.to_owned())
+}
+
+/// Adds those of the run's tags that a row does not have itself.
+fn with_tags(mut tags: Vec<String>, defaults: &Defaults) -> Vec<String> {
     for tag in &defaults.tags {
-        if !made.tags.contains(tag) {
-            made.tags.push(tag.clone());
+        if !tags.contains(tag) {
+            tags.push(tag.clone());
         }
     }
-    Ok((made, external_id))
+    tags
+}
+
+/// The old tags with the new ones, which are added.
+fn more_tags(old: &[String], new: &[String]) -> Vec<String> {
+    let more = new.iter().filter(|tag| !old.contains(tag));
+    old.iter().chain(more).cloned().collect()
+}
+
+/// Takes over what a row says of a free category; nothing takes it away.
+fn set_attribute(of: &mut BTreeMap<String, String>, key: &str, value: Option<&String>) {
+    match value {
+        Some(value) => drop(of.insert(key.to_owned(), value.clone())),
+        None => drop(of.remove(key)),
+    }
 }
 
 fn tags(text: &str) -> Vec<String> {
@@ -235,7 +220,7 @@ fn content(record: &Record, columns: &Columns) -> String {
         let value = match target {
             Target::Ignored | Target::ExternalId => continue,
             Target::Description => text.replace("\r\n", "\n"),
-            Target::Region => text.to_ascii_uppercase(),
+            Target::Region | Target::Currency => text.to_ascii_uppercase(),
             Target::Assignee => full_name("users", text),
             Target::Team => full_name("teams", text),
             Target::Tags => tags(text).join("\n"),

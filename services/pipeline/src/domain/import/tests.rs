@@ -1,13 +1,15 @@
 //! Headings, rows, and by what rows are known again.
 
 use super::*;
+use crate::domain::lead::Details;
+use crate::domain::opportunity;
 
 fn columns(headings: &[&str]) -> Columns {
     let headings: Vec<String> = headings.iter().map(|heading| (*heading).to_owned()).collect();
-    Columns::read(&headings, &BTreeMap::new(), false).unwrap()
+    Columns::read(Kind::Leads, &headings, &BTreeMap::new(), false).unwrap()
 }
 
-fn read(headings: &[&str], fields: &[&str]) -> std::result::Result<Row, Fault> {
+fn read(headings: &[&str], fields: &[&str]) -> std::result::Result<Row<Details>, Fault> {
     let record = Record { line: 7, fields: fields.iter().map(|field| (*field).to_owned()).collect() };
     Row::read(&record, &columns(headings), &defaults())
 }
@@ -19,7 +21,19 @@ fn defaults() -> Defaults {
         team: "teams/sales".to_owned(),
         region: "BE".to_owned(),
         tags: vec!["spring".to_owned()],
+        ..Defaults::default()
     }
+}
+
+/// A row of a file of opportunities.
+fn read_deal(headings: &[&str], fields: &[&str]) -> std::result::Result<Row<Wanted>, Fault> {
+    let record = Record { line: 7, fields: fields.iter().map(|field| (*field).to_owned()).collect() };
+    Row::read(&record, &deal_columns(headings).unwrap(), &defaults())
+}
+
+fn deal_columns(headings: &[&str]) -> Result<Columns> {
+    let headings: Vec<String> = headings.iter().map(|heading| (*heading).to_owned()).collect();
+    Columns::read(Kind::Opportunities, &headings, &BTreeMap::new(), false)
 }
 
 #[test]
@@ -29,9 +43,15 @@ fn headings_are_fields_as_people_write_them_or_are_mapped() {
     assert!(found.targets().eq(&wanted));
     let mapping = |from: &str, to: &str| BTreeMap::from([(from.to_owned(), to.to_owned())]);
     let headings = ["title".to_owned(), "E-Mail".to_owned()];
-    let refused = |mapping: &BTreeMap<String, String>| Columns::read(&headings, mapping, false).unwrap_err();
-    assert!(Columns::read(&headings, &mapping("E-Mail", "email"), false).unwrap().has(&Target::Email));
-    assert!(Columns::read(&headings, &BTreeMap::new(), true).unwrap().has(&Target::Ignored));
+    let refused = |mapping: &BTreeMap<String, String>| {
+        Columns::read(Kind::Leads, &headings, mapping, false).unwrap_err()
+    };
+    assert!(
+        Columns::read(Kind::Leads, &headings, &mapping("E-Mail", "email"), false)
+            .unwrap()
+            .has(&Target::Email)
+    );
+    assert!(Columns::read(Kind::Leads, &headings, &BTreeMap::new(), true).unwrap().has(&Target::Ignored));
     assert!(
         refused(&BTreeMap::new()).message().starts_with("data: line 1, column 2, \"E-Mail\": it is no field")
     );
@@ -41,7 +61,7 @@ fn headings_are_fields_as_people_write_them_or_are_mapped() {
     let gone = BTreeMap::from([("E-Mail".to_owned(), "-".to_owned()), ("Fax".to_owned(), "-".to_owned())]);
     assert!(refused(&gone).message().starts_with("settings.columns[Fax]"));
     assert!(
-        Columns::read(&headings[1..], &mapping("E-Mail", "-"), false)
+        Columns::read(Kind::Leads, &headings[1..], &mapping("E-Mail", "-"), false)
             .unwrap_err()
             .message()
             .contains("no column")
@@ -53,17 +73,16 @@ fn a_row_takes_the_runs_settings_where_it_says_nothing() {
     let row =
         read(&["title", "source", "team", "tags", "assignee"], &["Roof", "", "support", "hot; spring", ""])
             .unwrap();
-    assert_eq!((row.details.source.as_str(), row.details.team.as_str()), ("fair", "teams/support"));
-    assert_eq!((row.details.assignee.as_str(), row.details.region.as_str()), ("users/anna", "BE"));
-    assert_eq!(row.details.tags, ["hot", "spring"]);
+    assert_eq!((row.made.source.as_str(), row.made.team.as_str()), ("fair", "teams/support"));
+    assert_eq!((row.made.assignee.as_str(), row.made.region.as_str()), ("users/anna", "BE"));
+    assert_eq!(row.made.tags, ["hot", "spring"]);
     assert!(row.own_team && !row.own_assignee && !row.external);
 }
 
 #[test]
 fn a_file_without_titles_names_leads_by_person_company_or_address() {
-    let title = |fields: &[&str]| {
-        read(&["contact_name", "company_name", "email"], fields).map(|row| row.details.title)
-    };
+    let title =
+        |fields: &[&str]| read(&["contact_name", "company_name", "email"], fields).map(|row| row.made.title);
     assert_eq!(title(&["Anna", "Acme", ""]).unwrap(), "Anna");
     assert_eq!(title(&["", "Acme", ""]).unwrap(), "Acme");
     assert_eq!(title(&["", "", "a@x.com"]).unwrap(), "a@x.com");
@@ -129,4 +148,49 @@ fn a_changed_row_changes_the_columns_of_the_file_only() {
         ("users/ben", vec!["mine".into(), "hot".into(), "spring".into()])
     );
     assert_eq!(new.attributes, BTreeMap::from([("kind".to_owned(), "x".to_owned())]));
+}
+
+#[test]
+fn a_file_of_opportunities_has_columns_of_its_own() {
+    let refused = |headings: &[&str]| deal_columns(headings).unwrap_err().message().to_owned();
+    assert!(refused(&["title", "email"]).contains("it is no field of opportunities"));
+    assert!(refused(&["amount"]).contains("no column is the title"));
+    let leads =
+        Columns::read(Kind::Leads, &["title".to_owned(), "amount".to_owned()], &BTreeMap::new(), false);
+    assert!(leads.unwrap_err().message().contains("it is no field of leads"));
+}
+
+#[test]
+fn an_amount_is_exact_and_its_faults_name_the_column() {
+    let headings = ["title", "Amount", "currency", "Recurring Amount", "recurring months"];
+    let fault = |fields: [&str; 5]| {
+        let fault = read_deal(&headings, &fields).unwrap_err();
+        (fault.column, fault.field)
+    };
+    let row = read_deal(&headings, &["Roof", "0100.50", "eur", "1200", "12"]).unwrap();
+    let money = row.made.details.amount.unwrap();
+    assert_eq!((money.amount.as_str(), money.currency.as_str()), ("100.50", "EUR"));
+    assert_eq!(row.made.details.recurring_months, 12);
+    assert_eq!(fault(["Roof", "1.250,00", "EUR", "", ""]), (2, "Amount".to_owned()));
+    assert_eq!(fault(["Roof", "100", "XXX", "", ""]), (3, "currency".to_owned()));
+    assert_eq!(fault(["Roof", "100", "", "", ""]), (3, "currency".to_owned()), "none is guessed");
+    assert_eq!(fault(["Roof", "", "EUR", "-5", "12"]), (4, "Recurring Amount".to_owned()));
+    assert_eq!(fault(["Roof", "", "EUR", "5", "a year"]), (5, "recurring months".to_owned()));
+    assert_eq!(fault(["Roof", "", "EUR", "5", ""]), (5, "recurring months".to_owned()));
+}
+
+#[test]
+fn a_changed_row_of_an_opportunity_changes_the_columns_of_the_file_only() {
+    let headings = ["title", "amount", "currency", "team", "attributes.size"];
+    let row = read_deal(&headings, &["Roof", "", "EUR", "", "9"]).unwrap();
+    let old = opportunity::Details {
+        title: "Garden".to_owned(),
+        amount: read_deal(&headings, &["x", "1", "EUR", "", ""]).unwrap().made.details.amount,
+        probability: Some(70),
+        team: "teams/support".to_owned(),
+        ..opportunity::Details::default()
+    };
+    let new = row.merged(&old, &deal_columns(&headings).unwrap());
+    assert_eq!((new.title.as_str(), new.amount, new.probability), ("Roof", None, Some(70)));
+    assert_eq!((new.team.as_str(), new.attributes["size"].as_str()), ("teams/support", "9"));
 }

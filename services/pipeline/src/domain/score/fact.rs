@@ -42,20 +42,32 @@ impl Fact {
 
 /// What is known of an opportunity. What is not known is left out, and so adds nothing.
 pub fn of(deal: &Opportunity) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    each(deal, |key, variable| facts.push(Fact { key: key.to_owned(), variable }));
+    facts
+}
+
+/// The same, each as its key and the length of its variable's name, without a fact of its own: a list scores a thousand at once.
+pub fn each(deal: &Opportunity, mut take: impl FnMut(&str, usize)) {
     let details = &deal.details;
     let amount =
         details.amount.as_ref().map(|amount| band(&amount.currency, &amount.amount)).unwrap_or_default();
-    let known = [
-        (STAGE, deal.stage.as_str()),
-        ("source", &details.source),
-        ("amount", &amount),
-        ("contact", &deal.contact),
-    ];
-    let known = known.into_iter().filter(|(_, value)| !value.is_empty());
-    let mut facts: Vec<Fact> = known.map(|(variable, value)| Fact::new(variable, value)).collect();
-    let attributes = details.attributes.iter().filter(|(_, value)| !value.is_empty());
-    facts.extend(attributes.map(|(key, value)| Fact::new(&format!("attributes.{key}"), value)));
-    facts
+    let mut key = String::with_capacity(80);
+    let mut say = |prefix: &str, variable: &str, value: &str| {
+        if value.is_empty() {
+            return;
+        }
+        key.clear();
+        key.extend([prefix, variable, "=", value]);
+        take(&key, prefix.len() + variable.len());
+    };
+    say("", STAGE, &deal.stage);
+    say("", "source", &details.source);
+    say("", "amount", &amount);
+    say("", "contact", &deal.contact);
+    for (variable, value) in &details.attributes {
+        say("attributes.", variable, value);
+    }
 }
 
 /// The same when it closes: of a won one all stages of its pipeline are counted, of a lost one those that it reached. So a stage's

@@ -7,8 +7,9 @@ use kontor_kit::{Error, Result};
 use kontor_proto::pipeline::v1 as proto;
 use tonic::Code;
 
-use super::Answers;
+use super::{Answers, gone};
 use crate::domain::import::Fault;
+use crate::store::import_run::Counts;
 
 /// Errors in one message at most.
 const ERRORS: usize = 100;
@@ -46,6 +47,27 @@ impl Progress {
             said: 0,
             received: 0,
             rows: 0,
+        }
+    }
+
+    /// The record of the run, in all messages from now on.
+    pub(super) fn is_of(&mut self, run: &str) {
+        self.now.import = format!("imports/{run}");
+    }
+
+    /// Id of that record; empty without one.
+    pub(super) fn run(&self) -> String {
+        self.now.import.strip_prefix("imports/").unwrap_or_default().to_owned()
+    }
+
+    /// What came of the rows so far.
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            total: number(self.rows),
+            created: self.now.created_rows,
+            updated: self.now.updated_rows,
+            unchanged: self.now.unchanged_rows,
+            failed: self.now.failed_rows,
         }
     }
 
@@ -111,7 +133,6 @@ impl Progress {
     }
 
     fn fill(&mut self, phase: proto::ImportPhase) {
-        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         self.now.set_phase(phase);
         self.now.received_bytes = number(self.received);
         self.now.total_rows = number(self.rows);
@@ -122,13 +143,29 @@ impl Progress {
         self.now.errors.clear();
         match tokio::time::timeout(PATIENCE, self.answers.send(Ok(message))).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Error::new(Code::Cancelled, "CANCELLED", "the caller has gone")),
+            Ok(Err(_)) => Err(gone()),
             Err(_) => {
                 let message = "the answers were not read in time: send the same file again to go on";
                 Err(Error::new(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message))
             }
         }
     }
+}
+
+impl Outcome {
+    /// Counts it.
+    pub(super) fn count(&self, counts: &mut Counts) {
+        match self {
+            Outcome::Created => counts.created += 1,
+            Outcome::Updated => counts.updated += 1,
+            Outcome::Unchanged => counts.unchanged += 1,
+            Outcome::Failed(_) => counts.failed += 1,
+        }
+    }
+}
+
+fn number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn to_proto(fault: Fault) -> proto::ImportError {

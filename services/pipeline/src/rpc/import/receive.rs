@@ -6,14 +6,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use kontor_kit::{Error, Result};
-use kontor_proto::pipeline::v1::import_leads_request::Part;
+use kontor_proto::pipeline::v1 as proto;
+use kontor_proto::pipeline::v1::{import_leads_request, import_opportunities_request};
 use tokio::fs::File;
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
-use tonic::Code;
+use tonic::{Code, Status, Streaming};
 
-use super::Pieces;
 use super::progress::Progress;
-use super::settings::Settings;
+use super::settings::{Given, Settings};
 use crate::domain::csv::{Fault, Reader, Record};
 use crate::domain::import::Columns;
 
@@ -34,14 +34,45 @@ pub(super) struct Spool {
     pub columns: Columns,
 }
 
-/// The next message; none when the caller has closed its side.
-pub(super) async fn next(pieces: &mut Pieces) -> Result<Option<Part>> {
-    let message = tokio::time::timeout(SILENCE, pieces.message()).await.map_err(|_| late())??;
-    match message {
-        None => Ok(None),
-        Some(message) => {
-            message.part.map(Some).ok_or_else(|| Error::invalid("part", "a message needs settings or data"))
-        }
+/// The messages of a caller.
+pub(super) enum Pieces {
+    Leads(Streaming<proto::ImportLeadsRequest>),
+    Opportunities(Streaming<proto::ImportOpportunitiesRequest>),
+}
+
+/// One of them.
+pub(super) enum Part {
+    Settings(Box<Given>),
+    Data(Vec<u8>),
+}
+
+impl Pieces {
+    /// The next message; none when the caller has closed its side.
+    pub(super) async fn next(&mut self) -> Result<Option<Part>> {
+        tokio::time::timeout(SILENCE, self.message())
+            .await
+            .map_err(|_| late())??
+            .map(|part| part.ok_or_else(|| Error::invalid("part", "a message needs settings or data")))
+            .transpose()
+    }
+
+    async fn message(&mut self) -> std::result::Result<Option<Option<Part>>, Status> {
+        use import_leads_request::Part as OfLeads;
+        use import_opportunities_request::Part as OfDeals;
+        Ok(match self {
+            Pieces::Leads(messages) => messages.message().await?.map(|message| {
+                message.part.map(|part| match part {
+                    OfLeads::Settings(given) => Part::Settings(Box::new(given.into())),
+                    OfLeads::Data(bytes) => Part::Data(bytes.into()),
+                })
+            }),
+            Pieces::Opportunities(messages) => messages.message().await?.map(|message| {
+                message.part.map(|part| match part {
+                    OfDeals::Settings(given) => Part::Settings(Box::new(given.into())),
+                    OfDeals::Data(bytes) => Part::Data(bytes.into()),
+                })
+            }),
+        })
     }
 }
 
@@ -55,7 +86,7 @@ pub(super) async fn receive(
     let begun = tokio::time::Instant::now();
     let mut file = spool(folder).await?;
     let mut check = Check::new(settings);
-    while let Some(part) = next(pieces).await? {
+    while let Some(part) = pieces.next().await? {
         let Part::Data(bytes) = part else {
             return Err(Error::invalid("settings", "they come once, as the first message"));
         };
@@ -128,8 +159,12 @@ impl Check<'_> {
     fn after(&mut self, heading: Option<Record>, outcome: std::result::Result<(), Fault>) -> Result<()> {
         if let Some(record) = heading {
             let settings = self.settings;
-            self.columns =
-                Some(Columns::read(&record.fields, &settings.columns, settings.ignore_unknown_columns)?);
+            self.columns = Some(Columns::read(
+                settings.scope.kind,
+                &record.fields,
+                &settings.columns,
+                settings.ignore_unknown_columns,
+            )?);
         }
         outcome.map_err(|fault| refused(&fault, self.columns.as_ref()))?;
         if self.rows > ROWS {

@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 
 use kontor_kit::auth::Caller;
+use kontor_kit::db::Conn;
 use kontor_kit::{Error, Result};
 use kontor_proto::pipeline::v1 as proto;
-use kontor_proto::pipeline::v1::import_leads_request::Part;
 
-use super::receive::{FILE_BYTES, next, too_large};
-use super::{Imports, Pieces};
+use super::Imports;
+use super::receive::{FILE_BYTES, Part, Pieces, too_large};
 use crate::domain::csv::{self, Delimiter, Encoding};
-use crate::domain::import::Defaults;
-use crate::domain::text;
+use crate::domain::import::{Defaults, Kind};
+use crate::domain::{currency, text};
+use crate::store;
 use crate::store::import::Scope;
 
 /// Errors that are reported when the caller names no number, and at most.
@@ -31,10 +32,73 @@ pub(super) struct Settings {
     pub max_errors: usize,
 }
 
+/// What a caller says of a file, whatever its rows become.
+pub(super) struct Given {
+    kind: Kind,
+    source: String,
+    delimiter: String,
+    encoding: i32,
+    columns: BTreeMap<String, String>,
+    ignore_unknown_columns: bool,
+    validate_only: bool,
+    assignee: String,
+    team: String,
+    tags: Vec<String>,
+    region: String,
+    pipeline: String,
+    currency: String,
+    size_bytes: i64,
+    max_errors: i32,
+}
+
+impl From<proto::LeadImport> for Given {
+    fn from(given: proto::LeadImport) -> Given {
+        Given {
+            kind: Kind::Leads,
+            source: given.source,
+            delimiter: given.delimiter,
+            encoding: given.encoding,
+            columns: given.columns,
+            ignore_unknown_columns: given.ignore_unknown_columns,
+            validate_only: given.validate_only,
+            assignee: given.assignee,
+            team: given.team,
+            tags: given.tags,
+            region: given.region,
+            pipeline: String::new(),
+            currency: String::new(),
+            size_bytes: given.size_bytes,
+            max_errors: given.max_errors,
+        }
+    }
+}
+
+impl From<proto::OpportunityImport> for Given {
+    fn from(given: proto::OpportunityImport) -> Given {
+        Given {
+            kind: Kind::Opportunities,
+            source: given.source,
+            delimiter: given.delimiter,
+            encoding: given.encoding,
+            columns: given.columns,
+            ignore_unknown_columns: given.ignore_unknown_columns,
+            validate_only: given.validate_only,
+            assignee: given.assignee,
+            team: given.team,
+            tags: given.tags,
+            region: String::new(),
+            pipeline: given.pipeline,
+            currency: given.currency_code,
+            size_bytes: given.size_bytes,
+            max_errors: given.max_errors,
+        }
+    }
+}
+
 impl Imports {
     /// Waits for the first message.
     pub(super) async fn settings(&self, caller: &Caller, pieces: &mut Pieces) -> Result<Settings> {
-        let Some(Part::Settings(given)) = next(pieces).await? else {
+        let Some(Part::Settings(given)) = pieces.next().await? else {
             return Err(Error::invalid("settings", "they are missing: send them as the first message"));
         };
         let source = text::filled_line("settings.source", &given.source, 100)?;
@@ -44,9 +108,19 @@ impl Imports {
         if given.columns.len() > csv::COLUMNS {
             return Err(Error::invalid("settings.columns", format!("name at most {} columns", csv::COLUMNS)));
         }
-        let scope = Scope { owner: owner(caller, &team), source: source.clone() };
+        if !given.currency.is_empty() {
+            currency::check("settings.currency_code", &given.currency)?;
+        }
+        if !given.pipeline.is_empty() {
+            let pipeline = given.pipeline.clone();
+            let named = move |conn: &mut Conn<'_>| {
+                store::pipeline::named_or_default(conn, "settings.pipeline", &pipeline)
+            };
+            self.db.read(named).await?;
+        }
+        let scope = Scope { kind: given.kind, owner: owner(caller, &team), source: source.clone() };
         Ok(Settings {
-            encoding: encoding(&given)?,
+            encoding: encoding(given.encoding)?,
             delimiter: delimiter(&given.delimiter)?,
             ignore_unknown_columns: given.ignore_unknown_columns,
             validate_only: given.validate_only,
@@ -58,6 +132,8 @@ impl Imports {
                 team,
                 region: text::region("settings.region", &given.region)?,
                 tags: text::tags("settings.tags", &given.tags)?,
+                pipeline: given.pipeline,
+                currency: given.currency,
             },
             columns: given.columns,
             scope,
@@ -72,12 +148,12 @@ fn owner(caller: &Caller, team: &str) -> String {
     if own { team.to_owned() } else { caller.name() }
 }
 
-fn encoding(given: &proto::LeadImport) -> Result<Encoding> {
-    match proto::TextEncoding::try_from(given.encoding) {
+fn encoding(given: i32) -> Result<Encoding> {
+    match proto::TextEncoding::try_from(given) {
         Ok(proto::TextEncoding::Unspecified | proto::TextEncoding::Utf8) => Ok(Encoding::Utf8),
         Ok(proto::TextEncoding::Utf16) => Ok(Encoding::Utf16),
         Ok(proto::TextEncoding::Windows1252) => Ok(Encoding::Windows1252),
-        Err(_) => Err(Error::invalid("settings.encoding", format!("{} is no encoding", given.encoding))),
+        Err(_) => Err(Error::invalid("settings.encoding", format!("{given} is no encoding"))),
     }
 }
 
