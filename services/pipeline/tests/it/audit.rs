@@ -53,6 +53,7 @@ const TABLES: &[(&str, &str)] = &[
     ("partner_move", "not: where an opportunity came from, which its partner tells"),
     ("partner_walk", "not: merges that opportunities still follow"),
     ("pipeline", "by kit::resource, and by hand where another one takes the default"),
+    ("rate_base", "not: how far a change of the company's currency came"),
     (
         "record_merge",
         "not: the records that it changes have entries, those that go and those that come back too",

@@ -371,11 +371,12 @@ async fn p16_what_was_closed_before_the_score_is_learned_once(world: World) {
     let rest = scores.learn_closed(admin().request(request(0))).await.unwrap().into_inner();
     assert_eq!((rest.learned, rest.remaining), (4, 0));
     // What closes from now on is learned as it closes, and what was reopened once more.
-    let again = closed(&world, &anna(), with(&[("industry", "building")]), true).await;
+    let again = world.add_deal(&anna(), with(&[("industry", "building")])).await;
+    let win = proto::WinOpportunityRequest { name: again.name.clone(), ..Default::default() };
+    world.deals.clone().win_opportunity(anna().request(win.clone())).await.unwrap();
     world.pass(1);
-    let reopen = proto::ReopenOpportunityRequest { name: again.name.clone(), ..Default::default() };
+    let reopen = proto::ReopenOpportunityRequest { name: again.name, ..Default::default() };
     world.deals.clone().reopen_opportunity(anna().request(reopen)).await.unwrap();
-    let win = proto::WinOpportunityRequest { name: again.name, ..Default::default() };
     world.deals.clone().win_opportunity(anna().request(win)).await.unwrap();
     let none = scores.learn_closed(admin().request(request(0))).await.unwrap().into_inner();
     assert_eq!((none.learned, none.remaining), (0, 0));
