@@ -23,17 +23,19 @@ pub struct Scope {
 }
 
 impl Scope {
-    fn table(&self) -> &'static str {
+    /// The beginnings of what is read, written and noted. Whole, so that the audit's test finds the tables.
+    fn statements(&self) -> [&'static str; 3] {
         match self.kind {
-            Kind::Leads => "import_row",
-            Kind::Opportunities => "import_deal_row",
-        }
-    }
-
-    fn record(&self) -> &'static str {
-        match self.kind {
-            Kind::Leads => "lead",
-            Kind::Opportunities => "opportunity",
+            Kind::Leads => [
+                "SELECT row_key, digest, lead FROM import_row",
+                "INSERT INTO import_row (scope, source, row_key, digest, lead)",
+                "UPDATE import_row SET digest = $4",
+            ],
+            Kind::Opportunities => [
+                "SELECT row_key, digest, opportunity FROM import_deal_row",
+                "INSERT INTO import_deal_row (scope, source, row_key, digest, opportunity)",
+                "UPDATE import_deal_row SET digest = $4",
+            ],
         }
     }
 }
@@ -54,12 +56,8 @@ pub struct Known {
 pub fn find(conn: &mut Conn<'_>, scope: &Scope, keys: &[&str]) -> Result<HashMap<String, Known>> {
     let mut found = HashMap::new();
     let places: Vec<String> = (3..KEYS + 3).map(|number| format!("${number}")).collect();
-    let sql = format!(
-        "SELECT row_key, digest, {} FROM {} WHERE scope = $1 AND source = $2 AND row_key IN ({})",
-        scope.record(),
-        scope.table(),
-        places.join(", ")
-    );
+    let [select, ..] = scope.statements();
+    let sql = format!("{select} WHERE scope = $1 AND source = $2 AND row_key IN ({})", places.join(", "));
     for some in keys.chunks(KEYS) {
         let mut args: Vec<Value> = vec![(&scope.owner).into(), (&scope.source).into()];
         // One text for all: the last chunk is filled up with its last key.
@@ -99,11 +97,9 @@ pub fn claim(tx: &mut Tx<'_>, scope: &Scope, mut claims: Vec<Claim<'_>>) -> Resu
             rows.push(format!("($1, $2, ${}, ${}, ${})", at + 1, at + 2, at + 3));
             args.extend([claim.key, claim.digest, claim.record].map(Value::from));
         }
+        let [_, insert, _] = scope.statements();
         let sql = format!(
-            "INSERT INTO {} (scope, source, row_key, digest, {}) VALUES {}
-             ON CONFLICT (scope, source, row_key) DO NOTHING RETURNING row_key",
-            scope.table(),
-            scope.record(),
+            "{insert} VALUES {} ON CONFLICT (scope, source, row_key) DO NOTHING RETURNING row_key",
             rows.join(", ")
         );
         taken.extend(tx.all(&sql, &args, |row| row.string(0))?);
@@ -116,8 +112,8 @@ pub fn claim(tx: &mut Tx<'_>, scope: &Scope, mut claims: Vec<Claim<'_>>) -> Resu
 /// # Errors
 /// Those of the database.
 pub fn note(tx: &mut Tx<'_>, scope: &Scope, key: &str, digest: &str) -> Result<()> {
-    let table = scope.table();
-    let sql = format!("UPDATE {table} SET digest = $4 WHERE scope = $1 AND source = $2 AND row_key = $3");
+    let [.., update] = scope.statements();
+    let sql = format!("{update} WHERE scope = $1 AND source = $2 AND row_key = $3");
     tx.execute(&sql, args![&scope.owner, &scope.source, key, digest])?;
     Ok(())
 }

@@ -100,7 +100,7 @@ async fn p15_opportunities_with_errors_by_line_and_once_only(world: World) {
         partner(&world, name, "twin@x.com").await;
     }
     let wrong: [(&[&str], &str, &str, &str); 12] = [
-        (&["", "", "", "", "", "", ""], "title", "INVALID_FIELD", "it is missing"),
+        (&["", "", "", "", "EUR", "", ""], "title", "INVALID_FIELD", "it is missing"),
         (&["x", "partners/none", "", "", "", "", ""], "partner", "INVALID_FIELD", "does not exist"),
         (&["x", "who@x.com", "", "", "", "", ""], "partner", "INVALID_FIELD", "no partner has the address"),
         (&["x", "twin@x.com", "", "", "", "", ""], "partner", "INVALID_FIELD", "2 partners have"),
@@ -336,7 +336,7 @@ async fn p15_a_check_of_opportunities_says_what_would_happen(world: World) {
 }
 
 async fn p15_past_imports_are_listed_to_their_people(world: World) {
-    let file = File::of(&["title"]).row(&["Roof"]).row(&[""]).bytes();
+    let file = File::of(&["title", "source"]).row(&["Roof", ""]).row(&["", "web"]).bytes();
     let (end, _) = import(&world, &anna(), settings("crm"), &file).await.unwrap();
     world.pass(1);
     import_file::import(&world, &carl(), import_file::settings("fair"), &numbered(3)).await.unwrap();

@@ -99,6 +99,14 @@ impl Kind {
         }
     }
 
+    /// As a sentence calls one: "a lead".
+    fn a(self) -> &'static str {
+        match self {
+            Kind::Leads => "a lead",
+            Kind::Opportunities => "an opportunity",
+        }
+    }
+
     /// As the command calls many: "leads".
     fn many(self) -> &'static str {
         match self {
@@ -205,7 +213,7 @@ impl Columns {
                             heading,
                             &format!(
                                 "it is no field of {}: map it to one ({}), or to \"-\" to leave it out (settings.columns; `--column HEADING=FIELD` of `kontor import {}`)",
-                                kind.many(),
+                                kind.a(),
                                 known(kind),
                                 kind.many()
                             ),
@@ -232,7 +240,7 @@ impl Columns {
             return Err(Error::invalid(format!("settings.columns[{from}]"), message));
         }
         if columns.iter().all(|column| matches!(column.target, Target::Ignored | Target::ExternalId)) {
-            let message = format!("line 1: no column is a field of {}: {}", kind.many(), known(kind));
+            let message = format!("line 1: no column is a field of {}: {}", kind.a(), known(kind));
             return Err(Error::invalid("data", message).with("line", "1"));
         }
         if kind == Kind::Opportunities && !columns.iter().any(|column| column.target == Target::Title) {

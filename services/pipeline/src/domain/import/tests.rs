@@ -153,11 +153,11 @@ fn a_changed_row_changes_the_columns_of_the_file_only() {
 #[test]
 fn a_file_of_opportunities_has_columns_of_its_own() {
     let refused = |headings: &[&str]| deal_columns(headings).unwrap_err().message().to_owned();
-    assert!(refused(&["title", "email"]).contains("it is no field of opportunities"));
+    assert!(refused(&["title", "email"]).contains("it is no field of an opportunity"));
     assert!(refused(&["amount"]).contains("no column is the title"));
     let leads =
         Columns::read(Kind::Leads, &["title".to_owned(), "amount".to_owned()], &BTreeMap::new(), false);
-    assert!(leads.unwrap_err().message().contains("it is no field of leads"));
+    assert!(leads.unwrap_err().message().contains("it is no field of a lead"));
 }
 
 #[test]
