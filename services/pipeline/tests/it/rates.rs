@@ -424,8 +424,8 @@ async fn p9_when_the_companys_currency_is_changed_open_opportunities_are_rated_a
     assert_eq!(world.kinds(&open[1].name).await, ["OpportunityCreated"], "it had no rate");
     let wanted = request(&[("EUR", "2026-11-01", "1.10"), ("GBP", "2026-11-01", "1.30")]);
     ExchangeRateServiceClient::new(again).set_exchange_rates(manager().request(wanted)).await.unwrap();
-    until_rate(&world, &open[1].name, "1.1").await;
-    until_rate(&world, &last.name, "1.3").await;
+    until_rate(&world, &open[1].name, "1.10").await;
+    until_rate(&world, &last.name, "1.30").await;
     assert_eq!(world.deal(&open[0].name).await.exchange_rate, "", "it is in the company's currency now");
     context.stop.cancel();
 }
