@@ -242,7 +242,7 @@ fn read_secret(path: &Path) -> Result<String> {
 
 /// What was made, where it takes posts, and its secret when it was made with it. Only the secret itself goes on a line of its own.
 fn added(made: &proto::Connector, given: &Add) -> String {
-    let base = given.server.server.trim_end_matches('/');
+    let base = given.server.address().trim_end_matches('/');
     let mut text = format!("added {}\n", made.name);
     if given.kind != Kind::Grpc {
         let place = if given.public_url.is_empty() {

@@ -34,6 +34,11 @@ pub struct Server {
 }
 
 impl Server {
+    /// Its address, as it was given.
+    pub fn address(&self) -> &str {
+        &self.server
+    }
+
     /// The app password as a header. It is never an argument: those are seen by everybody on the machine.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::domain::figure::{Counts, Window};
 use crate::domain::operator::Operator;
-use crate::{figures, store};
+use crate::store;
 
 /// Shortest pause between two readings.
 const PAUSE: Duration = Duration::from_millis(250);

@@ -261,13 +261,13 @@ async fn p14_wrong_merges_are_refused_and_change_nothing(world: World) {
 async fn p14_a_change_by_a_merged_name_names_the_survivor(world: World) {
     let mut made = Vec::new();
     for name in ["Ann", "Anna", "Annie", "Bob"] {
-        made.push(create(&world, person(name, "", "")).await.name);
+        made.push(create(&world, person(name, "+3221", "a@acme.be")).await.name);
     }
     let [ann, anna, annie, bob] = made.as_slice() else { panic!("{made:?}") };
     merge(&world, anna, &[annie]).await.unwrap();
     merge(&world, ann, &[anna]).await.unwrap();
     let update = proto::UpdatePartnerRequest {
-        partner: Some(proto::Partner { name: annie.clone(), ..person("New", "", "") }),
+        partner: Some(proto::Partner { name: annie.clone(), ..person("New", "+3221", "a@acme.be") }),
         update_mask: Some(FieldMask { paths: vec!["display_name".to_owned()] }),
         ..Default::default()
     };

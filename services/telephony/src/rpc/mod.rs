@@ -40,7 +40,6 @@ use tonic::service::Routes;
 
 use crate::board::Hub;
 use crate::connectors::keeper::Keeper;
-use crate::figures;
 use crate::intake::Intake;
 
 /// Largest message of a telephone system: a webhook's body of 256 KiB with its headers. A stream's events wait by the hundred.
