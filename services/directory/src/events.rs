@@ -12,7 +12,7 @@ use kontor_proto::calendar::v1::{
 };
 use kontor_proto::directory::v1::{PartnerDataErased, PartnerErasureBegun, UserCreated, UserUpdated};
 use kontor_proto::pipeline::v1::{
-    LeadConverted, NextStepCompleted, OpportunityCreated, OpportunityDeleted, OpportunityLost,
+    LeadConverted, LeadCreated, NextStepCompleted, OpportunityCreated, OpportunityDeleted, OpportunityLost,
     OpportunityMerged, OpportunityReopened, OpportunityStageMoved, OpportunityUnmerged, OpportunityWon,
 };
 use kontor_proto::telephony::v1::{CallCorrected, CallDirection, CallEnded, CallOutcome};
@@ -175,6 +175,10 @@ fn proposal(event: &Event, countered: &MeetingCountered) -> Entry {
 
 /// Each step of a deal has an entry of its own, seen by those who may see the deal now.
 fn deal(event: &Event) -> Vec<Change> {
+    // A new lead is nobody's yet, and nothing stands anywhere that could follow it.
+    if is::<LeadCreated>(event) {
+        return Vec::new();
+    }
     if outbox::kind(event) == OpportunityDeleted::full_name() {
         return vec![Change::Forget { subject: event.subject.clone() }];
     }
