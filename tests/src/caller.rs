@@ -142,6 +142,8 @@ impl Grpc {
         boards => telephony::board_service_client::BoardServiceClient<Signed>;
         /// Pacing of call lists.
         pacings => telephony::pacing_service_client::PacingServiceClient<Signed>;
+        /// Diallers of call lists.
+        diallers => telephony::dialler_service_client::DiallerServiceClient<Signed>;
     }
 }
 

@@ -84,6 +84,7 @@ const OUTSIDE: [(&str, &[&str]); 4] = [
             "OperatorService",
             "BoardService",
             "PacingService",
+            "DiallerService",
         ],
     ),
 ];

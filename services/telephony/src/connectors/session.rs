@@ -122,6 +122,15 @@ pub(super) enum Order {
     Originate(Originate),
     /// Hang up a channel; its call ends with it.
     HangUp(String),
+    /// Send a channel on, to an extension of the dial plan.
+    Transfer {
+        /// Name or id of the channel.
+        channel: String,
+        /// The dial plan context of the extension.
+        context: String,
+        /// The extension.
+        exten: String,
+    },
 }
 
 /// Why an order was not carried out, in words for people.
@@ -183,6 +192,19 @@ impl Handle {
     /// As [`Handle::originate`].
     pub async fn hang_up(&self, channel: &str) -> Result<(), String> {
         self.send(Order::HangUp(channel.to_owned())).await.map_err(Refusal::words)
+    }
+
+    /// Sends a channel on to an extension, or with an empty one hangs it up. That it was taken says nothing yet: events tell how it goes.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn send_on(&self, channel: &str, context: &str, exten: &str) -> Result<(), Refusal> {
+        let channel = channel.to_owned();
+        if exten.is_empty() {
+            return self.send(Order::HangUp(channel)).await;
+        }
+        let (context, exten) = (context.to_owned(), exten.to_owned());
+        self.send(Order::Transfer { channel, context, exten }).await
     }
 
     /// How the connector is doing; wait on it to follow the changes.

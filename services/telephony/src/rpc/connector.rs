@@ -46,7 +46,7 @@ impl Connectors {
 type Answer<T> = std::result::Result<Response<T>, Status>;
 
 /// Fields that an update may name.
-const FIELDS: [&str; 38] = [
+const FIELDS: [&str; 41] = [
     "display_name",
     "disabled",
     "region",
@@ -75,6 +75,9 @@ const FIELDS: [&str; 38] = [
     "dial.caller_id",
     "dial.ring_timeout",
     "dial.number_form",
+    "dial.list_device",
+    "dial.wait_extension",
+    "dial.list_caller_id",
     "twilio",
     "twilio.auth_token",
     "twilio.public_url",

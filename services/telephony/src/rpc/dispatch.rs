@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use kontor_kit::auth::Caller;
 use kontor_kit::context::Context;
-use kontor_kit::db::Tx;
-use kontor_kit::resource::Stored;
+use kontor_kit::db::{Conn, Tx};
+use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result, clock, id, replay};
 use kontor_proto::telephony::v1 as proto;
 use kontor_proto::telephony::v1::dispatch_service_server::DispatchService;
@@ -17,6 +17,7 @@ use super::list_convert;
 use super::plans::Plans;
 use crate::domain::call_list::{CallList, State};
 use crate::domain::do_not_call::{ASKED, DoNotCall};
+use crate::domain::entry::Entry as Call;
 use crate::domain::entry_import::check_note;
 use crate::domain::list_entry::{Cancel, ListEntry, Outcome, Reason, State as EntryState, do_not_call};
 use crate::intake::Intake;
@@ -126,6 +127,21 @@ impl DispatchService for Dispatch {
         Ok(Response::new(answer.await?))
     }
 
+    async fn get_lease(&self, request: Request<proto::GetLeaseRequest>) -> Answer<proto::GetLeaseResponse> {
+        let caller = Caller::of(&request)?;
+        let (list, id) = entry_ids(&request.get_ref().name, "name")?;
+        let now = self.intake.db.clock().now();
+        let read = move |conn: &mut Conn<'_>| {
+            let (_, entry) = store::list_entry::get(conn, &caller, &list, &id)?;
+            entry.must_be_of(&caller.name(), now)?;
+            Ok(entry)
+        };
+        let entry = self.intake.db.read_few(read).await?;
+        let lease_token = entry.token();
+        let entry = Some(list_convert::entry(&entry, &self.context.company.time_zone));
+        Ok(Response::new(proto::GetLeaseResponse { entry, lease_token }))
+    }
+
     async fn cancel_call_list_entry(
         &self,
         request: Request<proto::CancelCallListEntryRequest>,
@@ -231,7 +247,7 @@ impl Dispatch {
     ) -> Result<proto::TakeNextCallResponse> {
         let (caller, plans, request) = (caller.clone(), plans.to_vec(), request.clone());
         let zone = self.context.company.time_zone.clone();
-        let secret = new_secret()?;
+        let secret = lease::secret()?;
         let take = move |tx: &mut Tx<'_>| {
             let answer = replay::once(tx, &caller, &request.request_id, &request, |tx| {
                 let operator = caller.name();
@@ -305,6 +321,7 @@ fn record(
         entry.note.clone_from(&request.note);
     }
     if !request.call.is_empty() {
+        must_be_of(tx, &request.call, caller, old)?;
         entry.call.clone_from(&request.call);
     }
     let mut happened = entry.record(list, zone, outcome, &caller.name(), now)?;
@@ -321,9 +338,15 @@ fn record(
     Ok(entry)
 }
 
-/// 16 random bytes as 32 letters.
-fn new_secret() -> Result<String> {
-    let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes).map_err(Error::internal)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+/// Checks that a call is there, and is the operator's own or one of this entry.
+fn must_be_of(conn: &mut Conn<'_>, name: &str, caller: &Caller, entry: &ListEntry) -> Result<()> {
+    let wrong = |message: String| Err(Error::invalid("call", message));
+    let Some(call) = resource::find::<Call>(conn, id::parse("calls", name, "call")?)? else {
+        return wrong(format!("{name} does not exist"));
+    };
+    let of_entry = call.record.as_ref().is_some_and(|record| record.list_entry() == entry.full_name());
+    if of_entry || call.user == caller.name() || entry.call == name {
+        return Ok(());
+    }
+    wrong(format!("{name} is neither your own nor one of {}", entry.full_name()))
 }

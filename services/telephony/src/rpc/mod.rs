@@ -7,6 +7,7 @@ mod call_list;
 mod cloud;
 mod connector;
 mod convert;
+mod dialler;
 mod dispatch;
 mod do_not_call;
 mod draft;
@@ -15,6 +16,7 @@ mod ingest;
 mod list_convert;
 mod list_entry;
 mod list_opportunity;
+mod number_import;
 mod operator;
 mod pacing;
 mod plans;
@@ -31,6 +33,7 @@ use kontor_proto::telephony::v1::board_service_server::BoardServiceServer;
 use kontor_proto::telephony::v1::call_list_service_server::CallListServiceServer;
 use kontor_proto::telephony::v1::call_service_server::CallServiceServer;
 use kontor_proto::telephony::v1::connector_service_server::ConnectorServiceServer;
+use kontor_proto::telephony::v1::dialler_service_server::DiallerServiceServer;
 use kontor_proto::telephony::v1::dispatch_service_server::DispatchServiceServer;
 use kontor_proto::telephony::v1::do_not_call_service_server::DoNotCallServiceServer;
 use kontor_proto::telephony::v1::ingest_service_server::IngestServiceServer;
@@ -40,6 +43,7 @@ use tonic::service::Routes;
 
 use crate::board::Hub;
 use crate::connectors::keeper::Keeper;
+use crate::dialler::Wake;
 use crate::figures;
 use crate::intake::Intake;
 
@@ -47,13 +51,14 @@ use crate::intake::Intake;
 const INGEST_LIMIT: usize = 512 * 1024;
 
 /// All services of this unit.
-pub fn routes(context: &Context, intake: &Intake, keeper: &Keeper, board: &Hub) -> Routes {
+pub fn routes(context: &Context, intake: &Intake, keeper: &Keeper, board: &Hub, wake: &Wake) -> Routes {
     let connectors = connector::Connectors { intake: intake.clone(), keeper: keeper.clone() };
     let calls = call::Calls::new(context, intake);
     let ingest = ingest::Ingest::new(context, intake);
     let operators = operator::Operators { db: intake.db.clone() };
     let boards = board::Boards { context: context.clone(), hub: board.clone() };
     let pacings = pacing::Pacings { db: intake.db.clone(), zone: figures::zone(context) };
+    let diallers = dialler::Diallers::new(context, intake, wake);
     let (context, intake) = (context.clone(), intake.clone());
     let (plans, slots) = (plans::Plans::default(), Slots::default());
     let call_lists = call_list::CallLists {
@@ -73,4 +78,5 @@ pub fn routes(context: &Context, intake: &Intake, keeper: &Keeper, board: &Hub) 
         .add_service(OperatorServiceServer::new(operators).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(BoardServiceServer::new(boards).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(PacingServiceServer::new(pacings).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(DiallerServiceServer::new(diallers))
 }

@@ -88,6 +88,15 @@ pub(super) fn apply_dial(
     if takes("dial", "caller_id") {
         to.caller_id.clone_from(&from.caller_id);
     }
+    if takes("dial", "list_device") {
+        to.list_device.clone_from(&from.list_device);
+    }
+    if takes("dial", "wait_extension") {
+        to.wait_extension.clone_from(&from.wait_extension);
+    }
+    if takes("dial", "list_caller_id") {
+        to.list_caller_id.clone_from(&from.list_caller_id);
+    }
     if takes("dial", "ring_timeout") {
         to.ring_millis = millis(from.ring_timeout.as_ref())?;
     }
@@ -135,5 +144,8 @@ pub(super) fn dial_to_proto(settings: &Settings) -> Option<proto::DialSettings> 
         caller_id: settings.caller_id.clone(),
         ring_timeout: Some(ring_timeout),
         number_form: form.into(),
+        list_device: settings.list_device.clone(),
+        wait_extension: settings.wait_extension.clone(),
+        list_caller_id: settings.list_caller_id.clone(),
     })
 }

@@ -5,6 +5,8 @@ pub mod call;
 pub mod call_list;
 pub mod connector;
 pub mod dial;
+pub mod dial_step;
+pub mod dialler;
 pub mod do_not_call;
 pub mod entry_import;
 pub mod erasure;

@@ -241,6 +241,7 @@ where
         let action = match &request.order {
             Order::Originate(order) => action::originate(order),
             Order::HangUp(channel) => Action::new("Hangup").with("Channel", channel),
+            Order::Transfer { channel, context, exten } => action::redirect(channel, context, exten),
         };
         match self.link.send(&action).await {
             Ok(id) => {

@@ -270,6 +270,7 @@ where
             }
             Order::HangUp(channel) if channel.contains(' ') => Err(format!("{channel:?} is no channel")),
             Order::HangUp(channel) => command::line(&format!("api uuid_kill {channel}"), &[]),
+            Order::Transfer { channel, context, exten } => command::transfer(channel, context, exten),
         };
         match command {
             // that is the asker's fault and no reason to hang up
