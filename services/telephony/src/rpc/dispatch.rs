@@ -15,6 +15,7 @@ use tonic::{Request, Response, Status};
 use super::call_list::{Answer, entry_ids, list_id};
 use super::list_convert;
 use super::plans::Plans;
+use super::takes::{self, Takes};
 use crate::domain::call_list::{CallList, State};
 use crate::domain::do_not_call::{ASKED, DoNotCall};
 use crate::domain::entry::Entry as Call;
@@ -30,6 +31,7 @@ pub struct Dispatch {
     pub(super) context: Context,
     pub(super) intake: Intake,
     pub(super) plans: Plans,
+    pub(super) takes: Takes,
 }
 
 /// Lists that one take looks through.
@@ -245,25 +247,21 @@ impl Dispatch {
         plans: &[Arc<Plan>],
         request: &proto::TakeNextCallRequest,
     ) -> Result<proto::TakeNextCallResponse> {
-        let (caller, plans, request) = (caller.clone(), plans.to_vec(), request.clone());
         let zone = self.context.company.time_zone.clone();
+        if let ([plan], true) = (plans, request.request_id.is_empty())
+            && let Some(entry) = self.takes.next(&self.intake.db, plan, &caller.name(), &zone).await
+        {
+            return Ok(leased_answer(&entry, &zone));
+        }
+        let (caller, plans, request) = (caller.clone(), plans.to_vec(), request.clone());
         let secret = lease::secret()?;
         let take = move |tx: &mut Tx<'_>| {
             let answer = replay::once(tx, &caller, &request.request_id, &request, |tx| {
                 let operator = caller.name();
                 let taker = Taker { operator: &operator, secret: &secret };
                 for plan in &plans {
-                    let taken = lease::take(tx, plan, taker, 1, &zone)?;
-                    for (entry, happened) in taken.others {
-                        list_events::happened(tx, &plan.list, &entry, "", happened);
-                    }
-                    if let Some(entry) = taken.entries.first() {
-                        list_events::leased(tx, &plan.list, entry);
-                        return Ok(proto::TakeNextCallResponse {
-                            entry: Some(list_convert::entry(entry, &zone)),
-                            lease_token: entry.token(),
-                            retry_time: None,
-                        });
+                    if let Some(entry) = takes::take_one(tx, plan, taker, &zone)? {
+                        return Ok(leased_answer(&entry, &zone));
                     }
                 }
                 Ok(proto::TakeNextCallResponse::default())
@@ -291,6 +289,14 @@ impl Dispatch {
         });
         let retry_time = next.await?.map(|next| clock::to_proto(next.max(now)));
         Ok(proto::TakeNextCallResponse { entry: None, lease_token: String::new(), retry_time })
+    }
+}
+
+fn leased_answer(entry: &ListEntry, zone: &str) -> proto::TakeNextCallResponse {
+    proto::TakeNextCallResponse {
+        entry: Some(list_convert::entry(entry, zone)),
+        lease_token: entry.token(),
+        retry_time: None,
     }
 }
 

@@ -25,6 +25,7 @@ mod refusals;
 mod rows;
 mod start_call;
 mod switch;
+mod takes;
 
 use kontor_kit::context::Context;
 use kontor_kit::link::MESSAGE_LIMIT;
@@ -67,7 +68,12 @@ pub fn routes(context: &Context, intake: &Intake, keeper: &Keeper, board: &Hub, 
         plans: plans.clone(),
         slots: slots.clone(),
     };
-    let dispatch = dispatch::Dispatch { context: context.clone(), intake: intake.clone(), plans };
+    let dispatch = dispatch::Dispatch {
+        context: context.clone(),
+        intake: intake.clone(),
+        plans,
+        takes: takes::Takes::default(),
+    };
     let do_not_calls = do_not_call::DoNotCalls { context, intake, slots };
     Routes::new(ConnectorServiceServer::new(connectors).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(CallServiceServer::new(calls).max_decoding_message_size(MESSAGE_LIMIT))

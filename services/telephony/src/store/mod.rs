@@ -12,6 +12,7 @@ pub mod entry_import;
 pub mod erasure;
 pub mod figure;
 pub mod lease;
+pub mod lease_together;
 pub mod list_entry;
 pub mod operator;
 pub mod pacing;
