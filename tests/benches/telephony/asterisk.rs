@@ -27,7 +27,7 @@ pub async fn figures(bed: &Bed) {
         host: "127.0.0.1".into(),
         port: i32::from(port),
         username: "kontor".into(),
-        secret: "a secret".into(),
+        secret: "a-secret".into(),
         trunk_prefixes: vec!["PJSIP/trunk-".into()],
     });
     let connector = proto::Connector {
