@@ -45,8 +45,8 @@ impl Known {
             rate: store::pacing::answer_rate(conn, &list, now, pacing.ring_seconds * 1_000_000)?,
             handling: store::pacing::handling(conn, &list)?,
             ringing: ringing(conn, &list, &operators, now)?,
-            live: count(at::LIVE),
-            // those that the figures do not know yet, for they count calls that are over
+            // with those that the figures do not know yet, for they count calls that are over
+            live: count(at::LIVE) + uncounted,
             dropped: count(at::DROPPED) + uncounted,
             operators,
             pacing,
