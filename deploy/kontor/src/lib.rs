@@ -10,3 +10,4 @@ mod dialler_plot;
 pub mod import;
 pub mod observe;
 pub mod serve;
+pub mod services;
