@@ -1,0 +1,5 @@
+//! Pure rules and types of segmentation: facts of partners, the rule language, membership.
+//! Called by the store, the RPCs and the events; no database, no clock of its own.
+
+pub mod facts;
+pub mod rule;
