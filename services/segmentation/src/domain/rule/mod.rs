@@ -10,6 +10,7 @@ mod parse;
 mod pattern;
 pub(crate) mod plan;
 mod print;
+pub mod scan;
 pub mod sql;
 mod ticks;
 pub mod tree;

@@ -22,7 +22,7 @@ pub fn literals(test: &Test) -> Vec<i64> {
         if let (Number::Now(shift), Number::Const(instant)) | (Number::Const(instant), Number::Now(shift)) =
             (left, right)
         {
-            let how = if matches!(left, Number::Now(_)) { how } else { turned(how) };
+            let how = if matches!(left, Number::Now(_)) { how } else { how.turned() };
             found.extend(steps(how).iter().map(|step| instant.saturating_sub(*shift).saturating_add(*step)));
         }
     });
@@ -39,7 +39,7 @@ fn add(left: &Number, how: Comparison, right: &Number, found: &mut BTreeSet<Tick
     }
     let (now, field, how) = match (left, right) {
         (Number::Now(now), Number::Field(place, shift)) => (now, (place, shift), how),
-        (Number::Field(place, shift), Number::Now(now)) => (now, (place, shift), turned(how)),
+        (Number::Field(place, shift), Number::Now(now)) => (now, (place, shift), how.turned()),
         _ => return,
     };
     let (list, column) = match field.0 {
@@ -60,17 +60,6 @@ fn steps(how: Comparison) -> &'static [i64] {
         Comparison::Less | Comparison::GreaterOrEqual => &[0],
         Comparison::LessOrEqual | Comparison::Greater => &[1],
         Comparison::Equal | Comparison::NotEqual => &[0, 1],
-    }
-}
-
-/// The same comparison with its sides changed.
-fn turned(how: Comparison) -> Comparison {
-    match how {
-        Comparison::Less => Comparison::Greater,
-        Comparison::LessOrEqual => Comparison::GreaterOrEqual,
-        Comparison::Greater => Comparison::Less,
-        Comparison::GreaterOrEqual => Comparison::LessOrEqual,
-        same => same,
     }
 }
 
