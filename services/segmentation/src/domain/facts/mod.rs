@@ -1,6 +1,7 @@
 //! What is known of partners, typed: the fields that rules may read, one partner's facts, and the columns of a million.
 //! Called by the rule language and by everything that brings facts in.
 
+pub mod columns;
 pub mod record;
 pub mod schema;
 pub mod tables;
@@ -8,6 +9,7 @@ pub mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use columns::{Change, Columns};
 pub use record::{Call, Mail, Opportunity, Partner, Purchase, Visit};
 pub use schema::{Column, Field, FieldSet, List, Texts};
 pub use value::{Decimal, Kind, Micros, Value};

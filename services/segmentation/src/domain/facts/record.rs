@@ -182,3 +182,17 @@ record! {
         time: time,
     }
 }
+
+/// Where the columns of purchases stand that totals and RFM read.
+pub mod purchase {
+    /// `kind`
+    pub const KIND: usize = 0;
+    /// `posted`
+    pub const POSTED: usize = 1;
+    /// `currency`
+    pub const CURRENCY: usize = 2;
+    /// `amount`
+    pub const AMOUNT: usize = 3;
+    /// `time`
+    pub const TIME: usize = 4;
+}
