@@ -2,4 +2,9 @@
 //! Called by the store, the RPCs and the events; no database, no clock of its own.
 
 pub mod facts;
+pub mod money;
+pub mod price;
+pub mod questionnaire;
+pub mod rfm;
 pub mod rule;
+pub mod segment;
