@@ -2,4 +2,5 @@
 //! Called by the store, the RPCs and the events; no database, no clock of its own.
 
 pub mod facts;
+pub mod membership;
 pub mod rule;
