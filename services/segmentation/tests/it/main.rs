@@ -1,0 +1,8 @@
+//! Tests of the rule language, its evaluators and the memberships that stand on them.
+//! Run by cargo.
+
+mod agree;
+mod database;
+mod dice;
+mod language;
+mod membership;
