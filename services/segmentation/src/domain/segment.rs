@@ -217,14 +217,6 @@ fn domain(text: &str) -> Option<String> {
     is_good.then_some(text)
 }
 
-/// The domain of an address and all that it lies below: "a.example.com", "example.com", "com".
-pub fn domains(address: &str) -> Vec<&str> {
-    let Some((_, domain)) = address.rsplit_once('@') else { return Vec::new() };
-    let mut all = vec![domain];
-    all.extend(domain.match_indices('.').map(|(at, _)| &domain[at + 1..]));
-    all
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,6 +237,5 @@ mod tests {
         ] {
             assert_eq!(entry(wrong).expect_err("bad").field(), Some(field));
         }
-        assert_eq!(domains("ann@mail.example.com"), ["mail.example.com", "example.com", "com"]);
     }
 }

@@ -108,3 +108,26 @@ pub fn counts(conn: &mut Conn<'_>, question: &str) -> Result<Vec<(String, i64)>>
          WHERE question = $1 GROUP BY choice ORDER BY choice";
     conn.all(sql, args![fact_question(question)], |row| Ok((row.string(0)?, row.int(1)?)))
 }
+
+/// Forgets a choice in all answers to a question. Answers whose answers those were.
+///
+/// # Errors
+/// Those of the database.
+pub fn forget_choice(tx: &mut Tx<'_>, question: &str, choice: &str) -> Result<Vec<u32>> {
+    let sql = "SELECT DISTINCT ord FROM fact_answer WHERE question = $1 AND choice = $2 ORDER BY ord";
+    let who = tx.all(sql, args![fact_question(question), choice], |row| {
+        u32::try_from(row.int(0)?).map_err(kontor_kit::Error::internal)
+    })?;
+    let sql = "SELECT owner, choices FROM answer WHERE question = $1";
+    let told = tx.all(sql, args![question], |row| Ok((row.int(0)?, row.string(1)?)))?;
+    for (owner, choices) in told {
+        let kept: Vec<&str> = choices.lines().filter(|kept| *kept != choice).collect();
+        if kept.len() != choices.lines().count() {
+            let sql = "UPDATE answer SET choices = $3 WHERE owner = $1 AND question = $2";
+            tx.execute(sql, args![owner, question, kept.join("\n")])?;
+        }
+    }
+    let sql = "DELETE FROM fact_answer WHERE question = $1 AND choice = $2";
+    tx.execute(sql, args![fact_question(question), choice])?;
+    Ok(who)
+}

@@ -7,13 +7,18 @@ use kontor_kit::{Error, Result, args};
 /// How long a process writes alone without a sign of life, in microseconds.
 pub const LEASE: i64 = 5_000_000;
 
+/// Stands before the id of a segment whose lists changed. No id has a blank.
+const LISTS: &str = "lists ";
+
 /// Something to look at again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// The facts of a partner changed.
     Partner(u32),
-    /// The definition of a segment changed.
+    /// The definition of a segment changed: its id.
     Segment(String),
+    /// The lists of a segment changed: its id.
+    Lists(String),
 }
 
 /// How far the engine is, and who writes.
@@ -37,12 +42,20 @@ pub fn partners_changed(tx: &mut Tx<'_>, ords: &[u32]) -> Result<()> {
     append(tx, ords.iter().map(|ord| (Some(i64::from(*ord)), "")))
 }
 
-/// Says that a segment was made, changed or deleted. Answers the number of the entry.
+/// Says that a segment was made, changed or deleted.
 ///
 /// # Errors
 /// Those of the database.
 pub fn segment_changed(tx: &mut Tx<'_>, segment: &str) -> Result<()> {
     append(tx, [(None, segment)].into_iter())
+}
+
+/// Says that whom the lists of a segment mean is otherwise now.
+///
+/// # Errors
+/// Those of the database.
+pub fn lists_changed(tx: &mut Tx<'_>, segment: &str) -> Result<()> {
+    append(tx, [(None, format!("{LISTS}{segment}").as_str())].into_iter())
 }
 
 fn append<'a>(
@@ -74,18 +87,13 @@ pub fn after(conn: &mut Conn<'_>, sequence: i64, limit: i64) -> Result<Vec<(i64,
     conn.all(sql, args![sequence, limit], |row| {
         let entry = match row.opt_int(1)? {
             Some(ord) => Entry::Partner(u32::try_from(ord).map_err(Error::internal)?),
-            None => Entry::Segment(row.string(2)?),
+            None => match row.text(2)?.strip_prefix(LISTS) {
+                Some(id) => Entry::Lists(id.to_owned()),
+                None => Entry::Segment(row.string(2)?),
+            },
         };
         Ok((row.int(0)?, entry))
     })
-}
-
-/// The number of the oldest entry that is kept; none when none is.
-///
-/// # Errors
-/// Those of the database.
-pub fn oldest(conn: &mut Conn<'_>) -> Result<Option<i64>> {
-    Ok(conn.one("SELECT MIN(sequence) FROM engine_log", &[], |row| row.opt_int(0))?.flatten())
 }
 
 /// How it stands.
@@ -98,6 +106,14 @@ pub fn state(conn: &mut Conn<'_>) -> Result<State> {
         Ok(State { head: row.int(0)?, done: row.int(1)?, holder: row.string(2)?, until: row.int(3)? })
     })?;
     found.ok_or_else(no_row)
+}
+
+/// The number that the next new partner gets.
+///
+/// # Errors
+/// Those of the database.
+pub fn next_ord(conn: &mut Conn<'_>) -> Result<i64> {
+    conn.one("SELECT next_ord FROM engine WHERE id = 1", &[], |row| row.int(0))?.ok_or_else(no_row)
 }
 
 /// Takes or renews the right to write memberships. False while another process has it.

@@ -8,7 +8,8 @@ use kontor_kit::{Error, Result, args};
 
 use super::partner;
 use crate::domain::facts::Facts;
-use crate::domain::segment::{Entry, Side, domains};
+use crate::domain::membership::ContactList;
+use crate::domain::segment::{Entry, Side, Who};
 
 const LISTS: &[(&str, i64)] =
     &[("STATIC", 1), ("EXCLUSION", 2), ("SEGMENT_LIST_STATIC", 1), ("SEGMENT_LIST_EXCLUSION", 2)];
@@ -74,29 +75,6 @@ pub fn count(conn: &mut Conn<'_>, segment: &str) -> Result<i64> {
     Ok(conn.one(sql, args![segment], |row| row.int(0))?.unwrap_or(0))
 }
 
-/// The partners whom an entry means, by number.
-///
-/// # Errors
-/// Those of the database.
-pub fn meant(conn: &mut Conn<'_>, entry: &Entry) -> Result<Vec<u32>> {
-    let by_value = |conn: &mut Conn<'_>, field: &str, value: &str| {
-        let sql = "SELECT ord FROM fact_text WHERE field = $1 AND value = $2";
-        conn.all(sql, args![field, value], |row| u32::try_from(row.int(0)?).map_err(Error::internal))
-    };
-    let (kind, value) = entry.parts();
-    match kind {
-        1 => Ok(partner::find(conn, value)?.map(|ords| ords.ord).into_iter().collect()),
-        2 => by_value(conn, "emails", value),
-        3 => by_value(conn, "phones", value),
-        _ => {
-            // Escapes are not needed: a domain has neither % nor _ nor \.
-            let sql = "SELECT ord FROM fact_text WHERE field = 'emails' AND (value LIKE $1 OR value LIKE $2)";
-            let (own, below) = (format!("%@{value}"), format!("%@%.{value}"));
-            conn.all(sql, args![own, below], |row| u32::try_from(row.int(0)?).map_err(Error::internal))
-        }
-    }
-}
-
 /// All entries of a segment.
 ///
 /// # Errors
@@ -106,45 +84,60 @@ pub fn all(conn: &mut Conn<'_>, segment: &str) -> Result<Vec<Entry>> {
     conn.all(sql, args![segment], |row| read(row.int(0)?, row.int(1)?, row.string(2)?))
 }
 
-/// Entries of any segment that mean a partner with these facts and this number: segment and entry.
+/// Segments whose lists name one of these partners.
 ///
 /// # Errors
 /// Those of the database.
-pub fn of_partner(conn: &mut Conn<'_>, ord: u32, facts: &Facts) -> Result<Vec<(String, Entry)>> {
-    let mut wanted: Vec<(i64, String)> = Vec::new();
-    if let Some(name) = partner::name(conn, ord)? {
-        // An entry of one that went into this one means this one.
-        for owner in partner::family(conn, &name)? {
-            wanted.extend(partner::name(conn, owner)?.map(|name| (1, name)));
-        }
-    }
-    for email in &facts.emails {
-        wanted.push((2, email.clone()));
-        wanted.extend(domains(email).into_iter().map(|domain| (4, domain.to_owned())));
-    }
-    wanted.extend(facts.phones.iter().map(|phone| (3, phone.clone())));
-    wanted.sort();
-    wanted.dedup();
+pub fn naming(conn: &mut Conn<'_>, ords: &[u32]) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for (kind, value) in wanted {
-        let sql = "SELECT segment, list FROM segment_entry WHERE kind = $1 AND value = $2";
-        let rows = conn.all(sql, args![kind, &value], |row| Ok((row.string(0)?, row.int(1)?)))?;
-        for (segment, side) in rows {
-            found.push((segment, read(side, kind, value.clone())?));
-        }
+    for ord in ords {
+        let sql = "SELECT segment FROM segment_entry JOIN partner_ord ON partner = value WHERE kind = 1 AND ord = $1";
+        found.extend(conn.all(sql, args![*ord], |row| row.string(0))?);
     }
+    found.sort();
+    found.dedup();
     Ok(found)
 }
 
-/// Whether any segment has entries: most installations have none, and then nothing has to be looked up.
+/// The static list and the exclusion list of a segment, as the engine wants them.
 ///
 /// # Errors
 /// Those of the database.
-pub fn is_any(conn: &mut Conn<'_>) -> Result<bool> {
-    Ok(conn.one("SELECT 1 FROM segment_entry LIMIT 1", &[], |_| Ok(()))?.is_some())
+pub fn lists(conn: &mut Conn<'_>, segment: &str) -> Result<(ContactList, ContactList)> {
+    let (mut included, mut excluded) = (ContactList::default(), ContactList::default());
+    for Entry { side, who } in all(conn, segment)? {
+        let list = if side == Side::Static { &mut included } else { &mut excluded };
+        match who {
+            // One that went into another one means that one.
+            Who::Partner(name) => {
+                list.partners.extend(partner::find(conn, &name)?.map(|ords| ords.ord));
+            }
+            Who::Email(address) => _ = list.addresses.insert(address),
+            Who::Phone(number) => _ = list.numbers.insert(number),
+            Who::Domain(domain) => _ = list.domains.insert(domain),
+        }
+    }
+    Ok((included, excluded))
 }
 
-/// Whether an entry of this side is among these.
-pub fn has(entries: &[(String, Entry)], segment: &str, side: Side) -> bool {
-    entries.iter().any(|(of, entry)| of == segment && entry.side == side)
+/// The entry of a segment's exclusion list that means a partner with these facts; none when none does.
+///
+/// # Errors
+/// Those of the database.
+pub fn excluding(conn: &mut Conn<'_>, segment: &str, ord: u32, facts: &Facts) -> Result<Option<Entry>> {
+    for entry in all(conn, segment)?.into_iter().filter(|entry| entry.side == Side::Exclusion) {
+        let is_meant = match &entry.who {
+            Who::Partner(name) => partner::find(conn, name)?.is_some_and(|ords| ords.ord == ord),
+            Who::Email(address) => facts.emails.contains(address),
+            Who::Phone(number) => facts.phones.contains(number),
+            Who::Domain(domain) => facts.emails.iter().any(|address| {
+                let of = address.rsplit_once('@').map_or("", |(_, of)| of);
+                of == domain || of.strip_suffix(domain.as_str()).is_some_and(|rest| rest.ends_with('.'))
+            }),
+        };
+        if is_meant {
+            return Ok(Some(entry));
+        }
+    }
+    Ok(None)
 }

@@ -34,38 +34,28 @@ pub fn stored(conn: &mut Conn<'_>, segment: &str) -> Result<RoaringBitmap> {
 /// # Errors
 /// Those of the database.
 pub fn segments(conn: &mut Conn<'_>) -> Result<Vec<String>> {
-    let sql = "SELECT segment FROM segment_count ORDER BY segment";
-    conn.all(sql, &[], |row| row.string(0))
+    conn.all("SELECT segment FROM segment_count ORDER BY segment", &[], |row| row.string(0))
 }
 
-/// Writes that single partners joined or left; `members` is how it is now.
+/// Writes that single partners joined or left, and the size after that. True when there is so much beside the chunks that they should be written anew.
 ///
 /// # Errors
 /// Those of the database.
-pub fn flip(
-    tx: &mut Tx<'_>,
-    segment: &str,
-    day: &str,
-    flips: &[(u32, bool)],
-    members: &RoaringBitmap,
-) -> Result<()> {
+pub fn flip(tx: &mut Tx<'_>, segment: &str, day: &str, flips: &[(u32, bool)], size: u64) -> Result<bool> {
     let rows: Vec<_> = flips.iter().map(|(ord, joined)| args![segment, *ord, *joined].to_vec()).collect();
-    tx.insert_many(
-        "member_delta",
-        "segment, ord, joined",
-        rows.into_iter(),
-        "ON CONFLICT (segment, ord) DO UPDATE SET joined = excluded.joined",
-    )?;
-    let sql = "SELECT COUNT(*) FROM member_delta WHERE segment = $1";
-    if tx.one(sql, args![segment], |row| row.int(0))?.unwrap_or(0) > DELTAS {
-        write(tx, segment, members)?;
+    for row in rows {
+        // One after the other: PostgreSQL does not take the same key twice in one statement.
+        let sql = "INSERT INTO member_delta (segment, ord, joined) VALUES ($1, $2, $3)
+             ON CONFLICT (segment, ord) DO UPDATE SET joined = excluded.joined";
+        tx.execute(sql, &row)?;
     }
     let joined = flips.iter().filter(|(_, joined)| *joined).count() as u64;
-    let size = members.len();
-    note_size(tx, segment, day, size, joined, flips.len() as u64 - joined)
+    note_size(tx, segment, day, size, joined, flips.len() as u64 - joined)?;
+    let sql = "SELECT COUNT(*) FROM member_delta WHERE segment = $1";
+    Ok(tx.one(sql, args![segment], |row| row.int(0))?.unwrap_or(0) > DELTAS)
 }
 
-/// Writes all members anew.
+/// Writes all members anew, of whom so many joined, and that so many left.
 ///
 /// # Errors
 /// Those of the database.
@@ -73,15 +63,18 @@ pub fn replace(
     tx: &mut Tx<'_>,
     segment: &str,
     day: &str,
-    old: &RoaringBitmap,
+    (joined, left): (u64, u64),
     members: &RoaringBitmap,
 ) -> Result<()> {
     write(tx, segment, members)?;
-    note_size(tx, segment, day, members.len(), (members - old).len(), (old - members).len())
+    note_size(tx, segment, day, members.len(), joined, left)
 }
 
 /// Writes the chunks that differ from what is there.
-fn write(tx: &mut Tx<'_>, segment: &str, members: &RoaringBitmap) -> Result<()> {
+///
+/// # Errors
+/// Those of the database.
+pub fn write(tx: &mut Tx<'_>, segment: &str, members: &RoaringBitmap) -> Result<()> {
     let there = stored(tx, segment)?;
     let sql = "SELECT DISTINCT ord FROM member_delta WHERE segment = $1";
     let deltas = tx.all(sql, args![segment], |row| u32::try_from(row.int(0)?).map_err(Error::internal))?;

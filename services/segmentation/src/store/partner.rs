@@ -4,7 +4,7 @@
 use kontor_kit::db::{Conn, Tx};
 use kontor_kit::{Error, Result, args};
 
-use super::{answer, engine, facts};
+use super::{answer, engine, entry, facts};
 
 /// Stands as the survivor of a partner that was erased.
 const ERASED: &str = "-";
@@ -154,6 +154,7 @@ pub fn unmerged(tx: &mut Tx<'_>, partner: &str) -> Result<()> {
     settle(tx, partner, own)?;
     if let Some(before) = before {
         answer::settle(tx, before.ord)?;
+        facts::set_traits(tx, before.ord)?;
         engine::partners_changed(tx, &[before.ord])?;
     }
     Ok(())
@@ -161,8 +162,12 @@ pub fn unmerged(tx: &mut Tx<'_>, partner: &str) -> Result<()> {
 
 /// Lets all that was told of a name, and of those that went into it, count for a number.
 fn settle(tx: &mut Tx<'_>, partner: &str, ord: u32) -> Result<()> {
-    for owner in family(tx, partner)? {
-        facts::count_for(tx, owner, ord)?;
+    let owners = family(tx, partner)?;
+    for owner in &owners {
+        facts::count_for(tx, *owner, ord)?;
+    }
+    for segment in entry::naming(tx, &owners)? {
+        engine::lists_changed(tx, &segment)?;
     }
     answer::settle(tx, ord)?;
     facts::set_traits(tx, ord)?;

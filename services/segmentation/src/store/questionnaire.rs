@@ -164,3 +164,11 @@ pub fn read_by(conn: &mut Conn<'_>, question: &str) -> Result<Option<String>> {
     let pattern = format!("%answers[\"questions/{}\"]%", question.replace('_', "!_"));
     conn.one(sql, args![pattern], |row| row.string(0))
 }
+
+/// Forgets the ids of a questionnaire's questions.
+///
+/// # Errors
+/// Those of the database.
+pub fn forget_questions(tx: &mut Tx<'_>, questionnaire: &str) -> Result<()> {
+    tx.execute("DELETE FROM question WHERE questionnaire = $1", args![questionnaire]).map(|_| ())
+}

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use kontor_kit::db::{Conn, Row};
+use kontor_kit::db::{Conn, Row, Value};
 use kontor_kit::{Error, Result, args};
 
 use crate::domain::facts::{Call, Decimal, Facts, Mail, Opportunity, Partner, Purchase, Visit};
@@ -18,13 +18,21 @@ const PURCHASE: &str = "SELECT ord, kind, posted, currency, amount, time FROM fa
 const MAIL: &str = "SELECT ord, kind, time FROM fact_mail";
 const VISIT: &str = "SELECT ord, page, time FROM fact_visit";
 
-/// The facts of one partner; none when it is not there.
+/// Partners in one statement at most.
+const PART: usize = 500;
+
+/// The facts of some partners; those that are not there are left out.
 ///
 /// # Errors
 /// Those of the database.
-pub fn one(conn: &mut Conn<'_>, ord: u32) -> Result<Option<Facts>> {
-    let end = i64::from(ord) + 1;
-    Ok(range(conn, i64::from(ord), end)?.pop().map(|(_, facts)| facts))
+pub fn some(conn: &mut Conn<'_>, ords: &[u32]) -> Result<Vec<(u32, Facts)>> {
+    let mut all = Vec::with_capacity(ords.len());
+    for part in ords.chunks(PART) {
+        let places: Vec<String> = (1..=part.len()).map(|place| format!("${place}")).collect();
+        let args: Vec<Value> = part.iter().map(|ord| (*ord).into()).collect();
+        all.extend(read(conn, &format!("ord IN ({})", places.join(", ")), &args)?);
+    }
+    Ok(all)
 }
 
 /// The facts of all partners whose numbers are in a range, in the order of the numbers.
@@ -32,14 +40,17 @@ pub fn one(conn: &mut Conn<'_>, ord: u32) -> Result<Option<Facts>> {
 /// # Errors
 /// Those of the database.
 pub fn range(conn: &mut Conn<'_>, from: i64, end: i64) -> Result<Vec<(u32, Facts)>> {
+    read(conn, "ord >= $1 AND ord < $2", args![from, end])
+}
+
+fn read(conn: &mut Conn<'_>, which: &str, args: &[Value]) -> Result<Vec<(u32, Facts)>> {
     let mut all: BTreeMap<u32, Facts> = BTreeMap::new();
-    let mut each = |sql: &str, take: &mut dyn FnMut(&mut Facts, &Row<'_>) -> Result<()>| -> Result<()> {
-        let sql = format!("{sql} WHERE ord >= $1 AND ord < $2");
-        let is_partner = sql.starts_with(PARTNER);
-        conn.each(&sql, args![from, end], |row| {
+    let mut each = |table: &str, take: &mut dyn FnMut(&mut Facts, &Row<'_>) -> Result<()>| -> Result<()> {
+        let sql = format!("{table} WHERE {which}");
+        conn.each(&sql, args, |row| {
             let ord = u32::try_from(row.int(0)?).map_err(Error::internal)?;
             // Facts may come before their partner, and stay when it is deleted; then nobody has them.
-            let facts = if is_partner { Some(all.entry(ord).or_default()) } else { all.get_mut(&ord) };
+            let facts = if table == PARTNER { Some(all.entry(ord).or_default()) } else { all.get_mut(&ord) };
             facts.map_or(Ok(()), |facts| take(facts, row))
         })
     };
