@@ -2,6 +2,7 @@
 //! Run by cargo.
 
 mod agree;
+mod corpus;
 mod database;
 mod dice;
 mod language;

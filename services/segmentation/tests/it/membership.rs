@@ -93,7 +93,8 @@ impl Told {
         let known: Vec<&str> = self.segments.keys().map(String::as_str).collect();
         let tree = Maker { dice, segments: &known, scope: Vec::new() }.test(2);
         let parents = known.iter().filter(|_| dice.roll(5) == 0).map(|parent| (*parent).to_owned()).collect();
-        let mut lists = || LISTS.iter().filter(|_| dice.roll(4) == 0).map(|list| (*list).to_owned()).collect();
+        let mut lists =
+            || LISTS.iter().filter(|_| dice.roll(4) == 0).map(|list| (*list).to_owned()).collect();
         let rule = Some(Rule::from_tree(&tree).expect("a rule"));
         let definition = Definition { rule, parents, include: lists(), exclude: lists() };
         match self.engine.save_segment(name, definition.clone(), self.now) {
@@ -225,7 +226,9 @@ fn s4_a_rule_of_time_lets_a_partner_go_at_its_instant() {
     let mut engine = Engine::default();
     let quiet = ruled("!calls.exists(c, c.start_time > now - duration(\"30d\"))");
     engine.save_segment("segments/quiet", quiet, NOW).expect("saved");
-    engine.save_segment("segments/christmas", ruled("now >= timestamp(\"2026-12-25T00:00:00Z\")"), NOW).expect("saved");
+    engine
+        .save_segment("segments/christmas", ruled("now >= timestamp(\"2026-12-25T00:00:00Z\")"), NOW)
+        .expect("saved");
     let mut dice = Dice(1);
     let mut call = dice.call();
     call.start_time = Some(NOW - DAY);
@@ -267,7 +270,11 @@ fn s5_an_address_number_or_domain_keeps_a_partner_out_also_when_it_comes_later()
     ];
     for (partner, facts, member) in &expected {
         engine.put(*partner, facts, NOW);
-        assert_eq!(engine.members("segments/all").is_some_and(|m| m.contains(*partner)), *member, "{partner}");
+        assert_eq!(
+            engine.members("segments/all").is_some_and(|m| m.contains(*partner)),
+            *member,
+            "{partner}"
+        );
     }
     let left = engine.change(2, &[Change::Texts(Texts::Emails, ["bob@example.org".to_owned()].into())], NOW);
     assert_eq!(left, vec![Flip { segment: "segments/all".into(), partner: 2, joined: false }]);
@@ -284,13 +291,18 @@ fn s7_overlaps_and_venn_counts_are_those_of_plain_sets() {
         let bitmaps: Vec<RoaringBitmap> = sets.iter().map(|set| set.iter().collect()).collect();
         let counts = venn(&bitmaps.iter().collect::<Vec<_>>()).expect("five");
         for (place, count) in counts.iter().enumerate().skip(1) {
-            let exactly = |partner: &u32| sets.iter().enumerate().all(|(at, set)| set.contains(partner) == (place >> at & 1 == 1));
+            let exactly = |partner: &u32| {
+                sets.iter().enumerate().all(|(at, set)| set.contains(partner) == (place >> at & 1 == 1))
+            };
             let all: BTreeSet<u32> = sets.iter().flatten().copied().collect();
             assert_eq!(*count, all.iter().filter(|partner| exactly(partner)).count() as u64, "{place:05b}");
         }
         let both = sets[0].intersection(&sets[1]).count() as u64;
         let (first, second) = (sets[0].len() as u64 - both, sets[1].len() as u64 - both);
-        assert_eq!(overlap(&bitmaps[0], &bitmaps[1]), Overlap { both, only_first: first, only_second: second });
+        assert_eq!(
+            overlap(&bitmaps[0], &bitmaps[1]),
+            Overlap { both, only_first: first, only_second: second }
+        );
     }
 }
 

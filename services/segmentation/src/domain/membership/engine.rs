@@ -72,7 +72,7 @@ impl Engine {
         self.columns.put(partner, facts);
     }
 
-    /// Takes over members as they were stored, without looking at rules; for the start, before `rebuild`. NOT_FOUND as false.
+    /// Takes over members as they were stored, without looking at rules; for the start, before `rebuild`. False when there is no such segment.
     pub fn load_members(&mut self, segment: &str, members: RoaringBitmap) -> bool {
         let found = self.names.get(segment).copied();
         if let Some(at) = found {
@@ -140,6 +140,9 @@ impl Engine {
 
     /// Forgets a partner and answers which segments it left.
     pub fn remove(&mut self, partner: u32, now: Micros) -> Vec<Flip> {
+        if !self.columns.has(partner) {
+            return Vec::new();
+        }
         self.columns.remove(partner);
         self.settle(partner, FieldSet::default(), true, now)
     }

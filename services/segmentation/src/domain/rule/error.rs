@@ -50,7 +50,7 @@ pub(super) fn nearest(wrong: &str, names: impl IntoIterator<Item = String>) -> V
     let mut found: Vec<(usize, String)> = names
         .into_iter()
         .map(|name| (distance(&wrong, &name.to_lowercase().chars().collect::<Vec<_>>()), name))
-        .filter(|(distance, name)| *distance <= (name.len().max(wrong.len()) / 2).max(1))
+        .filter(|(distance, name)| *distance <= (name.len().max(wrong.len()) / 3).max(wrong.len().min(4) / 2))
         .collect();
     found.sort();
     found.dedup();

@@ -1,14 +1,16 @@
 //! Looks names up and checks kinds: the tree of a rule becomes a plan.
 //! Called by `Rule`.
 
-use std::collections::BTreeSet;
+mod kinds;
+mod terms;
 
 use super::error::{Error, error, nearest};
-use super::plan::{Bag, Number, Over, Place, Test, Tick, Words};
-use super::tree::{Comparison, Expr, Match, Node};
-use super::{pattern, ticks};
+use super::plan::{Bag, Number, Over, Place, Test, Tick};
+use super::ticks;
+use super::tree::{Expr, Node};
 use crate::domain::facts::record::Partner;
-use crate::domain::facts::{Column, Decimal, Field, FieldSet, Kind, List, Texts};
+use crate::domain::facts::{Column, Field, FieldSet, Kind, List};
+use kinds::{Typed, suggest_test};
 
 /// Most lists in each other: `calls.exists(c, opportunities.exists(o, ...))` are two.
 pub const LEVEL_CAP: usize = 3;
@@ -42,37 +44,6 @@ struct Checker<'a> {
     patterns: usize,
 }
 
-/// What an expression is, besides a test.
-enum Typed {
-    /// Of a kind, at a place.
-    Plain(Kind, Place, &'static [&'static str]),
-    Number(Kind, Number),
-    Text(String),
-    Bool(bool),
-    Duration,
-    List(Over),
-    Items,
-    Record(List),
-    Test,
-}
-
-impl Typed {
-    fn name(&self) -> String {
-        match self {
-            Typed::Plain(kind, ..) | Typed::Number(kind, _) => kind.to_string(),
-            Typed::Text(_) => Kind::Text.to_string(),
-            Typed::Bool(_) | Typed::Test => Kind::Bool.to_string(),
-            Typed::Duration => "duration".to_owned(),
-            Typed::List(over) => match &over.bag {
-                Bag::Records(list) => format!("list of {}", list.name()),
-                Bag::Texts(_) | Bag::Answers(_) => "list of strings".to_owned(),
-            },
-            Typed::Items => "list".to_owned(),
-            Typed::Record(list) => format!("one of {}", list.name()),
-        }
-    }
-}
-
 impl Checker<'_> {
     fn error<T>(&self, expr: &Expr, what: impl Into<String>) -> Result<T, Error> {
         Err(error(self.text, expr.span, what))
@@ -98,7 +69,7 @@ impl Checker<'_> {
             _ => match self.typed(expr)? {
                 Typed::Plain(Kind::Bool, place, _) => Ok(Test::Flag(place)),
                 other => {
-                    let what = format!("this is a {}; a bool should be here", other.name());
+                    let what = format!("this is {}; a bool should be here", other.name());
                     Err(error(self.text, expr.span, what).fits(suggest_test(&other)))
                 }
             },
@@ -214,7 +185,7 @@ impl Checker<'_> {
                 Typed::List(over) => Ok(over),
                 other => {
                     let fits = List::ALL.map(List::name);
-                    let what = format!("this is a {}; a list of the partner should be here", other.name());
+                    let what = format!("this is {}; a list of the partner should be here", other.name());
                     Err(error(self.text, expr.span, what).fits(fits))
                 }
             },
@@ -247,7 +218,7 @@ impl Checker<'_> {
             }
             Typed::Plain(Kind::Time, place, _) => Number::Field(place, by),
             other => {
-                let what = format!("this is a {}; a duration goes with a timestamp", other.name());
+                let what = format!("this is {}; a duration goes with a timestamp", other.name());
                 return Err(error(self.text, time.span, what).fits(["now"]));
             }
         };
@@ -291,238 +262,9 @@ impl Checker<'_> {
                 let fits = [format!("size({inner}) > 0")];
                 Err(error(self.text, inner.span, "a list is always known").fits(fits))
             }
-            other => self
-                .error(inner, format!("this is a {}; has() takes a field that may be absent", other.name())),
+            other => {
+                self.error(inner, format!("this is {}; has() takes a field that may be absent", other.name()))
+            }
         }
-    }
-
-    fn comparison(&mut self, expr: &Expr, how: Comparison, left: &Expr, right: &Expr) -> Result<Test, Error> {
-        let (a, b) = (self.typed(left)?, self.typed(right)?);
-        match (a, b) {
-            (Typed::Plain(Kind::Text, of, choices), Typed::Text(word)) => {
-                self.word(expr, of, choices, how, word, right)
-            }
-            (Typed::Text(word), Typed::Plain(Kind::Text, of, choices)) => {
-                self.word(expr, of, choices, how, word, left)
-            }
-            (Typed::Plain(Kind::Bool, place, _), Typed::Bool(value))
-            | (Typed::Bool(value), Typed::Plain(Kind::Bool, place, _)) => match how {
-                Comparison::Equal if value => Ok(Test::Flag(place)),
-                Comparison::NotEqual if !value => Ok(Test::Flag(place)),
-                Comparison::Equal | Comparison::NotEqual => Ok(Test::Not(Box::new(Test::Flag(place)))),
-                _ => self.error(expr, "a bool is neither less nor greater"),
-            },
-            (Typed::Plain(Kind::Text, ..), Typed::Plain(Kind::Text, ..)) => {
-                self.error(right, "a string is compared with a text in quotes, not with another field")
-            }
-            (a, b) => self.numbers(expr, how, (a, left), (b, right)),
-        }
-    }
-
-    fn word(
-        &self,
-        expr: &Expr,
-        of: Place,
-        choices: &[&str],
-        how: Comparison,
-        word: String,
-        literal: &Expr,
-    ) -> Result<Test, Error> {
-        self.choice(choices, &word, literal)?;
-        let passes = match how {
-            Comparison::Equal => Words::Is(word),
-            Comparison::NotEqual => Words::IsNot(word),
-            _ => {
-                let what =
-                    "strings are only compared by == and !=, in, startsWith, endsWith, contains and matches";
-                return self.error(expr, what);
-            }
-        };
-        Ok(Test::Text { of, passes })
-    }
-
-    /// A literal beside a field with choices must be one of them, or empty.
-    fn choice(&self, choices: &[&str], word: &str, literal: &Expr) -> Result<(), Error> {
-        if choices.is_empty() || word.is_empty() || choices.contains(&word) {
-            return Ok(());
-        }
-        let mut fits = nearest(word, choices.iter().map(|choice| (*choice).to_owned()));
-        fits.extend(
-            choices
-                .iter()
-                .filter(|choice| !fits.iter().any(|fit| fit == **choice))
-                .map(|c| (*c).to_owned())
-                .collect::<Vec<_>>(),
-        );
-        let what = format!("\"{}\" is none of the choices", word.escape_debug());
-        Err(error(self.text, literal.span, what).fits(fits.into_iter().map(|fit| format!("\"{fit}\""))))
-    }
-
-    fn numbers(
-        &mut self,
-        expr: &Expr,
-        how: Comparison,
-        (a, left): (Typed, &Expr),
-        (b, right): (Typed, &Expr),
-    ) -> Result<Test, Error> {
-        let (a_name, b_name) = (a.name(), b.name());
-        let wrong = |place: &Expr, found: &str, wanted: &str| {
-            let what = format!("this is a {found}; a {wanted} should be here");
-            Err(error(self.text, place.span, what).fits(suggest(wanted)))
-        };
-        let (Some((a_kind, a)), Some((b_kind, b))) = (number(a), number(b)) else {
-            // the side that can be compared says what the other one should be
-            return match comparable(&a_name) {
-                true => wrong(right, &b_name, &a_name),
-                false if comparable(&b_name) => wrong(left, &a_name, &b_name),
-                false => self.error(expr, format!("a {a_name} can't be compared with a {b_name}")),
-            };
-        };
-        let (left, right) = match (a_kind, b_kind) {
-            _ if a_kind == b_kind => (a, b),
-            (Kind::Decimal, Kind::Int) => (a, self.widened(right, b)?),
-            (Kind::Int, Kind::Decimal) => (self.widened(left, a)?, b),
-            _ => return wrong(right, &b_name, &a_name),
-        };
-        Ok(Test::Number { left, how, right })
-    }
-
-    /// A whole number as a decimal.
-    fn widened(&self, expr: &Expr, number: Number) -> Result<Number, Error> {
-        match number {
-            Number::Const(number) => match number.checked_mul(Decimal::ONE) {
-                Some(wide) => Ok(Number::Const(wide)),
-                None => self.error(expr, format!("{number} is too large for a decimal")),
-            },
-            _ => self.error(expr, "this is an int; a decimal should be here"),
-        }
-    }
-
-    fn within(&mut self, item: &Expr, of: &Expr) -> Result<Test, Error> {
-        let Node::List(items) = &of.node else {
-            let over = self.over(of)?;
-            if let Bag::Records(list) = over.bag {
-                let fits = [format!("{}.exists(x, ...)", list.name())];
-                return Err(error(self.text, of.span, "`in` looks into lists of strings").fits(fits));
-            }
-            let Node::Text(choice) = &item.node else {
-                return self.error(item, "a text in quotes should be here");
-            };
-            if !over.filters.is_empty() {
-                return self.error(of, "`in` takes a list that is not filtered");
-            }
-            return Ok(Test::Member { choice: choice.clone(), of: over.bag });
-        };
-        match self.typed(item)? {
-            Typed::Plain(Kind::Text, place, choices) => {
-                let mut words = BTreeSet::new();
-                for literal in items {
-                    let Node::Text(word) = &literal.node else {
-                        return self.error(literal, "a text in quotes should be here");
-                    };
-                    self.choice(choices, word, literal)?;
-                    words.insert(word.clone());
-                }
-                Ok(Test::Text { of: place, passes: Words::OneOf(words) })
-            }
-            other => self.number_within(item, other, items),
-        }
-    }
-
-    fn number_within(&mut self, item: &Expr, typed: Typed, items: &[Expr]) -> Result<Test, Error> {
-        let name = typed.name();
-        let Some((kind, number)) = number(typed) else {
-            return self.error(item, format!("this is a {name}; a field should be here"));
-        };
-        let mut of = BTreeSet::new();
-        for literal in items {
-            let value = match (&literal.node, kind) {
-                (Node::Int(value), Kind::Int) => *value,
-                (Node::Int(value), Kind::Decimal) => match self.widened(literal, Number::Const(*value))? {
-                    Number::Const(wide) => wide,
-                    _ => *value,
-                },
-                (Node::Decimal(value), Kind::Decimal) => value.0,
-                _ => {
-                    return self.error(
-                        literal,
-                        format!("a {kind} should be here; instants are compared by < and >="),
-                    );
-                }
-            };
-            of.insert(value);
-        }
-        Ok(Test::NumberIn { item: number, of })
-    }
-
-    fn matching(&mut self, expr: &Expr, text: &Expr, how: Match, with: &str) -> Result<Test, Error> {
-        let of = match self.typed(text)? {
-            Typed::Plain(Kind::Text, place, _) => place,
-            Typed::List(over) => {
-                let fits = [format!("{}.exists(x, x.contains(...))", bag_name(&over.bag))];
-                return Err(error(self.text, text.span, "this is a list; its items are strings").fits(fits));
-            }
-            other => return self.error(text, format!("this is a {}; a string should be here", other.name())),
-        };
-        if with.is_empty() {
-            return self.error(expr, "an empty text is in every string");
-        }
-        let with = with.to_owned();
-        let passes = match how {
-            Match::StartsWith => Words::StartsWith(with),
-            Match::EndsWith => Words::EndsWith(with),
-            Match::Contains => Words::Contains(with),
-            Match::Matches => {
-                self.patterns += 1;
-                let pattern = pattern::read(&with, self.patterns);
-                Words::Matches(pattern.or_else(|what| self.error(expr, what))?)
-            }
-        };
-        Ok(Test::Text { of, passes })
-    }
-}
-
-/// The number in it, when it is one.
-fn number(typed: Typed) -> Option<(Kind, Number)> {
-    match typed {
-        Typed::Number(kind, number) => Some((kind, number)),
-        Typed::Plain(kind @ (Kind::Int | Kind::Decimal | Kind::Time), place, _) => {
-            Some((kind, Number::Field(place, 0)))
-        }
-        _ => None,
-    }
-}
-
-fn comparable(name: &str) -> bool {
-    matches!(name, "int" | "decimal" | "timestamp" | "string" | "bool")
-}
-
-fn bag_name(bag: &Bag) -> String {
-    match bag {
-        Bag::Texts(texts) => Texts::name(*texts).to_owned(),
-        Bag::Answers(question) => format!("answers[{question:?}]"),
-        Bag::Records(list) => list.name().to_owned(),
-    }
-}
-
-/// What a value of a kind looks like.
-fn suggest(kind: &str) -> Vec<&'static str> {
-    match kind {
-        "int" => vec!["3"],
-        "decimal" => vec!["1250.00"],
-        "timestamp" => vec!["now - duration(\"30d\")", "timestamp(\"2026-01-31T00:00:00Z\")"],
-        "string" => vec!["\"...\""],
-        "bool" => vec!["true", "false"],
-        _ => Vec::new(),
-    }
-}
-
-/// How something that is no bool becomes one.
-fn suggest_test(typed: &Typed) -> Vec<&'static str> {
-    match typed {
-        Typed::Plain(Kind::Text, ..) => vec!["== \"...\"", "in [\"...\"]"],
-        Typed::Plain(..) | Typed::Number(..) => vec!["== ...", "< ...", "> ..."],
-        Typed::List(_) => vec!["size(...) > 0", ".exists(x, ...)"],
-        _ => Vec::new(),
     }
 }
