@@ -128,17 +128,21 @@ impl Live {
 
     /// Writes what differs from what is written: what another process, or this one before it ended, left undone.
     pub(super) async fn catch_up(&self, cursor: i64) -> Result<()> {
-        let (stored, changed) = self.0.db.read(stored).await?;
+        let stored = self.0.db.read(stored).await?;
         let writing = {
             let engine = self.0.engine.read().unwrap_or_else(PoisonError::into_inner);
-            difference(&engine, stored, &changed)
+            difference(&engine, stored)
         };
         self.write(writing, cursor).await
     }
 }
 
-/// What is written of each segment that is there, or was; and segments whose definitions changed since.
-type Stored = (BTreeMap<String, RoaringBitmap>, BTreeSet<String>);
+/// What is written of each segment; those that are there; those whose definitions changed since.
+struct Stored {
+    members: BTreeMap<String, RoaringBitmap>,
+    live: BTreeSet<String>,
+    changed: BTreeSet<String>,
+}
 
 fn stored(conn: &mut Conn<'_>) -> Result<Stored> {
     let mut members = BTreeMap::new();
@@ -151,33 +155,50 @@ fn stored(conn: &mut Conn<'_>) -> Result<Stored> {
         store::engine::Entry::Segment(id) => Some(super::segment_name(&id)),
         _ => None,
     });
-    Ok((members, changed.collect()))
+    let live = store::segment::all_live(conn)?.into_iter().map(|segment| segment.full_name());
+    Ok(Stored { members, live: live.collect(), changed: changed.collect() })
 }
 
-fn difference(engine: &Engine, mut stored: BTreeMap<String, RoaringBitmap>, changed: &BTreeSet<String>) -> Writing {
-    let mut writing = Writing::default();
-    let mut moved = changed.clone();
-    // In the order of need, so that what follows from a changed definition is told as such.
-    for name in engine.in_order() {
-        let Some(members) = engine.members(&name) else { continue };
-        let follows = engine.needs(&name).iter().any(|needed| moved.contains(needed));
-        let is_new = !stored.contains_key(&*name);
-        let old = stored.remove(&*name).unwrap_or_default();
-        let (joined, left) = (members - &old, &old - members);
-        if is_new {
-            writing.saved(&name);
+/// Whether a segment builds on one of these.
+fn builds_on(engine: &Engine, name: &str, these: &BTreeSet<String>) -> bool {
+    engine.definition(name).is_some_and(|definition| {
+        let named = definition.rule.iter().flat_map(|rule| rule.segments());
+        definition.parents.iter().chain(named).any(|needed| these.contains(needed))
+    })
+}
+
+fn difference(engine: &Engine, stored: Stored) -> Writing {
+    let (mut writing, mut old) = (Writing::default(), stored.members);
+    let mut differ = BTreeMap::new();
+    let mut moved = stored.changed;
+    for name in &stored.live {
+        let Some(members) = engine.members(name) else { continue };
+        let before = old.remove(name);
+        if before.is_none() {
+            writing.saved(name);
+            moved.insert(name.clone());
         }
-        if joined.is_empty() && left.is_empty() {
-            continue;
+        let before = before.unwrap_or_default();
+        let (joined, left) = (members - &before, &before - members);
+        if !joined.is_empty() || !left.is_empty() {
+            differ.insert(name, Flips { segment: name.as_str().into(), joined, left });
         }
-        let is_definition = is_new || follows || changed.contains(&*name);
-        if is_definition {
-            moved.insert(name.to_string());
-        }
-        let cause = if is_definition { Cause::Definition } else { Cause::Lists };
-        writing.rebuilt(vec![Flips { segment: name, joined, left }], cause);
     }
-    for gone in stored.into_keys() {
+    // What follows from a changed definition is told as such.
+    loop {
+        let more: Vec<&&String> =
+            differ.keys().filter(|name| !moved.contains(**name) && builds_on(engine, name, &moved)).collect();
+        if more.is_empty() {
+            break;
+        }
+        let more: Vec<String> = more.into_iter().map(|name| (*name).clone()).collect();
+        moved.extend(more);
+    }
+    for (name, flips) in differ {
+        let cause = if moved.contains(name) { Cause::Definition } else { Cause::Lists };
+        writing.rebuilt(vec![flips], cause);
+    }
+    for gone in old.into_keys() {
         writing.deleted(&gone);
     }
     writing.measure(engine);
