@@ -77,7 +77,11 @@ fn opportunity(tx: &mut Tx<'_>, event: &Event) -> Result<()> {
 }
 
 fn call(tx: &mut Tx<'_>, event: &Event) -> Result<()> {
-    if let Some(removed) = event.subject.strip_prefix("doNotCallNumbers/").filter(|digits| digits.bytes().all(|it| it.is_ascii_digit())) {
+    if let Some(removed) = event
+        .subject
+        .strip_prefix("doNotCallNumbers/")
+        .filter(|digits| digits.bytes().all(|it| it.is_ascii_digit()))
+    {
         let e164 = format!("+{removed}");
         return store::heard::set_do_not_call(tx, &e164, is::<DoNotCallNumbersAdded>(event));
     }
@@ -85,7 +89,8 @@ fn call(tx: &mut Tx<'_>, event: &Event) -> Result<()> {
         // An import: which ones is not in the event.
         return store::pull::want(tx, store::pull::DO_NOT_CALL);
     }
-    let Some(ended) = payload::<CallEnded>(event).or_else(|| payload::<CallCorrected>(event).map(ended)) else {
+    let Some(ended) = payload::<CallEnded>(event).or_else(|| payload::<CallCorrected>(event).map(ended))
+    else {
         return Ok(());
     };
     let ords = match event.partner.as_str() {
@@ -96,7 +101,10 @@ fn call(tx: &mut Tx<'_>, event: &Event) -> Result<()> {
         return store::facts::remove(tx, List::Calls, &event.subject).map(|_| ());
     };
     let call = Call {
-        direction: name(CallDirection::try_from(ended.direction).map_or("", |it| it.as_str_name()), "CALL_DIRECTION_"),
+        direction: name(
+            CallDirection::try_from(ended.direction).map_or("", |it| it.as_str_name()),
+            "CALL_DIRECTION_",
+        ),
         result: name(CallOutcome::try_from(ended.outcome).map_or("", |it| it.as_str_name()), "CALL_OUTCOME_"),
         user: ended.user,
         talk_seconds: ended.talk_duration.map(|talk| talk.seconds),

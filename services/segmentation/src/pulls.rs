@@ -73,7 +73,7 @@ async fn work(db: &Db, live: &Live, sources: &Sources) -> Result<bool> {
     }
     let count = pulls.len();
     let read: Vec<(Pull, Result<Found>)> = stream::iter(pulls)
-        .map(|pull| async {
+        .map(|pull| async move {
             let found = sources.read(&pull.name).await;
             (pull, found)
         })

@@ -13,7 +13,8 @@ pub fn read(code_field: &str, code: &str, amount_field: &str, amount: &str) -> R
     let scale = currency::check(code_field, code)?;
     let shown: String = amount.chars().take(40).collect();
     let value = Decimal::parse(amount).filter(|value| value.0 >= 0).ok_or_else(|| {
-        let message = format!("{shown:?} is no amount: use up to 14 digits and up to 4 after the point, like 1250.00");
+        let message =
+            format!("{shown:?} is no amount: use up to 14 digits and up to 4 after the point, like 1250.00");
         Error::invalid(amount_field, message)
     })?;
     if value.0 % 10_i64.pow(currency::MOST - scale) != 0 {

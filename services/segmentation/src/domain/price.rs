@@ -87,7 +87,8 @@ impl PriceList {
             let same = one.product == other.product && one.min_quantity == other.min_quantity;
             if same && one.end_time.unwrap_or(i64::MAX) > other.start_time.unwrap_or(i64::MIN) {
                 let (first, second) = (pair[0].min(pair[1]), pair[0].max(pair[1]));
-                let message = format!("{:?} has two prices at the same time, here and in items[{first}]", one.product);
+                let message =
+                    format!("{:?} has two prices at the same time, here and in items[{first}]", one.product);
                 return Err(Error::invalid(format!("price_list.items[{second}]"), message));
             }
         }
@@ -99,7 +100,8 @@ impl Item {
     fn check(&self, field: &str) -> Result<()> {
         let product = &self.product;
         let length = product.chars().count();
-        if !(1..=200).contains(&length) || product.trim().is_empty() || product.chars().any(char::is_control) {
+        if !(1..=200).contains(&length) || product.trim().is_empty() || product.chars().any(char::is_control)
+        {
             let message = "write 1 to 200 characters on one line";
             return Err(Error::invalid(format!("{field}.product"), message));
         }
@@ -112,7 +114,9 @@ impl Item {
 
 fn check_span(field: &str, start: Option<i64>, end: Option<i64>) -> Result<()> {
     match (start, end) {
-        (Some(start), Some(end)) if end <= start => Err(Error::invalid(field, "it must be behind start_time")),
+        (Some(start), Some(end)) if end <= start => {
+            Err(Error::invalid(field, "it must be behind start_time"))
+        }
         _ => Ok(()),
     }
 }
@@ -153,7 +157,10 @@ fn won(it: &Candidate, second: Option<&Candidate>, code: &str) -> String {
     match second {
         None => format!("{name} is the only list with a price"),
         Some(second) if second.priority < it.priority => {
-            format!("{name} has priority {}, higher than {} with {}", it.priority, second.display_name, second.priority)
+            format!(
+                "{name} has priority {}, higher than {} with {}",
+                it.priority, second.display_name, second.priority
+            )
         }
         Some(second) if second.price > it.price => format!(
             "{name} has the lowest price of those with priority {}: {} before {} of {}",
@@ -163,7 +170,10 @@ fn won(it: &Candidate, second: Option<&Candidate>, code: &str) -> String {
             second.display_name
         ),
         Some(second) => {
-            format!("{name} has the same priority and price as {}, and its name comes first", second.display_name)
+            format!(
+                "{name} has the same priority and price as {}, and its name comes first",
+                second.display_name
+            )
         }
     }
 }
@@ -189,7 +199,12 @@ mod tests {
 
     #[test]
     fn priority_then_price_then_name_and_each_says_why() {
-        let all = vec![candidate("c", 1, 90_000), candidate("b", 2, 120_000), candidate("a", 2, 120_000), candidate("d", 2, 130_000)];
+        let all = vec![
+            candidate("c", 1, 90_000),
+            candidate("b", 2, 120_000),
+            candidate("a", 2, 120_000),
+            candidate("d", 2, 130_000),
+        ];
         let chosen = choose(all, "EUR");
         let order: Vec<&str> = chosen.iter().map(|(it, _)| it.list.as_str()).collect();
         assert_eq!(order, ["a", "b", "d", "c"]);

@@ -58,7 +58,10 @@ impl Questionnaire {
             let field = format!("{field}[{place}]");
             check_id(&format!("{field}.id"), &question.id)?;
             if !ids.insert(&question.id) {
-                return Err(Error::invalid(format!("{field}.id"), format!("{:?} stands there twice", question.id)));
+                return Err(Error::invalid(
+                    format!("{field}.id"),
+                    format!("{:?} stands there twice", question.id),
+                ));
             }
             question.check(&field)?;
         }
@@ -92,7 +95,8 @@ impl Question {
         for (place, choice) in choices.iter().enumerate() {
             if !self.choices.iter().any(|(id, _)| id == choice) {
                 let offered: Vec<&str> = self.choices.iter().map(|(id, _)| id.as_str()).take(10).collect();
-                let message = format!("{choice:?} is no choice of {}: those are {}", self.id, offered.join(", "));
+                let message =
+                    format!("{choice:?} is no choice of {}: those are {}", self.id, offered.join(", "));
                 return Err(Error::invalid(format!("{field}.choices[{place}]"), message));
             }
         }
@@ -116,8 +120,13 @@ fn check_id(field: &str, id: &str) -> Result<()> {
 }
 
 fn check_text(field: &str, text: &str) -> Result<()> {
-    let is_good = !text.trim().is_empty() && text.chars().count() <= TEXT && !text.chars().any(char::is_control);
-    if is_good { Ok(()) } else { Err(Error::invalid(field, format!("write 1 to {TEXT} characters on one line"))) }
+    let is_good =
+        !text.trim().is_empty() && text.chars().count() <= TEXT && !text.chars().any(char::is_control);
+    if is_good {
+        Ok(())
+    } else {
+        Err(Error::invalid(field, format!("write 1 to {TEXT} characters on one line")))
+    }
 }
 
 /// The rule of a profile: one of the wanted choices of each question that has any, and none of the unwanted ones. Choices are (question, choice).

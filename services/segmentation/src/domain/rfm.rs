@@ -58,7 +58,8 @@ mod tests {
 
     #[test]
     fn fifths_are_equal_where_values_differ_and_equal_values_stay_together() {
-        let bought = |number: i64| Bought { ord: number as u32, last: number, count: 1 + number / 50, total: 7 };
+        let bought =
+            |number: i64| Bought { ord: number as u32, last: number, count: 1 + number / 50, total: 7 };
         let all: Vec<Bought> = (0..100).map(bought).collect();
         let scores = score(&all);
         for fifth in 1..=5 {

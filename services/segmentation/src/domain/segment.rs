@@ -58,7 +58,10 @@ impl Segment {
             return Ok(());
         }
         Err(Error::denied(match self.team.as_str() {
-            "" => format!("{} is changed by who made it and by administrators: ask one of them", self.full_name()),
+            "" => format!(
+                "{} is changed by who made it and by administrators: ask one of them",
+                self.full_name()
+            ),
             team => format!("{} is changed by the leaders of {team}: ask one of them", self.full_name()),
         }))
     }
@@ -104,7 +107,8 @@ impl Segment {
 
 /// Segments that build on each other in a circle.
 pub fn cycle(path: &[String]) -> Error {
-    let path: Vec<String> = path.iter().map(|id| format!("segments/{}", id.trim_start_matches("segments/"))).collect();
+    let path: Vec<String> =
+        path.iter().map(|id| format!("segments/{}", id.trim_start_matches("segments/"))).collect();
     let message = format!("segments can't build on each other in a circle: {}", path.join(" builds on "));
     Error::precondition("CYCLE", message)
 }
@@ -114,7 +118,8 @@ pub fn cycle(path: &[String]) -> Error {
 /// # Errors
 /// INVALID_ARGUMENT naming `field`.
 pub fn check_name(field: &str, name: &str) -> Result<()> {
-    let is_good = !name.trim().is_empty() && name.chars().count() <= 200 && !name.chars().any(char::is_control);
+    let is_good =
+        !name.trim().is_empty() && name.chars().count() <= 200 && !name.chars().any(char::is_control);
     if is_good { Ok(()) } else { Err(Error::invalid(field, "write 1 to 200 characters on one line")) }
 }
 
@@ -188,7 +193,10 @@ impl Entry {
             }
             Who::Email(text) => match phone::address(&text) {
                 address if address.is_empty() || address.contains(char::is_whitespace) => {
-                    return Err(Error::invalid(format!("{field}.email"), format!("{text:?} is no e-mail address")));
+                    return Err(Error::invalid(
+                        format!("{field}.email"),
+                        format!("{text:?} is no e-mail address"),
+                    ));
                 }
                 address => Who::Email(address),
             },

@@ -38,7 +38,8 @@ pub fn definition(segment: &Segment) -> Result<Definition> {
 /// # Errors
 /// Those of the database.
 pub(super) async fn engine(db: &Db, now: i64) -> Result<(Engine, i64)> {
-    let (cursor, end) = db.read(|conn| Ok((store::engine::state(conn)?.head, store::engine::next_ord(conn)?))).await?;
+    let (cursor, end) =
+        db.read(|conn| Ok((store::engine::state(conn)?.head, store::engine::next_ord(conn)?))).await?;
     let mut engine = Engine::default();
     let mut from = 0;
     while from < end {

@@ -100,7 +100,8 @@ impl Live {
     fn pause(&self) -> Duration {
         let due = self.0.engine.write().unwrap_or_else(PoisonError::into_inner).next_due();
         let now = self.0.db.clock().now();
-        let until = due.map_or(LOOK_AGAIN, |due| Duration::from_micros(due.saturating_sub(now).max(1_000) as u64));
+        let until =
+            due.map_or(LOOK_AGAIN, |due| Duration::from_micros(due.saturating_sub(now).max(1_000) as u64));
         until.min(LOOK_AGAIN)
     }
 }

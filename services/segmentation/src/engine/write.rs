@@ -115,7 +115,8 @@ impl Live {
             })
             .await?;
         for name in full {
-            let members = self.0.engine.read().unwrap_or_else(PoisonError::into_inner).members(&name).cloned();
+            let members =
+                self.0.engine.read().unwrap_or_else(PoisonError::into_inner).members(&name).cloned();
             let (Some(members), live) = (members, self.clone()) else { continue };
             let write = self.0.db.write(move |tx| {
                 store::engine::advance(tx, &live.0.holder, done)?;
@@ -257,8 +258,7 @@ fn guard(segment: Option<&Segment>) -> (Guard, String) {
 fn tell_flips(tx: &mut Tx<'_>, flips: &[Flip], known: &mut HashMap<String, Option<Segment>>) -> Result<()> {
     let ords: BTreeSet<u32> = flips.iter().map(|flip| flip.partner).collect();
     let ords: Vec<u32> = ords.into_iter().collect();
-    let names: HashMap<u32, String> =
-        ords.iter().copied().zip(store::partner::names(tx, &ords)?).collect();
+    let names: HashMap<u32, String> = ords.iter().copied().zip(store::partner::names(tx, &ords)?).collect();
     for flip in flips {
         let (guard, display_name) = guard(segment(tx, &flip.segment, known)?);
         let event = if flip.joined {

@@ -45,21 +45,28 @@ impl House {
         let write = self.db.write(move |tx| {
             replay::once(tx, &caller, &request.request_id, &request, |tx| {
                 let ords = store::partner::get(tx, &request.partner)?;
-                let mut told =
-                    audit::Entry::new(audit::Action::Update, &request.partner, &Guard::company()).partner(&request.partner);
+                let mut told = audit::Entry::new(audit::Action::Update, &request.partner, &Guard::company())
+                    .partner(&request.partner);
                 let before = store::answer::of(tx, ords.ord)?;
                 let mut changed = false;
                 for (place, given) in request.answers.iter().enumerate() {
                     let field = format!("answers[{place}]");
                     let question = store::questionnaire::question(tx, &given.question)?.ok_or_else(|| {
-                        Error::invalid(format!("{field}.question"), format!("there is no question {:?}", given.question))
+                        Error::invalid(
+                            format!("{field}.question"),
+                            format!("there is no question {:?}", given.question),
+                        )
                     })?;
                     let choices = question.answer(&field, &given.choices)?;
                     let answer = Answer { question: question.id, choices, time: tx.now() };
                     if store::answer::put(tx, ords, &answer)? {
                         let old = before.iter().find(|old| old.question == answer.question);
                         let old = old.map(|old| old.choices.join(", ")).unwrap_or_default();
-                        told = told.field(format!("answers.{}", answer.question), old, answer.choices.join(", "));
+                        told = told.field(
+                            format!("answers.{}", answer.question),
+                            old,
+                            answer.choices.join(", "),
+                        );
                         changed = true;
                     }
                 }
@@ -98,7 +105,8 @@ impl House {
             let found: Questionnaire = resource::get(conn, &id)?;
             let mut choices = Vec::new();
             for question in found.questions {
-                let counts: HashMap<String, i64> = store::answer::counts(conn, &question.id)?.into_iter().collect();
+                let counts: HashMap<String, i64> =
+                    store::answer::counts(conn, &question.id)?.into_iter().collect();
                 choices.extend(question.choices.into_iter().map(|(choice, _)| proto::ChoiceCount {
                     count: counts.get(&choice).copied().unwrap_or(0),
                     question: question.id.clone(),
@@ -125,9 +133,9 @@ impl House {
                 let mut all = Vec::new();
                 for (place, text) in choices.iter().enumerate() {
                     let field = format!("{field}[{place}]");
-                    let (question, choice) = text
-                        .split_once('.')
-                        .ok_or_else(|| Error::invalid(&*field, format!("{text:?} is not like question.choice")))?;
+                    let (question, choice) = text.split_once('.').ok_or_else(|| {
+                        Error::invalid(&*field, format!("{text:?} is not like question.choice"))
+                    })?;
                     let found = store::questionnaire::question(conn, question)?;
                     let offers = found.is_some_and(|it| it.choices.iter().any(|(id, _)| id == choice));
                     if !offers {

@@ -100,21 +100,30 @@ fn check_needs(conn: &mut Conn<'_>, caller: &Caller, segment: &Segment) -> Resul
     let all = store::segment::all_live(conn)?;
     let known: HashMap<&str, &Segment> = all.iter().map(|other| (other.id.as_str(), other)).collect();
     let rule = rule_of(segment)?;
-    let named = rule.iter().flat_map(|rule| rule.segments()).map(|name| ("segment.rule".to_owned(), name.trim_start_matches("segments/")));
+    let named = rule
+        .iter()
+        .flat_map(|rule| rule.segments())
+        .map(|name| ("segment.rule".to_owned(), name.trim_start_matches("segments/")));
     let parents = segment.parents.iter().enumerate();
     let parents = parents.map(|(place, parent)| (format!("segment.parents[{place}]"), parent.as_str()));
     for (field, needed) in parents.chain(named) {
-        let is_there = needed == segment.id
-            || known.get(needed).is_some_and(|other| caller.may_read(&other.guard()));
+        let is_there =
+            needed == segment.id || known.get(needed).is_some_and(|other| caller.may_read(&other.guard()));
         if !is_there {
-            return Err(Error::invalid(field, format!("segments/{needed} does not exist or you may not see it")));
+            return Err(Error::invalid(
+                field,
+                format!("segments/{needed} does not exist or you may not see it"),
+            ));
         }
     }
     let mut path = vec![segment.id.clone()];
     let mut done = Vec::new();
     walk(&known, segment, segment, &mut path, &mut done)?;
     if all.len() >= SEGMENTS && !known.contains_key(segment.id.as_str()) {
-        return Err(Error::precondition("TOO_MANY", format!("there are {SEGMENTS} segments already: delete one")));
+        return Err(Error::precondition(
+            "TOO_MANY",
+            format!("there are {SEGMENTS} segments already: delete one"),
+        ));
     }
     Ok(())
 }
@@ -165,9 +174,10 @@ impl House {
         };
         let now = self.db.clock().now();
         let count = self.live.ask(move |engine| {
-            engine.preview(&definition, now).map(|members| members.len()).map_err(|cause| {
-                Error::unavailable(format!("{cause}: try again in a moment"))
-            })
+            engine
+                .preview(&definition, now)
+                .map(|members| members.len())
+                .map_err(|cause| Error::unavailable(format!("{cause}: try again in a moment")))
         });
         Ok(count.await? as i64)
     }
@@ -176,7 +186,8 @@ impl House {
     async fn after(&self, mut segment: proto::Segment) -> Result<proto::Segment> {
         self.live.settled().await?;
         let name = segment.name.clone();
-        segment.size = self.live.ask(move |engine| Ok(engine.members(&name).map_or(0, |it| it.len()))).await? as i64;
+        segment.size =
+            self.live.ask(move |engine| Ok(engine.members(&name).map_or(0, |it| it.len()))).await? as i64;
         Ok(segment)
     }
 
@@ -325,13 +336,7 @@ fn with_name(given: &proto::Segment) -> Vec<&'static str> {
 }
 
 /// The segment as it would be after a change.
-fn changed(
-    caller: &Caller,
-    old: &Segment,
-    given: &proto::Segment,
-    mask: &Mask,
-    now: i64,
-) -> Result<Segment> {
+fn changed(caller: &Caller, old: &Segment, given: &proto::Segment, mask: &Mask, now: i64) -> Result<Segment> {
     old.must_be_managed_by(caller)?;
     if old.delete_time.is_some() {
         return Err(Error::not_found(old.full_name()));

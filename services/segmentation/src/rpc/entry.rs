@@ -76,7 +76,10 @@ impl House {
                     }
                 }
                 if store::entry::count(tx, &id)? > ENTRIES {
-                    return Err(Error::precondition("TOO_MANY", format!("a segment has at most {ENTRIES} entries")));
+                    return Err(Error::precondition(
+                        "TOO_MANY",
+                        format!("a segment has at most {ENTRIES} entries"),
+                    ));
                 }
                 changed(tx, &segment, &added, true)?;
                 Ok(proto::AddSegmentEntriesResponse { added_count: added.len() as i32, size: 0 })
@@ -135,7 +138,10 @@ impl House {
             if let Who::Partner(name) = &entry.who
                 && !self.is_known(name).await?
             {
-                return Err(Error::invalid(format!("entries[{place}].partner"), format!("{name} does not exist")));
+                return Err(Error::invalid(
+                    format!("entries[{place}].partner"),
+                    format!("{name} does not exist"),
+                ));
             }
         }
         Ok(())

@@ -83,11 +83,7 @@ impl FactService for Facts {
 /// The facts that are right, and what is wrong with the others.
 type Read = (Vec<Fact>, Vec<proto::FactError>);
 
-fn read_all<T>(
-    field: &str,
-    all: &[T],
-    read: impl Fn(&T) -> Result<(String, Wanted)>,
-) -> Result<Read> {
+fn read_all<T>(field: &str, all: &[T], read: impl Fn(&T) -> Result<(String, Wanted)>) -> Result<Read> {
     if !(1..=MOST).contains(&all.len()) {
         return Err(Error::invalid(field, format!("send 1 to {MOST}")));
     }
@@ -115,7 +111,11 @@ fn fault(place: usize, cause: &Error) -> proto::FactError {
 
 fn key(key: &str) -> Result<String> {
     let is_good = (1..=200).contains(&key.chars().count()) && !key.chars().any(char::is_control);
-    if is_good { Ok(key.to_owned()) } else { Err(Error::invalid("key", "use 1 to 200 characters on one line")) }
+    if is_good {
+        Ok(key.to_owned())
+    } else {
+        Err(Error::invalid("key", "use 1 to 200 characters on one line"))
+    }
 }
 
 fn time(time: Option<&prost_types::Timestamp>, now: i64) -> Result<Option<i64>> {

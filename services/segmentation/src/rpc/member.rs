@@ -38,9 +38,9 @@ impl House {
         } as usize;
         let after = match request.page_token.as_str() {
             "" => 0,
-            token => token
-                .parse::<u32>()
-                .map_err(|_| Error::invalid("page_token", "it is not a token of this list: begin again without one"))?,
+            token => token.parse::<u32>().map_err(|_| {
+                Error::invalid("page_token", "it is not a token of this list: begin again without one")
+            })?,
         };
         let (ords, all) = self
             .live
@@ -68,7 +68,8 @@ impl House {
             .db
             .read(move |conn| {
                 let all = store::segment::all_live(conn)?.into_iter();
-                let visible = all.filter(|segment| caller.may_read(&segment.guard())).map(|it| it.full_name());
+                let visible =
+                    all.filter(|segment| caller.may_read(&segment.guard())).map(|it| it.full_name());
                 let visible: BTreeSet<String> = visible.collect();
                 Ok((store::partner::find(conn, &partner)?, visible))
             })
@@ -97,7 +98,8 @@ impl House {
             .db
             .read(move |conn| {
                 let ord = store::partner::get(conn, &partner)?.ord;
-                let facts = store::read::some(conn, &[ord])?.pop().map(|(_, facts)| facts).unwrap_or_default();
+                let facts =
+                    store::read::some(conn, &[ord])?.pop().map(|(_, facts)| facts).unwrap_or_default();
                 let exclusion = store::entry::excluding(conn, &segment, ord, &facts)?;
                 Ok((ord, facts, exclusion))
             })
@@ -109,7 +111,8 @@ impl House {
             .live
             .ask(move |engine| {
                 let found = engine.explain(&name, ord, now).ok_or(not_there)?;
-                let member = |segment: &str| engine.members(segment).is_some_and(|members| members.contains(ord));
+                let member =
+                    |segment: &str| engine.members(segment).is_some_and(|members| members.contains(ord));
                 let rule = engine.definition(&name).and_then(|definition| definition.rule.as_ref());
                 let due = rule.and_then(|rule| rule.next_flip(&facts, now, &member));
                 Ok((found, due))
@@ -193,7 +196,8 @@ fn term(term: Term) -> proto::Term {
 fn compared(names: &[String], all: &[&RoaringBitmap]) -> proto::CompareSegmentsResponse {
     let counts = sets::venn(all).unwrap_or_default();
     let regions = counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(place, count)| {
-        let segments = names.iter().enumerate().filter(|(at, _)| place & 1 << at != 0).map(|(_, name)| name.clone());
+        let segments =
+            names.iter().enumerate().filter(|(at, _)| place & 1 << at != 0).map(|(_, name)| name.clone());
         proto::VennRegion { segments: segments.collect(), count: *count as i64 }
     });
     let mut overlaps = Vec::new();

@@ -34,9 +34,10 @@ pub fn read_rule(
     let expr = tree::from_proto(tree_field, tree)?;
     let from_tree = Rule::from_tree(&expr).map_err(|cause| refused(tree_field, &cause))?;
     match from_text {
-        Some(rule) if rule != from_tree => {
-            Err(Error::invalid(tree_field, format!("it says {from_tree}, and {text_field} says {rule}: send one of them")))
-        }
+        Some(rule) if rule != from_tree => Err(Error::invalid(
+            tree_field,
+            format!("it says {from_tree}, and {text_field} says {rule}: send one of them"),
+        )),
         _ => Ok(Some(from_tree)),
     }
 }
@@ -96,16 +97,24 @@ pub fn fields() -> proto::ListRuleFieldsResponse {
         description: about.to_owned(),
         choices: Vec::new(),
     };
-    let mut all: Vec<proto::RuleField> =
-        Partner::COLUMNS.iter().map(|column| field(column.name.replacen("rfm_", "rfm.", 1), column)).collect();
+    let mut all: Vec<proto::RuleField> = Partner::COLUMNS
+        .iter()
+        .map(|column| field(column.name.replacen("rfm_", "rfm.", 1), column))
+        .collect();
     for texts in Texts::ALL {
         all.push(plain(texts.name(), "list of strings", ""));
     }
     for list in List::ALL {
         all.push(plain(list.name(), "list", ""));
-        all.extend(list.columns().iter().map(|column| field(format!("{}[].{}", list.name(), column.name), column)));
+        all.extend(
+            list.columns().iter().map(|column| field(format!("{}[].{}", list.name(), column.name), column)),
+        );
     }
-    all.push(plain("answers[]", "list of strings", "The choices made, by the question: answers[\"questions/colour\"]."));
+    all.push(plain(
+        "answers[]",
+        "list of strings",
+        "The choices made, by the question: answers[\"questions/colour\"].",
+    ));
     all.sort_by(|one, other| one.name.cmp(&other.name));
     proto::ListRuleFieldsResponse { fields: all }
 }
@@ -118,7 +127,11 @@ impl House {
             .read_few(move |conn| {
                 for (field, id) in &ids {
                     store::segment::get_live(conn, &caller, id).map_err(|cause| {
-                        if cause.is_not_found() { Error::invalid(field.clone(), cause.message()) } else { cause }
+                        if cause.is_not_found() {
+                            Error::invalid(field.clone(), cause.message())
+                        } else {
+                            cause
+                        }
                     })?;
                 }
                 Ok(())

@@ -230,7 +230,10 @@ impl PriceListService for PriceLists {
         Ok(Response::new(()))
     }
 
-    async fn find_price(&self, request: Request<proto::FindPriceRequest>) -> Answer<proto::FindPriceResponse> {
+    async fn find_price(
+        &self,
+        request: Request<proto::FindPriceRequest>,
+    ) -> Answer<proto::FindPriceResponse> {
         Caller::of(&request)?;
         Ok(Response::new(self.0.find_price(request.into_inner()).await?))
     }
@@ -264,7 +267,9 @@ impl House {
                 Ok(candidates.into_iter().filter(|it| is_in(&it.segment)).collect::<Vec<_>>())
             })
             .await?;
-        let price = |value: i64| Some(Money { currency_code: code.clone(), amount: money::text(value.into(), &code) });
+        let price = |value: i64| {
+            Some(Money { currency_code: code.clone(), amount: money::text(value.into(), &code) })
+        };
         let chosen = choose(candidates, &code);
         let Some((first, reason)) = chosen.first() else {
             let message = format!(

@@ -46,7 +46,8 @@ fn drop_answers(tx: &mut Tx<'_>, old: &Questionnaire, new: Option<&Questionnaire
         let now = new.and_then(|new| new.questions.iter().find(|now| now.id == question.id));
         let Some(now) = now else {
             if let Some(segment) = store::questionnaire::read_by(tx, &question.id)? {
-                let message = format!("segments/{segment} reads the question {}: change that first", question.id);
+                let message =
+                    format!("segments/{segment} reads the question {}: change that first", question.id);
                 return Err(Error::precondition("IN_USE", message));
             }
             let who = store::answer::who_answered(tx, &question.id)?;
@@ -70,7 +71,8 @@ impl QuestionnaireService for Questionnaires {
         request: Request<proto::ListQuestionnairesRequest>,
     ) -> Answer<proto::ListQuestionnairesResponse> {
         let caller = Caller::of(&request)?;
-        let proto::ListQuestionnairesRequest { page_size, page_token, filter, order_by } = request.into_inner();
+        let proto::ListQuestionnairesRequest { page_size, page_token, filter, order_by } =
+            request.into_inner();
         let query = Query { page_size, page_token, filter, order_by };
         let read = self.0.db.read(move |conn| {
             let scope = Scope::from(("1 = 1".to_owned(), Vec::new()));

@@ -88,7 +88,10 @@ impl SegmentService for Segments {
         Ok(Response::new(self.0.list_entries(caller, request.into_inner()).await?))
     }
 
-    async fn check_rule(&self, request: Request<proto::CheckRuleRequest>) -> Answer<proto::CheckRuleResponse> {
+    async fn check_rule(
+        &self,
+        request: Request<proto::CheckRuleRequest>,
+    ) -> Answer<proto::CheckRuleResponse> {
         Caller::of(&request)?;
         Ok(Response::new(super::preview::check(&request.into_inner())?))
     }

@@ -22,9 +22,7 @@ pub fn to_proto(expr: &Expr) -> proto::Expression {
         Node::Now => Kind::Now(proto::Now {}),
         Node::List(all) => Kind::List(list(all)),
         Node::Name(name) => Kind::Name(name.clone()),
-        Node::Select { of, field } => {
-            Kind::Select(proto::Selection { of: of.clone(), field: field.clone() })
-        }
+        Node::Select { of, field } => Kind::Select(proto::Selection { of: of.clone(), field: field.clone() }),
         Node::Answers(question) => Kind::Answers(question.clone()),
         Node::And(all) => Kind::And(list(all)),
         Node::Or(all) => Kind::Or(list(all)),
@@ -117,16 +115,18 @@ impl Reader<'_> {
     fn expr(&mut self, tree: &proto::Expression, depth: usize) -> Result<Expr> {
         self.nodes += 1;
         if self.nodes > NODE_CAP || depth > DEPTH_CAP {
-            return Err(self.wrong(&format!("it has more than {NODE_CAP} nodes, or is deeper than {DEPTH_CAP}")));
+            return Err(
+                self.wrong(&format!("it has more than {NODE_CAP} nodes, or is deeper than {DEPTH_CAP}"))
+            );
         }
         let kind = tree.kind.as_ref().ok_or_else(|| self.wrong("a node says nothing"))?;
         let depth = depth + 1;
         let node = match kind {
             Kind::Truth(value) => Node::Bool(*value),
             Kind::Integer(value) => Node::Int(*value),
-            Kind::Decimal(text) => {
-                Node::Decimal(Decimal::parse(text).ok_or_else(|| self.wrong(&format!("{text:?} is no decimal")))?)
-            }
+            Kind::Decimal(text) => Node::Decimal(
+                Decimal::parse(text).ok_or_else(|| self.wrong(&format!("{text:?} is no decimal")))?,
+            ),
             Kind::Text(value) => Node::Text(value.clone()),
             Kind::Duration(value) => Node::Duration(self.micros(value)?),
             Kind::Timestamp(value) => Node::Timestamp(clock::from_proto(value)),
@@ -192,7 +192,8 @@ impl Reader<'_> {
     }
 
     fn micros(&self, duration: &prost_types::Duration) -> Result<i64> {
-        let micros = duration.seconds.checked_mul(1_000_000).map(|all| all + i64::from(duration.nanos) / 1_000);
+        let micros =
+            duration.seconds.checked_mul(1_000_000).map(|all| all + i64::from(duration.nanos) / 1_000);
         micros.filter(|micros| *micros >= 0).ok_or_else(|| self.wrong("a duration is negative or too long"))
     }
 

@@ -104,7 +104,8 @@ pub fn forget_question(tx: &mut Tx<'_>, question: &str) -> Result<()> {
 /// # Errors
 /// Those of the database.
 pub fn counts(conn: &mut Conn<'_>, question: &str) -> Result<Vec<(String, i64)>> {
-    let sql = "SELECT choice, COUNT(*) FROM fact_answer JOIN fact_partner ON fact_partner.ord = fact_answer.ord
+    let sql =
+        "SELECT choice, COUNT(*) FROM fact_answer JOIN fact_partner ON fact_partner.ord = fact_answer.ord
          WHERE question = $1 GROUP BY choice ORDER BY choice";
     conn.all(sql, args![fact_question(question)], |row| Ok((row.string(0)?, row.int(1)?)))
 }

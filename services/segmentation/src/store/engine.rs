@@ -58,10 +58,7 @@ pub fn lists_changed(tx: &mut Tx<'_>, segment: &str) -> Result<()> {
     append(tx, [(None, format!("{LISTS}{segment}").as_str())].into_iter())
 }
 
-fn append<'a>(
-    tx: &mut Tx<'_>,
-    entries: impl ExactSizeIterator<Item = (Option<i64>, &'a str)>,
-) -> Result<()> {
+fn append<'a>(tx: &mut Tx<'_>, entries: impl ExactSizeIterator<Item = (Option<i64>, &'a str)>) -> Result<()> {
     if entries.len() == 0 {
         return Ok(());
     }
@@ -82,8 +79,7 @@ fn append<'a>(
 /// # Errors
 /// Those of the database.
 pub fn after(conn: &mut Conn<'_>, sequence: i64, limit: i64) -> Result<Vec<(i64, Entry)>> {
-    let sql =
-        "SELECT sequence, ord, segment FROM engine_log WHERE sequence > $1 ORDER BY sequence LIMIT $2";
+    let sql = "SELECT sequence, ord, segment FROM engine_log WHERE sequence > $1 ORDER BY sequence LIMIT $2";
     conn.all(sql, args![sequence, limit], |row| {
         let entry = match row.opt_int(1)? {
             Some(ord) => Entry::Partner(u32::try_from(ord).map_err(Error::internal)?),

@@ -19,10 +19,7 @@ const LISTING: Listing = Listing {
     columns: "list, kind, value",
     id: "id",
     by_key: false,
-    fields: &[
-        Field::filter("list", "list", Kind::Enum(LISTS)),
-        Field::both("value", "value", Kind::Text),
-    ],
+    fields: &[Field::filter("list", "list", Kind::Enum(LISTS)), Field::both("value", "value", Kind::Text)],
     default_order: "value",
     default_size: 50,
     max_size: 1_000,

@@ -64,7 +64,9 @@ fn erase_facts(tx: &mut Tx<'_>, ord: u32) -> Result<i64> {
 pub fn entries(conn: &mut Conn<'_>, person: &Person, limit: i64) -> Result<Vec<String>> {
     let mut args = args![limit].to_vec();
     let named = is_one_of("value", &person.partners, &mut args);
-    let sql = format!("SELECT segment || ' ' || id FROM segment_entry WHERE kind = 1 AND {named} ORDER BY segment, id LIMIT $1");
+    let sql = format!(
+        "SELECT segment || ' ' || id FROM segment_entry WHERE kind = 1 AND {named} ORDER BY segment, id LIMIT $1"
+    );
     conn.all(&sql, &args, |row| row.string(0))
 }
 

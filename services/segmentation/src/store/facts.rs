@@ -6,7 +6,9 @@ use kontor_kit::{Result, args};
 
 use super::partner::{self, Ords};
 use super::{answer, engine};
-use crate::domain::facts::{self, Call, Column, Kind, List, Mail, Opportunity, Partner, Purchase, Visit, tables};
+use crate::domain::facts::{
+    self, Call, Column, Kind, List, Mail, Opportunity, Partner, Purchase, Visit, tables,
+};
 
 /// A record of one of the lists.
 #[derive(Clone, Debug)]
@@ -174,7 +176,7 @@ fn write_plain(tx: &mut Tx<'_>, ord: u32, new: &Partner) -> Result<bool> {
         columns.push(column.name);
         values.push(to_sql(column, new.value(at)));
     }
-    let own = || columns.iter().filter(|name| !OTHERS.contains(name));
+    let own = || columns.iter().filter(|name| !OTHERS.contains(*name));
     let places: Vec<String> = (1..=values.len()).map(|place| format!("${place}")).collect();
     let sets: Vec<String> = own().map(|name| format!("{name} = excluded.{name}")).collect();
     // create_time may be null.
@@ -216,7 +218,8 @@ fn set_texts(tx: &mut Tx<'_>, ord: u32, field: &str, old: &[String], new: &[Stri
 /// # Errors
 /// Those of the database.
 pub fn set_do_not_call(tx: &mut Tx<'_>, ord: u32) -> Result<bool> {
-    let sql = "SELECT COUNT(*) FROM fact_text JOIN do_not_call ON e164 = value WHERE ord = $1 AND field = 'phones'";
+    let sql =
+        "SELECT COUNT(*) FROM fact_text JOIN do_not_call ON e164 = value WHERE ord = $1 AND field = 'phones'";
     let now = tx.one(sql, args![ord], |row| row.int(0))?.unwrap_or(0) > 0;
     let sql = "UPDATE fact_partner SET do_not_call = $2 WHERE ord = $1 AND do_not_call <> $2";
     Ok(tx.execute(sql, args![ord, now])? > 0)

@@ -23,7 +23,11 @@ pub fn stored(conn: &mut Conn<'_>, segment: &str) -> Result<RoaringBitmap> {
     })?;
     conn.each("SELECT ord, joined FROM member_delta WHERE segment = $1", args![segment], |row| {
         let ord = u32::try_from(row.int(0)?).map_err(Error::internal)?;
-        if row.bool(1)? { members.insert(ord) } else { members.remove(ord) };
+        if row.bool(1)? {
+            members.insert(ord)
+        } else {
+            members.remove(ord)
+        };
         Ok(())
     })?;
     Ok(members)

@@ -1,7 +1,7 @@
 //! Partners by their numbers: who has which, who went into whom, and that nothing of an erased one is taken again.
 //! Called by everything that brings facts in.
 
-use kontor_kit::db::{Conn, Tx};
+use kontor_kit::db::{Conn, Tx, Value};
 use kontor_kit::{Error, Result, args};
 
 use super::{answer, engine, entry, facts};
@@ -100,7 +100,7 @@ pub fn names(conn: &mut Conn<'_>, ords: &[u32]) -> Result<Vec<String>> {
         let places: Vec<String> = (1..=part.len()).map(|place| format!("${place}")).collect();
         let sql =
             format!("SELECT partner FROM partner_ord WHERE ord IN ({}) ORDER BY ord", places.join(", "));
-        let args: Vec<_> = part.iter().map(|ord| (*ord).into()).collect();
+        let args: Vec<Value> = part.iter().map(|ord| (*ord).into()).collect();
         names.extend(conn.all(&sql, &args, |row| row.string(0))?);
     }
     Ok(names)

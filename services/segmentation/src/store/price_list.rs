@@ -93,7 +93,11 @@ pub const LISTING: Listing = Listing {
     by_key: false,
     fields: &[
         Field::both("display_name", "display_name", Kind::Text),
-        Field::filter("segment", "CASE WHEN segment = '' THEN '' ELSE 'segments/' || segment END", Kind::Text),
+        Field::filter(
+            "segment",
+            "CASE WHEN segment = '' THEN '' ELSE 'segments/' || segment END",
+            Kind::Text,
+        ),
         Field::filter("currency_code", "currency", Kind::Text),
         Field::order("priority", "priority", Kind::Int),
         Field::order("create_time", "create_time", Kind::Time),
@@ -108,8 +112,7 @@ pub const LISTING: Listing = Listing {
 /// # Errors
 /// Those of the database.
 pub fn items(conn: &mut Conn<'_>, list: &str) -> Result<Vec<Item>> {
-    let sql =
-        "SELECT product, price, min_quantity, start_time, end_time FROM price_item WHERE list = $1 ORDER BY place";
+    let sql = "SELECT product, price, min_quantity, start_time, end_time FROM price_item WHERE list = $1 ORDER BY place";
     conn.all(sql, args![list], |row| {
         Ok(Item {
             product: row.string(0)?,
@@ -169,14 +172,22 @@ fn shown(items: &[Item], code: &str) -> String {
 /// # Errors
 /// Those of the database.
 pub fn of_segment(conn: &mut Conn<'_>, segment: &str) -> Result<Option<String>> {
-    conn.one("SELECT id FROM price_list WHERE segment = $1 ORDER BY id LIMIT 1", args![segment], |row| row.string(0))
+    conn.one("SELECT id FROM price_list WHERE segment = $1 ORDER BY id LIMIT 1", args![segment], |row| {
+        row.string(0)
+    })
 }
 
 /// The prices of a product for so many at a time, in a currency: of each list the one for the largest quantity that is reached.
 ///
 /// # Errors
 /// Those of the database.
-pub fn candidates(conn: &mut Conn<'_>, product: &str, quantity: i32, code: &str, time: i64) -> Result<Vec<Candidate>> {
+pub fn candidates(
+    conn: &mut Conn<'_>,
+    product: &str,
+    quantity: i32,
+    code: &str,
+    time: i64,
+) -> Result<Vec<Candidate>> {
     let sql = "SELECT price_list.id, display_name, segment, priority, price FROM price_item JOIN price_list ON price_list.id = price_item.list
          WHERE product = $1 AND min_quantity <= $2 AND currency = $3
          AND COALESCE(price_list.start_time, $4) <= $4 AND COALESCE(price_list.end_time, $4 + 1) > $4

@@ -93,7 +93,8 @@ fn unpack(bytes: &[u8]) -> Result<Vec<Question>> {
 
 /// A question as the API and the database have it.
 pub fn to_proto(question: &Question) -> proto::Question {
-    let choices = question.choices.iter().map(|(id, text)| proto::Choice { id: id.clone(), text: text.clone() });
+    let choices =
+        question.choices.iter().map(|(id, text)| proto::Choice { id: id.clone(), text: text.clone() });
     proto::Question {
         id: question.id.clone(),
         text: question.text.clone(),
@@ -160,7 +161,8 @@ pub fn question(conn: &mut Conn<'_>, id: &str) -> Result<Option<Question>> {
 /// # Errors
 /// Those of the database.
 pub fn read_by(conn: &mut Conn<'_>, question: &str) -> Result<Option<String>> {
-    let sql = "SELECT id FROM segment WHERE delete_time IS NULL AND rule LIKE $1 ESCAPE '!' ORDER BY id LIMIT 1";
+    let sql =
+        "SELECT id FROM segment WHERE delete_time IS NULL AND rule LIKE $1 ESCAPE '!' ORDER BY id LIMIT 1";
     let pattern = format!("%answers[\"questions/{}\"]%", question.replace('_', "!_"));
     conn.one(sql, args![pattern], |row| row.string(0))
 }

@@ -135,7 +135,8 @@ pub fn of(conn: &mut Conn<'_>, ord: u32) -> Result<Option<Scores>> {
 pub fn set(tx: &mut Tx<'_>, changed: &[(u32, Option<Scores>)]) -> Result<()> {
     for (ord, scores) in changed {
         let part = |of: fn(&Scores) -> i64| scores.as_ref().map(of);
-        let sql = "UPDATE fact_partner SET rfm_recency = $2, rfm_frequency = $3, rfm_monetary = $4 WHERE ord = $1";
+        let sql =
+            "UPDATE fact_partner SET rfm_recency = $2, rfm_frequency = $3, rfm_monetary = $4 WHERE ord = $1";
         tx.execute(sql, args![*ord, part(|it| it.recency), part(|it| it.frequency), part(|it| it.monetary)])?;
     }
     engine::partners_changed(tx, &changed.iter().map(|(ord, _)| *ord).collect::<Vec<_>>())

@@ -112,7 +112,8 @@ pub fn list(
     query: &Query,
     deleted: bool,
 ) -> Result<Page<(Segment, i64)>> {
-    let scope = Scope::of(caller, "''", "team").and("COALESCE(delete_time, 0) <= {}", if deleted { i64::MAX } else { 0 });
+    let scope = Scope::of(caller, "''", "team")
+        .and("COALESCE(delete_time, 0) <= {}", if deleted { i64::MAX } else { 0 });
     LISTING.run(conn, caller, query, scope, |row| Ok((Segment::from_row(row, 2)?, row.int(13)?)))
 }
 

@@ -51,7 +51,10 @@ async fn h4_definitions_lists_and_prices_are_told_by_field(world: World) {
     world.segments.clone().add_segment_entries(admin().request(request)).await.unwrap();
     let audit = Audit::new(&world.link, "segmentation");
     let told: Vec<String> = audit.of("segments/x").await.iter().map(line).collect();
-    assert_eq!(told[0], "CREATE admin by CreateSegment: display_name -> Segment x; rule -> country == \"BE\"");
+    assert_eq!(
+        told[0],
+        "CREATE admin by CreateSegment: display_name -> Segment x; rule -> country == \"BE\""
+    );
     assert_eq!(told[1], "UPDATE admin by UpdateSegment: rule country == \"BE\" -> true");
     assert_eq!(told[2], format!("UPDATE admin by AddSegmentEntries: static_list -> {anna}"));
     assert_eq!(told.len(), 3);
@@ -64,7 +67,10 @@ async fn h4_definitions_lists_and_prices_are_told_by_field(world: World) {
     };
     world.prices.clone().create_price_list(admin().request(request)).await.unwrap();
     let told: Vec<String> = audit.of("priceLists/all").await.iter().map(line).collect();
-    assert!(told[0].starts_with("CREATE admin by CreatePriceList: display_name -> All; currency_code -> EUR"), "{told:?}");
+    assert!(
+        told[0].starts_with("CREATE admin by CreatePriceList: display_name -> All; currency_code -> EUR"),
+        "{told:?}"
+    );
     assert!(told.concat().contains("items -> P1 12.00 from 1"), "{told:?}");
     audit.whole().await;
 }

@@ -29,7 +29,11 @@ fn read() -> Option<Vec<Sale>> {
         let mut words = line.split_whitespace();
         let (customer, day) = (words.next()?.parse().ok()?, words.next()?);
         let (_, amount) = (words.next()?, words.next()?);
-        Some(Sale { customer, day: jiff::civil::Date::strptime("%Y%m%d", day).ok()?, amount: amount.to_owned() })
+        Some(Sale {
+            customer,
+            day: jiff::civil::Date::strptime("%Y%m%d", day).ok()?,
+            amount: amount.to_owned(),
+        })
     };
     Some(text.lines().filter_map(sale).collect())
 }
@@ -72,7 +76,8 @@ async fn s6_cdnow_has_the_sums_and_the_fifths_of_its_customers() {
         currency_code: "USD".to_owned(),
         ..Default::default()
     };
-    let sums = world.purchases.clone().get_purchase_statistics(sales().request(request)).await.unwrap().into_inner();
+    let sums =
+        world.purchases.clone().get_purchase_statistics(sales().request(request)).await.unwrap().into_inner();
     let expected: i64 = taken.iter().map(|sale| cents(&sale.amount)).sum();
     assert_eq!(cents(&sums.total.unwrap().amount), expected);
     assert_eq!((sums.sale_count as usize, sums.partner_count as usize), (taken.len(), names.len()));
@@ -105,7 +110,12 @@ async fn s6_cdnow_has_the_sums_and_the_fifths_of_its_customers() {
     let expected = totals.values().filter(|total| **total >= least).count() as i64;
     let highest: i64 = summary.cells.iter().filter(|cell| cell.monetary == 5).map(|cell| cell.count).sum();
     assert_eq!(highest, expected);
-    let best: i64 = summary.cells.iter().filter(|it| (it.recency, it.frequency, it.monetary) == (5, 5, 5)).map(|it| it.count).sum();
+    let best: i64 = summary
+        .cells
+        .iter()
+        .filter(|it| (it.recency, it.frequency, it.monetary) == (5, 5, 5))
+        .map(|it| it.count)
+        .sum();
     for _ in 0..300 {
         if world.members("best").await.len() as i64 == best {
             return;

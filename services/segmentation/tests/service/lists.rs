@@ -21,11 +21,8 @@ fn exempt(who: Who) -> proto::SegmentEntry {
 }
 
 async fn add(world: &World, id: &str, entries: Vec<proto::SegmentEntry>) -> Result<(i32, i64), Status> {
-    let request = proto::AddSegmentEntriesRequest {
-        parent: format!("segments/{id}"),
-        entries,
-        ..Default::default()
-    };
+    let request =
+        proto::AddSegmentEntriesRequest { parent: format!("segments/{id}"), entries, ..Default::default() };
     let answer = world.segments.clone().add_segment_entries(admin().request(request)).await?.into_inner();
     Ok((answer.added_count, answer.size))
 }
@@ -77,7 +74,8 @@ async fn s5_static_and_exclusion_lists_by_address_number_or_domain(world: World)
         filter: "list = STATIC".to_owned(),
         ..Default::default()
     };
-    let listed = world.segments.clone().list_segment_entries(admin().request(request)).await.unwrap().into_inner();
+    let listed =
+        world.segments.clone().list_segment_entries(admin().request(request)).await.unwrap().into_inner();
     assert_eq!(listed.entries, fixed);
 }
 
@@ -100,6 +98,7 @@ async fn s5_wrong_entries_are_named(world: World) {
     }
     assert_eq!(failure(add(&world, "x", Vec::new()).await).0, Code::InvalidArgument);
     let request = proto::ListSegmentEntriesRequest { parent: "segments/x".to_owned(), ..Default::default() };
-    let listed = world.segments.clone().list_segment_entries(admin().request(request)).await.unwrap().into_inner();
+    let listed =
+        world.segments.clone().list_segment_entries(admin().request(request)).await.unwrap().into_inner();
     assert_eq!(listed.entries, [], "nothing was taken of a request with an error");
 }

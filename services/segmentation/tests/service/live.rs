@@ -48,7 +48,12 @@ async fn s3_cycle_is_refused_and_what_is_used_is_not_deleted(world: World) {
     world.add_segment("c", "in_segment(\"segments/b\")").await;
     let circle = proto::Segment { parents: vec!["segments/c".to_owned()], ..first.clone() };
     let status = world.update_segment(circle, &["parents"]).await.unwrap_err();
-    assert!(status.message().contains("segments/a builds on segments/c builds on segments/b builds on segments/a"), "{status:?}");
+    assert!(
+        status
+            .message()
+            .contains("segments/a builds on segments/c builds on segments/b builds on segments/a"),
+        "{status:?}"
+    );
     assert_eq!(failure(Err::<(), _>(status)), (Code::FailedPrecondition, "CYCLE".to_owned()));
     let own = proto::Segment { rule: "in_segment(\"segments/a\")".to_owned(), ..first.clone() };
     assert_eq!(failure(world.update_segment(own, &["rule"]).await).1, "CYCLE");
@@ -63,9 +68,13 @@ async fn s3_cycle_is_refused_and_what_is_used_is_not_deleted(world: World) {
     let unknown = world.try_segment(&admin(), "d", "in_segment(\"segments/c\")", &[], "").await;
     assert_eq!(failure(unknown).0, Code::InvalidArgument);
     let request = proto::ListMembersRequest { parent: "segments/c".to_owned(), ..Default::default() };
-    assert_eq!(failure(world.segments.clone().list_members(admin().request(request)).await).0, Code::NotFound);
+    assert_eq!(
+        failure(world.segments.clone().list_members(admin().request(request)).await).0,
+        Code::NotFound
+    );
     let undelete = |name: &str| {
-        let request = proto::UndeleteSegmentRequest { name: format!("segments/{name}"), ..Default::default() };
+        let request =
+            proto::UndeleteSegmentRequest { name: format!("segments/{name}"), ..Default::default() };
         let mut client = world.segments.clone();
         async move { client.undelete_segment(admin().request(request)).await }
     };
@@ -95,7 +104,8 @@ async fn s4_change_joins_or_leaves_once(world: World) {
     world.members_become("all", &[]).await;
     assert_eq!(world.told("all").await, ["rebuilt +1 -0".to_owned(), format!("left {anna}")]);
     let request = proto::GetPartnerSegmentsRequest { partner: anna };
-    let of = world.segments.clone().get_partner_segments(sales().request(request)).await.unwrap().into_inner();
+    let of =
+        world.segments.clone().get_partner_segments(sales().request(request)).await.unwrap().into_inner();
     assert_eq!(of.segments, [""; 0]);
 }
 
@@ -110,7 +120,10 @@ async fn s4_time_alone_joins_and_leaves(world: World) {
     assert_eq!(world.members("quiet").await, [""; 0]);
     world.place.pass(2 * DAY);
     world.members_become("quiet", &[&anna]).await;
-    assert_eq!(world.told("quiet").await, ["rebuilt +1 -0".to_owned(), format!("left {anna}"), format!("joined {anna}")]);
+    assert_eq!(
+        world.told("quiet").await,
+        ["rebuilt +1 -0".to_owned(), format!("left {anna}"), format!("joined {anna}")]
+    );
 }
 
 async fn s4_definition_that_changes_is_told_once(world: World) {
@@ -119,7 +132,10 @@ async fn s4_definition_that_changes_is_told_once(world: World) {
     assert_eq!(made.size, 1);
     let same = proto::Segment { display_name: "Other name".to_owned(), ..made.clone() };
     let renamed = world.update_segment(same, &["display_name"]).await.unwrap();
-    assert_eq!(failure(world.update_segment(made, &["display_name"]).await), (Code::Aborted, "ETAG_MISMATCH".to_owned()));
+    assert_eq!(
+        failure(world.update_segment(made, &["display_name"]).await),
+        (Code::Aborted, "ETAG_MISMATCH".to_owned())
+    );
     let changed = proto::Segment { rule: "country == \"FR\"".to_owned(), ..renamed };
     let changed = world.update_segment(changed, &["rule"]).await.unwrap();
     assert_eq!((changed.size, world.members("x").await), (1, vec![ben.clone()]));
@@ -147,7 +163,8 @@ async fn s4_merge_gives_the_survivor_both_and_takes_them_back(world: World) {
     // What is told of the one that went counts for the survivor.
     world.buy(vec![world.sale(&ben, "C", "1")]).await;
     let request = proto::GetPurchaseStatisticsRequest { partner: ben.clone(), ..Default::default() };
-    let sums = world.purchases.clone().get_purchase_statistics(sales().request(request)).await.unwrap().into_inner();
+    let sums =
+        world.purchases.clone().get_purchase_statistics(sales().request(request)).await.unwrap().into_inner();
     assert_eq!((sums.total.unwrap().amount.as_str(), sums.sale_count), ("1201.00", 3));
     world.unmerge(&merge).await;
     world.members_become("all", &[&anna, &ben]).await;
@@ -184,7 +201,8 @@ async fn s4_another_process_answers_and_takes_over_without_telling_twice(world: 
     world.add_segment("belgium", "country == \"BE\"").await;
     let (mut other, stop) = world.another_process().await;
     let members = async |client: &mut proto::segment_service_client::SegmentServiceClient<_>| {
-        let request = proto::ListMembersRequest { parent: "segments/belgium".to_owned(), ..Default::default() };
+        let request =
+            proto::ListMembersRequest { parent: "segments/belgium".to_owned(), ..Default::default() };
         client.list_members(admin().request(request)).await.unwrap().into_inner().partners
     };
     assert_eq!(members(&mut other).await, [anna.clone()]);

@@ -33,9 +33,16 @@ async fn add(world: &World, list: proto::PriceList) -> Result<proto::PriceList, 
     Ok(world.prices.clone().create_price_list(admin().request(request)).await?.into_inner())
 }
 
-async fn find(world: &World, partner: &str, change: impl Fn(&mut proto::FindPriceRequest)) -> Result<proto::FindPriceResponse, Status> {
-    let mut request =
-        proto::FindPriceRequest { partner: partner.to_owned(), product: "P1".to_owned(), ..Default::default() };
+async fn find(
+    world: &World,
+    partner: &str,
+    change: impl Fn(&mut proto::FindPriceRequest),
+) -> Result<proto::FindPriceResponse, Status> {
+    let mut request = proto::FindPriceRequest {
+        partner: partner.to_owned(),
+        product: "P1".to_owned(),
+        ..Default::default()
+    };
     change(&mut request);
     Ok(world.prices.clone().find_price(sales().request(request)).await?.into_inner())
 }
@@ -49,8 +56,14 @@ async fn s8_priority_then_lowest_price_and_the_reason(world: World) {
     add(&world, list("Belgium", "be", 10, vec![item("P1", "11.00")])).await.unwrap();
     let vip = add(&world, list("Vip", "vip", 10, vec![item("P1", "10.5")])).await.unwrap();
     let found = find(&world, &anna, |_| {}).await.unwrap();
-    assert_eq!((found.price.unwrap().amount.as_str(), found.price_list.as_str()), ("10.50", "priceLists/vip"));
-    assert_eq!(found.reason, "Vip has the lowest price of those with priority 10: 10.50 before 11.00 of Belgium");
+    assert_eq!(
+        (found.price.unwrap().amount.as_str(), found.price_list.as_str()),
+        ("10.50", "priceLists/vip")
+    );
+    assert_eq!(
+        found.reason,
+        "Vip has the lowest price of those with priority 10: 10.50 before 11.00 of Belgium"
+    );
     let order: Vec<&str> = found.candidates.iter().map(|it| it.price_list.as_str()).collect();
     assert_eq!(order, ["priceLists/vip", "priceLists/belgium", "priceLists/everybody"]);
     assert_eq!(found.candidates[2].reason, "priority 0 is lower than 10 of Vip");
@@ -62,7 +75,8 @@ async fn s8_priority_then_lowest_price_and_the_reason(world: World) {
         update_mask: Some(prost_types::FieldMask { paths: vec!["priority".to_owned()] }),
         ..Default::default()
     };
-    let changed = world.prices.clone().update_price_list(admin().request(request)).await.unwrap().into_inner();
+    let changed =
+        world.prices.clone().update_price_list(admin().request(request)).await.unwrap().into_inner();
     assert_eq!((changed.priority, changed.items.len()), (5, 1));
     let found = find(&world, &anna, |_| {}).await.unwrap();
     assert_eq!(found.reason, "Belgium has priority 10, higher than Vip with 5");
@@ -83,7 +97,8 @@ async fn s8_periods_quantities_and_currencies(world: World) {
         ..item("P2", "1.00")
     };
     add(&world, list("Euro", "", 0, vec![item("P1", "9.00"), many, spring])).await.unwrap();
-    let yen = proto::PriceList { currency_code: "JPY".to_owned(), ..list("Yen", "", 0, vec![item("P1", "900")]) };
+    let yen =
+        proto::PriceList { currency_code: "JPY".to_owned(), ..list("Yen", "", 0, vec![item("P1", "900")]) };
     add(&world, yen).await.unwrap();
     let price = async |change: fn(&mut proto::FindPriceRequest)| {
         find(&world, &anna, change).await.map(|found| found.price.unwrap().amount)
@@ -111,9 +126,16 @@ async fn s8_wrong_lists_are_named(world: World) {
         (list("A", "", 0, vec![item("P1", "1"), item("P1", "1.005")]), "price_list.items[1].price"),
         (list("A", "", 0, vec![item("P1", "1"), item("", "1")]), "price_list.items[1].product"),
         (list("A", "", 0, vec![item("P1", "1"), item("P1", "2")]), "price_list.items[1]"),
-        (proto::PriceList { currency_code: "eur".to_owned(), ..list("A", "", 0, vec![]) }, "price_list.currency_code"),
         (
-            proto::PriceList { start_time: Some(world.ago(0)), end_time: Some(world.ago(1)), ..list("A", "", 0, vec![]) },
+            proto::PriceList { currency_code: "eur".to_owned(), ..list("A", "", 0, vec![]) },
+            "price_list.currency_code",
+        ),
+        (
+            proto::PriceList {
+                start_time: Some(world.ago(0)),
+                end_time: Some(world.ago(1)),
+                ..list("A", "", 0, vec![])
+            },
             "price_list.end_time",
         ),
         (list(" ", "", 0, vec![]), "price_list.display_name"),
@@ -123,6 +145,10 @@ async fn s8_wrong_lists_are_named(world: World) {
         let (_, metadata) = kontor_kit::error::reason(&status).unwrap();
         assert_eq!((status.code(), metadata["field"].as_str()), (Code::InvalidArgument, field));
     }
-    let request = proto::CreatePriceListRequest { price_list: Some(list("A", "", 0, vec![])), ..Default::default() };
-    assert_eq!(failure(world.prices.clone().create_price_list(sales().request(request)).await).0, Code::PermissionDenied);
+    let request =
+        proto::CreatePriceListRequest { price_list: Some(list("A", "", 0, vec![])), ..Default::default() };
+    assert_eq!(
+        failure(world.prices.clone().create_price_list(sales().request(request)).await).0,
+        Code::PermissionDenied
+    );
 }

@@ -13,7 +13,10 @@ kontor_testbed::on_both! { World;
     s6_rfm_scores_are_fifths_kept_up_to_date,
 }
 
-async fn sums(world: &World, change: impl Fn(&mut proto::GetPurchaseStatisticsRequest)) -> Result<proto::PurchaseStatistics, Status> {
+async fn sums(
+    world: &World,
+    change: impl Fn(&mut proto::GetPurchaseStatisticsRequest),
+) -> Result<proto::PurchaseStatistics, Status> {
     let mut request =
         proto::GetPurchaseStatisticsRequest { partner: "partners/-".to_owned(), ..Default::default() };
     change(&mut request);
@@ -23,14 +26,19 @@ async fn sums(world: &World, change: impl Fn(&mut proto::GetPurchaseStatisticsRe
 async fn s6_sales_less_refunds_posted_only_one_currency_a_window(world: World) {
     let (anna, ben) = (world.known("Anna", "BE").await, world.known("Ben", "BE").await);
     let old = proto::Purchase { time: Some(world.ago(100 * DAY)), ..world.sale(&anna, "old", "50.00") };
-    let draft = proto::Purchase { state: proto::PurchaseState::Draft.into(), ..world.sale(&anna, "draft", "500") };
-    let refund = proto::Purchase { kind: proto::PurchaseKind::Refund.into(), ..world.sale(&anna, "back", "30.5") };
+    let draft =
+        proto::Purchase { state: proto::PurchaseState::Draft.into(), ..world.sale(&anna, "draft", "500") };
+    let refund =
+        proto::Purchase { kind: proto::PurchaseKind::Refund.into(), ..world.sale(&anna, "back", "30.5") };
     let mut dollars = world.sale(&anna, "dollars", "1000");
     dollars.amount.as_mut().unwrap().currency_code = "USD".to_owned();
     let first = world.sale(&anna, "first", "100.00");
     world.buy(vec![old, draft.clone(), refund, dollars, first, world.sale(&ben, "ben", "7")]).await;
     let of_anna = sums(&world, |it| it.partner = anna.clone()).await.unwrap();
-    assert_eq!((of_anna.total, of_anna.sales, of_anna.refunds), (Some(euro("119.50")), Some(euro("150.00")), Some(euro("30.50"))));
+    assert_eq!(
+        (of_anna.total, of_anna.sales, of_anna.refunds),
+        (Some(euro("119.50")), Some(euro("150.00")), Some(euro("30.50")))
+    );
     assert_eq!((of_anna.sale_count, of_anna.refund_count, of_anna.average_sale), (2, 1, Some(euro("75.00"))));
     let from = world.ago(30 * DAY);
     let window = sums(&world, |it| it.start_time = Some(from)).await.unwrap();
@@ -43,7 +51,10 @@ async fn s6_sales_less_refunds_posted_only_one_currency_a_window(world: World) {
     assert_eq!(world.members("good").await, [anna.clone()]);
     world.place.pass(31 * DAY);
     world.members_become("good", &[]).await;
-    assert_eq!(failure(sums(&world, |it| it.currency_code = "eur".to_owned()).await).0, Code::InvalidArgument);
+    assert_eq!(
+        failure(sums(&world, |it| it.currency_code = "eur".to_owned()).await).0,
+        Code::InvalidArgument
+    );
     assert_eq!(failure(sums(&world, |it| it.partner = "partners/nobody".to_owned()).await).0, Code::NotFound);
 }
 
@@ -81,7 +92,10 @@ async fn s6_rfm_scores_are_fifths_kept_up_to_date(world: World) {
     world.members_become("best", &[&partners[0], &partners[9]]).await;
     let settings = proto::RfmSettings { window_days: 5, ..Default::default() };
     let request = proto::UpdateRfmSettingsRequest { settings: Some(settings), request_id: String::new() };
-    assert_eq!(failure(world.purchases.clone().update_rfm_settings(sales().request(request.clone())).await).0, Code::PermissionDenied);
+    assert_eq!(
+        failure(world.purchases.clone().update_rfm_settings(sales().request(request.clone())).await).0,
+        Code::PermissionDenied
+    );
     world.purchases.clone().update_rfm_settings(admin().request(request)).await.unwrap();
     for _ in 0..300 {
         if score(&partners[2]).await.recency == 0 {

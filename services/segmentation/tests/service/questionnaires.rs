@@ -39,7 +39,12 @@ async fn ask(world: &World) -> proto::Questionnaire {
     world.questionnaires.clone().create_questionnaire(admin().request(request)).await.unwrap().into_inner()
 }
 
-async fn answer(world: &World, partner: &str, question: &str, choices: &[&str]) -> Result<Vec<proto::PartnerAnswer>, Status> {
+async fn answer(
+    world: &World,
+    partner: &str,
+    question: &str,
+    choices: &[&str],
+) -> Result<Vec<proto::PartnerAnswer>, Status> {
     let answer = proto::PartnerAnswer {
         question: question.to_owned(),
         choices: choices.iter().map(|choice| (*choice).to_owned()).collect(),
@@ -66,12 +71,14 @@ async fn s2_a_new_answer_replaces_the_old(world: World) {
     answer(&world, &anna, "sport", &["swim", "run"]).await.unwrap();
     answer(&world, &anna, "sport", &["chess"]).await.unwrap();
     let request = proto::CountAnswersRequest { name: "questionnaires/tastes".to_owned() };
-    let counts = world.questionnaires.clone().count_answers(sales().request(request)).await.unwrap().into_inner();
+    let counts =
+        world.questionnaires.clone().count_answers(sales().request(request)).await.unwrap().into_inner();
     let counts: Vec<(String, i64)> = counts.choices.into_iter().map(|it| (it.choice, it.count)).collect();
     let expected = [("red", 0), ("green", 0), ("blue", 1), ("run", 0), ("swim", 0), ("chess", 1)];
     assert_eq!(counts, expected.map(|(choice, count)| (choice.to_owned(), count)));
     assert_eq!(answer(&world, &anna, "sport", &[]).await.unwrap().len(), 1, "it is taken back");
-    for (question, choices) in [("colour", &["red", "blue"][..]), ("colour", &["black"]), ("shape", &["red"])] {
+    for (question, choices) in [("colour", &["red", "blue"][..]), ("colour", &["black"]), ("shape", &["red"])]
+    {
         assert_eq!(failure(answer(&world, &anna, question, choices).await).0, Code::InvalidArgument);
     }
     assert_eq!(failure(answer(&world, "partners/nobody", "colour", &["red"]).await).0, Code::NotFound);
@@ -83,7 +90,12 @@ async fn s2_profile_is_and_over_questions_or_within_one_and_inherits(world: Worl
     let rule = async |wanted: &[&str], unwanted: &[&str]| {
         let owned = |all: &[&str]| all.iter().map(|it| (*it).to_owned()).collect();
         let request = proto::MakeProfileRuleRequest { wanted: owned(wanted), unwanted: owned(unwanted) };
-        world.questionnaires.clone().make_profile_rule(sales().request(request)).await.map(|it| it.into_inner().rule)
+        world
+            .questionnaires
+            .clone()
+            .make_profile_rule(sales().request(request))
+            .await
+            .map(|it| it.into_inner().rule)
     };
     let warm = rule(&["colour.red", "colour.green", "sport.run"], &[]).await.unwrap();
     world.add_segment("warm", &warm).await;

@@ -58,7 +58,10 @@ async fn s1_rules_read_partners_opportunities_calls_purchases_mails_and_visits(w
     for (id, rule) in [
         ("country", "country == \"BE\""),
         ("mail", "emails.exists(e, e.endsWith(\"@acme.example\"))"),
-        ("deal", "opportunities.exists(o, o.state == \"OPEN\" && o.amount >= 1500.00 && o.source == \"fair\")"),
+        (
+            "deal",
+            "opportunities.exists(o, o.state == \"OPEN\" && o.amount >= 1500.00 && o.source == \"fair\")",
+        ),
         ("call", "calls.exists(c, c.direction == \"INBOUND\" && c.result == \"ANSWERED\")"),
         ("tag", "\"vip\" in tags"),
         ("bought", "purchases.total(\"EUR\", duration(\"30d\")) >= 1000.00"),
@@ -97,10 +100,14 @@ async fn s1_error_names_the_position(world: World) {
     assert_eq!(check("").await.errors.len(), 1);
     let deep = format!("{}true{}", "(".repeat(10_000), ")".repeat(10_000));
     assert_eq!(check(&deep).await.errors.len(), 1);
-    let fields = world.segments.clone().list_rule_fields(sales().request(proto::ListRuleFieldsRequest {})).await;
+    let fields =
+        world.segments.clone().list_rule_fields(sales().request(proto::ListRuleFieldsRequest {})).await;
     let fields = fields.unwrap().into_inner().fields;
     let kind = fields.iter().find(|field| field.name == "kind").unwrap();
-    assert_eq!((kind.r#type.as_str(), &kind.choices[..]), ("string", &["PERSON".to_owned(), "COMPANY".to_owned()][..]));
+    assert_eq!(
+        (kind.r#type.as_str(), &kind.choices[..]),
+        ("string", &["PERSON".to_owned(), "COMPANY".to_owned()][..])
+    );
     assert!(fields.iter().any(|field| field.name == "calls[].start_time"));
 }
 
@@ -150,7 +157,10 @@ async fn s1_facts_are_taken_once_and_bad_ones_named_by_index(world: World) {
     let more = proto::Purchase { amount: Some(euro("12.00")), ..sale };
     assert_eq!(world.buy(vec![more]).await.replaced_count, 1);
     let denied = proto::PushPurchasesRequest { purchases: vec![world.sale(&anna, "R2", "1")] };
-    assert_eq!(failure(world.facts.clone().push_purchases(sales().request(denied)).await).0, Code::PermissionDenied);
+    assert_eq!(
+        failure(world.facts.clone().push_purchases(sales().request(denied)).await).0,
+        Code::PermissionDenied
+    );
 }
 
 async fn s11_explain_tells_each_term_and_when_it_may_change(world: World) {

@@ -29,7 +29,9 @@ async fn s7_sizes_overlaps_and_regions(world: World) {
     };
     let found = compare(&["be", "x", "y"]).await.unwrap().into_inner();
     assert_eq!((&found.sizes[..], found.union_count, found.intersection_count), (&[2, 2, 2][..], 3, 1));
-    let pair = |it: &proto::PairOverlap| (it.first, it.second, it.overlap_count, it.first_only_count, it.second_only_count);
+    let pair = |it: &proto::PairOverlap| {
+        (it.first, it.second, it.overlap_count, it.first_only_count, it.second_only_count)
+    };
     let pairs: Vec<_> = found.overlaps.iter().map(pair).collect();
     assert_eq!(pairs, [(0, 1, 2, 0, 0), (0, 2, 1, 1, 1), (1, 2, 1, 1, 1)]);
     let mut regions: Vec<(String, i64)> =
@@ -52,7 +54,8 @@ async fn s7_size_over_time_has_a_row_a_day(world: World) {
     world.members_become("be", &[&ben]).await;
     world.place.pass(DAY);
     let request = proto::ListSegmentSizesRequest { parent: "segments/be".to_owned(), ..Default::default() };
-    let sizes = world.segments.clone().list_segment_sizes(sales().request(request)).await.unwrap().into_inner().sizes;
+    let sizes =
+        world.segments.clone().list_segment_sizes(sales().request(request)).await.unwrap().into_inner().sizes;
     let rows: Vec<(&str, i64, i64, i64)> =
         sizes.iter().map(|it| (it.date.as_str(), it.size, it.joined_count, it.left_count)).collect();
     assert_eq!(
@@ -64,7 +67,10 @@ async fn s7_size_over_time_has_a_row_a_day(world: World) {
         start_date: "yesterday".to_owned(),
         ..Default::default()
     };
-    assert_eq!(failure(world.segments.clone().list_segment_sizes(sales().request(request)).await).0, Code::InvalidArgument);
+    assert_eq!(
+        failure(world.segments.clone().list_segment_sizes(sales().request(request)).await).0,
+        Code::InvalidArgument
+    );
 }
 
 async fn s7_preview_counts_and_names_the_first(world: World) {
@@ -97,7 +103,8 @@ async fn s7_preview_counts_and_names_the_first(world: World) {
                 page_size: size,
                 page_token: token,
             };
-            let page = world.segments.clone().list_members(sales().request(request)).await.unwrap().into_inner();
+            let page =
+                world.segments.clone().list_members(sales().request(request)).await.unwrap().into_inner();
             assert_eq!(page.size, 6);
             names.extend(page.partners);
             token = page.next_page_token;

@@ -13,8 +13,14 @@ kontor_testbed::on_both! { World;
 
 async fn s1_a_team_sees_its_segments_and_its_leaders_change_them(world: World) {
     let anna = world.known("Anna", "BE").await;
-    assert_eq!(failure(world.try_segment(&sales(), "ours", "true", &[], "teams/sales").await).0, Code::PermissionDenied);
-    assert_eq!(failure(world.try_segment(&neighbour(), "ours", "true", &[], "teams/sales").await).0, Code::PermissionDenied);
+    assert_eq!(
+        failure(world.try_segment(&sales(), "ours", "true", &[], "teams/sales").await).0,
+        Code::PermissionDenied
+    );
+    assert_eq!(
+        failure(world.try_segment(&neighbour(), "ours", "true", &[], "teams/sales").await).0,
+        Code::PermissionDenied
+    );
     let ours = world.try_segment(&leader(), "ours", "true", &[], "teams/sales").await.unwrap();
     let own = world.try_segment(&sales(), "own", "true", &[], "").await.unwrap();
     assert_eq!(own.creator, "users/sales");
@@ -49,16 +55,21 @@ async fn s1_a_team_sees_its_segments_and_its_leaders_change_them(world: World) {
     };
     assert_eq!(of(sales()).await, ["segments/ours", "segments/own"]);
     assert_eq!(of(neighbour()).await, ["segments/own"]);
-    let list = client.list_segments(neighbour().request(proto::ListSegmentsRequest::default())).await.unwrap();
+    let list =
+        client.list_segments(neighbour().request(proto::ListSegmentsRequest::default())).await.unwrap();
     assert_eq!(list.into_inner().segments.len(), 1);
     let delete = proto::DeleteSegmentRequest { name: own.name.clone(), ..Default::default() };
-    assert_eq!(failure(client.delete_segment(neighbour().request(delete.clone())).await).0, Code::PermissionDenied);
+    assert_eq!(
+        failure(client.delete_segment(neighbour().request(delete.clone())).await).0,
+        Code::PermissionDenied
+    );
     client.delete_segment(sales().request(delete)).await.unwrap();
 }
 
 async fn s1_a_repeat_makes_one_segment_and_lists_are_in_pages(world: World) {
     let request = |id: &str| {
-        let segment = proto::Segment { display_name: format!("S {id}"), rule: "true".to_owned(), ..Default::default() };
+        let segment =
+            proto::Segment { display_name: format!("S {id}"), rule: "true".to_owned(), ..Default::default() };
         proto::CreateSegmentRequest {
             segment: Some(segment),
             segment_id: id.to_owned(),

@@ -58,11 +58,10 @@ impl World {
         let context = &place.context;
         let directory = Link::local(kontor_directory::start(context).await.unwrap().routes);
         let peers = kontor_calendar::Peers { directory: directory.clone() };
-        let calendar = kontor_calendar::start(context, peers, kontor_calendar::Config::default()).await.unwrap();
-        let peers = kontor_pipeline::Peers {
-            directory: directory.clone(),
-            calendar: Link::local(calendar.routes),
-        };
+        let calendar =
+            kontor_calendar::start(context, peers, kontor_calendar::Config::default()).await.unwrap();
+        let peers =
+            kontor_pipeline::Peers { directory: directory.clone(), calendar: Link::local(calendar.routes) };
         let pipeline = Link::local(kontor_pipeline::start(context, peers).await.unwrap().routes);
         let peers = kontor_telephony::Peers { directory: directory.clone(), pipeline: pipeline.clone() };
         let telephony = Link::local(kontor_telephony::start(context, peers).await.unwrap().routes);
@@ -113,8 +112,14 @@ impl World {
         let partner = directory::Partner {
             display_name: display_name.to_owned(),
             addresses: vec![PostalAddress { country: country.to_owned(), ..Default::default() }],
-            emails: emails.map(|it| Email { address: it.to_owned(), ..Default::default() }).into_iter().collect(),
-            phones: phones.map(|it| Phone { number: it.to_owned(), ..Default::default() }).into_iter().collect(),
+            emails: emails
+                .map(|it| Email { address: it.to_owned(), ..Default::default() })
+                .into_iter()
+                .collect(),
+            phones: phones
+                .map(|it| Phone { number: it.to_owned(), ..Default::default() })
+                .into_iter()
+                .collect(),
             ..Default::default()
         };
         let request = directory::CreatePartnerRequest { partner: Some(partner), ..Default::default() };
