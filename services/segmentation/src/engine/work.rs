@@ -57,9 +57,7 @@ impl Live {
             if leased.elapsed() > Duration::from_micros(store::engine::LEASE as u64 / 3) {
                 leased = self.take_lease(cursor, !self.is_writing()).await?;
             }
-            let more = self.step(&mut cursor).await?;
-            if !more {
-                let pause = self.pause();
+            if let Some(pause) = self.step(&mut cursor).await? {
                 let _ = tokio::time::timeout(pause, self.0.wake.notified()).await;
             }
         }
@@ -78,31 +76,26 @@ impl Live {
         Ok(tokio::time::Instant::now())
     }
 
-    /// One round. True when there is more.
-    async fn step(&self, cursor: &mut i64) -> Result<bool> {
+    /// One round. Answers how long to wait then; none when there is more.
+    async fn step(&self, cursor: &mut i64) -> Result<Option<Duration>> {
         let from = *cursor;
         let (news, last) = self.0.db.read(move |conn| read(conn, from)).await?;
-        let (now, live, count) = (self.0.db.clock().now(), self.clone(), news.len());
+        let (now, live) = (self.0.db.clock().now(), self.clone());
         let applied = tokio::task::spawn_blocking(move || {
             let mut engine = live.0.engine.write().unwrap_or_else(PoisonError::into_inner);
             apply(&mut engine, news, now)
         });
-        let (writing, more_due) = applied.await.map_err(Error::internal)??;
+        let (writing, more_due, due) = applied.await.map_err(Error::internal)??;
         if self.is_writing() && (!writing.is_empty() || last > from) {
             self.write(writing, last).await?;
         }
         *cursor = last;
         self.0.reached.send_replace(Some(last));
-        Ok(more_due || count >= BATCH as usize)
-    }
-
-    /// How long to wait when nothing is there.
-    fn pause(&self) -> Duration {
-        let due = self.0.engine.write().unwrap_or_else(PoisonError::into_inner).next_due();
-        let now = self.0.db.clock().now();
-        let until =
-            due.map_or(LOOK_AGAIN, |due| Duration::from_micros(due.saturating_sub(now).max(1_000) as u64));
-        until.min(LOOK_AGAIN)
+        if more_due || last - from >= BATCH {
+            return Ok(None);
+        }
+        let until = due.map(|due| Duration::from_micros(due.saturating_sub(now).max(1_000) as u64));
+        Ok(Some(until.map_or(LOOK_AGAIN, |until| until.min(LOOK_AGAIN))))
     }
 }
 
@@ -143,8 +136,8 @@ fn read_partners(conn: &mut Conn<'_>, ords: &mut BTreeSet<u32>, news: &mut Vec<N
     Ok(())
 }
 
-/// Takes news into the engine. Answers what is to be written, and whether more is due by time.
-fn apply(engine: &mut Engine, news: Vec<News>, now: i64) -> Result<(Writing, bool)> {
+/// Takes news into the engine. Answers what is to be written, whether more is due by time, and when the next is.
+fn apply(engine: &mut Engine, news: Vec<News>, now: i64) -> Result<(Writing, bool, Option<i64>)> {
     let mut writing = Writing::default();
     let (flips, more) = engine.tick(now, DUE);
     writing.flipped(flips);
@@ -158,7 +151,7 @@ fn apply(engine: &mut Engine, news: Vec<News>, now: i64) -> Result<(Writing, boo
         }
     }
     writing.measure(engine);
-    Ok((writing, more))
+    Ok((writing, more, engine.next_due()))
 }
 
 fn apply_segment(
