@@ -106,7 +106,7 @@ fn call(tx: &mut Tx<'_>, event: &Event) -> Result<()> {
             "CALL_DIRECTION_",
         ),
         result: name(CallOutcome::try_from(ended.outcome).map_or("", |it| it.as_str_name()), "CALL_OUTCOME_"),
-        user: ended.user,
+        taken_by: ended.user,
         talk_seconds: ended.talk_duration.map(|talk| talk.seconds),
         start_time: ended.start_time.or(event.occur_time).as_ref().map(clock::from_proto),
     };

@@ -7,7 +7,6 @@ use futures_util::stream::{self, StreamExt};
 use kontor_kit::auth::Caller;
 use kontor_kit::context::Context;
 use kontor_kit::db::{Db, Tx};
-use kontor_kit::link::Link;
 use kontor_kit::{Error, Result, clock, currency, phone};
 use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
 use kontor_proto::directory::v1::{GetPartnerRequest, Partner as Card, PartnerKind};

@@ -11,7 +11,7 @@ CREATE TABLE fact_answer (ord BIGINT NOT NULL, question TEXT NOT NULL, choice TE
 CREATE TABLE fact_opportunity (ord BIGINT NOT NULL, id TEXT NOT NULL, state TEXT NOT NULL, stage TEXT NOT NULL, pipeline TEXT NOT NULL, team TEXT NOT NULL, assignee TEXT NOT NULL, source TEXT NOT NULL, lost_reason TEXT NOT NULL, amount BIGINT, create_time BIGINT, close_time BIGINT, owner BIGINT NOT NULL, PRIMARY KEY (ord, id));
 CREATE UNIQUE INDEX fact_opportunity_id ON fact_opportunity (id);
 CREATE INDEX fact_opportunity_owner ON fact_opportunity (owner);
-CREATE TABLE fact_call (ord BIGINT NOT NULL, id TEXT NOT NULL, direction TEXT NOT NULL, result TEXT NOT NULL, "user" TEXT NOT NULL, talk_seconds BIGINT, start_time BIGINT, owner BIGINT NOT NULL, PRIMARY KEY (ord, id));
+CREATE TABLE fact_call (ord BIGINT NOT NULL, id TEXT NOT NULL, direction TEXT NOT NULL, result TEXT NOT NULL, taken_by TEXT NOT NULL, talk_seconds BIGINT, start_time BIGINT, owner BIGINT NOT NULL, PRIMARY KEY (ord, id));
 CREATE UNIQUE INDEX fact_call_id ON fact_call (id);
 CREATE INDEX fact_call_owner ON fact_call (owner);
 CREATE TABLE fact_purchase (ord BIGINT NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL, posted BIGINT NOT NULL, currency TEXT NOT NULL, amount BIGINT, time BIGINT, owner BIGINT NOT NULL, PRIMARY KEY (ord, id));

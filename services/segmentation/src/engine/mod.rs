@@ -102,7 +102,7 @@ impl Live {
     /// The day of an instant where the installation is: "2026-11-30".
     pub fn day(&self, micros: i64) -> String {
         let instant = jiff::Timestamp::from_microsecond(micros).unwrap_or_default();
-        instant.to_zoned(self.0.zone.clone()).date().to_string()
+        self.0.zone.to_datetime(instant).date().to_string()
     }
 }
 

@@ -91,18 +91,14 @@ fn from_sql(column: &Column, row: &Row<'_>, at: usize) -> Result<Value> {
     })
 }
 
-/// Names of columns. PostgreSQL has a word of its own for one of them.
-fn names(columns: &[Column]) -> Vec<String> {
-    columns.iter().map(|column| format!("\"{}\"", column.name)).collect()
-}
-
 /// Writes a record of a list by its id, for whoever it was told of.
 ///
 /// # Errors
 /// Those of the database.
 pub fn put(tx: &mut Tx<'_>, id: &str, ords: Ords, record: &Record) -> Result<Change> {
     let (table, columns) = (tables::of(record.list()), record.list().columns());
-    let names = names(columns).join(", ");
+    let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
+    let names = names.join(", ");
     let values = record.values();
     let sql = format!("SELECT ord, owner, {names} FROM {table} WHERE id = $1");
     let old = tx.one(&sql, args![id], |row| {

@@ -13,7 +13,7 @@ const PARTNER: &str = "SELECT ord, kind, display_name, organization, title, comp
 const TEXT: &str = "SELECT ord, field, value FROM fact_text";
 const ANSWER: &str = "SELECT ord, question, choice FROM fact_answer";
 const OPPORTUNITY: &str = "SELECT ord, state, stage, pipeline, team, assignee, source, lost_reason, amount, create_time, close_time FROM fact_opportunity";
-const CALL: &str = "SELECT ord, direction, result, \"user\", talk_seconds, start_time FROM fact_call";
+const CALL: &str = "SELECT ord, direction, result, taken_by, talk_seconds, start_time FROM fact_call";
 const PURCHASE: &str = "SELECT ord, kind, posted, currency, amount, time FROM fact_purchase";
 const MAIL: &str = "SELECT ord, kind, time FROM fact_mail";
 const VISIT: &str = "SELECT ord, page, time FROM fact_visit";
@@ -58,10 +58,10 @@ fn read(conn: &mut Conn<'_>, which: &str, args: &[Value]) -> Result<Vec<(u32, Fa
     each(TEXT, &mut |facts, row| {
         let value = row.string(2)?;
         match row.text(1)? {
-            "tags" => facts.tags.push(value),
-            "emails" => facts.emails.push(value),
-            _ => facts.phones.push(value),
-        }
+            "tags" => facts.tags.insert(value),
+            "emails" => facts.emails.insert(value),
+            _ => facts.phones.insert(value),
+        };
         Ok(())
     })?;
     each(ANSWER, &mut |facts, row| {
@@ -121,7 +121,7 @@ fn call(row: &Row<'_>) -> Result<Call> {
     Ok(Call {
         direction: row.string(1)?,
         result: row.string(2)?,
-        user: row.string(3)?,
+        taken_by: row.string(3)?,
         talk_seconds: row.opt_int(4)?,
         start_time: row.opt_int(5)?,
     })
