@@ -16,7 +16,6 @@ use roaring::RoaringBitmap;
 
 const NOW: Micros = 1_795_996_800_000_000;
 const HOUR: i64 = 3_600_000_000;
-const DAY: i64 = 24 * HOUR;
 const COUNTRIES: [&str; 8] = ["BE", "FR", "DE", "NL", "LU", "AT", "CH", "IT"];
 
 /// Random numbers (splitmix64).
@@ -183,7 +182,7 @@ fn main() {
 
 fn definition(dice: &mut Dice, number: u64) -> Definition {
     let rule = Some(Rule::parse(&dice.rule(number)).expect("a rule"));
-    let exclude = if number % 7 == 0 { vec!["lists/stop".to_owned()] } else { Vec::new() };
+    let exclude = if number.is_multiple_of(7) { vec!["lists/stop".to_owned()] } else { Vec::new() };
     let parents = if number % 25 == 24 { vec![format!("segments/{}", number - 1)] } else { Vec::new() };
     Definition { rule, parents, include: Vec::new(), exclude }
 }

@@ -71,7 +71,7 @@ fn the_answer_changes_at_the_next_flip_and_not_before() {
     let (mut flips, mut none) = (0, 0);
     let rules = (0..10 * RULES).map(|seed| (seed, random_tree(&mut Dice(seed), &[])));
     let rules = rules.map(|(seed, tree)| (seed, Rule::from_tree(&tree).expect("a rule")));
-    for (seed, rule) in rules.filter(|(_, rule)| rule.watches_clock()).take(RULES as usize) {
+    for (seed, rule) in rules.filter(|(_, rule)| rule.watches_clock()).take(150) {
         for facts in partners.iter().take(10) {
             let member = |_: &str| false;
             let today = rule.holds(facts, NOW, &member);
@@ -91,7 +91,7 @@ fn the_answer_changes_at_the_next_flip_and_not_before() {
             }
         }
     }
-    assert!(flips > 300 && none > 300, "{flips} flips, {none} without");
+    assert!(flips > 200 && none > 200, "{flips} flips, {none} without");
 }
 
 #[test]

@@ -326,7 +326,7 @@ impl Maker<'_> {
     fn time(&mut self) -> Expr {
         let mut time: Expr = match self.dice.roll(7) {
             0 => Node::Timestamp(self.dice.instant()).into(),
-            1 | 2 | 3 => Node::Now.into(),
+            1..=3 => Node::Now.into(),
             _ => self.field(|column| column.kind == Kind::Time),
         };
         for _ in 0..self.dice.roll(3) {

@@ -5,5 +5,7 @@ mod agree;
 mod corpus;
 mod database;
 mod dice;
+mod examples;
 mod language;
 mod membership;
+mod totals;

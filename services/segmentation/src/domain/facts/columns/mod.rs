@@ -17,6 +17,7 @@ use crate::domain::rule::one::Source;
 
 /// A part of a partner's facts that is replaced as a whole.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one lives for a call, in a list of a few")]
 pub enum Change {
     /// The plain fields.
     Partner(Partner),

@@ -1,6 +1,9 @@
 //! Keeps who is in which segment: facts in, joined and left out, each once.
 //! Called by the service's events, tasks and RPCs, one caller at a time; it does no I/O and has no clock.
 
+mod compute;
+mod settle;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -11,8 +14,8 @@ use super::list::ContactList;
 use super::{Definition, Error, Flip, Flips, graph};
 use crate::domain::facts::columns::{Change, Columns};
 use crate::domain::facts::{Facts, Field, FieldSet, Micros, Texts};
-use crate::domain::rule::scan::scan;
 use crate::domain::rule::{Rule, Term};
+use compute::{flat, merged};
 
 /// Facts, segments and their members.
 #[derive(Debug, Default)]
@@ -55,15 +58,6 @@ pub struct Explanation {
     pub parents: Vec<(String, bool)>,
     /// The rule, term by term; none when the segment has none.
     pub rule: Option<Term>,
-}
-
-/// What happened to a partner that makes segments be looked at again.
-struct Touched {
-    fields: FieldSet,
-    lists: BTreeSet<String>,
-    segments: Vec<usize>,
-    /// It came or went: everything is looked at.
-    all: bool,
 }
 
 impl Engine {
@@ -365,188 +359,4 @@ impl Engine {
     fn in_list(&self, list: &str, partner: u32) -> bool {
         self.lists.get(list).is_some_and(|list| list.members.contains(partner))
     }
-
-    /// Whether a partner with facts belongs to a segment, by the memberships in others as they are.
-    fn belongs(&self, definition: &Definition, partner: u32, now: Micros) -> bool {
-        if definition.exclude.iter().any(|list| self.in_list(list, partner)) {
-            return false;
-        }
-        if definition.include.iter().any(|list| self.in_list(list, partner)) {
-            return true;
-        }
-        if definition.rule.is_none() && definition.parents.is_empty() {
-            return false;
-        }
-        let view = self.columns.partner(partner);
-        let member = |segment: &str| self.is_member(segment, partner);
-        definition.parents.iter().all(|parent| member(parent))
-            && definition.rule.as_ref().is_none_or(|rule| rule.holds_for(&view, now, &member))
-    }
-
-    /// All who belong to a segment, by the memberships in others as they are.
-    fn compute(&self, definition: &Definition, now: Micros) -> RoaringBitmap {
-        let mut members = match &definition.rule {
-            Some(rule) => scan(&self.columns, rule, now, &|segment| self.members(segment)),
-            None if definition.parents.is_empty() => RoaringBitmap::new(),
-            None => self.columns.present().to_bitmap(),
-        };
-        let of_list = |list: &String| self.lists.get(list).map(|list| &list.members);
-        definition
-            .parents
-            .iter()
-            .filter_map(|parent| self.members(parent))
-            .for_each(|parent| members &= parent);
-        definition.include.iter().filter_map(of_list).for_each(|list| members |= list);
-        definition.exclude.iter().filter_map(of_list).for_each(|list| members -= list);
-        members.optimize();
-        members
-    }
-
-    /// Computes segments that do not need each other, in several threads.
-    fn compute_all(&self, places: &[usize], now: Micros, threads: usize) -> Vec<(usize, RoaringBitmap)> {
-        let one = |at: &usize| (*at, self.compute(&self.segments[*at].definition, now));
-        if threads == 1 || places.len() < 2 {
-            return places.iter().map(one).collect();
-        }
-        let next = std::sync::atomic::AtomicUsize::new(0);
-        let work = || {
-            let mut found = Vec::new();
-            while let Some(at) = places.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
-                found.push(one(at));
-            }
-            found
-        };
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            // a worker ends early only by a panic, which goes on here
-            let found = workers.into_iter().map(|worker| worker.join());
-            found.flat_map(|found| found.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-        })
-    }
-
-    /// Takes over members and answers who joined and left, when anybody did.
-    fn replace(&mut self, at: usize, members: RoaringBitmap) -> Option<Flips> {
-        let segment = &mut self.segments[at];
-        let joined = &members - &segment.members;
-        let left = &segment.members - &members;
-        segment.members = members;
-        let flips = Flips { segment: segment.name.clone(), joined, left };
-        (!flips.joined.is_empty() || !flips.left.is_empty()).then_some(flips)
-    }
-
-    /// Computes some segments anew, those that use some lists, and those that need one that changed.
-    fn recompute(&mut self, mut places: BTreeSet<usize>, lists: BTreeSet<String>, now: Micros) -> Vec<Flips> {
-        let mut all = Vec::new();
-        if places.is_empty() && lists.is_empty() {
-            return all;
-        }
-        let mut moved = BTreeSet::new();
-        for at in self.levels.concat() {
-            let segment = &self.segments[at];
-            let Definition { include, exclude, .. } = &segment.definition;
-            let touched = places.remove(&at)
-                || segment.needs.iter().any(|needed| moved.contains(needed))
-                || include.iter().chain(exclude).any(|list| lists.contains(list));
-            if touched {
-                let members = self.compute(&self.segments[at].definition, now);
-                if let Some(flips) = self.replace(at, members) {
-                    moved.insert(at);
-                    all.push(flips);
-                }
-            }
-        }
-        all
-    }
-
-    /// Looks at the segments that a partner's change touches, those that others need first.
-    fn settle(&mut self, partner: u32, fields: FieldSet, all: bool, now: Micros) -> Vec<Flip> {
-        let lists = self.settle_lists(partner, fields, all);
-        let segments = self.clock.take(&self.columns, partner, now);
-        let touched = Touched { fields, lists, segments, all };
-        let mut flips = Vec::new();
-        let mut moved: Vec<usize> = Vec::new();
-        let known = self.columns.has(partner);
-        for level in 0..self.levels.len() {
-            for place in 0..self.levels[level].len() {
-                let at = self.levels[level][place];
-                if !touched.touches(at, &self.segments[at], &moved) {
-                    continue;
-                }
-                let joined = known && self.belongs(&self.segments[at].definition, partner, now);
-                let segment = &mut self.segments[at];
-                let changed =
-                    if joined { segment.members.insert(partner) } else { segment.members.remove(partner) };
-                if changed {
-                    moved.push(at);
-                    flips.push(Flip { segment: segment.name.clone(), partner, joined });
-                }
-            }
-        }
-        self.clock.reckon(&self.columns, partner, now);
-        flips
-    }
-
-    /// Keeps a partner's place in the lists. Answers the lists where it changed.
-    fn settle_lists(&mut self, partner: u32, fields: FieldSet, all: bool) -> BTreeSet<String> {
-        let (emails, phones) = (Field::Texts(Texts::Emails), Field::Texts(Texts::Phones));
-        let mut changed = BTreeSet::new();
-        if !all && !fields.contains(emails) && !fields.contains(phones) {
-            return changed;
-        }
-        let known = self.columns.has(partner);
-        for (name, list) in &mut self.lists {
-            let stands = known && list.list.contains(&self.columns, partner);
-            if if stands { list.members.insert(partner) } else { list.members.remove(partner) } {
-                changed.insert(name.clone());
-            }
-        }
-        changed
-    }
-}
-
-impl Touched {
-    fn touches(&self, at: usize, segment: &Segment, moved: &[usize]) -> bool {
-        let Definition { include, exclude, .. } = &segment.definition;
-        self.all
-            || segment.fields.meets(self.fields)
-            || self.segments.contains(&at)
-            || (!moved.is_empty() && segment.needs.iter().any(|needed| moved.contains(needed)))
-            || (!self.lists.is_empty() && include.iter().chain(exclude).any(|list| self.lists.contains(list)))
-    }
-}
-
-fn flat(all: Vec<Flips>) -> Vec<Flip> {
-    let one = |segment: &Arc<str>, partner, joined| Flip { segment: segment.clone(), partner, joined };
-    let mut flips = Vec::new();
-    for Flips { segment, joined, left } in all {
-        flips.extend(joined.iter().map(|partner| one(&segment, partner, true)));
-        flips.extend(left.iter().map(|partner| one(&segment, partner, false)));
-    }
-    flips
-}
-
-/// What happened before and after as one: who joined and left again did neither.
-fn merged(before: Vec<Flip>, after: Vec<Flips>) -> Vec<Flips> {
-    let mut all: BTreeMap<Arc<str>, (RoaringBitmap, RoaringBitmap)> = BTreeMap::new();
-    let mut add = |segment: Arc<str>, joined: &RoaringBitmap, left: &RoaringBitmap| {
-        let (all_joined, all_left) = all.entry(segment).or_default();
-        let back = &*all_left & joined;
-        let gone = &*all_joined & left;
-        *all_joined |= joined;
-        *all_left |= left;
-        *all_joined -= &back;
-        *all_joined -= &gone;
-        *all_left -= back;
-        *all_left -= gone;
-    };
-    for Flip { segment, partner, joined } in before {
-        let one = RoaringBitmap::from_iter([partner]);
-        let none = RoaringBitmap::new();
-        if joined { add(segment, &one, &none) } else { add(segment, &none, &one) }
-    }
-    for Flips { segment, joined, left } in after {
-        add(segment, &joined, &left);
-    }
-    let all = all.into_iter().map(|(segment, (joined, left))| Flips { segment, joined, left });
-    all.filter(|flips| !flips.joined.is_empty() || !flips.left.is_empty()).collect()
 }
