@@ -21,17 +21,13 @@ pub enum Entry {
     Lists(String),
 }
 
-/// How far the engine is, and who writes.
+/// How far the engine is.
 #[derive(Clone, Debug)]
 pub struct State {
     /// The last number of the log.
     pub head: i64,
     /// Up to where memberships are written.
     pub done: i64,
-    /// The process that writes.
-    pub holder: String,
-    /// Until when, unless it says more: microseconds UTC.
-    pub until: i64,
 }
 
 /// Says that the facts of these partners changed. The head row is locked until the commit, so numbers appear in commit order over several processes too.
@@ -97,10 +93,8 @@ pub fn after(conn: &mut Conn<'_>, sequence: i64, limit: i64) -> Result<Vec<(i64,
 /// # Errors
 /// Those of the database.
 pub fn state(conn: &mut Conn<'_>) -> Result<State> {
-    let sql = "SELECT head, done, holder, until FROM engine WHERE id = 1";
-    let found = conn.one(sql, &[], |row| {
-        Ok(State { head: row.int(0)?, done: row.int(1)?, holder: row.string(2)?, until: row.int(3)? })
-    })?;
+    let sql = "SELECT head, done FROM engine WHERE id = 1";
+    let found = conn.one(sql, &[], |row| Ok(State { head: row.int(0)?, done: row.int(1)? }))?;
     found.ok_or_else(no_row)
 }
 
