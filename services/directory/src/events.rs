@@ -25,6 +25,9 @@ use crate::domain::user::User;
 use crate::store;
 use crate::store::card::Cards;
 
+/// Sources that erase their own and have nothing for the history of partners.
+const OTHER_SOURCES: [&str; 1] = ["segmentation"];
+
 /// Sources whose events make the history of partners.
 pub const HISTORY_SOURCES: [&str; 3] = ["pipeline", "calendar", "telephony"];
 
@@ -37,6 +40,15 @@ pub fn listen(context: &Context, db: &Db) {
                 store::erasure::report(tx, &event.source, &erased)?;
             }
             store::timeline::take_live(tx, event, &changes(event))
+        });
+    }
+    for source in OTHER_SOURCES {
+        let wants = |event: &Event| is::<PartnerDataErased>(event);
+        context.bus.listen_for(context, source, "directory.report", db.clone(), wants, |tx, event| {
+            match payload::<PartnerDataErased>(event) {
+                Some(erased) => store::erasure::report(tx, &event.source, &erased),
+                None => Ok(()),
+            }
         });
     }
     let wants = |event: &Event| is::<PartnerDataErased>(event) || is::<PartnerErasureBegun>(event);

@@ -1,9 +1,9 @@
 //! The currencies of ISO 4217 that are current (2026), each with its number of digits after the point.
-//! Called by domain/money.rs, domain/exchange.rs and domain/worth.rs.
+//! Called by the services that keep amounts.
 //!
 //! Metals, units of account without a minor unit, and codes for tests are left out: nobody pays with them.
 
-use kontor_kit::{Error, Result};
+use crate::{Error, Result};
 
 /// Codes by their number of digits.
 const CODES: [(u32, &str); 4] = [
