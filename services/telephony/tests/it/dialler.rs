@@ -204,8 +204,8 @@ async fn t15_who_answers_gets_the_operator_who_is_free_longest(world: World) {
     let had = held.entry.unwrap();
     assert_eq!((had.operator.as_str(), had.call.as_str()), ("users/operator", told.name.as_str()));
     carrier.over(first);
-    world.pass(4);
     until("over", async || call(&world, first).await.end_time.is_some()).await;
+    world.pass(4);
     assert_eq!(call(&world, first).await.outcome(), CallOutcome::Answered);
     assert_eq!(state(&world, "operator").await, OperatorState::WrapUp);
     let lease = Lease { caller: operator("operator"), entry: had, token: held.lease_token };
