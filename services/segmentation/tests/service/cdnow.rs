@@ -61,7 +61,8 @@ async fn s6_cdnow_has_the_sums_and_the_fifths_of_its_customers() {
         }
     }
     let purchase = |(place, sale): (usize, &&Sale)| {
-        let time = sale.day.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().as_microsecond();
+        let noon = sale.day.at(12, 0, 0, 0);
+        let time = jiff::tz::TimeZone::UTC.to_timestamp(noon).unwrap().as_microsecond();
         let mut purchase = world.sale(&names[&sale.customer], &format!("cdnow-{place}"), &sale.amount);
         purchase.amount.as_mut().unwrap().currency_code = "USD".to_owned();
         purchase.time = Some(clock::to_proto(time));
