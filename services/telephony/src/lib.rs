@@ -34,7 +34,8 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0009_dial",
     "0012_cloud",
     "0015_operator",
-    "0016_figure"
+    "0016_figure",
+    "0022_peer_tls"
 ];
 
 /// Links to the services that telephony calls.
