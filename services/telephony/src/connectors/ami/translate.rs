@@ -204,7 +204,9 @@ impl Translator {
 
     fn bridge(&mut self, message: &Message<'_>, time: Micros, facts: &mut Vec<CallFact>) {
         // in a holding bridge callers hear music, not each other
-        if message.get("BridgeType") == Some("holding") {
+        if message.get("BridgeTechnology") == Some("holding_bridge")
+            || message.get("BridgeType") == Some("holding")
+        {
             return;
         }
         let Some(bridge) = message.get("BridgeUniqueid").map(str::to_owned) else { return };

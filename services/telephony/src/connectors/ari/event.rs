@@ -13,7 +13,7 @@ pub const MAX_BYTES: usize = 256 * 1024;
 /// Brackets in brackets; Asterisk's events have five.
 pub const MAX_DEPTH: usize = 32;
 /// The kinds that are wanted; Asterisk is asked for these alone, where it can (16 and later).
-pub const WANTED: [&str; 12] = [
+pub const WANTED: [&str; 11] = [
     "ApplicationReplaced",
     "BridgeAttendedTransfer",
     "BridgeBlindTransfer",
@@ -25,7 +25,6 @@ pub const WANTED: [&str; 12] = [
     "ChannelLeftBridge",
     "ChannelStateChange",
     "Dial",
-    "MissingParams",
 ];
 /// The variable that ari.conf shows with each channel, so that a leg tells its call.
 const LINKED: &str = "CHANNEL(linkedid)";
