@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use kontor_telephony::connectors::ari::config::{Config, Timing};
+use kontor_telephony::connectors::ari::event::Event;
 use kontor_telephony::connectors::ari::session::{Handle, Phase, Resume, Session, Status, channel_sink};
 use kontor_telephony::domain::call::{Call, Direction, Outcome, State};
-use kontor_telephony::domain::fact::CallFact;
+use kontor_telephony::domain::fact::{CallFact, Micros};
 use tokio::sync::mpsc;
 
 use crate::agree::{calls, recorded, rules};
@@ -18,6 +19,13 @@ struct Running {
     ari: Ari,
 }
 
+/// The middle of the talk in "answered": a second and a half before its end.
+fn midst() -> Micros {
+    let (_, after) = until("answered", "ChannelHangupRequest");
+    let event = Event::read(after.lines().next().expect("a line")).expect("an event").expect("a wanted one");
+    event.time().expect("a time").plus(-1_500_000)
+}
+
 async fn run(parts: Vec<Part>, password: &str, resume: Resume) -> Running {
     let ari = Ari::play(parts).await;
     let mut config = Config::new("office", "127.0.0.1", "kontor", password, rules());
@@ -25,6 +33,7 @@ async fn run(parts: Vec<Part>, password: &str, resume: Resume) -> Running {
     let pause = Duration::from_millis(1);
     config.timing = Timing { first_pause: pause, longest_pause: pause, ..Timing::default() };
     let (session, handle) = Session::new(config, resume);
+    let session = session.with(midst);
     // a small channel, so that the session is held up now and then
     let (sender, facts) = mpsc::channel(1);
     tokio::spawn(session.run(channel_sink(sender), std::future::pending()));
@@ -132,7 +141,8 @@ async fn t2_ari_what_is_wrong_is_said_in_words_without_the_password() {
     let taken = r#"{"type":"ApplicationReplaced","application":"kontor-office"}"#;
     let running = run(vec![Part::of(taken)], PASSWORD, Resume::default()).await;
     let status = running.status(|status| status.last_error.is_some()).await;
-    assert!(status.last_error.unwrap().contains("another program has taken the name \"kontor-office\" over"));
+    let words = status.last_error.unwrap();
+    assert!(words.contains("another program has taken the name \"kontor-office\" over"), "{words}");
 
     let huge = format!(r#"{{"type":"Dial","x":"{}"}}"#, "x".repeat(300 * 1024));
     let running = run(vec![Part::of(&huge)], PASSWORD, Resume::default()).await;

@@ -4,4 +4,5 @@
 mod agree;
 mod corpus;
 mod cut;
+#[expect(dead_code, reason = "orders are tried in tests/it/ari.rs")]
 mod server;

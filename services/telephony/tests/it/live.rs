@@ -55,6 +55,7 @@ impl Office {
     async fn open(root: PathBuf) -> Office {
         let folder = format!("/kontor-{}", kontor_kit::id::new());
         let (sip, phone, busy, trunk) = (free_udp_port(), free_udp_port(), free_udp_port(), free_udp_port());
+        let slow = free_udp_port();
         let (ami, http) = (free_port().await, free_port().await);
         let inside = root.join(folder.trim_start_matches('/'));
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live");
@@ -65,13 +66,14 @@ impl Office {
                 let text = text.replace("{folder}", &folder).replace("{ami}", &ami.to_string());
                 let text = text.replace("{sip}", &sip.to_string()).replace("{phone}", &phone.to_string());
                 let text = text.replace("{trunk}", &trunk.to_string()).replace("{busy}", &busy.to_string());
-                let text = text.replace("{http}", &http.to_string());
+                let text = text.replace("{http}", &http.to_string()).replace("{slow}", &slow.to_string());
                 std::fs::write(inside.join(part).join(entry.file_name()), text).unwrap();
             }
         }
         let mut office = Office { root, folder, ami, http, sip, running: Vec::new() };
         office.asterisk();
-        office.sipp("phone", &["-p", &phone.to_string()]);
+        office.sipp("phone", &["-p", &phone.to_string(), "-d", "1000"]);
+        office.sipp("phone", &["-p", &slow.to_string(), "-d", "6000"]);
         office.sipp("busy", &["-p", &busy.to_string()]);
         office.sipp("called", &["-p", &trunk.to_string()]);
         office
@@ -256,7 +258,7 @@ async fn t1_live_ari_and_ami_of_the_same_calls_agree() {
     let scenes = [
         ("caller", "100"),
         ("impatient", "100"),
-        ("caller", "105"),
+        ("caller", "103"),
         ("caller", "102"),
         ("caller", "110"),
         ("caller", "111"),

@@ -17,7 +17,7 @@ def free(kind):
 class Office:
     def __init__(self, root):
         self.root, self.folder, self.running = root, f"/record-{os.getpid()}", []
-        self.ports = {name: free(socket.SOCK_DGRAM) for name in ("sip", "phone", "busy", "trunk")}
+        self.ports = {name: free(socket.SOCK_DGRAM) for name in ("sip", "phone", "busy", "slow", "trunk")}
         self.ports |= {name: free(socket.SOCK_STREAM) for name in ("ami", "http")}
         inside = root / self.folder[1:]
         for part in ("etc", "sipp"):
@@ -28,8 +28,8 @@ class Office:
                     text = text.replace("{%s}" % name, str(port))
                 (inside / part / source.name).write_text(text)
         self.run("asterisk", ["/usr/sbin/asterisk", "-f", "-n", "-C", f"{self.folder}/etc/asterisk.conf"])
-        for scene, port in (("phone", "phone"), ("busy", "busy"), ("called", "trunk")):
-            self.sipp(scene, "-p", str(self.ports[port]))
+        for scene, port, ring in (("phone", "phone", 1000), ("phone", "slow", 6000), ("busy", "busy", 0), ("called", "trunk", 0)):
+            self.sipp(scene, "-p", str(self.ports[port]), "-d", str(ring))
 
     def run(self, log, command):
         out = open(self.root / self.folder[1:] / f"{log}.log", "w")
@@ -136,7 +136,7 @@ def main():
 
         scene("answered", lambda: later(office.call, "caller", "100") or time.sleep(1), True)
         scene("missed", lambda: office.call("impatient", "100"))
-        scene("noanswer", lambda: office.call("caller", "105"))
+        scene("noanswer", lambda: office.call("caller", "103"))
         scene("busy", lambda: office.call("caller", "102"))
         scene("queue_ok", lambda: office.call("caller", "110"))
         scene("queue_abandon", lambda: office.call("caller", "111"))

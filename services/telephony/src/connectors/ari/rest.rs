@@ -114,20 +114,15 @@ impl Rest {
         let stream = TokioIo::new(stream.map_err(Broken::Before)?);
         let shaken = hyper::client::conn::http1::handshake(stream).await;
         let (mut sender, connection) = shaken.map_err(|cause| Broken::Before(foreign(&cause)))?;
-        let exchange = async {
+        // the sender goes with the exchange, so that the connection ends after it
+        let exchange = async move {
             let answer = sender.send_request(request).await.map_err(|cause| foreign(&cause))?;
             let status = answer.status();
             let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
             Ok((status, body.map_err(|cause| Failure::Foreign(format!("HTTP: {cause}")))?.to_bytes()))
         };
-        // the connection lives as long as the exchange
-        let answer = timeout(self.patience, async {
-            tokio::select! {
-                biased;
-                answer = exchange => answer,
-                ended = connection => Err(ended.map_or_else(|cause| foreign(&cause), |()| Failure::Closed)),
-            }
-        });
+        // how the connection ends does not matter: if it was too early, the exchange says so
+        let answer = timeout(self.patience, async { tokio::join!(exchange, connection).0 });
         let answer = answer.await.unwrap_or(Err(Failure::Silent(self.patience)));
         answer.map_err(Broken::After)
     }

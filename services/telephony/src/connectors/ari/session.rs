@@ -12,6 +12,7 @@ use crate::connectors::failure::Failure;
 use crate::connectors::run;
 pub use crate::connectors::session::{Closed, Handle, Phase, Resume, Status, channel_sink};
 use crate::connectors::session::{Seat, Sink};
+use crate::domain::fact::Micros;
 
 /// The session of one Asterisk.
 pub type Session = run::Session<Talk>;
@@ -29,6 +30,13 @@ impl Session {
         let translator = Translator::new(&config.connector, config.rules.clone(), &resume.open);
         let desk = Desk::new(translator, || jiff::Timestamp::now().into());
         (Session { talk: Talk { config, desk }, seat }, handle)
+    }
+
+    /// Uses another clock, for tests.
+    #[must_use]
+    pub fn with(mut self, clock: fn() -> Micros) -> Self {
+        self.talk.desk.clock = clock;
+        self
     }
 }
 

@@ -159,21 +159,19 @@ impl Translator {
                     None => {}
                 }
             }
-            status => {
-                let busy = status == "BUSY";
+            _ => {
                 self.say("DialEnd", headers, out);
                 if by.is_none() {
-                    self.click_failed(peer, busy, out);
+                    self.click_failed(peer, out);
                 }
             }
         }
     }
 
     /// An order to dial did not reach its telephone. ARI has no word for it; the channel's id is that of the order, when it is ours.
-    fn click_failed(&mut self, peer: &Channel, busy: bool, out: &mut Out<'_>) {
+    fn click_failed(&mut self, peer: &Channel, out: &mut Out<'_>) {
         let headers = vec![
             ("Response", "Failure".into()),
-            ("Reason", if busy { "5" } else { "0" }.into()),
             ("Uniqueid", (&*peer.id).into()),
             ("ActionID", (&*peer.id).into()),
         ];
