@@ -36,7 +36,8 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0012_cloud",
     "0015_operator",
     "0016_figure",
-    "0021_dialler"
+    "0021_dialler",
+    "0022_peer_tls"
 ];
 
 /// Links to the services that telephony calls.

@@ -29,6 +29,7 @@ pub async fn figures(bed: &Bed) {
         username: "kontor".into(),
         secret: "a-secret".into(),
         trunk_prefixes: vec!["PJSIP/trunk-".into()],
+        ..Default::default()
     });
     let connector = proto::Connector {
         display_name: "Asterisk".into(),

@@ -1,11 +1,14 @@
 //! The gRPC interface of telephony: one file for each resource, and the ways in.
 //! Hung into the unit by lib.rs.
 
+mod asterisk;
 mod board;
 mod call;
 mod call_list;
 mod cloud;
 mod connector;
+mod connector_settings;
+mod connector_state;
 mod convert;
 mod dialler;
 mod dispatch;

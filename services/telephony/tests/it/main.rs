@@ -1,6 +1,10 @@
 //! Tests of telephony through its generated clients, beside a real directory and a real pipeline, on SQLite and on PostgreSQL.
 //! PostgreSQL is used when KONTOR_TEST_POSTGRES names a server.
 
+mod ari;
+#[path = "../ari/server.rs"]
+#[expect(dead_code, reason = "cuts and gaps are tried there too")]
+mod ari_server;
 mod asterisk;
 mod audit;
 mod call_backs;
@@ -38,5 +42,6 @@ mod sessions;
 mod shifts;
 mod start_call;
 mod switchboard;
+mod tls;
 mod webhook;
 mod world;

@@ -48,6 +48,7 @@ pub fn asterisk(port: u16) -> proto::Connector {
         username: "kontor".to_owned(),
         secret: "s3cret".to_owned(),
         trunk_prefixes: vec!["PJSIP/trunk-".to_owned()],
+        ..Default::default()
     };
     proto::Connector {
         kind: Some(Kind::Asterisk(settings)),
