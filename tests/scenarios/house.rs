@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Who may stand on whom, by folder. Dev-dependencies are free.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("kontor-proto", &[]),
     ("kontor-vobject", &[]),
     ("kontor-kit", &["kontor-proto"]),
@@ -15,6 +15,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("kontor-pipeline", SERVICE),
     ("kontor-calendar", SERVICE),
     ("kontor-telephony", SERVICE),
+    ("kontor-templating", SERVICE),
     ("kontor-gateway", &["kontor-kit", "kontor-vobject", "kontor-proto"]),
     ("kontor-tests", &["kontor", "kontor-kit", "kontor-testbed", "kontor-proto", "kontor-vobject"]),
 ];

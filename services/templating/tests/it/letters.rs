@@ -65,7 +65,7 @@ fn l1_a_letter_of_odf_has_all_its_values() {
             "Rue 5\nBâtiment B",
             "Madame Dr.,",
             "we offer SOLAR ROOF for 1\u{202f}234,50\u{a0}€ until 24 décembre 2026.",
-            "You save 5\u{202f}%.",
+            "You save 5\u{a0}%.",
             "No",
             "Item",
             "Price",

@@ -11,6 +11,8 @@ HERE = pathlib.Path(__file__).resolve().parent.parent.parent
 LOCALES = ["en", "en_GB", "de", "de_AT", "de_CH", "fr", "fr_CH", "nl", "es", "it", "pl"]
 # Babel does not hand out minimumGroupingDigits; these are CLDR's.
 MIN_GROUPING = {"es": 2, "it": 2, "pl": 2}
+# Nor do these come through Babel as CLDR has them: the group sign of numbers and that of money.
+GROUPS = {"de_AT": ("\u00a0", "."), "fr_CH": ("\u202f", "\u202f")}
 CURRENCIES = ["EUR", "USD", "GBP", "CHF", "PLN", "JPY", "CNY", "CZK", "DKK", "NOK", "SEK", "HUF", "RON", "CAD", "AUD", "INR", "BRL", "MXN", "TRY", "UAH", "ZAR", "NZD", "KRW", "ILS", "THB", "VND"]
 
 
@@ -39,6 +41,7 @@ def table():
     for tag in LOCALES:
         locale = Locale.parse(tag)
         symbols = locale._data["number_symbols"]["latn"]
+        group, money_group = GROUPS.get(tag, (symbols["group"], symbols.get("currencyGroup", symbols["group"])))
         months, days = locale.months, locale.days
         month = lambda width: [months["format"][width][n] for n in range(1, 13)]
         day = lambda width: [days["format"][width][n] for n in range(7)]
@@ -51,7 +54,7 @@ def table():
         lines += [
             "    Facts {",
             f"        tag: {text(tag.replace('_', '-'))},",
-            f"        decimal: {text(symbols['decimal'])}, group: {text(symbols['group'])}, money_decimal: {text(symbols.get('currencyDecimal', symbols['decimal']))}, money_group: {text(symbols.get('currencyGroup', symbols['group']))}, min_grouping: {MIN_GROUPING.get(tag, 1)},",
+            f"        decimal: {text(symbols['decimal'])}, group: {text(group)}, money_decimal: {text(symbols.get('currencyDecimal', symbols['decimal']))}, money_group: {text(money_group)}, min_grouping: {MIN_GROUPING.get(tag, 1)},",
             f"        money: {text(locale.currency_formats['standard'].pattern)}, percent: {text(locale.percent_formats[None].pattern)},",
             f"        months: {texts(month('wide'))},",
             f"        months_short: {texts(month('abbreviated'))},",

@@ -50,7 +50,7 @@ pub(super) static TABLE: [Facts; 11] = [
     },
     Facts {
         tag: "de-AT",
-        decimal: ",", group: ".", money_decimal: ",", money_group: ".", min_grouping: 1,
+        decimal: ",", group: "\u{a0}", money_decimal: ",", money_group: ".", min_grouping: 1,
         money: "¤\u{a0}#,##0.00", percent: "#,##0\u{a0}%",
         months: ["Jänner", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober", "November", "Dezember"],
         months_short: ["Jän.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sep.", "Okt.", "Nov.", "Dez."],
@@ -92,7 +92,7 @@ pub(super) static TABLE: [Facts; 11] = [
     },
     Facts {
         tag: "fr-CH",
-        decimal: ",", group: "\u{27}", money_decimal: ".", money_group: "\u{27}", min_grouping: 1,
+        decimal: ",", group: "\u{202f}", money_decimal: ".", money_group: "\u{202f}", min_grouping: 1,
         money: "#,##0.00\u{a0}¤", percent: "#,##0%",
         months: ["janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre"],
         months_short: ["janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."],
