@@ -24,9 +24,14 @@ fn join(template: &[u8], records: &[Record]) -> Vec<u8> {
     joiner.finish().expect("written")
 }
 
+/// Three letters of a template in one file.
+pub fn three(name: &str) -> Vec<u8> {
+    join(&data(name), &[person("Ann"), person("Bob"), person("Cem")])
+}
+
 #[test]
 fn l5_a_joined_docx_has_each_letter_with_its_own_header_and_lists() {
-    let made = join(&data("letter.docx"), &[person("Ann"), person("Bob"), person("Cem")]);
+    let made = three("letter.docx");
     let document = part(&made, "word/document.xml");
     let names: Vec<String> = paragraphs(&document)
         .into_iter()

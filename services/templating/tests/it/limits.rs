@@ -26,7 +26,7 @@ fn refused(bytes: &[u8], wanted: &str) {
 
 fn deflated(bytes: &[u8]) -> Vec<u8> {
     use std::io::Write;
-    let mut out = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut out = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
     out.write_all(bytes).expect("memory");
     out.finish().expect("memory")
 }

@@ -146,13 +146,13 @@ impl Filter {
                 let (from, to) = (text_of(&arguments[0])?, text_of(&arguments[1])?);
                 let text = show(base, locale)?;
                 let most = if from.is_empty() { 0 } else { text.matches(from).count() };
-                cx.pay(1 + (most * to.len()) as u64 / 64)?;
                 if text.len() + most * to.len() > cx.limits.text_bytes {
                     return Err(Problem::Limit(format!(
                         "a text of more than {} bytes",
                         cx.limits.text_bytes
                     )));
                 }
+                cx.pay(1 + (most * to.len()) as u64 / 64)?;
                 if from.is_empty() { text.into_owned() } else { text.replace(from, to) }
             }
             Self::Truncate => {

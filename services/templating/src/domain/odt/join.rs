@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::text::{is_apart, is_paragraph};
 use crate::domain::finding::{Finding, Problem};
 use crate::domain::package::{Archive, Ready};
-use crate::domain::xml::{Document, Id, Node, attribute_span};
+use crate::domain::xml::{Document, Id, Node, attribute_span, push_escaped};
 
 /// The style of a letter's first paragraph in a joined file.
 const STYLE: &str = "KontorNextLetter";
@@ -145,16 +145,20 @@ fn has_page_numbers(document: &Document) -> bool {
 /// The first paragraph's style, with a page of its own.
 fn next_style(document: &mut Document, style: Option<Id>, own: &str, page: &str, counts: bool) -> Id {
     let number = if counts { "1" } else { "auto" };
-    let mut escaped = Vec::new();
-    crate::domain::xml::push_escaped(&mut escaped, page.as_bytes().escape_ascii().to_string().as_str());
-    let page = String::from_utf8(escaped).unwrap_or_default();
+    let page = escaped(page);
     let Some(style) = style else {
         let properties = document.make_element(
             format!("<style:paragraph-properties style:page-number=\"{number}\"/>"),
             Vec::new(),
         );
+        // A paragraph without a style of its own has none to go back to.
+        let parent = if own.is_empty() {
+            String::new()
+        } else {
+            format!(" style:parent-style-name=\"{}\"", escaped(own))
+        };
         let tag = format!(
-            "<style:style style:name=\"{STYLE}\" style:family=\"paragraph\" style:parent-style-name=\"{own}\" style:master-page-name=\"{page}\">"
+            "<style:style style:name=\"{STYLE}\" style:family=\"paragraph\"{parent} style:master-page-name=\"{page}\">"
         );
         return document.make_element(tag, vec![properties]);
     };
@@ -181,6 +185,12 @@ fn next_style(document: &mut Document, style: Option<Id>, own: &str, page: &str,
         }
     }
     copy
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = Vec::new();
+    push_escaped(&mut out, text);
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// A begin tag with an attribute set.
