@@ -148,6 +148,10 @@ impl Connector {
             return Err(Error::invalid("connector.extension_digits", message));
         }
         self.dial.check()?;
+        if matches!(self.kind, Kind::Ari(_)) && !self.dial.list_device.is_empty() {
+            let message = "ARI hands no call on to an operator: lists are dialled by a connector with `asterisk` or `freeswitch`";
+            return Err(Error::invalid("connector.dial.list_device", message));
+        }
         if self.dial.can_dial() && !self.kind.makes_calls() {
             let message = "only an Asterisk or a FreeSWITCH makes calls";
             return Err(Error::invalid("connector.dial", message));

@@ -193,6 +193,10 @@ impl Line<'_> {
             let answer = match &order {
                 Order::Originate(order) => rest.originate(order).await,
                 Order::HangUp(channel) => rest.hang_up(channel).await,
+                // It moves channels that an application of ours holds, not those of the dial plan.
+                Order::Transfer { .. } => {
+                    Err(Refusal::Refused("ARI hands no calls on: lists are dialled by AMI".to_owned()))
+                }
             };
             // who asked may have gone away
             let _ = reply.send(answer);
