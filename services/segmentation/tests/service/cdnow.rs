@@ -11,7 +11,7 @@ use kontor_testbed::{Place, admin};
 use crate::world::{World, sales};
 
 /// Customers that are taken: one of so many. Each has to be made in the directory first.
-const ONE_OF: u32 = 40;
+const ONE_OF: u32 = 100;
 
 struct Sale {
     customer: u32,
