@@ -108,10 +108,9 @@ fn collect_in(
         match name {
             "w:p" => {
                 // A field that runs over paragraphs has line breaks in its texts.
-                if last.is_some() && open.last().is_some_and(|field| !field.is_separated) {
-                    if let Some(field) = open.last_mut() {
-                        field.instruction.push(Part::Text("\n".into(), *child));
-                    }
+                let unfinished = open.last_mut().filter(|field| last.is_some() && !field.is_separated);
+                if let Some(field) = unfinished {
+                    field.instruction.push(Part::Text("\n".into(), *child));
                 }
                 *last = Some(*child);
                 collect_in(document, *child, open, found, last, tags);

@@ -70,7 +70,7 @@ pub(super) fn read(field: &Field, keyword: Keyword) -> Result<Word, Problem> {
     let words = &arguments[1.min(arguments.len())..];
     Ok(match keyword {
         Keyword::MergeField => Word::Merge(merge(words)?),
-        Keyword::If => Word::WordIf(Box::new(word_if(words)?)),
+        Keyword::If => Word::Condition(Box::new(word_if(words)?)),
         Keyword::Next => Word::Next(None),
         Keyword::NextIf => Word::Next(Some(compare(words)?)),
         Keyword::SkipIf => Word::Skip(compare(words)?),
@@ -253,7 +253,7 @@ impl Splitter {
     fn field(&mut self, inner: &Field) -> Result<(), Problem> {
         let piece = match Keyword::of(inner) {
             Some(Keyword::If) => match read(inner, Keyword::If)? {
-                Word::WordIf(found) => Piece::If(found),
+                Word::Condition(found) => Piece::If(found),
                 _ => return Ok(()),
             },
             Some(keyword @ (Keyword::MergeField | Keyword::MergeRecord | Keyword::Date)) => {

@@ -66,8 +66,11 @@ fn in_order(document: &Document) -> Vec<Id> {
     document.top.iter().flat_map(|top| document.walk(*top)).collect()
 }
 
+/// The blocks and, in the document's order, each marker with its block.
+type Paired = (Vec<Block>, Vec<(Id, usize)>);
+
 /// Pairs beginnings and ends. Gives the blocks and, in the document's order, each marker with its block.
-fn pair(document: &Document, tags: &mut Tags<'_>, order: &[Id]) -> Option<(Vec<Block>, Vec<(Id, usize)>)> {
+fn pair(document: &Document, tags: &mut Tags<'_>, order: &[Id]) -> Option<Paired> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut of_marker = Vec::new();
     let mut open: Vec<(usize, bool, bool, u32)> = Vec::new();

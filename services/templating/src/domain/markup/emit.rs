@@ -178,7 +178,7 @@ impl<'a, 't, H: Hooks> Emitter<'a, 't, H> {
                 let expr = self.merge(&merge, place);
                 self.field(expr, parent, place);
             }
-            Word::WordIf(found) => self.word_if(&found, place),
+            Word::Condition(found) => self.word_if(&found, place),
             Word::Next(condition) => {
                 if self.is_in_loop() {
                     self.tags.wrong(

@@ -34,7 +34,7 @@ pub(crate) enum Word {
     /// A field of the offices' own mail merge.
     Merge(Merge),
     /// Word's IF, or LibreOffice's conditional text.
-    WordIf(Box<WordIf>),
+    Condition(Box<WordIf>),
     /// The beginning of what stands only if the condition holds; `EndIf` ends it.
     Shown(Compare),
 }

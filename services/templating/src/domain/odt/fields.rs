@@ -82,12 +82,12 @@ fn read(document: &Document, id: Id, kind: &str) -> Result<Word, Problem> {
             let is_always = condition.trim().is_empty() || condition.trim().eq_ignore_ascii_case("ooow:true");
             Word::Next(if is_always { None } else { Some(parse(&condition)?) })
         }
-        "conditional-text" => Word::WordIf(Box::new(WordIf {
+        "conditional-text" => Word::Condition(Box::new(WordIf {
             condition: parse(&attribute("text:condition"))?,
             yes: text(&attribute("text:string-value-if-true")),
             no: text(&attribute("text:string-value-if-false")),
         })),
-        "hidden-text" => Word::WordIf(Box::new(WordIf {
+        "hidden-text" => Word::Condition(Box::new(WordIf {
             condition: parse(&attribute("text:condition"))?,
             yes: Vec::new(),
             no: text(&attribute("text:string-value")),
