@@ -95,6 +95,8 @@ fn l5_a_joined_odt_begins_each_letter_on_a_new_page() {
     let content = part(&made, "content.xml");
     assert_eq!(content.matches("text:style-name=\"KontorNextLetter\"").count(), 1, "{content}");
     assert!(content.contains("style:name=\"KontorNextLetter\""));
+    // The first paragraph has no style of its own, so there is none to go back to.
+    assert!(!content.contains("style:parent-style-name=\"Standard\""), "{content}");
     assert!(content.contains("style:page-number=\"1\""), "the footer counts pages");
     let names: Vec<String> =
         paragraphs(&content).into_iter().filter(|text| text == "Ann" || text == "Bob").collect();

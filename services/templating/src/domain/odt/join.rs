@@ -73,9 +73,7 @@ pub(super) fn prepare(
     removed: &HashSet<Id>,
 ) -> Begin {
     let paragraph = first_paragraph(content, body, removed);
-    let own = paragraph
-        .and_then(|id| content.attribute(id, "text:style-name"))
-        .unwrap_or_else(|| "Standard".into());
+    let own = paragraph.and_then(|id| content.attribute(id, "text:style-name")).unwrap_or_default();
     let root = content.root();
     let automatic = match content.child(root, "office:automatic-styles") {
         Some(automatic) => automatic,
