@@ -30,7 +30,12 @@ const KEPT: i64 = 200_000;
 /// What an entry of the log says, read from the tables.
 enum News {
     Partner(u32, Option<Box<Facts>>),
-    Segment { id: String, segment: Option<Segment>, lists: (ContactList, ContactList), definition: bool },
+    Segment {
+        id: String,
+        segment: Option<Box<Segment>>,
+        lists: Box<(ContactList, ContactList)>,
+        definition: bool,
+    },
 }
 
 impl Live {
@@ -118,8 +123,8 @@ fn read(conn: &mut Conn<'_>, from: i64) -> Result<(Vec<News>, i64)> {
             Entry::Lists(id) => (id, false),
         };
         read_partners(conn, &mut partners, &mut news)?;
-        let segment: Option<Segment> = resource::find(conn, &id)?;
-        let lists = store::entry::lists(conn, &id)?;
+        let segment = resource::find(conn, &id)?.map(Box::new);
+        let lists = Box::new(store::entry::lists(conn, &id)?);
         news.push(News::Segment { id, segment, lists, definition });
     }
     read_partners(conn, &mut partners, &mut news)?;
@@ -146,7 +151,7 @@ fn apply(engine: &mut Engine, news: Vec<News>, now: i64) -> Result<(Writing, boo
             News::Partner(ord, Some(facts)) => writing.flipped(engine.put(ord, &facts, now)),
             News::Partner(ord, None) => writing.flipped(engine.remove(ord, now)),
             News::Segment { id, segment, lists, definition } => {
-                apply_segment(engine, &mut writing, &id, segment, lists, definition, now)?;
+                apply_segment(engine, &mut writing, &id, segment.map(|it| *it), *lists, definition, now)?;
             }
         }
     }

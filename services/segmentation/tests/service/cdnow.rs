@@ -1,6 +1,7 @@
 //! S6 with real input: CDNOW, 69,659 purchases of 23,570 customers, from the package `lifetimes` of the tests' venv. Left out, loudly, where it is not there.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,9 +56,8 @@ async fn s6_cdnow_has_the_sums_and_the_fifths_of_its_customers() {
     let taken: Vec<&Sale> = all.iter().filter(|sale| sale.customer % ONE_OF == 0).collect();
     let mut names: BTreeMap<u32, String> = BTreeMap::new();
     for sale in &taken {
-        if !names.contains_key(&sale.customer) {
-            let name = world.add_partner(&format!("Customer {}", sale.customer), "US", "", "").await;
-            names.insert(sale.customer, name);
+        if let Entry::Vacant(new) = names.entry(sale.customer) {
+            new.insert(world.add_partner(&format!("Customer {}", sale.customer), "US", "", "").await);
         }
     }
     let purchase = |(place, sale): (usize, &&Sale)| {

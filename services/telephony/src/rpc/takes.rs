@@ -16,9 +16,12 @@ use crate::store::lease_together;
 /// Takes that one transaction serves at most.
 const TOGETHER: usize = 64;
 
-/// The takes that wait, by list and version of the list. Cheap to clone.
+/// Id of a list, and its version.
+type Key = (String, i64);
+
+/// The takes that wait. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Takes(Arc<Mutex<HashMap<(String, i64), Vec<Waiting>>>>);
+pub struct Takes(Arc<Mutex<HashMap<Key, Vec<Waiting>>>>);
 
 struct Waiting {
     operator: String,
@@ -46,7 +49,7 @@ impl Takes {
     }
 
     /// Serves those who wait when the writer comes to it.
-    async fn serve(&self, db: &Db, plan: Arc<Plan>, key: (String, i64), zone: String) {
+    async fn serve(&self, db: &Db, plan: Arc<Plan>, key: Key, zone: String) {
         let (takes, key_of_job) = (self.clone(), key.clone());
         let members: Arc<Mutex<Vec<Waiting>>> = Arc::default();
         let drawn = members.clone();
@@ -70,7 +73,7 @@ impl Takes {
     }
 
     /// All that wait: who comes after this begins a new line, and is the first of it.
-    fn draw(&self, key: &(String, i64)) -> Vec<Waiting> {
+    fn draw(&self, key: &Key) -> Vec<Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key).unwrap_or_default()
     }
 }
