@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use kontor_proto::calendar::v1 as calendar;
 use kontor_proto::directory::v1 as directory;
 use kontor_proto::pipeline::v1 as pipeline;
+use kontor_proto::segmentation::v1 as segmentation;
 use kontor_proto::telephony::v1 as telephony;
 use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
@@ -142,6 +143,18 @@ impl Grpc {
         boards => telephony::board_service_client::BoardServiceClient<Signed>;
         /// Pacing of call lists.
         pacings => telephony::pacing_service_client::PacingServiceClient<Signed>;
+        /// Diallers of call lists.
+        diallers => telephony::dialler_service_client::DiallerServiceClient<Signed>;
+        /// Segments.
+        segments => segmentation::segment_service_client::SegmentServiceClient<Signed>;
+        /// Questionnaires and answers.
+        questionnaires => segmentation::questionnaire_service_client::QuestionnaireServiceClient<Signed>;
+        /// Facts that other software tells.
+        facts => segmentation::fact_service_client::FactServiceClient<Signed>;
+        /// Sums of purchases.
+        purchases => segmentation::purchase_statistics_service_client::PurchaseStatisticsServiceClient<Signed>;
+        /// Price lists.
+        price_lists => segmentation::price_list_service_client::PriceListServiceClient<Signed>;
     }
 }
 

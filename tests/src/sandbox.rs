@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use kontor::accounts::Accounts;
-use kontor::config::{Config, SERVICES};
+use kontor::config::{Config, services};
 use kontor::serve::Running;
 use kontor_gateway_metrics::render;
 use kontor_kit::clock::Clock;
@@ -167,14 +167,14 @@ pub struct Split {
 }
 
 impl Split {
-    /// Starts directory, calendar, pipeline, telephony and the gateway, each for itself.
+    /// Starts every service and the gateway, each for itself.
     pub async fn start(backend: Backend) -> Split {
         let place = Place::new(backend).await;
-        let ports = SERVICES.into_iter().zip(free_ports(SERVICES.len())).collect();
+        let ports = services().zip(free_ports(services().count())).collect();
         add_accounts(&settings(&place, &[("data", &Self::folder(&place, "directory"))])).await;
         let mut split = Split { processes: BTreeMap::new(), ports, place };
         // The order does not matter to them: a service that needs one that is not up yet waits for it.
-        for service in SERVICES {
+        for service in services() {
             split.start_one(service).await;
         }
         make_leader(&split.grpc("admin")).await;
@@ -190,7 +190,7 @@ impl Split {
         let listen = self.at(service);
         let mut variables = vec![("KONTOR_CLUSTER_KEY".to_owned(), "a key of one test run".to_owned())];
         variables.extend(self.place.url.clone().map(|url| ("KONTOR_DATABASE_URL".to_owned(), url)));
-        variables.extend(SERVICES.into_iter().filter(|peer| *peer != "gateway").map(|peer| {
+        variables.extend(services().filter(|peer| *peer != "gateway").map(|peer| {
             (format!("KONTOR_PEERS_{}", peer.to_uppercase()), format!("http://{}", self.at(peer)))
         }));
         let arguments = ["--services", service, "--listen", &listen, "--data", &data];

@@ -8,8 +8,10 @@ use kontor_kit::context::{Company, Push};
 use kontor_kit::db::Storage;
 use kontor_kit::{Error, Result};
 
+use crate::services::SERVICES;
+
 /// Every setting: key, default, what it is. Environment: `company.region` is `KONTOR_COMPANY_REGION`.
-const KEYS: [(&str, &str, &str); 20] = [
+const KEYS: [(&str, &str, &str); 21] = [
     ("data", "./kontor-data", "folder of the data"),
     ("listen", "127.0.0.1:8420", "address and port to listen on; port 0 takes a free one"),
     ("services", "all", "services to run here, by comma"),
@@ -23,6 +25,7 @@ const KEYS: [(&str, &str, &str); 20] = [
     ("peers.pipeline", "", "address of pipeline when it runs elsewhere"),
     ("peers.calendar", "", "address of calendar when it runs elsewhere"),
     ("peers.telephony", "", "address of telephony when it runs elsewhere"),
+    ("peers.segmentation", "", "address of segmentation when it runs elsewhere"),
     (
         "push.enabled",
         "true",
@@ -44,8 +47,10 @@ const KEYS: [(&str, &str, &str); 20] = [
     ("trace.endpoint", "", "OpenTelemetry collector that takes OTLP over HTTP: http://127.0.0.1:4318"),
 ];
 
-/// Services that there are.
-pub const SERVICES: [&str; 5] = ["gateway", "directory", "pipeline", "calendar", "telephony"];
+/// Names of what can be run: the gateway and every service.
+pub fn services() -> impl Iterator<Item = &'static str> {
+    ["gateway"].into_iter().chain(SERVICES.iter().map(|service| service.name))
+}
 
 /// The settings in force.
 #[derive(Clone, Debug)]
@@ -206,20 +211,20 @@ impl Config {
     pub fn services(&self) -> Result<Vec<&'static str>> {
         let list = self.get("services");
         if list == "all" {
-            return Ok(SERVICES.to_vec());
+            return Ok(services().collect());
         }
         list.split(',')
             .map(str::trim)
             .map(|name| {
-                SERVICES.iter().find(|known| **known == name).copied().ok_or_else(|| {
-                    let near = nearest(name, SERVICES.iter().map(|known| (*known).to_owned()));
-                    // Of five names the nearest is mostly not near.
+                services().find(|known| *known == name).ok_or_else(|| {
+                    let near = nearest(name, services().map(str::to_owned));
+                    // Of few names the nearest is mostly not near.
                     let meant = if strsim::damerau_levenshtein(name, &near) <= 2 {
                         format!("did you mean {near}? ")
                     } else {
                         String::new()
                     };
-                    let all = SERVICES.join(", ");
+                    let all = services().collect::<Vec<_>>().join(", ");
                     Error::invalid(
                         "services",
                         format!("there is no service {name:?}; {meant}there are {all}, and all"),

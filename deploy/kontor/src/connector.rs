@@ -271,6 +271,7 @@ fn kind(connector: &proto::Connector) -> &'static str {
         Some(ProtoKind::Webhook(_)) => "webhook",
         Some(ProtoKind::Grpc(_)) => "grpc",
         Some(ProtoKind::Asterisk(_)) => "asterisk",
+        Some(ProtoKind::Ari(_)) => "ari",
         Some(ProtoKind::Freeswitch(_)) => "freeswitch",
         Some(ProtoKind::Twilio(_)) => "twilio",
         Some(ProtoKind::Plivo(_)) => "plivo",

@@ -1,4 +1,4 @@
-//! The sample company of `--demo`: accounts, 30 partners, three months of meetings, 25 opportunities, 200 calls.
+//! The sample company of `--demo`: accounts, 30 partners, three months of meetings, 25 opportunities, 200 calls, segments.
 //! Called once at the start, on an empty installation only; it goes through the services' own interfaces.
 
 use std::time::Duration;
@@ -30,6 +30,8 @@ use kontor_proto::pipeline::v1::{
 use kontor_proto::telephony::v1::call_service_client::CallServiceClient;
 use kontor_proto::telephony::v1::{Call, CallDirection, CallOutcome, CreateCallRequest, Party};
 use kontor_proto::r#type::v1::{Email, Money, Phone, PostalAddress};
+
+use crate::demo_segments;
 
 /// Requests under way at once: the writer commits them in groups.
 const AT_ONCE: usize = 64;
@@ -105,7 +107,10 @@ pub async fn fill(links: &Links, context: &Context) -> Result<()> {
         }
     };
     futures_util::try_join!(meetings, deals, calls)?;
-    Ok(())
+    match links.get("segmentation") {
+        Some(link) => demo_segments::add(link.clone(), context, &partners).await,
+        None => Ok(()),
+    }
 }
 
 /// The accounts have a password that the interface would refuse, so they are made as the command line makes them.

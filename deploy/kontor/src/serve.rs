@@ -11,15 +11,15 @@ use kontor_kit::clock::Clock;
 use kontor_kit::context::Context;
 use kontor_kit::db::{Db, Storage};
 use kontor_kit::link::Link;
-use kontor_kit::unit::Unit;
 use kontor_kit::{Error, Result};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{Config, SERVICES};
+use crate::config::Config;
 use crate::demo;
+use crate::services::{self, SERVICES};
 
 /// A running process.
 pub struct Running {
@@ -95,16 +95,10 @@ fn hold_folder(config: &Config) -> Result<Vec<File>> {
 pub async fn migrate(config: &Config) -> Result<()> {
     make_folder(config)?;
     let _held = hold_folder(config)?;
-    for service in config.services()? {
-        let migrations = match service {
-            "directory" => kontor_directory::MIGRATIONS,
-            "calendar" => kontor_calendar::MIGRATIONS,
-            "pipeline" => kontor_pipeline::MIGRATIONS,
-            "telephony" => kontor_telephony::MIGRATIONS,
-            _ => continue,
-        };
-        Db::open(&config.storage(), service, migrations, Clock::System).await?;
-        println!("{service} is up to date");
+    for name in config.services()? {
+        let Some(service) = services::find(name) else { continue };
+        Db::open(&config.storage(), name, service.migrations, Clock::System).await?;
+        println!("{name} is up to date");
     }
     Ok(())
 }
@@ -178,60 +172,27 @@ fn context(config: &Config, clock: Clock) -> Result<Context> {
 async fn start_services(config: &Config, context: &Context) -> Result<Links> {
     let wanted = config.services()?;
     let mut links = remote_links(config, context, &wanted)?;
-    if wanted.contains(&"directory") {
-        let unit = kontor_directory::start(context).await?;
-        hang(&mut links, unit);
-    }
-    if wanted.contains(&"calendar") {
-        let peers = kontor_calendar::Peers { directory: need(&links, "calendar", "directory")? };
-        hang(&mut links, kontor_calendar::start(context, peers, kontor_calendar::Config::default()).await?);
-    }
-    if wanted.contains(&"pipeline") {
-        let peers = kontor_pipeline::Peers {
-            directory: need(&links, "pipeline", "directory")?,
-            calendar: need(&links, "pipeline", "calendar")?,
-        };
-        hang(&mut links, kontor_pipeline::start(context, peers).await?);
-    }
-    if wanted.contains(&"telephony") {
-        let peers = kontor_telephony::Peers {
-            directory: need(&links, "telephony", "directory")?,
-            pipeline: need(&links, "telephony", "pipeline")?,
-        };
-        let public_url = config.get("public.address").to_owned();
-        let config = kontor_telephony::Config { public_url, ..Default::default() };
-        hang(&mut links, kontor_telephony::start_with(context, peers, config).await?);
+    for service in SERVICES.iter().filter(|service| wanted.contains(&service.name)) {
+        let unit = (service.start)(config, context, &links).await?;
+        links.insert(unit.name, unit.link());
     }
     Ok(links)
-}
-
-fn hang(links: &mut Links, unit: Unit) {
-    links.insert(unit.name, unit.link());
-}
-
-fn need(links: &Links, who: &str, whom: &'static str) -> Result<Link> {
-    links.get(whom).cloned().ok_or_else(|| {
-        Error::invalid(
-            "services",
-            format!("{who} needs {whom}: run it here too, or give its address as peers.{whom}"),
-        )
-    })
 }
 
 /// Links to the services that run elsewhere, and their events.
 fn remote_links(config: &Config, context: &Context, wanted: &[&str]) -> Result<Links> {
     let mut links = Links::new();
-    for service in SERVICES.into_iter().filter(|service| !wanted.contains(service) && *service != "gateway") {
-        let address = config.get(&format!("peers.{service}"));
+    for service in SERVICES.iter().filter(|service| !wanted.contains(&service.name)) {
+        let address = config.get(service.peer);
         if address.is_empty() {
             continue;
         }
         let key = context.cluster_key.clone().ok_or_else(|| {
             Error::invalid("cluster.key", "it is needed when services run in several processes")
         })?;
-        let link = Link::remote(service, address, key, context.clock.clone())?;
-        context.bus.offer_remote(service, link.clone());
-        links.insert(service, link);
+        let link = Link::remote(service.name, address, key, context.clock.clone())?;
+        context.bus.offer_remote(service.name, link.clone());
+        links.insert(service.name, link);
     }
     Ok(links)
 }

@@ -8,6 +8,8 @@ use http::{Request, Response};
 use kontor_kit::auth::Caller;
 use kontor_kit::link::{Link, SERVICE_HEADER, forward};
 use kontor_kit::{Error, Result};
+use prost::Message;
+use prost_types::FileDescriptorSet;
 use tonic::Status;
 use tonic::service::Routes;
 
@@ -21,73 +23,6 @@ const INSIDE_ONLY: [&str; 4] = [
     "kontor.calendar.v1.MessageService",
 ];
 
-/// Services that reflection shows, those that a process of the installation may run.
-const OUTSIDE: [(&str, &[&str]); 4] = [
-    (
-        "directory",
-        &[
-            "UserService",
-            "TeamService",
-            "PartnerService",
-            "PartnerMergeService",
-            "ErasureService",
-            "ContactService",
-            "ChangeService",
-            "AuditService",
-        ],
-    ),
-    (
-        "pipeline",
-        &[
-            "LeadService",
-            "OpportunityService",
-            "PipelineService",
-            "ChangeService",
-            "AuditService",
-            "NextStepService",
-            "ForecastService",
-            "ExchangeRateService",
-            "DuplicateService",
-            "MergeService",
-            "ScoreService",
-            "AssignmentService",
-            "ImportService",
-        ],
-    ),
-    (
-        "calendar",
-        &[
-            "CalendarService",
-            "EventService",
-            "TaskService",
-            "FreeBusyService",
-            "AvailabilityService",
-            "SeriesService",
-            "ProposalService",
-            "SubscriptionService",
-            "AttachmentService",
-            "ChangeService",
-            "AuditService",
-        ],
-    ),
-    (
-        "telephony",
-        &[
-            "ConnectorService",
-            "CallService",
-            "IngestService",
-            "CallListService",
-            "DispatchService",
-            "DoNotCallService",
-            "ChangeService",
-            "AuditService",
-            "OperatorService",
-            "BoardService",
-            "PacingService",
-        ],
-    ),
-];
-
 pub(super) struct Router {
     services: HashMap<&'static str, Link>,
     own: Link,
@@ -95,12 +30,7 @@ pub(super) struct Router {
 
 impl Router {
     pub(super) fn new(services: Links) -> Result<Router> {
-        let mut names = Vec::new();
-        for (service, members) in OUTSIDE {
-            if services.contains_key(service) {
-                names.extend(members.iter().map(|member| format!("kontor.{service}.v1.{member}")));
-            }
-        }
+        let names = outside(&services)?;
         Ok(Router { services, own: Link::local(own_routes(&names)?) })
     }
 
@@ -142,6 +72,19 @@ async fn pass(link: Link, request: Request<Body>) -> Response<Body> {
         Ok(response) => response.map(Body::new),
         Err(cause) => refuse(Error::internal(cause).into()),
     }
+}
+
+/// Services that reflection shows: all that the descriptors have in the packages that can be reached here, but those that are spoken inside only.
+fn outside(services: &Links) -> Result<Vec<String>> {
+    let descriptors = FileDescriptorSet::decode(kontor_proto::DESCRIPTORS).map_err(Error::internal)?;
+    let mut names = Vec::new();
+    for file in &descriptors.file {
+        if services.keys().any(|service| file.package() == format!("kontor.{service}.v1")) {
+            names.extend(file.service.iter().map(|found| format!("{}.{}", file.package(), found.name())));
+        }
+    }
+    names.retain(|name| !INSIDE_ONLY.contains(&name.as_str()));
+    Ok(names)
 }
 
 /// A gRPC answer that is only a status.

@@ -12,7 +12,7 @@ use kontor_proto::calendar::v1::{
 };
 use kontor_proto::directory::v1::{PartnerDataErased, PartnerErasureBegun, UserCreated, UserUpdated};
 use kontor_proto::pipeline::v1::{
-    LeadConverted, NextStepCompleted, OpportunityCreated, OpportunityDeleted, OpportunityLost,
+    LeadConverted, LeadCreated, NextStepCompleted, OpportunityCreated, OpportunityDeleted, OpportunityLost,
     OpportunityMerged, OpportunityReopened, OpportunityStageMoved, OpportunityUnmerged, OpportunityWon,
 };
 use kontor_proto::telephony::v1::{CallCorrected, CallDirection, CallEnded, CallOutcome};
@@ -24,6 +24,9 @@ use crate::domain::history::{self, Change, End, Entry, Way};
 use crate::domain::user::User;
 use crate::store;
 use crate::store::card::Cards;
+
+/// Sources that erase their own and have nothing for the history of partners.
+const OTHER_SOURCES: [&str; 1] = ["segmentation"];
 
 /// Sources whose events make the history of partners.
 pub const HISTORY_SOURCES: [&str; 3] = ["pipeline", "calendar", "telephony"];
@@ -37,6 +40,15 @@ pub fn listen(context: &Context, db: &Db) {
                 store::erasure::report(tx, &event.source, &erased)?;
             }
             store::timeline::take_live(tx, event, &changes(event))
+        });
+    }
+    for source in OTHER_SOURCES {
+        let wants = |event: &Event| is::<PartnerDataErased>(event);
+        context.bus.listen_for(context, source, "directory.report", db.clone(), wants, |tx, event| {
+            match payload::<PartnerDataErased>(event) {
+                Some(erased) => store::erasure::report(tx, &event.source, &erased),
+                None => Ok(()),
+            }
         });
     }
     let wants = |event: &Event| is::<PartnerDataErased>(event) || is::<PartnerErasureBegun>(event);
@@ -175,6 +187,10 @@ fn proposal(event: &Event, countered: &MeetingCountered) -> Entry {
 
 /// Each step of a deal has an entry of its own, seen by those who may see the deal now.
 fn deal(event: &Event) -> Vec<Change> {
+    // A new lead is nobody's yet, and nothing stands anywhere that could follow it.
+    if is::<LeadCreated>(event) {
+        return Vec::new();
+    }
     if outbox::kind(event) == OpportunityDeleted::full_name() {
         return vec![Change::Forget { subject: event.subject.clone() }];
     }

@@ -62,6 +62,13 @@ impl Bus {
         });
     }
 
+    /// Names of all sources that can be reached from this process, in order.
+    pub fn sources(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.0.borrow().keys().cloned().collect();
+        names.sort();
+        names
+    }
+
     /// Follows `source` from where `consumer` stopped, for as long as the process runs. `handle` runs in a transaction of `db`
     /// that also moves the cursor; an event that was seen before is left out. An error is tried again with growing pauses.
     pub fn listen<F>(

@@ -241,8 +241,8 @@ impl Worker {
             self.db.write(move |tx| tx.execute(sql, args![&erasure, step])).await?;
         }
         let waits_for = self.plan.waits_for.unwrap_or_default();
-        let erasure = job.person.erasure.clone();
-        if !self.db.read(move |conn| is_followed(conn, waits_for, &erasure)).await? {
+        let person = job.person.clone();
+        if !self.db.read(move |conn| is_followed(conn, waits_for, &person)).await? {
             return Ok(());
         }
         outbox::forget(&self.db, &job.person).await?;
@@ -316,11 +316,15 @@ fn jobs(conn: &mut Conn<'_>) -> Result<Vec<Job>> {
     })
 }
 
-/// Whether all was heard that has to be.
-fn is_followed(conn: &mut Conn<'_>, waits_for: &[WaitsFor], erasure: &str) -> Result<bool> {
+/// Whether all was heard that has to be. A service that does not take part has nothing to say.
+fn is_followed(conn: &mut Conn<'_>, waits_for: &[WaitsFor], person: &Person) -> Result<bool> {
     for WaitsFor { source, consumers } in waits_for {
+        if !person.services.is_empty() && !person.services.iter().any(|service| service == source) {
+            continue;
+        }
         let sql = "SELECT sequence FROM erasure_heard WHERE erasure = $1 AND source = $2";
-        let Some(heard) = conn.one(sql, args![erasure, *source], |row| row.int(0))? else { return Ok(false) };
+        let heard = conn.one(sql, args![&person.erasure, *source], |row| row.int(0))?;
+        let Some(heard) = heard else { return Ok(false) };
         let sql = "SELECT 1 FROM kit_cursor WHERE consumer = $1 AND source = $2 AND sequence >= $3";
         for consumer in *consumers {
             if conn.one(sql, args![*consumer, *source, heard], |_| Ok(()))?.is_none() {

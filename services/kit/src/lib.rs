@@ -7,6 +7,7 @@ pub mod bus;
 pub mod changes;
 pub mod clock;
 pub mod context;
+pub mod currency;
 pub mod db;
 pub mod erase;
 pub mod error;

@@ -1,6 +1,8 @@
 //! One small trait for a stored resource and five functions on it: get, list, insert, update, delete.
 //! Called by stores whose resource is one row; a real rule replaces the generic call. The three that write keep the audit.
 
+use std::fmt::Write as _;
+
 use crate::audit::{self, Action, Shown};
 use crate::auth::{Caller, Guard};
 use crate::db::{Conn, Row, Tx, Value};
@@ -141,7 +143,8 @@ pub fn insert<T: Stored>(tx: &mut Tx<'_>, row: &T) -> Result<()> {
     Ok(())
 }
 
-/// Writes a changed one if nobody changed it since it was read, and raises its version.
+/// Writes a changed one if nobody changed it since it was read, and raises its version. The statement sets the changed columns only: SQLite
+/// writes each index anew that has one of the columns set, also when its value is as it was.
 ///
 /// # Errors
 /// ABORTED when someone did.
@@ -149,19 +152,17 @@ pub fn update<T: Stored>(tx: &mut Tx<'_>, row: &mut T) -> Result<()> {
     let read = row.version();
     let old = old_values(tx, row)?;
     row.set_version(read + 1);
-    let sets: Vec<String> =
-        T::COLUMNS.iter().enumerate().skip(1).map(|(at, column)| format!("{column} = ${}", at + 1)).collect();
-    let mut values = row.values();
-    values.push(read.into());
-    let sql = format!(
-        "UPDATE {} SET {} WHERE {} = $1 AND {} = ${}",
-        T::TABLE,
-        sets.join(", "),
-        T::COLUMNS[0],
-        T::COLUMNS[1],
-        values.len()
-    );
-    if tx.execute(&sql, &values)? == 0 {
+    let values = row.values();
+    let (id, version) = (T::COLUMNS[0], T::COLUMNS[1]);
+    let mut sets = String::new();
+    let mut args: Vec<Value> = vec![row.id().into(), read.into()];
+    for (at, column) in T::COLUMNS.iter().enumerate().skip(1).filter(|(at, _)| values[*at] != old[*at]) {
+        args.push(values[at].clone());
+        let comma = if sets.is_empty() { "" } else { ", " };
+        let _ = write!(sets, "{comma}{column} = ${}", args.len());
+    }
+    let sql = format!("UPDATE {} SET {sets} WHERE {id} = $1 AND {version} = $2", T::TABLE);
+    if tx.execute(&sql, &args)? == 0 {
         return Err(Error::etag_mismatch(row.name()));
     }
     tx.audit(audit::row(Action::Update, row, Some(&old), Some(&values)));

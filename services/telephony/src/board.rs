@@ -117,6 +117,6 @@ fn read(conn: &mut Conn<'_>, now: i64, zone: &TimeZone) -> Result<Board> {
         let some = sums.into_iter().filter(|(_, counts)| !counts.is_empty());
         figures.extend(some.map(|(scope, counts)| ((scope, window), counts)));
     }
-    let (operators, teams) = (store::operator::at_work(conn)?, store::pacing::teams(conn)?);
+    let (operators, teams) = (store::operator::at_work(conn)?, store::call_list::teams(conn)?);
     Ok(Board { operators, figures, teams, time: now })
 }

@@ -4,6 +4,7 @@
 mod board;
 mod call_backs;
 pub mod connectors;
+mod dialler;
 pub mod domain;
 mod erase;
 mod events;
@@ -34,7 +35,9 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0009_dial",
     "0012_cloud",
     "0015_operator",
-    "0016_figure"
+    "0016_figure",
+    "0021_dialler",
+    "0022_peer_tls"
 ];
 
 /// Links to the services that telephony calls.
@@ -96,5 +99,6 @@ pub async fn start_with(context: &Context, peers: Peers, config: Config) -> Resu
     figures::start(context, &db);
     let board = board::Hub::start(context, &db);
     let keeper = connectors::keeper::Keeper::start(context, &intake);
-    Ok(Unit::service("telephony", context, &db, rpc::routes(context, &intake, &keeper, &board)))
+    let wake = dialler::start(context, &intake);
+    Ok(Unit::service("telephony", context, &db, rpc::routes(context, &intake, &keeper, &board, &wake)))
 }

@@ -118,6 +118,12 @@ pub fn state_changed(tx: &mut Tx<'_>, list: &CallList) {
     tx.publish(NewEvent::new("telephony", list.name(), &list.guard(), &event));
 }
 
+/// Says that a list was deleted.
+pub fn deleted(tx: &mut Tx<'_>, list: &CallList, actor: &str) {
+    let event = NewEvent::new("telephony", list.name(), &list.guard(), &proto::CallListDeleted {});
+    tx.publish(event.actor(actor));
+}
+
 /// The list, the entry, and who did it.
 type About<'a> = (&'a CallList, &'a ListEntry, &'a str);
 

@@ -69,7 +69,19 @@ pub fn follow(tx: &mut Tx<'_>, call: &Entry, involved: &Involved) -> Result<()> 
     Ok(())
 }
 
-fn of_call(call: &str, queue: &str) -> OfCall {
+/// Notes that a dialler's call is over that this user ("users/{user}") was to take, and did not.
+///
+/// # Errors
+/// Those of the database.
+pub fn missed(tx: &mut Tx<'_>, call: &Entry, user: &str) -> Result<()> {
+    let id = user.strip_prefix("users/").unwrap_or(user);
+    let Some(before) = store::operator::hold(tx, id)? else { return Ok(()) };
+    let mut operator = before.clone();
+    if operator.miss(&call.id, tx.now()) { change(tx, Some(&before), &mut operator, "") } else { Ok(()) }
+}
+
+/// The call as a state of an operator is about it.
+pub fn of_call(call: &str, queue: &str) -> OfCall {
     let (queue, call_list) = figure::queue_or_list(queue);
     OfCall { call: call.to_owned(), queue: queue.to_owned(), call_list: call_list.to_owned() }
 }

@@ -8,6 +8,7 @@ use kontor_kit::context::Context;
 use kontor_kit::db::Tx;
 use kontor_kit::resource;
 
+use crate::dialler::over;
 use crate::domain::call_list::CallList;
 use crate::domain::entry::{Entry, Match};
 use crate::intake::Intake;
@@ -27,7 +28,7 @@ const POPS_MICROS: i64 = 24 * 3_600 * 1_000_000;
 
 /// Starts all of it.
 pub fn start(context: &Context, intake: &Intake) {
-    context.spawn(close(intake.clone()));
+    context.spawn(close(intake.clone(), context.company.time_zone.clone()));
     context.spawn(link(intake.clone()));
     context.spawn(forget(intake.clone()));
     context.spawn(end_leases(intake.clone(), context.company.time_zone.clone()));
@@ -37,9 +38,9 @@ pub fn start(context: &Context, intake: &Intake) {
     }
 }
 
-async fn close(intake: Intake) {
+async fn close(intake: Intake, zone: String) {
     loop {
-        let pause = match close_due(&intake).await {
+        let pause = match close_due(&intake, &zone).await {
             Ok(pause) => pause,
             Err(cause) => {
                 tracing::warn!(cause = %cause, "calls can't be closed");
@@ -54,7 +55,7 @@ async fn close(intake: Intake) {
 }
 
 /// Closes what is due and tells how long to wait for the next.
-async fn close_due(intake: &Intake) -> Result<Duration> {
+async fn close_due(intake: &Intake, zone: &str) -> Result<Duration> {
     let now = intake.db.clock().now();
     let (ids, next) = intake.db.read(move |conn| store::call::due(conn, now, BATCH)).await?;
     if ids.is_empty() {
@@ -62,11 +63,12 @@ async fn close_due(intake: &Intake) -> Result<Duration> {
             next.map_or(LOOK_AGAIN, |next| Duration::from_micros(next.saturating_sub(now).unsigned_abs()));
         return Ok(wait.clamp(Duration::from_millis(5), LOOK_AGAIN));
     }
+    let zone = zone.to_owned();
     intake
         .db
         .write(move |tx| {
             for id in &ids {
-                close_one(tx, id)?;
+                close_one(tx, id, &zone)?;
             }
             Ok(())
         })
@@ -75,7 +77,7 @@ async fn close_due(intake: &Intake) -> Result<Duration> {
 }
 
 /// Says how the call ended, or that it was other than said. One that is still open has been silent for too long.
-fn close_one(tx: &mut Tx<'_>, id: &str) -> Result<()> {
+fn close_one(tx: &mut Tx<'_>, id: &str, zone: &str) -> Result<()> {
     let now = tx.now();
     let mut call = match store::call::hold(tx, id) {
         Err(cause) if cause.code() == tonic::Code::NotFound => return Ok(()),
@@ -91,6 +93,7 @@ fn close_one(tx: &mut Tx<'_>, id: &str) -> Result<()> {
     events::ended(tx, &mut call);
     call.due = None;
     resource::update(tx, &mut call)?;
+    over::over(tx, &call, zone)?;
     operators::follow(tx, &call, &Involved::default())
 }
 

@@ -50,8 +50,14 @@ impl Floor {
     }
 }
 
-/// A write; it answers with the name of what it wrote.
-type Job = Box<dyn FnOnce(&Connection) -> String + Send>;
+/// What was written, and whose it is: "opportunities/{id}", "partners/{id}" or nothing.
+struct Written {
+    subject: String,
+    partner: String,
+}
+
+/// A write.
+type Job = Box<dyn FnOnce(&Connection) -> Written + Send>;
 
 /// Readers and the writer.
 #[derive(Clone)]
@@ -80,7 +86,7 @@ pub async fn serve(file: &Path) {
         while let Ok(first) = waiting.recv() {
             writer.execute_batch("BEGIN IMMEDIATE").expect("begun");
             let group: Vec<_> = std::iter::once(first).chain(waiting.try_iter()).collect();
-            let (subjects, done): (Vec<String>, Vec<_>) =
+            let (subjects, done): (Vec<Written>, Vec<_>) =
                 group.into_iter().map(|(job, done)| (job(&writer), done)).unzip();
             seal(&writer, &subjects);
             writer.execute_batch("COMMIT").expect("on disk");
@@ -111,14 +117,14 @@ impl Store {
 
     async fn write<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&Connection) -> (String, T) + Send + 'static,
+        job: impl FnOnce(&Connection) -> (Written, T) + Send + 'static,
     ) -> T {
         let (done, written) = oneshot::channel();
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |conn| {
-            let (subject, answered) = job(conn);
+            let (written, answered) = job(conn);
             let _ = reply.send(answered);
-            subject
+            written
         });
         self.0.writes.send((job, done)).expect("the writer runs");
         written.await.expect("written");
@@ -272,20 +278,20 @@ fn list(store: Store, request: proto::ListOpportunitiesRequest) -> Ready<proto::
 }
 
 /// The events and the audit of a group: each with one update of its head.
-fn seal(conn: &Connection, subjects: &[String]) {
+fn seal(conn: &Connection, subjects: &[Written]) {
     let count = i64::try_from(subjects.len()).expect("a few");
     let head: i64 = conn
         .prepare_cached("UPDATE kit_outbox_head SET sequence = sequence + $1 WHERE id = 1 RETURNING sequence")
         .expect("a statement")
         .query_row([count], |row| row.get(0))
         .expect("the head");
-    for (place, subject) in subjects.iter().enumerate() {
+    for (place, Written { subject, partner }) in subjects.iter().enumerate() {
         let sequence = head - count + 1 + i64::try_from(place).expect("a few");
-        let event = Event { subject: subject.clone(), ..Default::default() };
+        let event = Event { subject: subject.clone(), partner: partner.clone(), ..Default::default() };
         let sql = "INSERT INTO kit_outbox (sequence, event_id, partner, kind, time, event) VALUES ($1, $2, $3, $4, $5, $6)";
         let id = format!("{sequence:032x}");
         let row =
-            params![sequence, id, "", "kontor.pipeline.v1.LeadCreated", sequence, event.encode_to_vec()];
+            params![sequence, id, partner, "kontor.pipeline.v1.LeadCreated", sequence, event.encode_to_vec()];
         conn.prepare_cached(sql).expect("a statement").execute(row).expect("an event");
     }
     let sql = "UPDATE kit_audit_head SET sequence = sequence + $1, hash = $2 WHERE id = 1 RETURNING sequence";
@@ -294,10 +300,10 @@ fn seal(conn: &Connection, subjects: &[String]) {
         .expect("a statement")
         .query_row(params![count, [7_u8; 32]], |row| row.get(0))
         .expect("the head");
-    for (place, subject) in subjects.iter().enumerate() {
+    for (place, Written { subject, partner }) in subjects.iter().enumerate() {
         let sequence = head - count + 1 + i64::try_from(place).expect("a few");
-        let sql = "INSERT INTO kit_audit (sequence, time, action, actor, subject, partner, owner, team, body, value_count, value_data, hash) VALUES ($1, $2, 2, 'users/bench', $3, '', '', '', $4, 4, $5, $6)";
-        let row = params![sequence, sequence, subject, [0_u8; 60], [0_u8; 120], [7_u8; 32]];
+        let sql = "INSERT INTO kit_audit (sequence, time, action, actor, subject, partner, owner, team, body, value_count, value_data, hash) VALUES ($1, $2, 2, 'users/bench', $3, $4, '', '', $5, 4, $6, $7)";
+        let row = params![sequence, sequence, subject, partner, [0_u8; 60], [0_u8; 120], [7_u8; 32]];
         conn.prepare_cached(sql).expect("a statement").execute(row).expect("an entry");
     }
 }
@@ -313,8 +319,19 @@ async fn create_lead(store: Store, request: proto::CreateLeadRequest) -> proto::
                 .expect("a statement")
                 .execute(params![id, lead.title, lead.email, now])
                 .expect("a lead");
+            // By what it may be a duplicate.
+            rows(conn, "SELECT region FROM duplicate_state WHERE id = 1", []);
+            rows(conn, "SELECT kind, value FROM duplicate_key WHERE record = $1 ORDER BY kind", [&id]);
+            conn.prepare_cached("INSERT INTO duplicate_key (kind, value, record) VALUES (1, $1, $2)")
+                .expect("a statement")
+                .execute(params![lead.email, id])
+                .expect("a key");
+            conn.prepare_cached("INSERT INTO duplicate_group (kind, value, records) VALUES (1, $1, 1) ON CONFLICT (kind, value) DO UPDATE SET records = duplicate_group.records + 1")
+                .expect("a statement")
+                .execute([&lead.email])
+                .expect("a group");
             let name = format!("leads/{id}");
-            (name.clone(), proto::Lead { name, ..lead })
+            (Written { subject: name.clone(), partner: String::new() }, proto::Lead { name, ..lead })
         })
         .await
 }
@@ -332,20 +349,23 @@ async fn move_stage(store: Store, request: proto::MoveStageRequest) -> proto::Op
             rows(conn, "SELECT * FROM stage WHERE pipeline = $1 ORDER BY position", [&found.pipeline]);
             rows(conn, "SELECT probability FROM stage WHERE name = $1", [&found.stage]);
             let now = jiff::Timestamp::now().as_microsecond();
-            conn.prepare_cached("UPDATE opportunity SET version = version + 1, stage = $2, stage_time = $3, update_time = $3, title = $4, description = $5 WHERE id = $1")
+            // Numbered places: SQLite numbers names like $2 in the order in which they stand.
+            let moved = conn.prepare_cached("UPDATE opportunity SET version = version + 1, stage = ?2, stage_time = ?3, update_time = ?3 WHERE id = ?1")
                 .expect("a statement")
-                .execute(params![id, request.stage, now, found.title, found.description])
+                .execute(params![id, request.stage, now])
                 .expect("moved");
+            assert_eq!(moved, 1);
             let since: Option<i64> = conn
                 .prepare_cached("SELECT valid_from FROM deal_history WHERE opportunity = $1 ORDER BY valid_from DESC LIMIT 1")
                 .expect("a statement")
                 .query_row([&found.name], |row| row.get(0))
                 .ok();
             if let Some(since) = since {
-                conn.prepare_cached("UPDATE deal_history SET valid_until = $3 WHERE opportunity = $1 AND valid_from = $2")
+                let ended = conn.prepare_cached("UPDATE deal_history SET valid_until = ?3 WHERE opportunity = ?1 AND valid_from = ?2")
                     .expect("a statement")
                     .execute(params![found.name, since, now])
                     .expect("ended");
+                assert_eq!(ended, 1);
             }
             conn.prepare_cached("INSERT INTO deal_history (opportunity, valid_from, valid_until, state, pipeline, stage, currency, amount, probability, close_date, assignee, team) VALUES ($1, $2, 9223372036854775807, 1, $3, $4, '', '', NULL, $5, $6, $7)")
                 .expect("a statement")
@@ -353,7 +373,7 @@ async fn move_stage(store: Store, request: proto::MoveStageRequest) -> proto::Op
                 .expect("noted");
             rows(conn, "SELECT * FROM next_step WHERE opportunity = $1 AND state = 1", [&found.name]);
             found.stage = request.stage;
-            (found.name.clone(), found)
+            (Written { subject: found.name.clone(), partner: found.partner.clone() }, found)
         })
         .await
 }

@@ -35,14 +35,20 @@ pub async fn figures(bed: &Bed) {
             }
         });
     }
+    // one telephone system keeps its connections; and so many a second also when one post is late
+    let http = Arc::new(Http::new(&bed.process.address));
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+    let begin = Instant::now();
     // The first ones read the table of users.
     for call in 0..CALLS + USERS {
-        let http = Http::new(&bed.process.address);
+        ticks.tick().await;
+        let http = http.clone();
         let (id, extension) = (format!("pop-{call}"), 200 + call % USERS);
         begun.lock().expect("whole").insert(id.clone(), Instant::now());
         tokio::spawn(async move { ring(&http, &id, extension).await });
-        tokio::time::sleep(EVERY).await;
     }
+    let rate = (CALLS + USERS) as f64 / begin.elapsed().as_secs_f64();
     for _ in 0..500 {
         if times.lock().expect("whole").len() >= CALLS + USERS {
             break;
@@ -53,7 +59,7 @@ pub async fn figures(bed: &Bed) {
     assert_eq!(times.len(), CALLS, "each call pops once");
     times.sort();
     println!(
-        "\ncall pops at 200 calls a second: median {:.1} ms, p99 {:.1} ms, most {:.1} ms",
+        "\ncall pops at {rate:.0} calls a second: median {:.1} ms, p99 {:.1} ms (aim: 20 at 200 a second), most {:.1} ms",
         milliseconds(times[CALLS / 2]),
         milliseconds(times[CALLS * 99 / 100]),
         milliseconds(times[CALLS - 1])

@@ -1,13 +1,10 @@
-//! An erasure of a partner: why, who takes part in it, and by what its data is found.
+//! An erasure of a partner: why, and by what its data is found.
 //! Called by rpc/erasure.rs and store/erasure.rs.
 
 use kontor_kit::{Error, Result};
 
 use super::contact::Fields;
 use kontor_kit::phone;
-
-/// Services that erase their own, in alphabetical order. An erasure is done when all of them are.
-pub const SERVICES: [&str; 4] = ["calendar", "directory", "pipeline", "telephony"];
 
 /// Longest note, in characters.
 const NOTE: usize = 200;

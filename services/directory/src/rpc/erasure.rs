@@ -2,6 +2,7 @@
 //! Called by administrators.
 
 use kontor_kit::auth::Caller;
+use kontor_kit::bus::Bus;
 use kontor_kit::db::Db;
 use kontor_kit::page::Query;
 use kontor_kit::{clock, id, replay};
@@ -19,6 +20,7 @@ type Answer<T> = Result<Response<T>, Status>;
 pub struct Erasures {
     pub(super) db: Db,
     pub(super) cards: Cards,
+    pub(super) bus: Bus,
 }
 
 #[tonic::async_trait]
@@ -29,7 +31,8 @@ impl ErasureService for Erasures {
         let request = request.into_inner();
         let partner = id::parse("partners", &request.name, "name")?.to_owned();
         let (reason, note) = why(request.reason, &request.note)?;
-        let wish = Wish { etag: request.etag.clone(), reason, note };
+        // Every service whose events can be heard keeps data and erases its own.
+        let wish = Wish { etag: request.etag.clone(), reason, note, services: self.bus.sources() };
         if request.validate_only {
             let now = self.db.clock().now();
             let read = self.db.read(move |conn| erasure::preview(conn, &caller, &partner, &wish, now));

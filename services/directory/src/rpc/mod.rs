@@ -43,7 +43,7 @@ pub async fn unit(context: &Context, db: &Db) -> Result<Unit> {
     let contacts = contact::Contacts { db: db.clone(), cards: cards.clone() };
     let timelines = timeline::Timelines { context: context.clone(), db: db.clone() };
     let merges = merge::Merges { db: db.clone(), cards: cards.clone() };
-    let erasures = erasure::Erasures { db: db.clone(), cards: cards.clone() };
+    let erasures = erasure::Erasures { db: db.clone(), cards: cards.clone(), bus: context.bus.clone() };
     let partners = partner::Partners { db: db.clone(), cards: cards.clone(), timelines };
     let credentials = check::Credentials { sign_ins };
     let collections = collection::service(context, db, &cards).await?;

@@ -15,7 +15,7 @@ use kontor_proto::directory::v1::{
 
 use super::card::{Cards, Stored, company_book, find};
 use super::{contact, merge, partner};
-use crate::domain::erasure::{Keys, SERVICES};
+use crate::domain::erasure::Keys;
 
 /// An erasure.
 #[derive(Clone, Debug)]
@@ -108,6 +108,8 @@ pub struct Wish {
     pub reason: i64,
     /// What the administrator wrote.
     pub note: String,
+    /// Services that erase their own: the erasure is done when all of them are.
+    pub services: Vec<String>,
 }
 
 /// The partner that is meant, and all names that lead to it, itself first.
@@ -160,13 +162,13 @@ pub fn begin(tx: &mut Tx<'_>, cards: &Cards, caller: &Caller, id: &str, wish: &W
     let (row, ids) = meant(tx, id, &wish.etag)?;
     let names = names(&ids);
     let mut erasure = new(caller, id::new(), &names, wish, tx.now());
-    let person = person(tx, &erasure, &ids)?;
+    let person = Person { services: wish.services.clone(), ..person(tx, &erasure, &ids)? };
     let object = contact::object(tx, caller, COMPANY, &row.id, &erasure.partner)?;
     write::delete(tx, cards, caller, &company_book(), &object.name, &Conditions::none())?;
     let mut args = Vec::new();
     let sql = format!("DELETE FROM partner_merge WHERE {}", is_one_of("survivor", &ids, &mut args));
     let merges = i64::try_from(tx.execute(&sql, &args)?).unwrap_or(0);
-    insert(tx, &erasure, &names)?;
+    insert(tx, &erasure, &names, &wish.services)?;
     erase::begin(tx, &person, &[("cards", 1), ("merges", merges)])?;
     let told = PartnerErased { erasure: person.erasure.clone(), partners: names };
     let event = NewEvent::new("directory", &erasure.partner, &Guard::company(), &told);
@@ -224,10 +226,11 @@ fn person(tx: &mut Tx<'_>, erasure: &Erasure, ids: &[String]) -> Result<Person> 
         phones,
         display_names: keys.display_names,
         actor: erasure.actor.clone(),
+        services: Vec::new(),
     })
 }
 
-fn insert(tx: &mut Tx<'_>, erasure: &Erasure, names: &[String]) -> Result<()> {
+fn insert(tx: &mut Tx<'_>, erasure: &Erasure, names: &[String], services: &[String]) -> Result<()> {
     tx.execute(
         "INSERT INTO erasure (id, partner, merged, actor, reason, note, create_time, done_time, begun)
          VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0)",
@@ -241,7 +244,7 @@ fn insert(tx: &mut Tx<'_>, erasure: &Erasure, names: &[String]) -> Result<()> {
             erasure.create_time
         ],
     )?;
-    for service in SERVICES {
+    for service in services {
         tx.execute(
             "INSERT INTO erasure_service (erasure, service, done_time, counts) VALUES ($1, $2, 0, '')",
             args![&erasure.id, service],

@@ -3,7 +3,7 @@
 
 pub mod assignment;
 pub mod csv;
-pub mod currency;
+pub use kontor_kit::currency;
 pub mod decimal;
 pub mod duplicate;
 pub mod exchange;

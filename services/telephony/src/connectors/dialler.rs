@@ -15,7 +15,8 @@ use super::session::{Handle, Phase, Refusal, Status};
 use crate::domain::entry::Entry;
 use crate::intake::{Intake, dial};
 use crate::store;
-use crate::store::dial::Dial;
+use crate::store::dial::{Dial, Taken};
+use crate::store::dial_step::Step;
 
 /// How often the database is asked for orders of other processes. Only PostgreSQL has other processes.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -114,17 +115,69 @@ impl Dialler {
 
     async fn send(self: &Arc<Self>, connection: u64, sending: &mut JoinSet<()>) -> Result<()> {
         let connector = self.connector.clone();
-        if !self.intake.db.read_few(move |conn| store::dial::waits(conn, &connector)).await? {
+        let (step, call) = self
+            .intake
+            .db
+            .read_few(move |conn| {
+                Ok((store::dial_step::waits(conn, &connector)?, store::dial::waits(conn, &connector)?))
+            })
+            .await?;
+        // first those for whom somebody holds the line
+        if step {
+            self.send_on(sending).await?;
+        }
+        if !call {
             return Ok(());
         }
-        let (connector, owner) = (self.connector.clone(), self.owner.clone());
-        let taken = self.intake.db.write(move |tx| store::dial::take(tx, &connector, &owner, BATCH)).await?;
+        let (connector, owner, intake) = (self.connector.clone(), self.owner.clone(), self.intake.clone());
+        let take = move |tx: &mut Tx<'_>| {
+            let Taken { orders, withheld } = store::dial::take(tx, &connector, &owner, BATCH)?;
+            tx.act_for(&format!("connectors/{connector}"));
+            for dial in withheld {
+                store::dial::close(tx, &dial.call)?;
+                give_up(tx, &intake, &dial.call, "the number is not to be called", true)?;
+            }
+            Ok(orders)
+        };
+        let taken = self.intake.db.write(take).await?;
+        self.intake.wake.notify_one();
         for dial in taken {
             self.sent.with(|sent| sent.insert(dial.call.clone(), Way::Open));
             let dialler = self.clone();
             sending.spawn(async move { dialler.send_one(dial, connection).await });
         }
         Ok(())
+    }
+
+    /// Sends on whoever answered a dialler: to an operator, or away.
+    async fn send_on(self: &Arc<Self>, sending: &mut JoinSet<()>) -> Result<()> {
+        let (connector, owner) = (self.connector.clone(), self.owner.clone());
+        let taken = self.intake.db.write(move |tx| store::dial_step::take(tx, &connector, &owner)).await?;
+        for step in taken {
+            let dialler = self.clone();
+            sending.spawn(async move { dialler.send_step(step).await });
+        }
+        Ok(())
+    }
+
+    async fn send_step(&self, step: Step) {
+        let answer =
+            timeout(ANSWER, self.handle.send_on(&step.external_id, &step.context, &step.exten)).await;
+        let call = step.call.clone();
+        let outcome = match answer {
+            Ok(Err(Refusal::NotSent(_))) => {
+                self.intake.db.write(move |tx| store::dial_step::add(tx, &step)).await
+            }
+            // who is not there any more has hung up, which events tell
+            Ok(Err(cause)) => {
+                tracing::info!(call, cause = %cause.words(), "who answered a dialler was not sent on");
+                Ok(())
+            }
+            Ok(Ok(())) | Err(_) => Ok(()),
+        };
+        if let Err(cause) = outcome {
+            tracing::warn!(call, cause = %cause, "what became of somebody who answered a dialler was not written");
+        }
     }
 
     /// From here on it is sent once or never. An answer that is lost is made good by `settle`.

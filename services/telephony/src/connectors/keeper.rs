@@ -1,4 +1,4 @@
-//! Runs one session for each enabled connector that we connect to (Asterisk, FreeSWITCH), in one process at a time, and writes down how it is doing.
+//! Runs one session for each enabled connector that we connect to (Asterisk by AMI or ARI, FreeSWITCH), in one process at a time, and writes down how it is doing.
 //! Started by lib.rs; rpc/connector.rs wakes it after a change.
 
 use std::collections::HashMap;
@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kontor_kit::context::Context;
-use kontor_kit::{Result, id};
+use kontor_kit::{Error, Result, id};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::dialler::{self, Dialler, Sent};
-use super::session::{Closed, Handle, Phase, Resume, Status};
-use super::{ami, freeswitch};
-use crate::domain::connector::{Connector, Kind};
+use super::session::{Closed, Handle, Phase, Resume, Status, Storing};
+use super::stream::Tls;
+use super::{ami, ari, freeswitch};
+use crate::domain::connector::{Connector, Kind, PeerTls};
 use crate::domain::fact::{CallFact, Micros};
 use crate::intake::Intake;
 use crate::store;
@@ -188,25 +189,40 @@ impl Desk {
 /// The other end of a session.
 enum Peer {
     Asterisk(Box<ami::config::Config>),
+    Ari(Box<ari::config::Config>),
     FreeSwitch(Box<freeswitch::config::Config>),
 }
 
 /// The other end of a connector's session; none for a connector that has none.
 fn peer(connector: &Connector, region: &str) -> Result<Option<Peer>> {
     let port = |port: i32, usual: u16| if port == 0 { usual } else { u16::try_from(port).unwrap_or(usual) };
+    let secured = |tls: &Option<PeerTls>| tls.as_ref().map(|tls| Tls::new(&tls.certificates)).transpose();
+    let bad = |words| Error::invalid("tls.certificates", words);
+    let rules = |trunk_prefixes: &[String]| -> Result<ami::config::Rules> {
+        let trunks = ami::config::Trunks { channel_prefixes: trunk_prefixes.to_vec(), contexts: Vec::new() };
+        Ok(ami::config::Rules { numbers: connector.numbers(region)?, trunks })
+    };
     Ok(match &connector.kind {
         Kind::Asterisk(it) => {
-            let trunks =
-                ami::config::Trunks { channel_prefixes: it.trunk_prefixes.clone(), contexts: Vec::new() };
-            let rules = ami::config::Rules { numbers: connector.numbers(region)?, trunks };
+            let rules = rules(&it.trunk_prefixes)?;
             let mut config =
                 ami::config::Config::new(&connector.id, &it.host, &it.username, &it.secret, rules);
-            config.port = port(it.port, config.port);
+            config.tls = secured(&it.tls).map_err(bad)?;
+            config.port = port(it.port, if it.tls.is_some() { 5039 } else { config.port });
             Some(Peer::Asterisk(Box::new(config)))
+        }
+        Kind::Ari(it) => {
+            let rules = rules(&it.trunk_prefixes)?;
+            let mut config =
+                ari::config::Config::new(&connector.id, &it.host, &it.username, &it.password, rules);
+            config.tls = secured(&it.tls).map_err(bad)?;
+            config.port = port(it.port, if it.tls.is_some() { 8089 } else { config.port });
+            Some(Peer::Ari(Box::new(config)))
         }
         Kind::FreeSwitch(it) => {
             let rules = freeswitch::config::rules(connector, it, region)?;
             let mut config = freeswitch::config::Config::new(&connector.id, &it.host, &it.password, rules);
+            config.tls = secured(&it.tls).map_err(bad)?;
             config.port = port(it.port, config.port);
             Some(Peer::FreeSwitch(Box::new(config)))
         }
@@ -219,6 +235,7 @@ impl Peer {
     fn place(&self) -> String {
         match self {
             Peer::Asterisk(config) => format!("{}:{}", config.host, config.port),
+            Peer::Ari(config) => format!("{}:{}", config.host, config.port),
             Peer::FreeSwitch(config) => format!("{}:{}", config.host, config.port),
         }
     }
@@ -236,22 +253,31 @@ struct Seat {
 impl Seat {
     /// One session until it is stopped, with its reports and its dialler beside it.
     async fn work(self, peer: Peer, resume: Resume, stop: CancellationToken) {
-        let sink = |batch: Vec<CallFact>| store_batch(&self.intake, &self.connector, batch);
+        let (intake, connector) = (self.intake.clone(), self.connector.clone());
+        let sink = move |batch: Vec<CallFact>| -> Storing {
+            let (intake, connector) = (intake.clone(), connector.clone());
+            Box::pin(async move { store_batch(&intake, &connector, batch).await })
+        };
         match peer {
             Peer::Asterisk(config) => {
                 let (session, handle) = ami::session::Session::new(*config, resume);
-                tokio::select! {
-                    () = session.run(sink, stop.cancelled()) => {}
-                    () = self.beside(handle) => {}
-                }
+                self.both(session.run(sink, stop.cancelled()), handle).await;
+            }
+            Peer::Ari(config) => {
+                let (session, handle) = ari::session::Session::new(*config, resume);
+                self.both(session.run(sink, stop.cancelled()), handle).await;
             }
             Peer::FreeSwitch(config) => {
                 let (session, handle) = freeswitch::session::Session::new(*config, resume);
-                tokio::select! {
-                    () = session.run(sink, stop.cancelled()) => {}
-                    () = self.beside(handle) => {}
-                }
+                self.both(session.run(sink, stop.cancelled()), handle).await;
             }
+        }
+    }
+
+    async fn both(&self, session: impl Future<Output = ()>, handle: Handle) {
+        tokio::select! {
+            () = session => {}
+            () = self.beside(handle) => {}
         }
     }
 
@@ -315,7 +341,9 @@ fn live(status: &Status, place: &str) -> Live {
         Phase::Connecting => format!("connecting to {place}"),
         Phase::CatchingUp => format!("connected to {place}, catching up"),
         Phase::Connected => {
-            format!("connected since {}", status.connected_since.map(since).unwrap_or_default())
+            let since = status.connected_since.map(since).unwrap_or_default();
+            let advice = status.advice.map(|advice| format!("; {advice}")).unwrap_or_default();
+            format!("connected since {since}{advice}")
         }
         Phase::Waiting => format!("not connected to {place}, tries again: {error}"),
     };

@@ -2,12 +2,16 @@
 //! The keeper runs the sessions; the service starts it.
 
 pub mod ami;
+pub mod ari;
 pub mod backoff;
 mod dialler;
+pub mod failure;
 pub mod freeswitch;
 pub(crate) mod keeper;
 pub mod plivo;
+pub mod run;
 pub mod session;
+pub mod stream;
 pub mod threecx;
 pub mod twilio;
 pub mod vonage;

@@ -1,5 +1,5 @@
 //! What the sessions of all telephone systems share: how they are told to do something, how they tell how they are, and when they try again.
-//! Used by ami/session.rs and freeswitch/session.rs; the keeper holds the handles.
+//! Used by run.rs and the sessions of ami, ari and freeswitch; the keeper holds the handles.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::backoff::Backoff;
+use super::failure::Failure;
 use crate::domain::dial::Originate;
 use crate::domain::fact::{CallFact, Micros};
 
@@ -84,6 +85,8 @@ pub struct Status {
     pub version: Option<String>,
     /// Which start of the telephone system this is, by its own words (Asterisk: the time; FreeSWITCH: Core-UUID).
     pub startup: Option<String>,
+    /// What should be set differently at the telephone system, though it works.
+    pub advice: Option<&'static str>,
 }
 
 /// What the connector does now.
@@ -107,6 +110,9 @@ pub struct Closed;
 /// A batch on its way to the store.
 pub type Storing = Pin<Box<dyn Future<Output = Result<(), Closed>> + Send>>;
 
+/// Where facts go. It returns once a batch is stored.
+pub type Sink = Box<dyn FnMut(Vec<CallFact>) -> Storing + Send>;
+
 /// A sink that hands batches to a channel. A full channel holds up the session, and so the telephone system.
 pub fn channel_sink(sender: mpsc::Sender<Vec<CallFact>>) -> impl FnMut(Vec<CallFact>) -> Storing + Send {
     move |batch| {
@@ -122,6 +128,15 @@ pub(super) enum Order {
     Originate(Originate),
     /// Hang up a channel; its call ends with it.
     HangUp(String),
+    /// Send a channel on, to an extension of the dial plan.
+    Transfer {
+        /// Name or id of the channel.
+        channel: String,
+        /// The dial plan context of the extension.
+        context: String,
+        /// The extension.
+        exten: String,
+    },
 }
 
 /// Why an order was not carried out, in words for people.
@@ -185,6 +200,19 @@ impl Handle {
         self.send(Order::HangUp(channel.to_owned())).await.map_err(Refusal::words)
     }
 
+    /// Sends a channel on to an extension, or with an empty one hangs it up. That it was taken says nothing yet: events tell how it goes.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn send_on(&self, channel: &str, context: &str, exten: &str) -> Result<(), Refusal> {
+        let channel = channel.to_owned();
+        if exten.is_empty() {
+            return self.send(Order::HangUp(channel)).await;
+        }
+        let (context, exten) = (context.to_owned(), exten.to_owned());
+        self.send(Order::Transfer { channel, context, exten }).await
+    }
+
     /// How the connector is doing; wait on it to follow the changes.
     pub fn status(&self) -> watch::Receiver<Status> {
         self.status.clone()
@@ -200,7 +228,7 @@ impl Handle {
 }
 
 /// A session's end of the handle, and its patience.
-pub(super) struct Seat {
+pub struct Seat {
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) status: watch::Sender<Status>,
     backoff: Backoff,
@@ -245,10 +273,10 @@ impl Seat {
     }
 
     /// Tells why a connection ended, and waits before the next attempt.
-    pub(super) async fn lost(&mut self, connector: &str, failure: &impl fmt::Display, refused: bool) {
+    pub(super) async fn lost(&mut self, connector: &str, failure: &Failure) {
         let pause = self.backoff.failed((self.jitter)());
         // a wrong secret does not become right in a second, and the owner of the telephone system may ban who tries too often
-        let pause = if refused { pause.max(self.longest_pause / 2) } else { pause };
+        let pause = if failure.is_refusal() { pause.max(self.longest_pause / 2) } else { pause };
         warn!(connector, error = %failure, ?pause, "telephone system lost");
         let failures = self.backoff.failures();
         self.status.send_modify(|status| {

@@ -21,12 +21,16 @@ pub enum State {
     Paused = 2,
     /// Not any more.
     Ended = 3,
+    /// It is there for nobody any more. Not in the API.
+    Deleted = 4,
 }
 
 impl State {
     /// Of its number.
     pub fn of(number: i64) -> Option<State> {
-        [State::Active, State::Paused, State::Ended].into_iter().find(|state| *state as i64 == number)
+        [State::Active, State::Paused, State::Ended, State::Deleted]
+            .into_iter()
+            .find(|state| *state as i64 == number)
     }
 }
 
@@ -84,6 +88,17 @@ impl CallList {
             region: String::new(),
             create_time: now,
             update_time: now,
+        }
+    }
+
+    /// Checks that it was not deleted.
+    ///
+    /// # Errors
+    /// NOT_FOUND.
+    pub fn must_be_there(&self) -> Result<()> {
+        match self.state {
+            State::Deleted => Err(Error::not_found(format!("callLists/{}", self.id))),
+            State::Active | State::Paused | State::Ended => Ok(()),
         }
     }
 

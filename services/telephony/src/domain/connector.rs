@@ -9,6 +9,8 @@ use super::number::{NumberRules, Region};
 
 /// Shortest signing secret, in characters.
 const SECRET_CHARACTERS: usize = 16;
+/// Most bytes of the certificates that one connector trusts.
+const CERTIFICATE_BYTES: usize = 64 * 1024;
 /// Extensions have at most so many digits unless configured.
 const EXTENSION_DIGITS: i32 = 4;
 
@@ -54,6 +56,15 @@ pub enum Kind {
     FreeSwitch(FreeSwitch),
     /// Posts of a cloud telephone system.
     Cloud(Cloud),
+    /// Asterisk REST interface.
+    Ari(Ari),
+}
+
+/// The connection is encrypted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerTls {
+    /// PEM of what is trusted; empty for the system's.
+    pub certificates: String,
 }
 
 /// Where an Asterisk is and how to log in.
@@ -69,6 +80,25 @@ pub struct Asterisk {
     pub secret: String,
     /// Channels that lead outside.
     pub trunk_prefixes: Vec<String>,
+    /// TLS, or none.
+    pub tls: Option<PeerTls>,
+}
+
+/// Where the REST interface of an Asterisk is and how to log in.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Ari {
+    /// Host name or address.
+    pub host: String,
+    /// Port; 8088 when 0.
+    pub port: i32,
+    /// User in ari.conf.
+    pub username: String,
+    /// Its password.
+    pub password: String,
+    /// Channels that lead outside.
+    pub trunk_prefixes: Vec<String>,
+    /// TLS, or none.
+    pub tls: Option<PeerTls>,
 }
 
 /// Where a FreeSWITCH is and how to log in.
@@ -86,6 +116,8 @@ pub struct FreeSwitch {
     pub trunk_contexts: Vec<String>,
     /// Secret of the posts of mod_json_cdr; empty when none are taken.
     pub post_secret: String,
+    /// TLS, or none.
+    pub tls: Option<PeerTls>,
 }
 
 impl Connector {
@@ -116,6 +148,10 @@ impl Connector {
             return Err(Error::invalid("connector.extension_digits", message));
         }
         self.dial.check()?;
+        if matches!(self.kind, Kind::Ari(_)) && !self.dial.list_device.is_empty() {
+            let message = "ARI hands no call on to an operator: lists are dialled by a connector with `asterisk` or `freeswitch`";
+            return Err(Error::invalid("connector.dial.list_device", message));
+        }
         if self.dial.can_dial() && !self.kind.makes_calls() {
             let message = "only an Asterisk or a FreeSWITCH makes calls";
             return Err(Error::invalid("connector.dial", message));
@@ -139,7 +175,7 @@ impl Connector {
 impl Kind {
     /// Whether a telephone system of this kind can be told to make calls.
     pub fn makes_calls(&self) -> bool {
-        matches!(self, Kind::Asterisk(_) | Kind::FreeSwitch(_))
+        matches!(self, Kind::Asterisk(_) | Kind::Ari(_) | Kind::FreeSwitch(_))
     }
 
     /// Whether our ids of calls must be bare UUIDs there.
@@ -156,6 +192,7 @@ impl Kind {
             Kind::Grpc { user } if user.is_empty() => Ok(()),
             Kind::Grpc { user } => id::parse("users", user, "connector.grpc.user").map(|_| ()),
             Kind::Asterisk(asterisk) => asterisk.check(),
+            Kind::Ari(ari) => ari.check(),
             Kind::FreeSwitch(freeswitch) => freeswitch.check(),
             Kind::Cloud(cloud) => cloud.check(),
         }
@@ -185,6 +222,14 @@ fn check_port(field: &str, port: i32) -> Result<()> {
     Err(Error::invalid(format!("connector.{field}"), format!("{port} is no TCP port")))
 }
 
+fn check_tls(field: &str, tls: Option<&PeerTls>) -> Result<()> {
+    if tls.is_some_and(|tls| tls.certificates.len() > CERTIFICATE_BYTES) {
+        let message = format!("use at most {CERTIFICATE_BYTES} bytes");
+        return Err(Error::invalid(format!("connector.{field}.certificates"), message));
+    }
+    Ok(())
+}
+
 fn check_words(field: &str, words: &[String]) -> Result<()> {
     if words.len() > 50 {
         return Err(Error::invalid(format!("connector.{field}"), "give at most 50"));
@@ -198,7 +243,23 @@ impl Asterisk {
         check_word("asterisk.username", &self.username)?;
         check_word("asterisk.secret", &self.secret)?;
         check_port("asterisk.port", self.port)?;
+        check_tls("asterisk.tls", self.tls.as_ref())?;
         check_words("asterisk.trunk_prefixes", &self.trunk_prefixes)
+    }
+}
+
+impl Ari {
+    fn check(&self) -> Result<()> {
+        check_word("ari.host", &self.host)?;
+        check_word("ari.username", &self.username)?;
+        check_word("ari.password", &self.password)?;
+        if self.username.contains(':') {
+            // HTTP would take what follows for the password
+            return Err(Error::invalid("connector.ari.username", "it has a colon in it"));
+        }
+        check_port("ari.port", self.port)?;
+        check_tls("ari.tls", self.tls.as_ref())?;
+        check_words("ari.trunk_prefixes", &self.trunk_prefixes)
     }
 }
 
@@ -207,6 +268,7 @@ impl FreeSwitch {
         check_word("freeswitch.host", &self.host)?;
         check_word("freeswitch.password", &self.password)?;
         check_port("freeswitch.port", self.port)?;
+        check_tls("freeswitch.tls", self.tls.as_ref())?;
         check_words("freeswitch.trunk_prefixes", &self.trunk_prefixes)?;
         check_words("freeswitch.trunk_contexts", &self.trunk_contexts)?;
         if self.post_secret.is_empty() {

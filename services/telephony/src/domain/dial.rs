@@ -6,7 +6,7 @@ use std::time::Duration;
 use kontor_kit::{Error, Result, id};
 use serde::{Deserialize, Serialize};
 
-use super::number::{NumberRules, Party};
+use super::number::{NumberRules, Party, PhoneNumber};
 
 /// Begin of the ids that we give to calls of an Asterisk; its own have none of these letters.
 pub const OURS: &str = "kontor-";
@@ -35,6 +35,15 @@ pub struct Settings {
     /// How outside numbers are written.
     #[serde(default)]
     pub form: Form,
+    /// How a dialler of call lists reaches a number, with `{number}` in it; empty when it dials no lists.
+    #[serde(default)]
+    pub list_device: String,
+    /// Where whoever answers a dialler waits for an operator.
+    #[serde(default)]
+    pub wait_extension: String,
+    /// Caller id of calls of a dialler, or empty.
+    #[serde(default)]
+    pub list_caller_id: String,
 }
 
 /// How an outside number is written when it is dialled.
@@ -50,7 +59,8 @@ pub enum Form {
     Digits,
 }
 
-/// A click to call as it is ordered: the telephone system rings the user and, once taken, dials the partner.
+/// A call as it is ordered: the telephone system rings the device and, once taken, goes on in the dial plan. A click to call rings the user first and dials the partner then; a
+/// dialler rings who is called first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Originate {
     /// Our id of it. It becomes the id of the call (Asterisk: ActionID and ChannelId), so that asking twice calls once.
@@ -71,6 +81,11 @@ impl Settings {
     /// Whether the connector makes calls.
     pub fn can_dial(&self) -> bool {
         !self.device.is_empty()
+    }
+
+    /// Whether lists can be dialled over the connector.
+    pub fn can_dial_lists(&self) -> bool {
+        self.can_dial() && !self.list_device.is_empty()
     }
 
     /// How long the user's telephone rings.
@@ -124,7 +139,62 @@ impl Settings {
         if self.ring_millis != 0 && !RING_MILLIS.contains(&self.ring_millis) {
             return wrong("ring_timeout", "a telephone rings from 5 s to 120 s");
         }
+        self.check_lists().map_or_else(|(field, message)| wrong(field, message), Ok)
+    }
+
+    /// Checks how lists are dialled: the field and what is wrong with it.
+    fn check_lists(&self) -> std::result::Result<(), (&'static str, &'static str)> {
+        if self.list_device.is_empty() {
+            let none = self.wait_extension.is_empty() && self.list_caller_id.is_empty();
+            let missing = "it is missing: say how a number is reached, like \"PJSIP/{number}@carrier\"";
+            return if none { Ok(()) } else { Err(("list_device", missing)) };
+        }
+        let device = self.list_device.replacen("{number}", "", 1);
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/@.:_-+*#;=".contains(&byte);
+        if self.list_device.len() > 200 || !device.bytes().all(plain) || device == self.list_device {
+            let message = "use at most 200 of letters, digits and /@.:_-+*#;=, with {number} in it once";
+            return Err(("list_device", message));
+        }
+        if device.get(..6).is_some_and(|begin| begin.eq_ignore_ascii_case("local/")) {
+            let message = "it is a channel of the dial plan, which answers by itself: name the trunk, like \"PJSIP/{number}@carrier\"";
+            return Err(("list_device", message));
+        }
+        let exten = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.*#".contains(&byte);
+        if !(1..=40).contains(&self.wait_extension.len()) || !self.wait_extension.bytes().all(exten) {
+            let message = "say where who answers waits for a moment: 1 to 40 of letters, digits, \"-\", \"_\", \".\", \"*\", \"#\"";
+            return Err(("wait_extension", message));
+        }
+        let odd = |it: char| it.is_control() || "\"'`,;\\|{}[]$^".contains(it);
+        if self.list_caller_id.chars().count() > 80 || self.list_caller_id.chars().any(odd) {
+            let message = "use at most 80 characters on one line, without quotes, commas and brackets";
+            return Err(("list_caller_id", message));
+        }
         Ok(())
+    }
+
+    /// What is ordered when a dialler calls a number of a list: the number is rung first, and whoever answers waits.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT naming `number` when it cannot be dialled.
+    pub fn outside_first(
+        &self,
+        id: &str,
+        to: &Party,
+        rules: &NumberRules,
+        ring: Duration,
+    ) -> Result<Originate> {
+        let Party::Number(number) = to else {
+            return Err(Error::invalid("number", format!("{:?} is no outside number", to.raw())));
+        };
+        let written = self.written(number, rules);
+        Ok(Originate {
+            id: id.to_owned(),
+            channel: self.list_device.replace("{number}", &written),
+            context: self.context.clone(),
+            exten: self.wait_extension.clone(),
+            caller_id: Some(self.list_caller_id.clone()).filter(|text| !text.is_empty()),
+            ring,
+        })
     }
 
     /// What is ordered when the user of this extension calls that party, under an id of ours.
@@ -168,12 +238,15 @@ impl Settings {
                 return Err(Error::invalid("number", format!("{text:?} is not a telephone number")));
             }
         };
-        let written = match self.form {
+        Ok(format!("{}{}", rules.outside_prefix, self.written(number, rules)))
+    }
+
+    fn written(&self, number: &PhoneNumber, rules: &NumberRules) -> String {
+        match self.form {
             Form::National => number.from_region(rules.region),
             Form::E164 => number.e164().to_owned(),
             Form::Digits => number.e164().trim_start_matches('+').to_owned(),
-        };
-        Ok(format!("{}{written}", rules.outside_prefix))
+        }
     }
 }
 
@@ -243,7 +316,7 @@ mod tests {
     fn wrong_settings_are_named() {
         assert!(settings().check().is_ok() && Settings::default().check().is_ok());
         type Change = fn(&mut Settings);
-        let changes: [(&str, Change); 9] = [
+        let changes: [(&str, Change); 15] = [
             ("device", |it| it.device.clear()),
             ("device", |it| it.device = "PJSIP/alice".into()),
             ("device", |it| it.device = "PJSIP/{extension}\r\nAction: x".into()),
@@ -253,6 +326,16 @@ mod tests {
             ("caller_id", |it| it.caller_id = "a\nb".into()),
             ("caller_id", |it| it.caller_id = "${system}".into()),
             ("ring_timeout", |it| it.ring_millis = 4_999),
+            ("list_device", |it| it.list_device = "PJSIP/carrier".into()),
+            ("list_device", |it| it.list_device = "PJSIP/{number}@carrier\r\nAction: x".into()),
+            ("list_device", |it| it.list_device = "local/{number}@out".into()),
+            ("list_device", |it| it.wait_extension = "wait".into()),
+            ("wait_extension", |it| it.list_device = "PJSIP/{number}@carrier".into()),
+            ("list_caller_id", |it| {
+                it.list_device = "PJSIP/{number}@carrier".into();
+                it.wait_extension = "wait".into();
+                it.list_caller_id = "a\nb".into();
+            }),
         ];
         for (field, change) in changes {
             let mut wrong = settings();

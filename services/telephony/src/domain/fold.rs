@@ -59,6 +59,9 @@ pub struct CallState {
     pub(super) lost: Least<Micros>,
     #[serde(default)]
     pub(super) truncated: bool,
+    /// A dialler's call: who is called outside is the first leg, and one of us joins once they have answered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) outside_first: bool,
 }
 
 /// A leg entering or leaving a bridge.
@@ -137,6 +140,7 @@ impl CallState {
             over: Least::default(),
             lost: Least::default(),
             truncated: false,
+            outside_first: false,
         }
     }
 
@@ -154,6 +158,11 @@ impl CallState {
     pub fn open_legs(&self) -> impl Iterator<Item = &str> {
         let closed = !(self.over.is_none() && self.lost.is_none());
         self.legs.iter().filter(move |(_, leg)| !closed && leg.ended.is_none()).map(|(id, _)| id.as_str())
+    }
+
+    /// Whether a leg is who a dialler called, whatever its channel looks like.
+    pub(super) fn is_outside(&self, leg: &str) -> bool {
+        self.outside_first && leg == self.key.call
     }
 
     /// Learns a fact; true when that changed anything. A fact about another call changes nothing.
@@ -264,7 +273,7 @@ impl CallState {
     }
 
     fn end_dial(&mut self, time: Micros, leg: &LegRef, sourceless: bool, status: DialStatus) -> bool {
-        let own = sourceless && leg.side != Side::Trunk;
+        let own = sourceless && leg.side != Side::Trunk && !self.is_outside(&leg.id);
         let mut changed = self.leg(Trust::Later, time, leg, |kept| kept.dial_end.learn((time, status)));
         if status == DialStatus::Answered {
             changed |= self.answers.learn(Answer { time, leg: short_leg(leg), own }, &mut self.truncated);

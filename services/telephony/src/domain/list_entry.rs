@@ -118,6 +118,19 @@ impl ListEntry {
         Err(Error::precondition("LEASE_LOST", message))
     }
 
+    /// Checks that its lease is this operator's ("users/{user}"), and holds.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION with reason LEASE_LOST.
+    pub fn must_be_of(&self, operator: &str, now: i64) -> Result<()> {
+        let own = !operator.is_empty() && self.operator == operator;
+        if own && self.is_leased() && self.ready.is_some_and(|until| until > now) {
+            return Ok(());
+        }
+        let message = format!("{} is not leased by you now", self.full_name());
+        Err(Error::precondition("LEASE_LOST", message))
+    }
+
     /// Makes it an operator's. For a dialler that finds one when somebody has answered.
     pub fn bind(&mut self, operator: &str, now: i64) {
         operator.clone_into(&mut self.operator);
@@ -215,6 +228,32 @@ impl ListEntry {
             }
             Outcome::Cancelled => Ok(Vec::new()),
         }
+    }
+
+    /// Takes how a dialler's call went that no operator had.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION with reason TRANSITION_NOT_ALLOWED when it is not being dialled.
+    pub fn dialled_in_vain(
+        &mut self,
+        list: &CallList,
+        fallback: &str,
+        reason: Reason,
+        now: i64,
+    ) -> Result<Vec<Happened>> {
+        self.must_be(&[State::Dialling], "not held")?;
+        Ok(self.not_held(list, fallback, reason, now))
+    }
+
+    /// Gives it back when the telephone system did not take the order: nothing rang, so that is no try. Not at once again, for the next order may go the same way.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION with reason TRANSITION_NOT_ALLOWED when it is not being dialled.
+    pub fn never_rang(&mut self, again: i64, now: i64) -> Result<Happened> {
+        self.must_be(&[State::Dialling], "given back")?;
+        let operator = std::mem::take(&mut self.operator);
+        self.open_at(self.due.unwrap_or(now).max(again), now);
+        Ok(Happened::Released { operator, expired: false })
     }
 
     fn held(&mut self, now: i64) -> Vec<Happened> {

@@ -57,13 +57,17 @@ pub enum Reason {
     DoNotCall = 8,
     /// The operator was lost in the middle.
     Lost = 9,
+    /// Somebody answered a dialler and met nobody.
+    Dropped = 10,
 }
 
 impl Reason {
     /// Of its number.
     pub fn of(number: i64) -> Option<Reason> {
-        use Reason::{Busy, CallBack, DoNotCall, Failed, Lost, Machine, NoAnswer, Refused, WrongNumber};
-        [Busy, NoAnswer, Machine, Failed, CallBack, WrongNumber, Refused, DoNotCall, Lost]
+        use Reason::{
+            Busy, CallBack, DoNotCall, Dropped, Failed, Lost, Machine, NoAnswer, Refused, WrongNumber,
+        };
+        [Busy, NoAnswer, Machine, Failed, CallBack, WrongNumber, Refused, DoNotCall, Lost, Dropped]
             .into_iter()
             .find(|reason| *reason as i64 == number)
     }

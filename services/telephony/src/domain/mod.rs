@@ -8,6 +8,7 @@ pub mod call_list;
 pub mod cloud;
 pub mod connector;
 pub mod dial;
+pub mod dialler;
 pub mod do_not_call;
 pub mod entry;
 pub mod entry_import;

@@ -14,6 +14,11 @@ pub const MAX_SCOPES: usize = 50;
 /// Longest reason of a break and longest name of a queue, in characters.
 pub const TEXT: usize = 100;
 
+/// Who lets a call of a dialler ring for so long without taking it is not there, in microseconds.
+const NOT_THERE_MICROS: i64 = 10 * 1_000_000;
+/// Why they are on a break then.
+const NOT_THERE: &str = "a call of the dialler was not taken";
+
 /// What an operator does. The numbers are those of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum State {
@@ -129,6 +134,11 @@ impl Operator {
         matches!(self.state, State::Ringing | State::Talking)
     }
 
+    /// Whether a call of a list ("callLists/{list}") may be given to them now.
+    pub fn is_free_for(&self, call_list: &str) -> bool {
+        self.state == State::Available && self.call_lists.iter().any(|own| own == call_list)
+    }
+
     fn enter(&mut self, state: State, of: OfCall, now: i64) {
         self.state = state;
         self.of = of;
@@ -177,6 +187,18 @@ impl Operator {
             _ => return false,
         }
         self.seen = now;
+        true
+    }
+
+    /// A dialler's call that was given to them is over, and they did not take it. Who let it ring for long is on a break, or the next who answers would be dropped for
+    /// them too. Answers whether that is so.
+    pub fn miss(&mut self, call: &str, now: i64) -> bool {
+        let rang = self.state == State::Ringing && self.of.call == call;
+        if !rang || now - self.since < NOT_THERE_MICROS {
+            return false;
+        }
+        NOT_THERE.clone_into(&mut self.reason);
+        self.enter(State::Break, OfCall::default(), now);
         true
     }
 
@@ -248,6 +270,17 @@ mod tests {
         anna.hear(Part::Rings, &of("1"), SECOND);
         anna.hear(Part::Gone, &of("1"), 2 * SECOND);
         assert_eq!(anna.state, State::Available);
+    }
+
+    #[test]
+    fn who_does_not_take_a_diallers_call_is_on_a_break() {
+        let mut anna = at_work();
+        anna.hear(Part::Rings, &of("1"), SECOND);
+        assert!(!anna.miss("1", 10 * SECOND), "the caller hung up soon");
+        assert!(!anna.miss("2", 20 * SECOND), "another call");
+        assert!(anna.miss("1", 11 * SECOND));
+        assert_eq!((anna.state, anna.of.call.as_str()), (State::Break, ""));
+        assert!(anna.set(State::Available, "", 12 * SECOND).is_ok() && anna.reason.is_empty());
     }
 
     #[test]

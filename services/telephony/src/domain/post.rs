@@ -86,6 +86,7 @@ pub fn read(body: &[u8]) -> Result<Vec<(String, Told)>> {
     match fields.remove("events") {
         None => Ok(vec![(String::new(), event(&fields, "")?)]),
         Some(Value::Array(events)) if events.len() <= MAX_EVENTS => {
+            check_names(&fields, "", &["events"])?;
             events.iter().enumerate().map(|(number, value)| listed(number, value)).collect()
         }
         Some(Value::Array(events)) => Err(Error::invalid(
@@ -104,8 +105,40 @@ fn listed(number: usize, value: &Value) -> Result<(String, Told)> {
     }
 }
 
-/// Fields that we do not know are left alone: systems with templates send more than they are asked for.
+/// The fields of an event.
+const FIELDS: [&str; 11] = [
+    "call_id",
+    "kind",
+    "event_time",
+    "direction",
+    "from",
+    "to",
+    "from_name",
+    "outcome",
+    "extension",
+    "transfer_to",
+    "queue",
+];
+
+/// A misspelt field would be a call without its number, and nobody would know why. What a sender has to say for itself begins with x- or x_.
+fn check_names(fields: &Map<String, Value>, place: &str, known: &[&str]) -> Result<()> {
+    let unknown = |name: &&String| {
+        !known.contains(&name.as_str()) && !name.starts_with("x-") && !name.starts_with("x_")
+    };
+    let Some(name) = fields.keys().find(unknown) else { return Ok(()) };
+    let name = cut(name);
+    // nothing would be near to a word that is in other letters or another style
+    let plain = name.to_lowercase().replace(['-', '_', ' '], "");
+    let apart = |known: &str| strsim::damerau_levenshtein(&plain, &known.replace('_', ""));
+    let nearest = known.iter().min_by_key(|known| apart(known)).copied().unwrap_or_default();
+    let message = format!(
+        "there is no such field; the nearest is {nearest} (fields of your own begin with \"x_\" and are left alone)"
+    );
+    Err(Error::invalid(format!("{place}{name}"), message))
+}
+
 fn event(fields: &Map<String, Value>, place: &str) -> Result<Told> {
+    check_names(fields, place, &FIELDS)?;
     let reader = Reader { fields, place };
     Ok(Told {
         call_id: reader.text("call_id")?,

@@ -52,6 +52,12 @@ pub struct Record {
     /// Entry of a call list that a click to call is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     list_entry: Option<String>,
+    /// Who was to be connected once a dialler's call was answered: "users/{user}", or empty when nobody was free. None before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    connects: Option<String>,
+    /// It was asked for although the number is not to be called.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    overrides_do_not_call: bool,
     /// How far the telephone system's clock was behind when its first news of the call came, in microseconds: all its news is moved by it, so that
     /// order and doubling still do not matter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,6 +132,8 @@ impl Record {
             concerns: Least::default(),
             trouble: None,
             list_entry: None,
+            connects: None,
+            overrides_do_not_call: false,
             behind: None,
         }
     }
@@ -143,6 +151,53 @@ impl Record {
         record
     }
 
+    /// A call that a dialler places for an entry of a call list, at the moment in which it is stored.
+    pub fn placed(key: CallKey, time: Micros, to: &Party, list_entry: &str) -> Self {
+        let kind =
+            FactKind::Offered { direction: Some(Direction::Outbound), from: None, to: Some(to.clone()) };
+        let fact = CallFact { key: key.clone(), time, kind };
+        let mut record = Record::new(key);
+        record.state.outside_first = true;
+        record.learn(&fact.into());
+        record.list_entry = Some(list_entry.to_owned());
+        record
+    }
+
+    /// Whether a dialler placed it.
+    pub fn is_placed(&self) -> bool {
+        self.state.outside_first
+    }
+
+    /// Whether somebody answered a dialler, and it was not decided yet who is connected.
+    pub fn wants_operator(&self, view: &View) -> bool {
+        self.is_placed() && self.connects.is_none() && view.state == State::Answered
+    }
+
+    /// Says who is to be connected: "users/{user}", or empty when nobody is free.
+    pub fn connect(&mut self, user: &str) {
+        self.connects = Some(user.to_owned());
+    }
+
+    /// Who is to take the telephone, and has not yet: "users/{user}".
+    pub fn connects(&self) -> Option<&str> {
+        self.connects.as_deref().filter(|user| !user.is_empty() && !self.state.met_phone())
+    }
+
+    /// Whether something was ordered of which nothing rang, for sure.
+    pub fn never_rang(&self) -> bool {
+        self.trouble.is_some() && !self.has_legs() && !self.state.whole.hung_up.is_none()
+    }
+
+    /// Notes that it was asked for although the number is not to be called.
+    pub fn override_do_not_call(&mut self) {
+        self.overrides_do_not_call = true;
+    }
+
+    /// Whether it was asked for although the number is not to be called.
+    pub fn overrides_do_not_call(&self) -> bool {
+        self.overrides_do_not_call
+    }
+
     /// Ends a click to call that was not carried out: for sure, or because nothing is known of it any more.
     pub fn not_carried_out(&mut self, time: Micros, words: &str, for_sure: bool) {
         let key = self.state.key().clone();
@@ -158,7 +213,7 @@ impl Record {
     }
 
     /// The call list of that entry: "callLists/{list}", or empty.
-    fn call_list(&self) -> String {
+    pub fn call_list(&self) -> String {
         let list = self.list_entry().split_once("/entries/").map(|(list, _)| list);
         list.filter(|list| list.starts_with("callLists/")).unwrap_or_default().to_owned()
     }
@@ -175,6 +230,7 @@ impl Record {
         }
         let (.., reason) = self.state.originate_failed.get()?;
         match (outcome, reason) {
+            _ if self.is_placed() => None,
             (Some(Outcome::Busy), OriginateFailure::Busy) => Some("the user's own telephone was busy"),
             (Some(Outcome::Failed), _) => {
                 Some("the user's own telephone was not taken or could not be reached")

@@ -137,7 +137,8 @@ impl CallState {
     }
 
     fn locals(&self, direction: Option<Direction>) -> Vec<LocalParty> {
-        let mut phones: Vec<_> = self.legs.iter().filter(|(_, leg)| leg.side() == Side::Phone).collect();
+        let inside = |(id, leg): &(&String, &Leg)| leg.side() == Side::Phone && !self.is_outside(id);
+        let mut phones: Vec<_> = self.legs.iter().filter(inside).collect();
         phones.sort_by_key(|(id, leg)| (leg.first_time(), *id));
         let mut locals: Vec<_> = phones.into_iter().map(|(id, leg)| self.local(id, leg)).collect();
         let shed = self.answers.iter().filter(|answer| {
@@ -191,7 +192,10 @@ impl CallState {
         let told = self.whole.answered.get().copied();
         let taken = self.answers.iter().find(|it| !it.own && it.leg.side != Side::Helper).map(|it| it.time);
         let agent = self.queues.values().filter_map(|queue| queue.connected.get().copied()).min();
-        let known = [told, taken, agent, talk.start()].into_iter().flatten().min();
+        // a leg that we call opens when it is answered; after a gap that is all that is known of it
+        let outside = self.first_leg().filter(|(id, _)| self.is_outside(id));
+        let outside = outside.and_then(|(_, leg)| leg.up.get().copied());
+        let known = [told, taken, agent, outside, talk.start()].into_iter().flatten().min();
         known.or_else(|| meeting(self))
     }
 
@@ -223,11 +227,21 @@ impl CallState {
     ) -> Option<Outcome> {
         let handed_on = end.is_some() && !self.transfers.is_empty();
         match (answered, end) {
+            // somebody outside answered a dialler, and met nobody
+            (true, Some(_)) if self.outside_first && !self.met_phone() => Some(Outcome::Abandoned),
             (true, _) if handed_on => Some(Outcome::Transferred),
             (true, _) => Some(Outcome::Answered),
             (false, None) => None,
             (false, Some((_, estimated))) => Some(self.outcome_unanswered(direction, estimated)),
         }
+    }
+
+    /// Whether one of our telephones was taken.
+    pub(super) fn met_phone(&self) -> bool {
+        let entered = self.enters.iter().filter(|step| !self.is_outside(&step.leg));
+        let mut answers = self.answers.iter().filter(|answer| !self.is_outside(&answer.leg.id));
+        answers.any(|answer| answer.leg.side == Side::Phone)
+            || entered.filter_map(|step| self.legs.get(&step.leg)).any(|leg| leg.side() == Side::Phone)
     }
 
     fn outcome_unanswered(&self, direction: Option<Direction>, estimated: bool) -> Outcome {
@@ -237,7 +251,9 @@ impl CallState {
         if self.queues.values().any(|queue| !queue.abandoned.is_none()) {
             return Outcome::Abandoned;
         }
-        if let Some((.., reason)) = self.originate_failed.get() {
+        // of a dialler's call the leg itself says more than the order's answer
+        let leg_tells = self.outside_first && !self.unanswered.is_none();
+        if let Some((.., reason)) = self.originate_failed.get().filter(|_| !leg_tells) {
             return if *reason == OriginateFailure::Busy { Outcome::Busy } else { Outcome::Failed };
         }
         let gave_up =
@@ -307,5 +323,74 @@ impl CallState {
         let action = reached.or_else(|| self.originate_failed.get().map(|(_, action, ..)| action))?;
         let channel = self.first_leg().map(|(id, _)| id.clone());
         Some(Originate { action: action.clone(), channel })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fact::{CallFact, CallKey, FactKind, LegRef};
+    use super::super::number::{NumberRules, Region};
+    use super::super::record::Record;
+    use super::*;
+
+    fn key() -> CallKey {
+        CallKey { connector: "office".to_owned(), call: "ours".to_owned() }
+    }
+
+    fn leg(id: &str) -> LegRef {
+        // what a channel outside the known trunks looks like
+        LegRef { id: id.to_owned(), channel: format!("PJSIP/{id}-1"), side: Side::Phone }
+    }
+
+    fn tell(record: &mut Record, time: i64, kind: FactKind) {
+        record.learn(&CallFact { key: key(), time: Micros(time), kind }.into());
+    }
+
+    fn placed() -> Record {
+        let region = Region::parse("BE").expect("Belgium is a region");
+        let rules = NumberRules { region, outside_prefix: String::new(), internal_digits: 3 };
+        let to = rules.caller("+32470000000").expect("a number");
+        Record::placed(key(), Micros(1), &to, "callLists/fair/entries/1")
+    }
+
+    #[test]
+    fn a_diallers_call_is_answered_with_a_telephone_of_ours_and_abandoned_without() {
+        let mut record = placed();
+        assert!(!record.wants_operator(&record.view(Micros(2))));
+        // all that is known after a gap
+        tell(&mut record, 2, FactKind::LegUp { leg: leg("ours") });
+        assert!(record.wants_operator(&record.view(Micros(3))));
+        record.connect("users/ann");
+        assert_eq!(record.connects(), Some("users/ann"));
+        let mut alone = record.clone();
+        let over = |id: &str| FactKind::LegEnded { leg: leg(id), cause: Some(16) };
+        tell(&mut alone, 9, over("ours"));
+        assert_eq!(alone.view(Micros(10)).outcome, Some(Outcome::Abandoned));
+        let taken = FactKind::DialEnded {
+            leg: leg("phone"),
+            by: Some("ours".to_owned()),
+            status: DialStatus::Answered,
+        };
+        tell(&mut record, 4, taken);
+        assert_eq!(record.connects(), None);
+        tell(&mut record, 9, over("phone"));
+        tell(&mut record, 9, over("ours"));
+        let view = record.view(Micros(10));
+        assert_eq!((view.outcome, view.answer), (Some(Outcome::Answered), Some(Micros(2))));
+    }
+
+    #[test]
+    fn of_a_diallers_call_in_vain_the_leg_says_more_than_the_order() {
+        for (status, outcome) in
+            [(DialStatus::NoAnswer, Outcome::NoAnswer), (DialStatus::Busy, Outcome::Busy)]
+        {
+            let mut record = placed();
+            let ended = FactKind::DialEnded { leg: leg("ours"), by: None, status };
+            tell(&mut record, 4, ended);
+            tell(&mut record, 5, FactKind::LegEnded { leg: leg("ours"), cause: None });
+            let (action, reason) = ("ours".to_owned(), OriginateFailure::Other);
+            tell(&mut record, 6, FactKind::OriginateFailed { action, target: None, reason });
+            assert_eq!(record.view(Micros(7)).outcome, Some(outcome));
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! A click to call is stored here before anything rings: its call, and the order to the telephone system, in one transaction.
-//! Called by rpc/start_call.rs; whoever starts calls for others (call lists) asks first whether the number may be called at all.
+//! A call to be made is stored here before anything rings: the call, and the order to the telephone system, in one transaction.
+//! Called by rpc/start_call.rs (click to call) and the dialler of call lists. Both have asked whether the number may be called at all.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::store::dial::Dial;
 use crate::{events, store};
 
 /// Most clicks to call that wait for one connector.
-const MOST_WAITING: i64 = 500;
+pub const MOST_WAITING: i64 = 500;
 
 /// Wakes who sends clicks to call. Cheap to clone.
 #[derive(Clone)]
@@ -42,18 +42,18 @@ impl Dials {
     }
 }
 
-/// A click to call, checked.
+/// A call to be made, checked: a click to call, or one of a dialler.
 #[derive(Clone, Debug)]
 pub struct Start {
     /// Id of the connector.
     pub connector: String,
     /// What is ordered; its id is the telephone system's id of the call.
     pub order: Originate,
-    /// "users/{user}" whose telephone rings first.
+    /// "users/{user}" whose telephone rings first; empty for a dialler.
     pub user: String,
-    /// That user's first team: "teams/{team}", or empty.
+    /// That user's first team, or the list's: "teams/{team}", or empty.
     pub team: String,
-    /// That user's extension.
+    /// That user's extension; empty for a dialler.
     pub extension: String,
     /// Who is called.
     pub to: Party,
@@ -65,13 +65,24 @@ pub struct Start {
     pub found: Option<Match>,
     /// Entry of a call list that it is for, or empty.
     pub list_entry: String,
+    /// A dialler's call: who is called outside is rung first.
+    pub outside_first: bool,
+    /// The number is not to be called, and the user knows.
+    pub overrides_do_not_call: bool,
 }
 
 impl Start {
     /// The call as it is before anything rings.
     pub fn call(&self, now: i64) -> Entry {
         let key = CallKey { connector: self.connector.clone(), call: self.order.id.clone() };
-        let record = Record::asked(key, Micros(now), &self.extension, &self.to, &self.list_entry);
+        let mut record = if self.outside_first {
+            Record::placed(key, Micros(now), &self.to, &self.list_entry)
+        } else {
+            Record::asked(key, Micros(now), &self.extension, &self.to, &self.list_entry)
+        };
+        if self.overrides_do_not_call {
+            record.override_do_not_call();
+        }
         let view = record.view(Micros(now));
         let mut call = Entry::new(id::new(), &self.connector, &self.order.id, Some(record));
         call.show(view);
@@ -90,7 +101,7 @@ impl Start {
 }
 
 impl Intake {
-    /// Stores a click to call. Who holds the connection takes it up at once after the commit.
+    /// Stores a call to be made. Who holds the connection takes it up at once after the commit.
     ///
     /// # Errors
     /// RESOURCE_EXHAUSTED when very many wait.
@@ -110,6 +121,8 @@ impl Intake {
             made: now,
             until: now.saturating_add(PATIENCE_MICROS),
             order: start.order.clone(),
+            call_list: if start.outside_first { call.queue.clone() } else { String::new() },
+            e164: if start.outside_first { call.e164.clone() } else { String::new() },
         };
         store::dial::add(tx, &dial)?;
         let dials = self.dials.clone();
@@ -118,7 +131,7 @@ impl Intake {
     }
 }
 
-/// Ends a click to call that was not carried out: for sure, or because nothing is known of it any more.
+/// Ends a call that was not carried out: for sure, or because nothing is known of it any more.
 ///
 /// # Errors
 /// Those of the database.

@@ -20,6 +20,7 @@ use self::dial::Dials;
 use self::hub::Hub;
 use self::peers::Peers;
 use self::users::{Staff, Users};
+use crate::dialler::answered;
 use crate::domain::entry::{Entry, Match, state};
 use crate::domain::fact::{CallKey, FactKind, Micros};
 use crate::domain::number::Party;
@@ -64,6 +65,7 @@ struct Work {
     staff: Arc<HashMap<String, Staff>>,
     grace: i64,
     hub: Hub,
+    dials: Dials,
     clocks: Arc<Clocks>,
     /// How right the clock is, when this process knows.
     measure: Option<Measure>,
@@ -109,6 +111,7 @@ impl Intake {
             staff,
             grace: self.grace,
             hub: self.hub.clone(),
+            dials: self.dials.clone(),
             clocks: self.clocks.clone(),
             measure,
             nonce,
@@ -226,12 +229,18 @@ impl Work {
         }
         let view = record.view(Micros(now));
         let begun = record.has_begun(&view);
-        let (ringing, talking) = (record.ringing(), record.talking(&view));
+        let wants_operator = record.wants_operator(&view);
+        let (mut ringing, talking) = (record.ringing(), record.talking(&view));
         self.give_to(&mut call, view.extension.as_deref());
         call.show(view);
         self.link(&mut call, now);
         if begun {
             events::began(tx, &mut call);
+        }
+        if wants_operator {
+            ringing.extend(answered::connect(tx, &mut call, &self.staff)?);
+            let dials = self.dials.clone();
+            tx.on_commit(move || dials.wake());
         }
         let said_is_true = events::said_is_true(&call);
         call.plan(now, self.grace, said_is_true);
@@ -242,6 +251,8 @@ impl Work {
         }
         if !call.is_ended() {
             self.pop(tx, &call.id, &ringing)?;
+        } else if let Some(user) = call.record.as_ref().and_then(Record::connects) {
+            operators::missed(tx, &call, user)?;
         }
         operators::follow(tx, &call, &self.involved(&call, &ringing, &talking))?;
         Ok(call.id)
@@ -278,6 +289,9 @@ impl Work {
                 .extend(Some(call.user.clone()).filter(|user| !user.is_empty() && call.is_outbound()));
         } else if call.state == state::ANSWERED {
             involved.talking = users(talking);
+            // a dialler's call waits for whom it was given to
+            let waits_for = call.record.as_ref().and_then(Record::connects);
+            involved.ringing.extend(waits_for.map(str::to_owned));
         }
         involved
     }

@@ -3,20 +3,20 @@
 
 use kontor_kit::auth::Caller;
 use kontor_kit::context::Context;
-use kontor_kit::db::Conn;
+use kontor_kit::db::{Conn, Tx};
 use kontor_kit::mask::Mask;
 use kontor_kit::page::Query;
 use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result, id, replay};
 use kontor_proto::telephony::v1 as proto;
 use kontor_proto::telephony::v1::call_list_service_server::CallListService;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::plans::Plans;
-use super::{list_convert, list_entry};
+use super::rows::Answers;
+use super::{entry_import, list_convert, list_entry};
 use crate::domain::call_list::{CallList, State};
-use crate::domain::list_entry::ListEntry;
+use crate::domain::list_entry::{Cancel, ListEntry, State as EntryState};
 use crate::intake::Intake;
 use crate::store::lease::{self, Plan};
 use crate::{list_events, store};
@@ -49,8 +49,7 @@ pub(super) fn entry_ids(name: &str, field: &str) -> Result<(String, String)> {
 
 #[tonic::async_trait]
 impl CallListService for CallLists {
-    type ImportCallListEntriesStream =
-        ReceiverStream<std::result::Result<proto::ImportCallListEntriesResponse, Status>>;
+    type ImportCallListEntriesStream = Answers<entry_import::Run>;
 
     async fn list_call_lists(
         &self,
@@ -144,6 +143,22 @@ impl CallListService for CallLists {
         Ok(Response::new(answer.await?))
     }
 
+    async fn delete_call_list(&self, request: Request<proto::DeleteCallListRequest>) -> Answer<()> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let id = list_id(&request.name, "name")?;
+        let plans = self.plans.clone();
+        let write = self.intake.db.write(move |tx| {
+            replay::once(tx, &caller, &request.request_id, &request, |tx| {
+                let (plans, list) = (plans.clone(), id.clone());
+                tx.on_commit(move || plans.forget(&list));
+                delete(tx, &caller, &id, &request.etag)
+            })
+        });
+        write.await?;
+        Ok(Response::new(()))
+    }
+
     async fn summarize_call_list(
         &self,
         request: Request<proto::SummarizeCallListRequest>,
@@ -159,7 +174,7 @@ impl CallListService for CallLists {
                     let plan = Plan::read(conn, &id)?;
                     lease::callable(conn, &plan, now, COUNTED)?
                 }
-                State::Paused | State::Ended => 0,
+                State::Paused | State::Ended | State::Deleted => 0,
             };
             let count = |number: i64| {
                 counts.iter().find(|(state, _)| *state == number).map_or(0, |(_, count)| *count)
@@ -231,6 +246,44 @@ impl CallListService for CallLists {
     }
 }
 
+/// Call-backs that end in one transaction.
+const CALL_BACKS: i64 = 500;
+
+/// Deletes a list that nobody calls at the moment. Its rows stay for what was counted and told of them.
+fn delete(tx: &mut Tx<'_>, caller: &Caller, id: &str, etag: &str) -> Result<()> {
+    let mut list = resource::hold::<CallList>(tx, id)?;
+    list.must_be_there()?;
+    list.must_be_managed_by(caller)?;
+    resource::check_etag(&list, etag)?;
+    if store::dialler::runs(tx, id)? {
+        let message = format!("the dialler of {} runs: stop it first", list.name());
+        return Err(Error::precondition("DIALLER_RUNS", message));
+    }
+    let dialling = store::call_list::counts(tx, id)?;
+    if dialling.iter().any(|(state, count)| *state == EntryState::Dialling as i64 && *count > 0) {
+        let message = format!("numbers of {} are being called: wait for their outcomes", list.name());
+        return Err(Error::precondition("LIST_IN_USE", message));
+    }
+    let now = tx.now();
+    loop {
+        let some = store::call_list::call_backs(tx, id, CALL_BACKS)?;
+        for old in &some {
+            let mut entry = old.clone();
+            let happened = entry.cancel(Cancel::ByHand, now)?;
+            store::list_entry::update(tx, &list, old, &mut entry)?;
+            list_events::happened(tx, &list, &entry, &caller.name(), happened);
+        }
+        if some.is_empty() {
+            break;
+        }
+    }
+    list.state = State::Deleted;
+    list.update_time = now;
+    resource::update(tx, &mut list)?;
+    list_events::deleted(tx, &list, &caller.name());
+    Ok(())
+}
+
 /// The list as it would be after a change.
 fn changed(
     caller: &Caller,
@@ -239,6 +292,7 @@ fn changed(
     mask: &Mask,
     now: i64,
 ) -> Result<CallList> {
+    old.must_be_there()?;
     old.must_be_managed_by(caller)?;
     resource::check_etag(old, &given.etag)?;
     if old.state == State::Ended {

@@ -46,6 +46,7 @@ pub fn call(call: &Entry) -> proto::Call {
             .as_ref()
             .map(|record| record.list_entry().to_owned())
             .unwrap_or_default(),
+        overrides_do_not_call: call.record.as_ref().is_some_and(|record| record.overrides_do_not_call()),
     }
 }
 

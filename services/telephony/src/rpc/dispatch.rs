@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use kontor_kit::auth::Caller;
 use kontor_kit::context::Context;
-use kontor_kit::db::Tx;
-use kontor_kit::resource::Stored;
+use kontor_kit::db::{Conn, Tx};
+use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result, clock, id, replay};
 use kontor_proto::telephony::v1 as proto;
 use kontor_proto::telephony::v1::dispatch_service_server::DispatchService;
@@ -15,8 +15,10 @@ use tonic::{Request, Response, Status};
 use super::call_list::{Answer, entry_ids, list_id};
 use super::list_convert;
 use super::plans::Plans;
+use super::takes::{self, Takes};
 use crate::domain::call_list::{CallList, State};
 use crate::domain::do_not_call::{ASKED, DoNotCall};
+use crate::domain::entry::Entry as Call;
 use crate::domain::entry_import::check_note;
 use crate::domain::list_entry::{Cancel, ListEntry, Outcome, Reason, State as EntryState, do_not_call};
 use crate::intake::Intake;
@@ -29,6 +31,7 @@ pub struct Dispatch {
     pub(super) context: Context,
     pub(super) intake: Intake,
     pub(super) plans: Plans,
+    pub(super) takes: Takes,
 }
 
 /// Lists that one take looks through.
@@ -124,6 +127,21 @@ impl DispatchService for Dispatch {
             })
         });
         Ok(Response::new(answer.await?))
+    }
+
+    async fn get_lease(&self, request: Request<proto::GetLeaseRequest>) -> Answer<proto::GetLeaseResponse> {
+        let caller = Caller::of(&request)?;
+        let (list, id) = entry_ids(&request.get_ref().name, "name")?;
+        let now = self.intake.db.clock().now();
+        let read = move |conn: &mut Conn<'_>| {
+            let (_, entry) = store::list_entry::get(conn, &caller, &list, &id)?;
+            entry.must_be_of(&caller.name(), now)?;
+            Ok(entry)
+        };
+        let entry = self.intake.db.read_few(read).await?;
+        let lease_token = entry.token();
+        let entry = Some(list_convert::entry(&entry, &self.context.company.time_zone));
+        Ok(Response::new(proto::GetLeaseResponse { entry, lease_token }))
     }
 
     async fn cancel_call_list_entry(
@@ -229,25 +247,21 @@ impl Dispatch {
         plans: &[Arc<Plan>],
         request: &proto::TakeNextCallRequest,
     ) -> Result<proto::TakeNextCallResponse> {
-        let (caller, plans, request) = (caller.clone(), plans.to_vec(), request.clone());
         let zone = self.context.company.time_zone.clone();
-        let secret = new_secret()?;
+        if let ([plan], true) = (plans, request.request_id.is_empty())
+            && let Some(entry) = self.takes.next(&self.intake.db, plan, &caller.name(), &zone).await
+        {
+            return Ok(leased_answer(&entry, &zone));
+        }
+        let (caller, plans, request) = (caller.clone(), plans.to_vec(), request.clone());
+        let secret = lease::secret()?;
         let take = move |tx: &mut Tx<'_>| {
             let answer = replay::once(tx, &caller, &request.request_id, &request, |tx| {
                 let operator = caller.name();
                 let taker = Taker { operator: &operator, secret: &secret };
                 for plan in &plans {
-                    let taken = lease::take(tx, plan, taker, 1, &zone)?;
-                    for (entry, happened) in taken.others {
-                        list_events::happened(tx, &plan.list, &entry, "", happened);
-                    }
-                    if let Some(entry) = taken.entries.first() {
-                        list_events::leased(tx, &plan.list, entry);
-                        return Ok(proto::TakeNextCallResponse {
-                            entry: Some(list_convert::entry(entry, &zone)),
-                            lease_token: entry.token(),
-                            retry_time: None,
-                        });
+                    if let Some(entry) = takes::take_one(tx, plan, taker, &zone)? {
+                        return Ok(leased_answer(&entry, &zone));
                     }
                 }
                 Ok(proto::TakeNextCallResponse::default())
@@ -278,6 +292,14 @@ impl Dispatch {
     }
 }
 
+fn leased_answer(entry: &ListEntry, zone: &str) -> proto::TakeNextCallResponse {
+    proto::TakeNextCallResponse {
+        entry: Some(list_convert::entry(entry, zone)),
+        lease_token: entry.token(),
+        retry_time: None,
+    }
+}
+
 /// The entry, held until the commit, if the token is that of its lease.
 fn leased(
     tx: &mut Tx<'_>,
@@ -305,6 +327,7 @@ fn record(
         entry.note.clone_from(&request.note);
     }
     if !request.call.is_empty() {
+        must_be_of(tx, &request.call, caller, old)?;
         entry.call.clone_from(&request.call);
     }
     let mut happened = entry.record(list, zone, outcome, &caller.name(), now)?;
@@ -321,9 +344,15 @@ fn record(
     Ok(entry)
 }
 
-/// 16 random bytes as 32 letters.
-fn new_secret() -> Result<String> {
-    let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes).map_err(Error::internal)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+/// Checks that a call is there, and is the operator's own or one of this entry.
+fn must_be_of(conn: &mut Conn<'_>, name: &str, caller: &Caller, entry: &ListEntry) -> Result<()> {
+    let wrong = |message: String| Err(Error::invalid("call", message));
+    let Some(call) = resource::find::<Call>(conn, id::parse("calls", name, "call")?)? else {
+        return wrong(format!("{name} does not exist"));
+    };
+    let of_entry = call.record.as_ref().is_some_and(|record| record.list_entry() == entry.full_name());
+    if of_entry || call.user == caller.name() || entry.call == name {
+        return Ok(());
+    }
+    wrong(format!("{name} is neither your own nor one of {}", entry.full_name()))
 }

@@ -10,13 +10,11 @@ use kontor_kit::db::{Conn, Tx};
 use kontor_kit::resource::Stored;
 use kontor_kit::{Error, Result, clock, id};
 use kontor_proto::telephony::v1 as proto;
-use kontor_proto::telephony::v1::import_call_list_entries_request::Part;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming};
+use kontor_proto::telephony::v1::import_call_list_entries_request::Part as Given;
+use tonic::Streaming;
 
 use super::call_list::{CallLists, list_id};
-use super::rows::{QUEUE, ROWS_AT_ONCE, check_size, next, reports, say_goodbye, send, stopping};
+use super::rows::{self, Answers, Import, Part, Reports};
 use crate::domain::call_list::{CallList, State};
 use crate::domain::entry_import::{Fault, Row, Target, merge};
 use crate::domain::list_entry::ListEntry;
@@ -27,60 +25,17 @@ use crate::{list_events, store};
 /// Longest key, in characters.
 const KEY: usize = 100;
 
-type Answers = mpsc::Sender<std::result::Result<proto::ImportCallListEntriesResponse, Status>>;
-type Messages = Streaming<proto::ImportCallListEntriesRequest>;
-
 impl CallLists {
     /// Answers at once; what is wrong comes as the end of the stream.
     pub(super) fn import(
         &self,
         caller: Caller,
-        mut messages: Messages,
-    ) -> Result<ReceiverStream<std::result::Result<proto::ImportCallListEntriesResponse, Status>>> {
+        messages: Streaming<proto::ImportCallListEntriesRequest>,
+    ) -> Result<Answers<Run>> {
         let slot = self.slots.take(&caller.user)?;
-        let (sender, receiver) = mpsc::channel(QUEUE);
         let service = self.clone();
-        let run = async move {
-            let stop = service.context.stop.clone();
-            let outcome = tokio::select! {
-                outcome = service.run(caller, &mut messages, &sender) => outcome,
-                () = stop.cancelled() => Err(stopping()),
-                () = sender.closed() => Ok(()),
-            };
-            // before the last word: who hears it may begin the next import at once
-            drop(slot);
-            say_goodbye(outcome, &sender).await;
-            // were it dropped before the caller has read our last word, it would only see a broken stream
-            drop(messages);
-        };
-        // not through `Context::spawn`, which would end it without a word when the server stops
-        self.context.tasks.spawn(audit::acting(audit::here(), run));
-        Ok(ReceiverStream::new(receiver))
-    }
-
-    async fn run(&self, caller: Caller, messages: &mut Messages, answers: &Answers) -> Result<()> {
-        let Some(Part::Settings(settings)) = next(messages).await?.and_then(|message| message.part) else {
-            return Err(Error::invalid("settings", "they come first"));
-        };
-        let mut run = self.begin(caller, &settings).await?;
-        run.now.resume_line = run.resume;
-        send(answers, run.now.clone()).await?;
-        while let Some(message) = next(messages).await? {
-            let Some(Part::Rows(rows)) = message.part else {
-                return Err(Error::invalid("rows", "settings come once; rows follow"));
-            };
-            check_size(rows.rows.len(), run.now.received_rows)?;
-            let mut rows = rows.rows;
-            while !rows.is_empty() {
-                let rest = rows.split_off(rows.len().min(ROWS_AT_ONCE));
-                self.take(&mut run, std::mem::replace(&mut rows, rest)).await?;
-                send(answers, run.now.clone()).await?;
-                run.now.errors.clear();
-                run.now.doubles.clear();
-            }
-        }
-        run.now.done = true;
-        send(answers, run.now).await
+        let begin = move |settings| async move { service.begin(caller, &settings).await };
+        Ok(rows::start(&self.context, slot, messages, begin))
     }
 
     async fn begin(&self, caller: Caller, settings: &proto::CallListImport) -> Result<Run> {
@@ -92,7 +47,7 @@ impl CallLists {
                 format!("use at most {KEY} characters on one line"),
             ));
         }
-        let max_reports = reports(settings.max_reports)?;
+        let (errors, doubles) = (Reports::new(settings.max_reports)?, Reports::new(settings.max_reports)?);
         let (reader, list_key) = (caller.clone(), key.clone());
         let read = move |conn: &mut Conn<'_>| {
             let list = store::call_list::get(conn, &reader, &id)?;
@@ -108,6 +63,7 @@ impl CallLists {
         let code = code.unwrap_or(&self.context.company.region);
         let region = Region::parse(code).map_err(|cause| Error::invalid("settings.region", cause))?;
         Ok(Run {
+            service: self.clone(),
             caller,
             list: Arc::new(list),
             key,
@@ -116,46 +72,79 @@ impl CallLists {
             zone: self.context.company.time_zone.clone(),
             resume: line + 1,
             line: 0,
-            errors_left: max_reports,
-            doubles_left: max_reports,
-            now: proto::ImportCallListEntriesResponse::default(),
+            errors,
+            doubles,
+            now: proto::ImportCallListEntriesResponse { resume_line: line + 1, ..Default::default() },
         })
     }
+}
 
-    async fn take(&self, run: &mut Run, rows: Vec<proto::CallListRow>) -> Result<()> {
+#[tonic::async_trait]
+impl Import for Run {
+    type Message = proto::ImportCallListEntriesRequest;
+    type Settings = proto::CallListImport;
+    type Row = proto::CallListRow;
+    type Progress = proto::ImportCallListEntriesResponse;
+
+    fn part(message: Self::Message) -> Part<Self::Settings, Self::Row> {
+        match message.part {
+            Some(Given::Settings(settings)) => Part::Settings(settings),
+            Some(Given::Rows(rows)) => Part::Rows(rows.rows),
+            None => Part::Nothing,
+        }
+    }
+
+    fn first(&self) -> Option<Self::Progress> {
+        Some(self.now.clone())
+    }
+
+    fn received(&self) -> i64 {
+        self.now.received_rows
+    }
+
+    fn progress(&mut self, done: bool) -> Self::Progress {
+        self.now.done = done;
+        let told = self.now.clone();
+        self.now.errors.clear();
+        self.now.doubles.clear();
+        told
+    }
+
+    async fn take(&mut self, rows: Vec<proto::CallListRow>) -> Result<()> {
         let mut batch = Vec::with_capacity(rows.len());
         for row in rows {
-            run.now.received_rows += 1;
-            let line = if row.line == 0 { run.line + 1 } else { row.line };
-            if line <= run.line {
+            self.now.received_rows += 1;
+            let line = if row.line == 0 { self.line + 1 } else { row.line };
+            if line <= self.line {
                 return Err(Error::invalid(
                     "rows.line",
-                    format!("line {line} comes after line {}", run.line),
+                    format!("line {line} comes after line {}", self.line),
                 ));
             }
-            run.line = line;
-            if line < run.resume {
-                run.now.skipped_rows += 1;
+            self.line = line;
+            if line < self.resume {
+                self.now.skipped_rows += 1;
                 continue;
             }
-            match run.entry(row, self.intake.db.clock().now()) {
+            match self.entry(row, self.service.intake.db.clock().now()) {
                 Ok(entry) => batch.push((line, entry)),
-                Err(fault) => run.refuse(line, &fault),
+                Err(fault) => self.refuse(line, &fault),
             }
         }
         let batch = Batch {
-            caller: run.caller.clone(),
-            list: run.list.clone(),
-            key: run.key.clone(),
-            zone: run.zone.clone(),
-            last_line: if run.line < run.resume { 0 } else { run.line },
+            caller: self.caller.clone(),
+            list: self.list.clone(),
+            key: self.key.clone(),
+            zone: self.zone.clone(),
+            last_line: if self.line < self.resume { 0 } else { self.line },
             rows: batch,
         };
-        let done = if run.validate_only {
-            self.intake.db.read(move |conn| batch.foresee(conn)).await?
+        let done = if self.validate_only {
+            self.service.intake.db.read(move |conn| batch.foresee(conn)).await?
         } else {
-            let plans = self.plans.clone();
-            self.intake
+            let plans = self.service.plans.clone();
+            self.service
+                .intake
                 .db
                 .write(move |tx| {
                     let (done, new_zones) = batch.write(tx)?;
@@ -168,14 +157,15 @@ impl CallLists {
                 .await?
         };
         for (line, outcome) in done {
-            run.count(line, outcome);
+            self.count(line, outcome);
         }
         Ok(())
     }
 }
 
 /// An import, as far as it is.
-struct Run {
+pub struct Run {
+    service: CallLists,
     caller: Caller,
     list: Arc<CallList>,
     key: String,
@@ -184,8 +174,8 @@ struct Run {
     zone: String,
     resume: i64,
     line: i64,
-    errors_left: usize,
-    doubles_left: usize,
+    errors: Reports,
+    doubles: Reports,
     now: proto::ImportCallListEntriesResponse,
 }
 
@@ -217,30 +207,23 @@ impl Run {
             Outcome::Created => self.now.created_rows += 1,
             Outcome::Refused(fault) => self.refuse(line, &fault),
             Outcome::Merged(double) => {
-                self.now.merged_rows += 1;
-                if self.doubles_left == 0 {
-                    self.now.unreported_doubles += 1;
-                } else {
-                    self.doubles_left -= 1;
-                    self.now.doubles.push(double);
-                }
+                let now = &mut self.now;
+                now.merged_rows += 1;
+                self.doubles.add(double, &mut now.doubles, &mut now.unreported_doubles);
             }
         }
     }
 
     fn refuse(&mut self, line: i64, fault: &Fault) {
-        self.now.refused_rows += 1;
-        if self.errors_left == 0 {
-            self.now.unreported_errors += 1;
-            return;
-        }
-        self.errors_left -= 1;
-        self.now.errors.push(proto::CallListRowError {
+        let now = &mut self.now;
+        now.refused_rows += 1;
+        let error = proto::CallListRowError {
             line,
             field: fault.field.to_owned(),
             reason: fault.reason.to_owned(),
             message: fault.message.clone(),
-        });
+        };
+        self.errors.add(error, &mut now.errors, &mut now.unreported_errors);
     }
 }
 

@@ -85,7 +85,7 @@ pub fn read(given: &proto::CallList, mask: &Mask, to: &mut CallList) -> Result<(
         to.priority = given.priority;
     }
     if mask.has("state") {
-        let state = State::of(given.state.into());
+        let state = State::of(given.state.into()).filter(|state| *state != State::Deleted);
         to.state = state.ok_or_else(|| Error::invalid("call_list.state", "use ACTIVE, PAUSED or ENDED"))?;
     }
     if mask.has("max_tries") {
@@ -189,7 +189,8 @@ pub fn outcome(request: &proto::RecordOutcomeRequest) -> Result<Outcome> {
 }
 
 fn not_held(request: &proto::RecordOutcomeRequest) -> Result<Outcome> {
-    let reason = Reason::of(request.reason.into()).filter(|reason| *reason != Reason::Lost);
+    let reason =
+        Reason::of(request.reason.into()).filter(|reason| !matches!(reason, Reason::Lost | Reason::Dropped));
     let reason = reason
         .ok_or_else(|| Error::invalid("reason", "say why the call was not held: BUSY, NO_ANSWER, ..."))?;
     if reason != Reason::CallBack {
@@ -233,6 +234,7 @@ mod tests {
         assert_eq!(EntryState::Dialling as i32, CallListEntryState::Dialling as i32);
         assert_eq!(State::Ended as i32, CallListState::Ended as i32);
         assert_eq!(Reason::Lost as i32, CallOutcomeReason::Lost as i32);
+        assert_eq!(Reason::Dropped as i32, CallOutcomeReason::Dropped as i32);
         assert_eq!(Reason::DoNotCall as i32, CallOutcomeReason::DoNotCall as i32);
         assert_eq!(Reason::CallBack as i32, CallOutcomeReason::CallBack as i32);
         assert_eq!(Reason::Machine as i32, CallOutcomeReason::AnsweringMachine as i32);

@@ -2,7 +2,7 @@
 //! Called by the gateway: by operators' screens, team leaders and administrators.
 
 use kontor_kit::auth::Caller;
-use kontor_kit::db::{Db, Tx};
+use kontor_kit::db::{Conn, Db, Tx};
 use kontor_kit::mask::Mask;
 use kontor_kit::page::Query;
 use kontor_kit::resource::{self, Stored};
@@ -61,6 +61,7 @@ impl OperatorService for Operators {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     let (mut operator, is_new) = hold(tx, &caller, &id, &given.name)?;
                     resource::check_etag(&operator, &given.etag)?;
+                    change.must_be_seen(tx, &caller, &operator)?;
                     change.apply(&mut operator);
                     if is_new {
                         resource::insert(tx, &operator)?;
@@ -216,6 +217,19 @@ impl Change {
         let call_lists = mask.has("call_lists").then(|| call_lists(&given.call_lists)).transpose()?;
         let wrap_seconds = mask.has("wrap_up_duration").then(|| wrap(given)).transpose()?;
         Ok(Change { queues, call_lists, wrap_seconds })
+    }
+
+    /// A dialler gives calls of these lists to the operator: whoever says so must see those that are new.
+    fn must_be_seen(&self, conn: &mut Conn<'_>, caller: &Caller, operator: &Operator) -> Result<()> {
+        let wanted = self.call_lists.iter().flatten();
+        for name in wanted.filter(|name| !operator.call_lists.contains(name)) {
+            let list = id::parse("callLists", name, "operator.call_lists")?;
+            if let Err(cause) = store::call_list::get(conn, caller, list) {
+                let missing = || Error::invalid("operator.call_lists", format!("{name} does not exist"));
+                return Err(if cause.is_not_found() { missing() } else { cause });
+            }
+        }
+        Ok(())
     }
 
     fn apply(&self, operator: &mut Operator) {

@@ -11,13 +11,10 @@ use kontor_proto::telephony::v1 as proto;
 use kontor_proto::telephony::v1::pacing_service_server::PacingService;
 use tonic::{Request, Response, Status};
 
-use crate::domain::call_list::CallList;
-use crate::domain::figure::{Window, at};
-use crate::domain::operator::{Operator, State};
-use crate::domain::pacing::estimate::{AnswerRate, Busy, Handling};
-use crate::domain::pacing::{self, Decision, Mode, Moment};
+use crate::dialler::known::Known;
+use crate::domain::pacing::{self, Mode};
 use crate::store;
-use crate::store::pacing::{Pacing, seconds};
+use crate::store::pacing::Pacing;
 
 /// The service.
 pub struct Pacings {
@@ -28,8 +25,6 @@ pub struct Pacings {
 type Answer<T> = std::result::Result<Response<T>, Status>;
 
 const FIELDS: [&str; 4] = ["mode", "drop_cap_per_mille", "ring_duration", "max_ringing"];
-/// Calls that ring for each operator, where a list sets no limit.
-const LINES: u32 = 20;
 
 #[tonic::async_trait]
 impl PacingService for Pacings {
@@ -75,7 +70,7 @@ impl PacingService for Pacings {
         let (now, zone) = (self.db.clock().now(), self.zone.clone());
         let answer = self.db.read(move |conn| {
             let pacing = find(conn, &caller, &list)?;
-            Known::read(conn, pacing, now, &zone).map(|known| known.answer(now))
+            Known::read(conn, pacing, now, &zone).map(|known| answer(&known, now))
         });
         Ok(Response::new(answer.await?))
     }
@@ -97,10 +92,8 @@ fn find(conn: &mut Conn<'_>, caller: &Caller, list: &str) -> Result<Pacing> {
 
 /// Who calls the list.
 fn team(conn: &mut Conn<'_>, caller: &Caller, list: &str) -> Result<String> {
-    let list: CallList =
-        resource::get(conn, list).map_err(|cause| hidden(cause, &format!("callLists/{list}/pacing")))?;
-    caller.must_read(&list.audience(), &format!("callLists/{}/pacing", list.id))?;
-    Ok(list.team)
+    let found = store::call_list::get(conn, caller, list);
+    Ok(found.map_err(|cause| hidden(cause, &format!("callLists/{list}/pacing")))?.team)
 }
 
 fn hidden(cause: Error, name: &str) -> Error {
@@ -176,102 +169,31 @@ fn apply(mask: &Mask, wanted: &Wanted, pacing: &mut Pacing) {
     }
 }
 
-/// What is known of a list at a moment.
-struct Known {
-    pacing: Pacing,
-    operators: Vec<Operator>,
-    rate: AnswerRate,
-    handling: Handling,
-    ringing: u32,
-    live: u64,
-    dropped: u64,
-}
-
-impl Known {
-    fn read(conn: &mut Conn<'_>, pacing: Pacing, now: i64, zone: &TimeZone) -> Result<Known> {
-        let list = format!("callLists/{}", pacing.id);
-        let mut operators = store::operator::at_work(conn)?;
-        operators.retain(|it| it.state != State::Break && it.call_lists.contains(&list));
-        let (span, bucket) = Window::Month.buckets(now, zone);
-        let month = store::figure::of_scope(conn, span, bucket, &list)?;
-        let count = |place: usize| u64::try_from(month.0[place]).unwrap_or(0);
-        Ok(Known {
-            rate: store::pacing::answer_rate(conn, &list, now, pacing.ring_seconds * 1_000_000)?,
-            handling: store::pacing::handling(conn, &list)?,
-            ringing: u32::try_from(store::pacing::ringing(conn, &list, now)?).unwrap_or(u32::MAX),
-            live: count(at::LIVE),
-            dropped: count(at::DROPPED),
-            operators,
-            pacing,
-        })
-    }
-
-    fn operator_count(&self) -> u32 {
-        u32::try_from(self.operators.len()).unwrap_or(u32::MAX)
-    }
-
-    fn mode(&self) -> Mode {
-        match self.pacing.mode {
-            1 => Mode::Preview,
-            2 => Mode::Progressive,
-            3 => Mode::Predictive,
-            _ => Mode::usual(self.operator_count()),
+/// What follows from what is known of a list.
+fn answer(known: &Known, now: i64) -> proto::ComputePacingResponse {
+    let (moment, decision) = (known.moment(now), known.decide(now));
+    let number = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
+    let (talk, wrap) = known.handling.means();
+    let mean = |mean: f64| known.handling.is_known(1).then(|| crate::events::duration((mean * 1e6) as i64));
+    proto::ComputePacingResponse {
+        place_count: number(decision.place),
+        reason: decision.to_string(),
+        mode: match known.mode() {
+            Mode::Preview => proto::PacingMode::Preview,
+            Mode::Progressive => proto::PacingMode::Progressive,
+            Mode::Predictive => proto::PacingMode::Predictive,
         }
-    }
-
-    fn moment(&self, now: i64) -> Moment {
-        let idle = self.operators.iter().filter(|it| it.state == State::Available).count();
-        let freeing = self.operators.iter().filter_map(|operator| {
-            let what = match operator.state {
-                State::Talking => Busy::Talking,
-                State::WrapUp => Busy::Wrapping,
-                _ => return None,
-            };
-            let lasted = seconds(now.saturating_sub(operator.since));
-            Some(self.handling.comes_free(what, lasted, self.pacing.ring_seconds as f64))
-        });
-        let operators = self.operator_count();
-        let lines = u32::try_from(self.pacing.max_ringing).ok().filter(|lines| *lines > 0);
-        Moment {
-            operators,
-            idle: u32::try_from(idle).unwrap_or(0),
-            freeing: if self.handling.is_known(operators) { freeing.sum() } else { 0.0 },
-            ringing: self.ringing,
-            answer_rate: self.rate.cautious(),
-            answered: self.live,
-            dropped: self.dropped,
-            lines: lines.unwrap_or(operators.saturating_mul(LINES)),
-        }
-    }
-
-    fn answer(&self, now: i64) -> proto::ComputePacingResponse {
-        let (mode, moment) = (self.mode(), self.moment(now));
-        let cap = self.pacing.drop_cap_per_mille as f64 / 1_000.0;
-        let decision: Decision = pacing::decide(mode, cap, &moment);
-        let number = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
-        let (talk, wrap) = self.handling.means();
-        let known =
-            |mean: f64| self.handling.is_known(1).then(|| crate::events::duration((mean * 1e6) as i64));
-        proto::ComputePacingResponse {
-            place_count: number(decision.place),
-            reason: decision.to_string(),
-            mode: match mode {
-                Mode::Preview => proto::PacingMode::Preview,
-                Mode::Progressive => proto::PacingMode::Progressive,
-                Mode::Predictive => proto::PacingMode::Predictive,
-            }
-            .into(),
-            operator_count: number(moment.operators),
-            idle_count: number(moment.idle),
-            freeing_count: moment.freeing,
-            ringing_count: number(moment.ringing),
-            answer_rate: moment.answer_rate,
-            average_talk: known(talk),
-            average_wrap_up: known(wrap),
-            live_count: i64::try_from(moment.answered).unwrap_or(i64::MAX),
-            dropped_count: i64::try_from(moment.dropped).unwrap_or(i64::MAX),
-            budget: pacing::budget(cap, &moment),
-        }
+        .into(),
+        operator_count: number(moment.operators),
+        idle_count: number(moment.idle),
+        freeing_count: moment.freeing,
+        ringing_count: number(moment.ringing),
+        answer_rate: moment.answer_rate,
+        average_talk: mean(talk),
+        average_wrap_up: mean(wrap),
+        live_count: i64::try_from(moment.answered).unwrap_or(i64::MAX),
+        dropped_count: i64::try_from(moment.dropped).unwrap_or(i64::MAX),
+        budget: pacing::budget(known.cap(), &moment),
     }
 }
 

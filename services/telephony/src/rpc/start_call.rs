@@ -2,6 +2,7 @@
 //! Called by rpc/call.rs.
 
 use kontor_kit::auth::Caller;
+use kontor_kit::db::Conn;
 use kontor_kit::{Error, Result, id, replay, resource};
 use kontor_proto::directory::v1::User;
 use kontor_proto::telephony::v1 as proto;
@@ -27,11 +28,13 @@ impl Calls {
     ) -> Result<proto::Call> {
         let start = self.start_of(&caller, &request).await?;
         if request.validate_only {
-            return Ok(convert::call(&start.call(self.intake.db.clock().now())));
+            let checked = self.intake.db.read_few(move |conn| may_be_called(conn, start)).await?;
+            return Ok(convert::call(&checked.call(self.intake.db.clock().now())));
         }
         let intake = self.intake.clone();
         let write = self.intake.db.write(move |tx| {
             replay::once(tx, &caller, &request.request_id, &request, |tx| {
+                let start = may_be_called(tx, start.clone())?;
                 Ok(convert::call(&intake.place(tx, &start)?))
             })
         });
@@ -66,7 +69,9 @@ impl Calls {
             partner: request.partner.clone(),
             opportunity: request.opportunity.clone(),
             found,
+            overrides_do_not_call: request.override_do_not_call,
             list_entry,
+            outside_first: false,
         })
     }
 
@@ -148,6 +153,20 @@ impl Calls {
         let opportunity = self.only_open(&request.partner).await;
         Ok((number, Some(Match { partners: vec![request.partner.clone()], opportunity, complete: true })))
     }
+}
+
+/// Checks that the number may be called at this moment. Who was asked to call back may override it, and then it is noted; a list never does.
+fn may_be_called(conn: &mut Conn<'_>, start: Start) -> Result<Start> {
+    let Some(e164) = start.to.e164() else { return Ok(Start { overrides_do_not_call: false, ..start }) };
+    if !store::do_not_call::has(conn, e164)? {
+        return Ok(Start { overrides_do_not_call: false, ..start });
+    }
+    let message = match (start.overrides_do_not_call, start.list_entry.is_empty()) {
+        (true, true) => return Ok(start),
+        (false, true) => format!("{e164} is not to be called: `override_do_not_call` calls it all the same"),
+        (_, false) => format!("{e164} is not to be called, so not for a call list either"),
+    };
+    Err(Error::precondition("DO_NOT_CALL", message))
 }
 
 fn cannot_dial(message: String) -> Error {

@@ -5,6 +5,7 @@ use kontor_kit::{Error, Result};
 use kontor_proto::telephony::v1 as proto;
 use kontor_proto::telephony::v1::NumberForm;
 
+use super::asterisk;
 use crate::domain::connector::FreeSwitch;
 use crate::domain::dial::{Form, Settings};
 
@@ -17,6 +18,7 @@ pub(super) fn new(given: proto::FreeSwitchSettings) -> FreeSwitch {
         trunk_prefixes: given.trunk_prefixes,
         trunk_contexts: given.trunk_contexts,
         post_secret: given.post_secret,
+        tls: given.tls.map(asterisk::tls),
     }
 }
 
@@ -44,6 +46,7 @@ pub(super) fn apply(
     if takes("freeswitch", "post_secret") && !from.post_secret.is_empty() {
         to.post_secret.clone_from(&from.post_secret);
     }
+    asterisk::apply_tls(|part| takes("freeswitch", part), from.tls.as_ref(), &mut to.tls);
 }
 
 /// The settings as administrators see them.
@@ -55,6 +58,7 @@ pub(super) fn to_proto(freeswitch: &FreeSwitch) -> proto::FreeSwitchSettings {
         trunk_prefixes: freeswitch.trunk_prefixes.clone(),
         trunk_contexts: freeswitch.trunk_contexts.clone(),
         post_secret: String::new(),
+        tls: freeswitch.tls.as_ref().map(asterisk::tls_to_proto),
     }
 }
 
@@ -87,6 +91,15 @@ pub(super) fn apply_dial(
     }
     if takes("dial", "caller_id") {
         to.caller_id.clone_from(&from.caller_id);
+    }
+    if takes("dial", "list_device") {
+        to.list_device.clone_from(&from.list_device);
+    }
+    if takes("dial", "wait_extension") {
+        to.wait_extension.clone_from(&from.wait_extension);
+    }
+    if takes("dial", "list_caller_id") {
+        to.list_caller_id.clone_from(&from.list_caller_id);
     }
     if takes("dial", "ring_timeout") {
         to.ring_millis = millis(from.ring_timeout.as_ref())?;
@@ -135,5 +148,8 @@ pub(super) fn dial_to_proto(settings: &Settings) -> Option<proto::DialSettings> 
         caller_id: settings.caller_id.clone(),
         ring_timeout: Some(ring_timeout),
         number_form: form.into(),
+        list_device: settings.list_device.clone(),
+        wait_extension: settings.wait_extension.clone(),
+        list_caller_id: settings.list_caller_id.clone(),
     })
 }

@@ -1,20 +1,25 @@
 //! Call lists in the database, and the sets of time zones that their numbers may be in.
 //! Called by rpc/ and by the dispatch.
 
+use std::collections::HashMap;
+
 use kontor_kit::audit::{self, Shown};
 use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Row, Tx, Value};
-use kontor_kit::page::{self, Field, Listing, Page, Query, Scope};
+use kontor_kit::page::{self, Field, Listing, Page, Query};
 use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result, args};
 
+use super::list_entry::COLUMNS_TEXT;
 use crate::domain::call_list::{CallList, State, hours_text, read_hours};
+use crate::domain::list_entry::ListEntry;
 
 /// States by their names in the API.
 const STATES: &[(&str, i64)] = &[
     ("ACTIVE", 1),
     ("PAUSED", 2),
     ("ENDED", 3),
+    ("DELETED", 4),
     ("CALL_LIST_STATE_ACTIVE", 1),
     ("CALL_LIST_STATE_PAUSED", 2),
     ("CALL_LIST_STATE_ENDED", 3),
@@ -137,7 +142,9 @@ const LISTING: Listing = Listing {
 /// # Errors
 /// INVALID_ARGUMENT naming page_size, page_token, filter or order_by.
 pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<CallList>> {
-    resource::list(conn, &LISTING, caller, query, Scope::of(caller, "''", "team"))
+    let mut args = Vec::new();
+    let seen = caller.scope("''", "team", &mut args);
+    resource::list(conn, &LISTING, caller, query, (format!("{seen} AND state <> 4"), args))
 }
 
 /// One that the caller may see.
@@ -146,6 +153,7 @@ pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<
 /// NOT_FOUND.
 pub fn get(conn: &mut Conn<'_>, caller: &Caller, id: &str) -> Result<CallList> {
     let list: CallList = resource::get(conn, id)?;
+    list.must_be_there()?;
     caller.must_read(&list.guard(), &list.name())?;
     Ok(list)
 }
@@ -160,6 +168,19 @@ pub fn active(conn: &mut Conn<'_>, caller: &Caller, limit: i64) -> Result<Vec<St
     let sql =
         format!("SELECT id FROM call_list WHERE state = 1 AND {scope} ORDER BY priority DESC, id LIMIT $1");
     conn.all(&sql, &args, |row| row.string(0))
+}
+
+/// Lists whose figures are on the board at most.
+const LISTS: i64 = 1_000;
+
+/// The team of each list, by the list's name; for the board.
+///
+/// # Errors
+/// Those of the database.
+pub fn teams(conn: &mut Conn<'_>) -> Result<HashMap<String, String>> {
+    let sql = format!("SELECT id, team FROM call_list WHERE state <> 4 ORDER BY id LIMIT {LISTS}");
+    let rows = conn.all(&sql, &[], |row| Ok((format!("callLists/{}", row.text(0)?), row.string(1)?)))?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Lists in which something waited that is due by now, or a lease has expired.
@@ -187,6 +208,18 @@ pub fn zones(conn: &mut Conn<'_>, list: &str) -> Result<Vec<(i64, String)>> {
 pub fn add_zones(tx: &mut Tx<'_>, list: &str, key: i64, zones: &str) -> Result<bool> {
     let sql = "INSERT INTO call_list_zone (list, zone_key, zones) VALUES ($1, $2, $3) ON CONFLICT (list, zone_key) DO NOTHING";
     Ok(tx.execute(sql, args![list, key, zones])? > 0)
+}
+
+/// Entries of a list that have a call-back which is not over: held until the commit.
+///
+/// # Errors
+/// Those of the database.
+pub fn call_backs(tx: &mut Tx<'_>, list: &str, limit: i64) -> Result<Vec<ListEntry>> {
+    let lock = if tx.is_postgres() { " FOR UPDATE" } else { "" };
+    let sql = format!(
+        "SELECT {COLUMNS_TEXT} FROM call_entry WHERE list = $1 AND state <= 2 AND call_back <> 0 ORDER BY id LIMIT $2{lock}"
+    );
+    tx.all(&sql, args![list, limit], |row| ListEntry::from_row(row, 0))
 }
 
 /// How many entries a list has in each state.

@@ -9,7 +9,7 @@ use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result};
 
 use crate::domain::cloud::{Cloud, Provider};
-use crate::domain::connector::{Asterisk, Connector, FreeSwitch, Kind};
+use crate::domain::connector::{Ari, Asterisk, Connector, FreeSwitch, Kind, PeerTls};
 use crate::domain::dial;
 
 const WEBHOOK: i64 = 1;
@@ -17,6 +17,7 @@ const GRPC: i64 = 2;
 const ASTERISK: i64 = 3;
 /// From here on the field's number in the proto.
 const FREESWITCH: i64 = 12;
+const ARI: i64 = 20;
 
 /// Names of the kinds in the audit.
 const KINDS: &[(&str, i64)] = &[
@@ -28,6 +29,7 @@ const KINDS: &[(&str, i64)] = &[
     ("plivo", 17),
     ("vonage", 18),
     ("threecx", 19),
+    ("ari", ARI),
 ];
 
 impl Stored for Connector {
@@ -51,6 +53,8 @@ impl Stored for Connector {
         "trunk_contexts",
         "post_secret",
         "public_url",
+        "tls",
+        "tls_certificates",
     ];
     const COLLECTION: &'static str = "connectors";
 
@@ -76,6 +80,7 @@ impl Stored for Connector {
             "kind" => Shown::As("kind", page::Kind::Enum(KINDS)),
             "secret" => Shown::Secret("secret"),
             "push_user" => Shown::As("grpc.user", page::Kind::Text),
+            "tls" => Shown::As("tls", page::Kind::Bool),
             "port" => Shown::As("port", page::Kind::Int),
             "post_secret" => Shown::Secret("post_secret"),
             other => audit::column(other),
@@ -104,12 +109,16 @@ impl Stored for Connector {
             write_list(places.trunk_contexts).into(),
             places.post_secret.into(),
             places.public_url.into(),
+            places.tls.is_some().into(),
+            places.tls.map(|tls| tls.certificates.as_str()).unwrap_or_default().into(),
         ]
     }
 
     fn from_row(row: &Row<'_>, from: usize) -> Result<Self> {
         let small = |column: usize| row.int(from + column).map(|value| i32::try_from(value).unwrap_or(0));
         let secret = row.string(from + 5)?;
+        let tls =
+            if row.bool(from + 18)? { Some(PeerTls { certificates: row.string(from + 19)? }) } else { None };
         let kind = match row.int(from + 4)? {
             WEBHOOK => Kind::Webhook { secret },
             GRPC => Kind::Grpc { user: row.string(from + 6)? },
@@ -119,6 +128,15 @@ impl Stored for Connector {
                 username: row.string(from + 9)?,
                 secret,
                 trunk_prefixes: read_list(row.text(from + 10)?)?,
+                tls,
+            }),
+            ARI => Kind::Ari(Ari {
+                host: row.string(from + 7)?,
+                port: small(8)?,
+                username: row.string(from + 9)?,
+                password: secret,
+                trunk_prefixes: read_list(row.text(from + 10)?)?,
+                tls,
             }),
             FREESWITCH => Kind::FreeSwitch(FreeSwitch {
                 host: row.string(from + 7)?,
@@ -127,6 +145,7 @@ impl Stored for Connector {
                 trunk_prefixes: read_list(row.text(from + 10)?)?,
                 trunk_contexts: read_list(row.text(from + 15)?)?,
                 post_secret: row.string(from + 16)?,
+                tls,
             }),
             other => {
                 let provider = Provider::of(other)
@@ -165,6 +184,7 @@ struct Places<'a> {
     trunk_contexts: &'a [String],
     post_secret: &'a str,
     public_url: &'a str,
+    tls: Option<&'a PeerTls>,
 }
 
 impl<'a> Places<'a> {
@@ -180,6 +200,17 @@ impl<'a> Places<'a> {
                 port: it.port,
                 username: &it.username,
                 trunk_prefixes: &it.trunk_prefixes,
+                tls: it.tls.as_ref(),
+                ..none
+            },
+            Kind::Ari(it) => Places {
+                kind: ARI,
+                secret: &it.password,
+                host: &it.host,
+                port: it.port,
+                username: &it.username,
+                trunk_prefixes: &it.trunk_prefixes,
+                tls: it.tls.as_ref(),
                 ..none
             },
             Kind::FreeSwitch(it) => Places {
@@ -190,6 +221,7 @@ impl<'a> Places<'a> {
                 trunk_prefixes: &it.trunk_prefixes,
                 trunk_contexts: &it.trunk_contexts,
                 post_secret: &it.post_secret,
+                tls: it.tls.as_ref(),
                 ..none
             },
             Kind::Cloud(it) => {
@@ -213,7 +245,7 @@ fn read_list(text: &str) -> Result<Vec<String>> {
 /// What ListConnectors offers.
 const LISTING: Listing = Listing {
     table: "connector",
-    columns: "id, version, display_name, disabled, kind, secret, push_user, host, port, username, trunk_prefixes, region, outside_prefix, extension_digits, dial, trunk_contexts, post_secret, public_url",
+    columns: "id, version, display_name, disabled, kind, secret, push_user, host, port, username, trunk_prefixes, region, outside_prefix, extension_digits, dial, trunk_contexts, post_secret, public_url, tls, tls_certificates",
     id: "id",
     by_key: false,
     fields: &[Field::order("name", "id", page::Kind::Text)],
@@ -237,7 +269,7 @@ pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<
 pub fn sessions(conn: &mut Conn<'_>) -> Result<Vec<Connector>> {
     let columns = Connector::COLUMNS.join(", ");
     let sql = format!(
-        "SELECT {columns} FROM connector WHERE kind IN ({ASTERISK}, {FREESWITCH}) AND disabled = 0 ORDER BY id LIMIT 200"
+        "SELECT {columns} FROM connector WHERE kind IN ({ASTERISK}, {FREESWITCH}, {ARI}) AND disabled = 0 ORDER BY id LIMIT 200"
     );
     conn.all(&sql, &[], |row| Connector::from_row(row, 0))
 }

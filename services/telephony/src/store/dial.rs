@@ -1,5 +1,5 @@
-//! Clicks to call on their way to the telephone system: stored first, given once to the process that holds the connection.
-//! Called by rpc/start_call.rs (writes) and connectors/dialler.rs (takes, puts back and closes).
+//! Clicks to call and a dialler's calls on their way to the telephone system: stored first, given once to the process that holds the connection.
+//! Called by intake/dial.rs (writes), connectors/dialler.rs (takes, puts back and closes) and dialler/ (takes its own back).
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const WAITING: i64 = 0;
 /// Was given to it, to be sent once.
 const GIVEN: i64 = 1;
 
-/// One click to call.
+/// One call to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dial {
     /// Id of its call.
@@ -26,10 +26,13 @@ pub struct Dial {
     pub until: i64,
     /// What is ordered; its id is the telephone system's id of the call. Without device and number once it was given.
     pub order: Originate,
+    /// The list for which a dialler calls: "callLists/{list}"; empty for a click to call.
+    pub call_list: String,
+    /// The number in E.164 that a dialler calls; empty for a click to call, and once it was given.
+    pub e164: String,
 }
 
-const COLUMNS: &str =
-    "call, connector, external_id, made_time, until_time, device, context, exten, caller_id, ring_millis";
+const COLUMNS: &str = "call, connector, external_id, made_time, until_time, device, context, exten, caller_id, ring_millis, call_list, e164";
 
 fn dial(row: &Row<'_>) -> Result<Dial> {
     Ok(Dial {
@@ -45,6 +48,8 @@ fn dial(row: &Row<'_>) -> Result<Dial> {
             caller_id: Some(row.string(8)?).filter(|text| !text.is_empty()),
             ring: Duration::from_millis(row.int(9)?.unsigned_abs()),
         },
+        call_list: row.string(10)?,
+        e164: row.string(11)?,
     })
 }
 
@@ -57,8 +62,8 @@ pub fn add(tx: &mut Tx<'_>, dial: &Dial) -> Result<()> {
     let caller_id = order.caller_id.as_deref().unwrap_or_default();
     let ring = i64::try_from(order.ring.as_millis()).unwrap_or(0);
     tx.execute(
-        "INSERT INTO dial (call, connector, external_id, state, made_time, until_time, device, context, exten, caller_id, ring_millis)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "INSERT INTO dial (call, connector, external_id, state, made_time, until_time, device, context, exten, caller_id, ring_millis, call_list, e164)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         args![
             &dial.call,
             &dial.connector,
@@ -70,7 +75,9 @@ pub fn add(tx: &mut Tx<'_>, dial: &Dial) -> Result<()> {
             &order.context,
             &order.exten,
             caller_id,
-            ring
+            ring,
+            &dial.call_list,
+            &dial.e164
         ],
     )?;
     Ok(())
@@ -94,29 +101,46 @@ pub fn count(conn: &mut Conn<'_>, connector: &str) -> Result<i64> {
     Ok(conn.one(sql, args![connector, WAITING], |row| row.int(0))?.unwrap_or(0))
 }
 
+/// What a take gives.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// To be sent now.
+    pub orders: Vec<Dial>,
+    /// Of a dialler, to numbers that came onto the do-not-call list since they were stored: they are given and never sent.
+    pub withheld: Vec<Dial>,
+}
+
 /// Takes those that wait, oldest first, if `owner` holds the connector's session now. Whoever gets one is the only one, and gets it once.
 ///
 /// # Errors
 /// Those of the database.
-pub fn take(tx: &mut Tx<'_>, connector: &str, owner: &str, limit: i64) -> Result<Vec<Dial>> {
+pub fn take(tx: &mut Tx<'_>, connector: &str, owner: &str, limit: i64) -> Result<Taken> {
     let now = tx.now();
-    let held =
-        "SELECT 1 FROM connector_state WHERE connector = $1 AND lease_owner = $2 AND lease_until >= $3";
-    if tx.one(held, args![connector, owner, now], |_| Ok(()))?.is_none() {
-        return Ok(Vec::new());
+    if !super::state::holds(tx, connector, owner)? {
+        return Ok(Taken::default());
     }
     let sql = format!(
         "SELECT {COLUMNS} FROM dial WHERE connector = $1 AND state = $2 AND until_time > $3 ORDER BY made_time LIMIT $4"
     );
     let waiting = tx.all(&sql, args![connector, WAITING, now, limit], dial)?;
-    let mut taken = Vec::with_capacity(waiting.len());
+    let mut taken = Taken::default();
     for dial in waiting {
-        let sql = "UPDATE dial SET state = $2, device = '', exten = '', caller_id = '' WHERE call = $1 AND state = $3";
+        let sql = "UPDATE dial SET state = $2, device = '', exten = '', caller_id = '', e164 = '' WHERE call = $1 AND state = $3";
         if tx.execute(sql, args![&dial.call, GIVEN, WAITING])? == 1 {
-            taken.push(dial);
+            let withheld = !dial.e164.is_empty() && super::do_not_call::has(tx, &dial.e164)?;
+            if withheld { taken.withheld.push(dial) } else { taken.orders.push(dial) }
         }
     }
     Ok(taken)
+}
+
+/// Takes away those of a list's dialler that wait still: ids of their calls.
+///
+/// # Errors
+/// Those of the database.
+pub fn withdraw(tx: &mut Tx<'_>, call_list: &str) -> Result<Vec<String>> {
+    let sql = "DELETE FROM dial WHERE call_list = $1 AND call_list <> '' AND state = $2 RETURNING call";
+    tx.all(sql, args![call_list, WAITING], |row| row.string(0))
 }
 
 /// Puts one back that did not get onto the wire.
@@ -176,10 +200,13 @@ pub fn given(conn: &mut Conn<'_>, connector: &str, limit: i64) -> Result<Vec<Dia
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use kontor_kit::db::Db;
     use kontor_testbed::Place;
 
     use super::*;
+    use crate::domain::do_not_call::{ASKED, DoNotCall};
     use crate::store::state;
 
     async fn places() -> Vec<Place> {
@@ -199,7 +226,16 @@ mod tests {
             caller_id: Some("Kontor <90145559876>".into()),
             ring: Duration::from_secs(30),
         };
-        Dial { call: "1".into(), connector: "office".into(), made: now, until: now + 10, order }
+        let (call, connector) = ("1".into(), "office".into());
+        Dial {
+            call,
+            connector,
+            made: now,
+            until: now + 10,
+            order,
+            call_list: String::new(),
+            e164: String::new(),
+        }
     }
 
     async fn add_and_lease(db: &Db, owner: &'static str) -> Dial {
@@ -215,7 +251,7 @@ mod tests {
     }
 
     async fn taken(db: &Db, owner: &'static str) -> Vec<Dial> {
-        db.write(move |tx| take(tx, "office", owner, 10)).await.expect("taken")
+        db.write(move |tx| take(tx, "office", owner, 10)).await.expect("taken").orders
     }
 
     #[tokio::test]
@@ -236,6 +272,32 @@ mod tests {
             db.write(move |tx| forget(tx, before)).await.expect("it is not old");
             assert!(db.write(|tx| close(tx, "1")).await.expect("closed"));
             assert!(!db.write(|tx| close(tx, "1")).await.expect("closed"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_diallers_order_is_withheld_when_its_number_is_not_to_be_called_by_then() {
+        for place in places().await {
+            let db = open(&place).await;
+            add_and_lease(&db, "me").await;
+            let job = |tx: &mut Tx<'_>| {
+                let of_list = |call: &str, e164: &str| {
+                    let (call, e164) = (call.to_owned(), e164.to_owned());
+                    Dial { call, e164, call_list: "callLists/fair".into(), ..waiting(tx.now()) }
+                };
+                let (two, three) = (of_list("2", "+32470000000"), of_list("3", "+32470000001"));
+                add(tx, &two)?;
+                add(tx, &three)?;
+                let number = DoNotCall::new("+32470000000", ASKED, "", "users/ann".into(), tx.now());
+                crate::store::do_not_call::add(tx, &number)
+            };
+            assert!(db.write(job).await.expect("written"));
+            let taken = db.write(|tx| take(tx, "office", "me", 10)).await.expect("taken");
+            let calls = |dials: &[Dial]| dials.iter().map(|dial| dial.call.clone()).collect::<BTreeSet<_>>();
+            assert_eq!(calls(&taken.orders), ["1".into(), "3".into()].into());
+            assert_eq!(calls(&taken.withheld), ["2".into()].into());
+            let none = db.write(|tx| withdraw(tx, "callLists/fair")).await.expect("nothing waits");
+            assert_eq!(none, Vec::<String>::new());
         }
     }
 

@@ -27,6 +27,8 @@ pub struct Plan {
     /// The list.
     pub list: CallList,
     groups: Vec<(i64, Vec<TimeZone>)>,
+    /// How long it must be calling hours from a moment on, in microseconds.
+    ahead: i64,
 }
 
 impl Plan {
@@ -36,14 +38,26 @@ impl Plan {
     /// NOT_FOUND.
     pub fn read(conn: &mut Conn<'_>, list: &str) -> Result<Plan> {
         let list: CallList = resource::get(conn, list)?;
+        list.must_be_there()?;
         let groups = super::call_list::zones(conn, &list.id)?;
         let groups = groups.into_iter().map(|(key, names)| (key, zones::read(&names))).collect();
-        Ok(Plan { list, groups })
+        Ok(Plan { list, groups, ahead: 0 })
+    }
+
+    /// Only where it is still calling hours so many microseconds later: for who takes now and dials a little later.
+    #[must_use]
+    pub fn ahead(mut self, micros: i64) -> Plan {
+        self.ahead = micros;
+        self
     }
 
     /// Keys of the sets of time zones in which it is calling hours.
     pub fn open(&self, now: i64) -> Vec<i64> {
-        let open = self.groups.iter().filter(|(_, zones)| self.list.hours.is_open(zones, now));
+        let is_open = |zones: &[TimeZone]| {
+            let hours = &self.list.hours;
+            hours.is_open(zones, now) && (self.ahead == 0 || hours.is_open(zones, now + self.ahead))
+        };
+        let open = self.groups.iter().filter(|(_, zones)| is_open(zones));
         open.map(|(key, _)| *key).collect()
     }
 
@@ -61,6 +75,16 @@ pub struct Taker<'a> {
     pub operator: &'a str,
     /// 32 random letters, new for each call.
     pub secret: &'a str,
+}
+
+/// 16 random bytes as 32 letters: from them the tokens of leases are made.
+///
+/// # Errors
+/// When the operating system gives none.
+pub fn secret() -> Result<String> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).map_err(Error::internal)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// What an entry is in the heads of the queues.
@@ -84,13 +108,24 @@ pub fn take(tx: &mut Tx<'_>, plan: &Plan, taker: Taker<'_>, count: usize, fallba
     let now = tx.now();
     let open = plan.open(now);
     let mut taken = Taken::default();
+    let mut discarded = 0;
+    if count == 1
+        && let [key] = open.as_slice()
+        && let Some(entry) = straight(tx, plan, taker, *key)?
+    {
+        if entry.tries < plan.list.max_tries {
+            taken.entries.push(entry);
+            return Ok(taken);
+        }
+        discard(tx, plan, entry, &mut taken)?;
+        discarded += 1;
+    }
     let mut heads = heads(tx, plan, taker.operator, &open, now)?;
     if heads.first().is_some_and(|head| head.lane == OVERDUE) {
         taken.others = bring_due(tx, &plan.list, fallback)?;
         heads = self::heads(tx, plan, taker.operator, &open, now)?;
         heads.retain(|head| head.lane != OVERDUE);
     }
-    let mut discarded = 0;
     while taken.entries.len() < count && !heads.is_empty() && discarded < DISCARDED {
         // the best queue may be followed up to where the next one is better
         let alone = heads.len() == 1;
@@ -106,10 +141,7 @@ pub fn take(tx: &mut Tx<'_>, plan: &Plan, taker: Taker<'_>, count: usize, fallba
         let again = !over.is_empty() || (!none && !alone && taken.entries.len() < count);
         for old in over {
             discarded += 1;
-            let mut entry = old.clone();
-            let happened = entry.cancel(Cancel::MaxAttempts, now)?;
-            super::list_entry::update(tx, &plan.list, &old, &mut entry)?;
-            taken.others.push((entry, happened));
+            discard(tx, plan, old, &mut taken)?;
         }
         if again {
             heads = self::heads(tx, plan, taker.operator, &open, now)?;
@@ -120,6 +152,35 @@ pub fn take(tx: &mut Tx<'_>, plan: &Plan, taker: Taker<'_>, count: usize, fallba
         must_be_new(tx, &plan.list)?;
     }
     Ok(taken)
+}
+
+/// Cancels an entry that was tried often enough by now.
+fn discard(tx: &mut Tx<'_>, plan: &Plan, old: ListEntry, taken: &mut Taken) -> Result<()> {
+    let mut entry = old.clone();
+    let happened = entry.cancel(Cancel::MaxAttempts, tx.now())?;
+    super::list_entry::update(tx, &plan.list, &old, &mut entry)?;
+    taken.others.push((entry, happened));
+    Ok(())
+}
+
+/// The way of nearly all takes, in one statement: one set of time zones is open, and nothing waits that is due. None when that is not so, or there is nothing.
+fn straight(tx: &mut Tx<'_>, plan: &Plan, taker: Taker<'_>, zone_key: i64) -> Result<Option<ListEntry>> {
+    let now = tx.now();
+    let lock = if tx.is_postgres() { " FOR UPDATE SKIP LOCKED" } else { "" };
+    let queue = "zone_key = $3 AND queued = 1 AND NOT EXISTS (SELECT 1 FROM do_not_call WHERE do_not_call.e164 = call_entry.e164)";
+    let order = format!("ORDER BY priority DESC, due_time, id LIMIT 1{lock}");
+    let sql = format!(
+        "WITH own AS MATERIALIZED (SELECT id FROM call_entry WHERE list = $1 AND owner = $2 AND owner <> '' AND {queue} {order}),
+           common AS MATERIALIZED (SELECT id FROM call_entry WHERE list = $1 AND owner = '' AND NOT EXISTS (SELECT 1 FROM own) AND {queue} {order})
+         UPDATE call_entry SET version = version + 1, state = 2, queued = 0, ready_time = $4, operator = $2, secret = $5, update_time = $6
+         WHERE id IN (SELECT id FROM own UNION ALL SELECT id FROM common)
+           AND EXISTS (SELECT 1 FROM call_list WHERE id = $1 AND version = $7 AND state = 1)
+           AND NOT EXISTS (SELECT 1 FROM call_entry WHERE list = $1 AND queued = 0 AND ready_time <= $6)
+         RETURNING {COLUMNS_TEXT}"
+    );
+    let (list, until) = (&plan.list, now + plan.list.lease);
+    let args = args![&list.id, taker.operator, zone_key, until, taker.secret, now, list.version];
+    tx.one(&sql, args, |row| ListEntry::from_row(row, 0))
 }
 
 /// What a take brought about.

@@ -79,6 +79,7 @@ const REASONS: &[(&str, i64)] = &[
     ("REFUSED", 7),
     ("DO_NOT_CALL", 8),
     ("LOST", 9),
+    ("DROPPED", 10),
 ];
 const CANCELS: &[(&str, i64)] = &[
     ("", 0),
@@ -243,7 +244,7 @@ pub fn list(
         None => {
             let mut args = Vec::new();
             let seen = caller.scope("''", "team", &mut args);
-            (format!("list IN (SELECT id FROM call_list WHERE {seen})"), args)
+            (format!("list IN (SELECT id FROM call_list WHERE {seen} AND state <> 4)"), args)
         }
     };
     resource::list(conn, &LISTING, caller, query, scope)
@@ -278,7 +279,7 @@ fn of_list(
         return Err(missing());
     }
     let list: CallList = resource::get(conn, list)?;
-    if !caller.may_read(&list.guard()) {
+    if list.must_be_there().is_err() || !caller.may_read(&list.guard()) {
         return Err(missing());
     }
     Ok((list, entry))

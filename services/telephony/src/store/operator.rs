@@ -162,6 +162,17 @@ pub fn at_work(conn: &mut Conn<'_>) -> Result<Vec<Operator>> {
     conn.all(&sql, &[], |row| Operator::from_row(row, 0))
 }
 
+/// Who is free for a list ("callLists/{list}"), longest first: ids.
+///
+/// # Errors
+/// Those of the database.
+pub fn free_for(conn: &mut Conn<'_>, call_list: &str) -> Result<Vec<String>> {
+    let mut free = at_work(conn)?;
+    free.retain(|operator| operator.is_free_for(call_list));
+    free.sort_by(|one, other| (one.since, &one.id).cmp(&(other.since, &other.id)));
+    Ok(free.into_iter().map(|operator| operator.id).collect())
+}
+
 /// Who is on this call: ids.
 ///
 /// # Errors

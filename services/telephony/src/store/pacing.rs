@@ -1,8 +1,6 @@
 //! The pacing of call lists, and what is known of a list's calls at a moment, from the calls and the operators themselves.
 //! Called by rpc/pacing.rs and board.rs.
 
-use std::collections::HashMap;
-
 use kontor_kit::auth::Guard;
 use kontor_kit::db::{Conn, Row, Value};
 use kontor_kit::resource::Stored;
@@ -101,19 +99,6 @@ impl Stored for Pacing {
     }
 }
 
-/// Lists whose figures are on the board at most.
-const LISTS: i64 = 1_000;
-
-/// The team of each list that has a pacing, by the list's name.
-///
-/// # Errors
-/// Those of the database.
-pub fn teams(conn: &mut Conn<'_>) -> Result<HashMap<String, String>> {
-    let sql = format!("SELECT id, team FROM call_list ORDER BY id LIMIT {LISTS}");
-    let rows = conn.all(&sql, &[], |row| Ok((format!("callLists/{}", row.text(0)?), row.string(1)?)))?;
-    Ok(rows.into_iter().collect())
-}
-
 /// Calls that the share of answered ones is learned from.
 const CALLS: i64 = 400;
 /// Stretches that talk and after-call work are learned from.
@@ -164,6 +149,16 @@ const RINGING_MICROS: i64 = 600_000_000;
 /// Those of the database.
 pub fn ringing(conn: &mut Conn<'_>, call_list: &str, now: i64) -> Result<i64> {
     let sql = "SELECT COUNT(*) FROM call WHERE queue = $1 AND queue <> '' AND start_time > $2 AND state = 1 AND direction = 2 AND handler = ''";
+    Ok(conn.one(sql, args![call_list, now - RINGING_MICROS], |row| row.int(0))?.unwrap_or(0))
+}
+
+/// Calls of a list that somebody answered for whom nobody was free, and that the figures do not have yet: they go on, or were over a moment ago.
+///
+/// # Errors
+/// Those of the database.
+pub fn dropped_uncounted(conn: &mut Conn<'_>, call_list: &str, now: i64) -> Result<i64> {
+    let sql = "SELECT COUNT(*) FROM call WHERE queue = $1 AND queue <> '' AND start_time > $2 AND direction = 2 AND announced < 2
+         AND ((state = 3 AND outcome = 5) OR (state = 2 AND handler = ''))";
     Ok(conn.one(sql, args![call_list, now - RINGING_MICROS], |row| row.int(0))?.unwrap_or(0))
 }
 

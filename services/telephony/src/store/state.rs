@@ -143,6 +143,25 @@ pub fn lease(tx: &mut Tx<'_>, connector: &str, owner: &str, until: i64) -> Resul
     Ok(touched == 1)
 }
 
+/// Whether `owner` holds a connector's session now.
+///
+/// # Errors
+/// Those of the database.
+pub fn holds(conn: &mut Tx<'_>, connector: &str, owner: &str) -> Result<bool> {
+    let now = conn.now();
+    let sql = "SELECT 1 FROM connector_state WHERE connector = $1 AND lease_owner = $2 AND lease_until >= $3";
+    Ok(conn.one(sql, args![connector, owner, now], |_| Ok(()))?.is_some())
+}
+
+/// Whether a connector is connected to its telephone system, as its process wrote last.
+///
+/// # Errors
+/// Those of the database.
+pub fn is_connected(conn: &mut Conn<'_>, connector: &str) -> Result<bool> {
+    let sql = "SELECT 1 FROM connector_state WHERE connector = $1 AND connected = 1";
+    Ok(conn.one(sql, args![connector], |_| Ok(()))?.is_some())
+}
+
 /// Gives the right back, so that another process need not wait.
 ///
 /// # Errors

@@ -34,6 +34,8 @@ const TABLES: &[(&str, &str)] = &[
     ),
     ("call_pop", "not: whose screen showed a call"),
     ("dial", "not: what is on its way to the telephone system; its call is, with who asked for it"),
+    ("dial_step", "not: what is on its way to the telephone system after somebody answered a dialler"),
+    ("dialler_lease", "not: which process places calls"),
     ("connector_state", "not: how a connection is at the moment"),
     ("do_not_call", "by kit::resource, and by its note where one may be there already"),
     ("figure", "not: counts of what the events say"),

@@ -17,7 +17,59 @@ kontor_testbed::on_both! { World;
     t7_numbers_not_to_be_called_are_refused,
     t7_lists_are_managed_by_leaders_and_seen_by_their_team,
     t7_settings_have_their_usual_values_and_their_limits,
+    t7_a_deleted_list_is_there_for_nobody_and_its_call_backs_end,
     x3_lists_of_entries_page_and_filter,
+}
+
+async fn t7_a_deleted_list_is_there_for_nobody_and_its_call_backs_end(world: World) {
+    let lists = Lists::with_list(&world, |list| list.any_hour = true).await;
+    lists.fill(&numbers(3).iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let ann = operator("ann");
+    let delete = async |who: &kontor_kit::auth::Caller, etag: &str| {
+        let request = proto::DeleteCallListRequest {
+            name: FAIR.to_owned(),
+            etag: etag.to_owned(),
+            ..Default::default()
+        };
+        lists.lists.clone().delete_call_list(who.request(request)).await
+    };
+    let lease = lists.take(&ann).await;
+    lists.dial(&lease).await.unwrap();
+    assert_eq!(failure(delete(&ann, "").await).0, Code::PermissionDenied);
+    assert_eq!(failure(delete(&user("eve"), "").await).0, Code::NotFound);
+    assert_eq!(failure(delete(&lead(), "\"0\"").await).0, Code::Aborted);
+    assert_eq!(failure(delete(&lead(), "").await).1, "LIST_IN_USE");
+    let later = |request: &mut proto::RecordOutcomeRequest| {
+        request.reason = proto::CallOutcomeReason::CallBack.into();
+        request.call_back_time = Some(kontor_kit::clock::to_proto(world.now() + 3_600_000_000));
+        request.personal_call_back = true;
+    };
+    lists.record(&lease, proto::CallListOutcome::NotHeld, later).await.unwrap();
+    let other = lists.take(&ann).await;
+    delete(&lead(), "").await.unwrap();
+    assert_eq!(failure(delete(&lead(), "").await).0, Code::NotFound);
+    assert_eq!(failure(lists.take_as(&ann, FAIR).await).0, Code::NotFound);
+    assert_eq!(failure(lists.dial(&other).await).0, Code::NotFound, "what was leased is gone too");
+    let get = proto::GetCallListRequest { name: FAIR.to_owned() };
+    assert_eq!(failure(lists.lists.clone().get_call_list(admin().request(get)).await).0, Code::NotFound);
+    let all = proto::ListCallListsRequest::default();
+    let all = lists.lists.clone().list_call_lists(admin().request(all)).await.unwrap().into_inner();
+    assert_eq!(all.call_lists, []);
+    let back = proto::CallList {
+        name: FAIR.to_owned(),
+        state: proto::CallListState::Active.into(),
+        ..Default::default()
+    };
+    assert_eq!(failure(lists.update(&lead(), back, &["state"]).await).0, Code::NotFound);
+    assert_eq!(
+        failure(lists.create("fair", |_| ()).await).0,
+        Code::AlreadyExists,
+        "its name is not given again"
+    );
+    let kinds = world.kinds().await;
+    for kind in ["CallBackEnded", "CallListEntryCancelled", "CallListDeleted"] {
+        assert_eq!(kinds.iter().filter(|it| *it == kind).count(), 1, "{kind}: {kinds:?}");
+    }
 }
 
 async fn t7_every_spelling_is_read_and_bad_numbers_are_refused_by_line(world: World) {

@@ -259,15 +259,26 @@ async fn t9_outcomes_end_an_entry_or_bring_it_back(world: World) {
     let dialled = lists.dial(&lease).await.unwrap();
     assert_eq!((dialled.state(), clock::from_proto(&dialled.dial_time.unwrap())), (State::Dialling, MONDAY));
     assert_eq!(clock::from_proto(&dialled.lease_expire_time.unwrap()), MONDAY + 1_800 * SECOND);
+    let logged = async |who: &str| {
+        let callee = proto::Party { number: lease.entry.e164.clone(), ..Default::default() };
+        let call = proto::Call { direction: 2, callee: Some(callee), ..Default::default() };
+        let request = proto::CreateCallRequest { call: Some(call), ..Default::default() };
+        world.calls.clone().create_call(operator(who).request(request)).await.unwrap().into_inner().name
+    };
+    let (own, bens) = (logged("ann").await, logged("ben").await);
+    for (call, words) in [("calls/none", "does not exist"), (&*bens, "is neither your own nor one of")] {
+        let refused = refusal(lists.record(&lease, Held, |request| request.call = call.to_owned()).await);
+        assert!(refused.0 == Code::InvalidArgument && refused.1.contains(words), "{refused:?}");
+    }
     let tell = |request: &mut proto::RecordOutcomeRequest| {
         request.note = "wants an offer".to_owned();
-        request.call = "calls/7".to_owned();
+        request.call = own.clone();
         request.request_id = "once".to_owned();
     };
     let held = lists.record(&lease, Held, tell).await.unwrap();
     assert_eq!(
         (held.state(), held.note.as_str(), held.call.as_str()),
-        (State::Held, "wants an offer", "calls/7")
+        (State::Held, "wants an offer", own.as_str())
     );
     assert_eq!((held.operator.as_str(), held.tries, held.due_time), ("users/ann", 0, None));
     assert_eq!(lists.record(&lease, Held, tell).await.unwrap(), held, "a repeat has one effect");
@@ -313,9 +324,10 @@ async fn t9_what_the_state_does_not_allow_is_refused_with_its_reason(world: Worl
     let answer = lists.record(&lease, NotHeld, |request| request.reason = NoAnswer.into()).await;
     assert_eq!(failure(answer), (Code::FailedPrecondition, "RINGING_TOO_SHORT".to_owned()));
     type Change = fn(&mut proto::RecordOutcomeRequest);
-    let cases: [(proto::CallListOutcome, Change, &str); 8] = [
+    let cases: [(proto::CallListOutcome, Change, &str); 9] = [
         (NotHeld, |_| (), "reason: "),
         (NotHeld, |request| request.reason = 9, "reason: "),
+        (NotHeld, |request| request.reason = 10, "reason: "),
         (Held, |request| request.reason = 1, "reason: "),
         (NotHeld, |request| request.reason = 5, "call_back_time: say when"),
         (NotHeld, |request| (request.reason, request.personal_call_back) = (1, true), "call_back_time: only"),

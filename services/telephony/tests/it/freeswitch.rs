@@ -35,6 +35,7 @@ fn settings(port: u16) -> proto::FreeSwitchSettings {
         trunk_prefixes: vec!["sofia/external/".to_owned()],
         trunk_contexts: vec!["public".to_owned()],
         post_secret: POST_SECRET.to_owned(),
+        ..Default::default()
     }
 }
 

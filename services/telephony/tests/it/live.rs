@@ -1,4 +1,4 @@
-//! T1, T2 and T6 with a live Asterisk and SIPp as telephone and trunk, out of a chroot: the same calls as in the recordings.
+//! T1, T2 and T6 with a live Asterisk, by AMI and ARI, and SIPp as telephone and trunk, out of a chroot: the same calls as in the recordings.
 //! Left out with a loud line unless KONTOR_TEST_ASTERISK names the folder that `tests/live/chroot.sh` made.
 
 use std::net::UdpSocket;
@@ -34,6 +34,7 @@ struct Office {
     root: PathBuf,
     folder: String,
     ami: u16,
+    http: u16,
     sip: u16,
     /// Asterisk is the first.
     running: Vec<Inside>,
@@ -53,7 +54,9 @@ fn free_udp_port() -> u16 {
 impl Office {
     async fn open(root: PathBuf) -> Office {
         let folder = format!("/kontor-{}", kontor_kit::id::new());
-        let (sip, phone, trunk, ami) = (free_udp_port(), free_udp_port(), free_udp_port(), free_port().await);
+        let (sip, phone, busy, trunk) = (free_udp_port(), free_udp_port(), free_udp_port(), free_udp_port());
+        let slow = free_udp_port();
+        let (ami, http) = (free_port().await, free_port().await);
         let inside = root.join(folder.trim_start_matches('/'));
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live");
         for part in ["etc", "sipp"] {
@@ -62,13 +65,16 @@ impl Office {
                 let text = std::fs::read_to_string(entry.path()).unwrap();
                 let text = text.replace("{folder}", &folder).replace("{ami}", &ami.to_string());
                 let text = text.replace("{sip}", &sip.to_string()).replace("{phone}", &phone.to_string());
-                let text = text.replace("{trunk}", &trunk.to_string());
+                let text = text.replace("{trunk}", &trunk.to_string()).replace("{busy}", &busy.to_string());
+                let text = text.replace("{http}", &http.to_string()).replace("{slow}", &slow.to_string());
                 std::fs::write(inside.join(part).join(entry.file_name()), text).unwrap();
             }
         }
-        let mut office = Office { root, folder, ami, sip, running: Vec::new() };
+        let mut office = Office { root, folder, ami, http, sip, running: Vec::new() };
         office.asterisk();
-        office.sipp("phone", &["-p", &phone.to_string()]);
+        office.sipp("phone", &["-p", &phone.to_string(), "-d", "1000"]);
+        office.sipp("phone", &["-p", &slow.to_string(), "-d", "6000"]);
+        office.sipp("busy", &["-p", &busy.to_string()]);
         office.sipp("called", &["-p", &trunk.to_string()]);
         office
     }
@@ -100,10 +106,19 @@ impl Office {
         self.run(&format!("{scene}.log"), &command);
     }
 
-    /// Somebody calls our direct number.
-    fn call_in(&mut self) {
+    /// Somebody calls one of our numbers.
+    fn call_in(&mut self, scene: &str, number: &str) {
         let (remote, own) = (format!("127.0.0.1:{}", self.sip), free_udp_port().to_string());
-        self.sipp("caller", &[&remote, "-s", "100", "-m", "1", "-p", &own]);
+        self.sipp(scene, &[&remote, "-s", number, "-m", "1", "-p", &own]);
+    }
+
+    /// Waits until Asterisk has read its dial plan: AMI takes connections before, and refuses clicks then.
+    fn booted(&self) {
+        let config = format!("{}/etc/asterisk.conf", self.folder);
+        let mut ask = Command::new("chroot");
+        ask.arg(&self.root).args(["/usr/sbin/asterisk", "-C", &config, "-rx", "core waitfullybooted"]);
+        let asked = ask.env("TERM", "dumb").stdin(Stdio::null()).output().unwrap();
+        assert!(asked.status.success(), "{asked:?}");
     }
 
     /// What the programs said, for a test that fails.
@@ -120,14 +135,14 @@ impl Office {
 }
 
 /// Waits until Kontor is connected: an Asterisk takes some seconds to start.
-async fn up(world: &World, office: &Office) {
+async fn up(world: &World, office: &Office, connector: &str) {
     for _ in 0..1_200 {
-        if world.connector("office").await.state.unwrap().connected {
-            return;
+        if world.connector(connector).await.state.unwrap().connected {
+            return office.booted();
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("{:?}\n{}", world.connector("office").await.state, office.words());
+    panic!("{:?}\n{}", world.connector(connector).await.state, office.words());
 }
 
 async fn ended(world: &World, office: &Office, wanted: usize) -> Vec<proto::Call> {
@@ -159,7 +174,7 @@ async fn live() -> Option<(World, Office)> {
     world.place.set_clock(jiff::Timestamp::now().as_microsecond());
     let office = Office::open(root.into()).await;
     add(&world, "office", asterisk(office.ami)).await.unwrap();
-    up(&world, &office).await;
+    up(&world, &office, "office").await;
     Some((world, office))
 }
 
@@ -176,7 +191,7 @@ async fn t2_live_asterisk_restarted_in_the_middle_of_a_call() {
     office.restart();
     let call = ended(&world, &office, 1).await.remove(0);
     assert_eq!(call.outcome(), CallOutcome::Answered, "{call:#?}");
-    up(&world, &office).await;
+    up(&world, &office, "office").await;
     world.calls.clone().start_call(sales().request(to("01 45 55 98 76"))).await.unwrap();
     let call = ended(&world, &office, 2).await.remove(1);
     assert_eq!(call.outcome(), CallOutcome::Answered, "{call:#?}");
@@ -203,7 +218,7 @@ async fn t6_live_asterisk_agrees_with_the_recordings() {
     assert_eq!((call.user.as_str(), call.failure.as_str()), ("users/sales", ""));
     assert!(near(call.ring_duration, 1_005) && near(call.talk_duration, 1_502), "{call:#?}");
     // the recorded scene "answered": ring 1,008 ms, talk 2,045 ms
-    office.call_in();
+    office.call_in("caller", "100");
     let call = ended(&world, &office, 2).await.remove(1);
     assert_eq!(
         (call.direction(), call.outcome()),
@@ -227,9 +242,75 @@ async fn t6_live_asterisk_agrees_with_the_recordings() {
     };
     world.connectors.clone().update_connector(kontor_testbed::admin().request(update)).await.unwrap();
     tokio::time::sleep(Duration::from_millis(500)).await;
-    up(&world, &office).await;
+    up(&world, &office, "office").await;
     world.calls.clone().start_call(sales().request(to("01 45 55 98 76"))).await.unwrap();
     let call = ended(&world, &office, 3).await.remove(2);
     assert_eq!(call.outcome(), CallOutcome::Failed, "{call:#?}");
     assert!(!call.failure.is_empty());
+}
+
+/// What is told of one call, but its name and its connector.
+fn told(call: &proto::Call) -> impl PartialEq + std::fmt::Debug {
+    let end = |end: &Option<proto::Party>| end.as_ref().map(|end| (end.number.clone(), end.e164.clone()));
+    (
+        (call.external_id.clone(), call.direction(), call.state(), call.outcome()),
+        (end(&call.caller), end(&call.callee), call.user.clone(), call.queue.clone(), call.transfers.len()),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t1_live_ari_and_ami_of_the_same_calls_agree() {
+    let Some((world, mut office)) = live().await else { return };
+    let settings = proto::AriSettings { password: "s3cret".into(), ..crate::ari::settings(office.http) };
+    add(&world, "rest", crate::ari::connector(settings)).await.unwrap();
+    up(&world, &office, "rest").await;
+    let scenes = [
+        ("caller", "100"),
+        ("impatient", "100"),
+        ("caller", "103"),
+        ("caller", "102"),
+        ("caller", "110"),
+        ("caller", "111"),
+    ];
+    for (number, (scene, called)) in scenes.iter().enumerate() {
+        office.call_in(scene, called);
+        ended(&world, &office, 2 * (number + 1)).await;
+    }
+    // and a click to call that goes out by ARI
+    let click = proto::StartCallRequest { connector: "connectors/rest".into(), ..to("01 45 55 98 76") };
+    let clicked = world.calls.clone().start_call(sales().request(click)).await.unwrap().into_inner();
+    let all = ended(&world, &office, 2 * (scenes.len() + 1)).await;
+    assert_eq!(all.len(), 2 * (scenes.len() + 1), "{all:#?}");
+    let by = |connector: &str| -> Vec<proto::Call> {
+        let mut calls: Vec<_> =
+            all.iter().filter(|call| call.connector == format!("connectors/{connector}")).cloned().collect();
+        calls.sort_by_key(|call| call.start_time.map(|time| (time.seconds, time.nanos)));
+        calls
+    };
+    let (mut ami, mut ari) = (by("office"), by("rest"));
+    // that one began by our clock, which stands still
+    let last = |calls: &mut Vec<proto::Call>| {
+        let at = calls.iter().position(|call| call.external_id == clicked.external_id).unwrap();
+        let click = calls.remove(at);
+        calls.push(click);
+    };
+    last(&mut ami);
+    last(&mut ari);
+    let outcomes: Vec<CallOutcome> = ari.iter().map(proto::Call::outcome).collect();
+    use CallOutcome::{Abandoned, Answered, Busy, Missed, NoAnswer};
+    assert_eq!(outcomes, [Answered, Missed, NoAnswer, Busy, Answered, Abandoned, Answered], "{ari:#?}");
+    assert_eq!(ari[6].name, clicked.name, "events are of the call that was stored first");
+    for (number, (ami, ari)) in ami.iter().zip(&ari).enumerate() {
+        let millis = |of: Option<prost_types::Duration>| {
+            of.map_or(0, |it| it.seconds * 1_000 + i64::from(it.nanos) / 1_000_000)
+        };
+        // who clicked is known of the one that was clicked, the caller of the other is the telephone: compare what Asterisk told
+        if number < scenes.len() {
+            assert_eq!(told(ami), told(ari));
+        } else {
+            assert_eq!((&ami.external_id, ami.outcome()), (&ari.external_id, ari.outcome()));
+        }
+        assert!((millis(ami.ring_duration) - millis(ari.ring_duration)).abs() <= 10, "{ami:#?} {ari:#?}");
+        assert!((millis(ami.talk_duration) - millis(ari.talk_duration)).abs() <= 10, "{ami:#?} {ari:#?}");
+    }
 }

@@ -73,7 +73,9 @@ async fn t2_what_the_openapi_document_rules_out_is_refused_by_the_field_s_name(w
         refused(&event, field).await;
     }
     let properties = schema["properties"].as_object().unwrap();
-    assert_eq!(properties.len(), 10);
+    assert_eq!(properties.len(), 11);
+    assert_eq!(schema["additionalProperties"], false);
+    assert!(schema["patternProperties"]["^x[-_]"].is_object());
     for (field, rules) in properties {
         let with = |value: Value| {
             let mut event = good("TRANSFERRED");

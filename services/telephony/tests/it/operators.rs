@@ -232,6 +232,14 @@ async fn t14_faults_name_the_field(world: World) {
         let refused = set_as(&world, &sales(), request).await.unwrap_err();
         assert!(refused.message().starts_with(field), "{}", refused.message());
     }
+    let hidden = proto::Operator { call_lists: vec!["callLists/spring".to_owned()], ..own() };
+    let request = proto::UpdateOperatorRequest { operator: Some(hidden), ..Default::default() };
+    let refused = client(&world).update_operator(sales().request(request)).await.unwrap_err();
+    assert!(
+        refused.message().starts_with("operator.call_lists: callLists/spring does not exist"),
+        "{refused:?}"
+    );
+    crate::lists::Lists::of(&world).create("spring", |_| ()).await.unwrap();
     let fine = proto::Operator {
         queues: vec!["support".to_owned(), "support".to_owned()],
         call_lists: vec!["callLists/spring".to_owned()],

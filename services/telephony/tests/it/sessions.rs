@@ -107,6 +107,7 @@ pub async fn connect(world: &World, port: u16) {
         username: "kontor".to_owned(),
         secret: "s3cret".to_owned(),
         trunk_prefixes: vec!["PJSIP/trunk-".to_owned()],
+        ..Default::default()
     };
     let connector = proto::Connector {
         kind: Some(Kind::Asterisk(settings)),

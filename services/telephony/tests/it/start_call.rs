@@ -25,6 +25,7 @@ kontor_testbed::on_both! { World;
     t6_another_process_than_the_one_with_the_connection_takes_it,
     t6_too_many_that_wait_are_refused,
     t6_only_the_own_telephone_but_for_leaders_and_administrators,
+    t6_a_number_that_is_not_to_be_called_needs_a_word,
     t6_faults_name_the_field,
     t6_settings_are_checked_and_masked,
 }
@@ -47,6 +48,7 @@ pub fn asterisk(port: u16) -> proto::Connector {
         username: "kontor".to_owned(),
         secret: "s3cret".to_owned(),
         trunk_prefixes: vec!["PJSIP/trunk-".to_owned()],
+        ..Default::default()
     };
     proto::Connector {
         kind: Some(Kind::Asterisk(settings)),
@@ -394,6 +396,26 @@ async fn t6_only_the_own_telephone_but_for_leaders_and_administrators(world: Wor
     let unsigned = tonic::Request::new(to(PARTNER));
     assert_eq!(refusal(world.calls.clone().start_call(unsigned).await).0, Code::Unauthenticated);
     assert_eq!(world.list("").await.len(), before);
+}
+
+async fn t6_a_number_that_is_not_to_be_called_needs_a_word(world: World) {
+    add(&world, "office", asterisk(free_port().await)).await.unwrap();
+    let lists = crate::lists::Lists::of(&world);
+    lists.do_not_call(&sales(), PARTNER).await.unwrap();
+    for validate_only in [true, false] {
+        let request = proto::StartCallRequest { validate_only, ..to("01 45 55 98 76") };
+        let refused = start(&world, request).await;
+        assert_eq!(kontor_testbed::failure(refused), (Code::FailedPrecondition, "DO_NOT_CALL".to_owned()));
+    }
+    let known = proto::StartCallRequest { override_do_not_call: true, ..to(PARTNER) };
+    let for_list =
+        proto::StartCallRequest { call_list_entry: "callLists/a/entries/b".into(), ..known.clone() };
+    let refused = refusal(start(&world, for_list).await);
+    assert!(refused.1.contains("so not for a call list either"), "{refused:?}");
+    assert!(world.list("").await.is_empty());
+    assert!(start(&world, known.clone()).await.unwrap().overrides_do_not_call);
+    let other = proto::StartCallRequest { number: "+33145550000".into(), ..known };
+    assert!(!start(&world, other).await.unwrap().overrides_do_not_call, "there was nothing to override");
 }
 
 async fn t6_faults_name_the_field(world: World) {

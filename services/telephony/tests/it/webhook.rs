@@ -163,6 +163,12 @@ async fn t2_faults_name_the_field_and_nothing_is_stored(world: World) {
         ),
         (with(&long), "events[1].from: "),
         (with("7"), "events[1]: "),
+        (with(r#"{"callId": "x"}"#), "events[1].callId: there is no such field; the nearest is call_id "),
+        (with(r#"{"form": "101"}"#), "events[1].form: there is no such field; the nearest is from "),
+        (
+            r#"{"events": [], "event": {}}"#.to_owned(),
+            "event: there is no such field; the nearest is events ",
+        ),
         ("{".to_owned(), "body: "),
         ("{}".to_owned(), "call_id: "),
     ];
@@ -173,4 +179,9 @@ async fn t2_faults_name_the_field_and_nothing_is_stored(world: World) {
     }
     assert!(world.list("").await.is_empty());
     assert!(world.events().await.is_empty());
+    // the connector's owner sees it too, not only the sender
+    let state = world.connector("cloud").await.state.unwrap();
+    assert!(state.refused_posts[0].reason == "UNREADABLE", "{state:?}");
+    let own = good.replacen('{', r#"{"x_switch": {"node": 7}, "x-trace": "a", "#, 1);
+    assert_eq!(world.post(&own).await.unwrap().calls.len(), 1, "fields of the sender's own are left alone");
 }

@@ -88,6 +88,12 @@ pub(super) fn originate(order: &Originate) -> Action {
     }
 }
 
+/// The action that sends a channel on. Asterisk finds it by its name and by its Uniqueid.
+pub(super) fn redirect(channel: &str, context: &str, exten: &str) -> Action {
+    let action = Action::new("Redirect").with("Channel", channel).with("Context", context);
+    action.with("Exten", exten).with("Priority", "1")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

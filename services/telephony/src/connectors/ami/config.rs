@@ -2,6 +2,7 @@
 //! Made by the telephony service from its configuration; read by the session and the translation.
 
 pub use crate::connectors::session::{Secret, Timing};
+pub use crate::connectors::stream::Tls;
 use crate::domain::fact::Side;
 use crate::domain::number::NumberRules;
 
@@ -12,7 +13,7 @@ pub struct Config {
     pub connector: String,
     /// Host name or address.
     pub host: String,
-    /// TCP port; Asterisk listens on 5038.
+    /// TCP port; Asterisk listens on 5038, with TLS on 5039.
     pub port: u16,
     /// The manager user; needs `read = call,agent,system` and `write = call,originate,reporting,system`.
     pub user: String,
@@ -26,6 +27,8 @@ pub struct Config {
     pub rules: Rules,
     /// How long to wait for what.
     pub timing: Timing,
+    /// TLS, where the connection is encrypted.
+    pub tls: Option<Tls>,
 }
 
 impl Config {
@@ -41,6 +44,7 @@ impl Config {
             event_mask: "call,agent,system".to_owned(),
             rules,
             timing: Timing::default(),
+            tls: None,
         }
     }
 }

@@ -5,14 +5,16 @@ use std::collections::{HashMap, HashSet};
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use tracing::warn;
 
 use super::action::{self, Action};
 use super::config::{Config, Login};
-use super::link::{Failure, Link, challenge_key};
+use super::link::{Link, challenge_key};
 use super::message::Message;
 use super::translate::Translator;
-use crate::connectors::session::{Closed, MAX_BATCH, MAX_ORDERS, Order, Refusal, Reply, Request, Status};
+use crate::connectors::failure::{Failure, optional};
+use crate::connectors::session::{
+    Closed, MAX_BATCH, MAX_ORDERS, Order, Refusal, Reply, Request, Sink, Status,
+};
 use crate::domain::fact::{CallFact, Micros};
 
 /// What outlives a connection: the translation, facts not yet handed on, and who waits for an answer.
@@ -71,18 +73,14 @@ fn is_success(message: &Message<'_>) -> bool {
 }
 
 /// One connection at work.
-pub(super) struct Line<'a, S> {
+pub(super) struct Line<'a> {
     pub(super) link: Link,
     pub(super) desk: &'a mut Desk,
-    pub(super) sink: &'a mut S,
+    pub(super) sink: &'a mut Sink,
     pub(super) config: &'a Config,
 }
 
-impl<S, F> Line<'_, S>
-where
-    S: FnMut(Vec<CallFact>) -> F,
-    F: Future<Output = Result<(), Closed>>,
-{
+impl Line<'_> {
     /// Proves who we are and asks for the events.
     pub(super) async fn log_in(&mut self) -> Result<(), Failure> {
         let login = Action::new("Login").with("Username", &self.config.user).with("Events", "off");
@@ -118,25 +116,12 @@ where
         optional(self.list("the queues", &Action::new("QueueStatus"), "QueueStatusComplete").await)?;
         let restarted = known.is_some() && startup.is_some() && known != startup;
         if listed.is_some() || restarted {
-            self.close_missed(before, restarted);
+            let now = self.desk.now();
+            let Desk { translator, found, facts, .. } = &mut *self.desk;
+            translator.close_missed(before, found, restarted, now, facts);
         }
         self.deliver().await?;
         Ok(startup)
-    }
-
-    /// Closes what was open before the gap and is not there any more.
-    fn close_missed(&mut self, before: Vec<(String, String)>, restarted: bool) {
-        let now = self.desk.now();
-        let mut lost = HashSet::new();
-        for (leg, call) in before {
-            if self.desk.found.contains(&leg) {
-                continue;
-            }
-            self.desk.translator.leg_lost(&leg, &call, now, &mut self.desk.facts);
-            if restarted && lost.insert(call.clone()) {
-                self.desk.translator.call_lost(&call, now, &mut self.desk.facts);
-            }
-        }
     }
 
     /// Sends an action and waits for its answer; tells the values of the headers named in `wanted`.
@@ -241,14 +226,15 @@ where
         let action = match &request.order {
             Order::Originate(order) => action::originate(order),
             Order::HangUp(channel) => Action::new("Hangup").with("Channel", channel),
+            Order::Transfer { channel, context, exten } => action::redirect(channel, context, exten),
         };
         match self.link.send(&action).await {
             Ok(id) => {
                 self.desk.replies.insert(id, request.reply);
             }
             // that is the asker's fault and no reason to hang up
-            Err(Failure::BadAction(error)) => {
-                let _ = request.reply.send(Err(Refusal::Refused(error.to_string())));
+            Err(Failure::BadOrder(words)) => {
+                let _ = request.reply.send(Err(Refusal::Refused(words)));
             }
             Err(failure) => return Err(failure),
         }
@@ -262,17 +248,5 @@ where
         }
         let batch = std::mem::take(&mut self.desk.facts);
         (self.sink)(batch).await.map_err(|Closed| Failure::Unwanted)
-    }
-}
-
-/// A refused question is no reason to hang up: the manager user may lack a right, or there are no queues.
-fn optional<T>(answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(Failure::Refused { what, words }) => {
-            warn!(what, words, "telephone system does not tell everything");
-            Ok(None)
-        }
-        Err(failure) => Err(failure),
     }
 }

@@ -60,6 +60,11 @@ impl<'a> Message<'a> {
         Message { headers: headers.collect() }
     }
 
+    /// A message of these headers, for what another interface of Asterisk told.
+    pub fn of(headers: Vec<(&'static str, Cow<'a, str>)>) -> Self {
+        Message { headers: headers.into_iter().map(|(key, value)| (key.as_bytes(), value)).collect() }
+    }
+
     /// The value of the first header of that name; none when it is absent, empty or `<unknown>`.
     pub fn get(&self, key: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(key.as_bytes()));
@@ -74,6 +79,11 @@ impl<'a> Message<'a> {
     /// The time of the event by the clock of the Asterisk; needs `timestampevents=yes` there.
     pub fn time(&self) -> Option<Micros> {
         read_time(self.get("Timestamp")?)
+    }
+
+    /// When a channel in a list began, where the list says it to the microsecond (that of ARI does).
+    pub fn began(&self) -> Option<Micros> {
+        read_time(self.get("Began")?)
     }
 }
 

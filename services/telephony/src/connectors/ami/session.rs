@@ -1,23 +1,27 @@
-//! The live connector: connects, logs in, catches up, hands on facts, and begins anew when the line drops.
-//! Started by the telephony service for each configured Asterisk; one task each.
+//! The live connector: connects, logs in, catches up and hands on facts; `run.rs` begins anew when the line drops.
+//! Started by the keeper for each configured Asterisk; one task each.
 
-use tracing::info;
+use std::convert::Infallible;
 
 use super::config::Config;
 use super::line::{Desk, Line};
-use super::link::{Failure, Link};
+use super::link::Link;
 use super::translate::Translator;
-use crate::connectors::session::Seat;
+use crate::connectors::failure::Failure;
+use crate::connectors::run;
 pub use crate::connectors::session::{
     Closed, Handle, MAX_BATCH, Phase, Resume, Status, Storing, channel_sink,
 };
-use crate::domain::fact::{CallFact, Micros};
+use crate::connectors::session::{Seat, Sink};
+use crate::domain::fact::Micros;
 
-/// One connector. [`Session::run`] lives until it is stopped.
-pub struct Session {
+/// The session of one Asterisk.
+pub type Session = run::Session<Talk>;
+
+/// How an Asterisk is spoken to through AMI.
+pub struct Talk {
     config: Config,
     desk: Desk,
-    seat: Seat,
 }
 
 impl Session {
@@ -26,65 +30,40 @@ impl Session {
         let (seat, handle) = Seat::new(&config.timing, resume.startup);
         let translator = Translator::new(&config.connector, config.rules.clone(), &resume.open);
         let desk = Desk::new(translator, || jiff::Timestamp::now().into());
-        (Session { config, desk, seat }, handle)
+        (Session { talk: Talk { config, desk }, seat }, handle)
     }
 
     /// Uses another clock and another source of jitter (0 to 1), for tests.
     #[must_use]
     pub fn with(mut self, clock: fn() -> Micros, jitter: fn() -> f64) -> Self {
-        self.desk.clock = clock;
+        self.talk.desk.clock = clock;
         self.seat.jitter = jitter;
         self
     }
+}
 
-    /// Runs until `stop` is ready or `sink` is closed. `sink` returns once a batch is stored; until then nothing
-    /// more is read. Facts may be handed on twice: the fold does not mind.
-    pub async fn run<S, F>(mut self, mut sink: S, stop: impl Future<Output = ()>)
-    where
-        S: FnMut(Vec<CallFact>) -> F,
-        F: Future<Output = Result<(), Closed>>,
-    {
-        let connector = self.config.connector.clone();
-        tokio::select! {
-            () = stop => info!(connector, "telephone connector stopped"),
-            () = self.serve(&mut sink) => info!(connector, "telephone connector ended: facts are not taken"),
-        }
+impl run::Talk for Talk {
+    fn connector(&self) -> &str {
+        &self.config.connector
     }
 
-    async fn serve<S, F>(&mut self, sink: &mut S)
-    where
-        S: FnMut(Vec<CallFact>) -> F,
-        F: Future<Output = Result<(), Closed>>,
-    {
-        loop {
-            let Err(failure) = self.attempt(sink).await;
-            if matches!(failure, Failure::Unwanted) {
-                return;
-            }
-            self.desk.drop_replies();
-            let refused = matches!(failure, Failure::Refused { .. });
-            self.seat.lost(&self.config.connector, &failure, refused).await;
-        }
-    }
-
-    /// One connection from its beginning to its end.
-    async fn attempt<S, F>(&mut self, sink: &mut S) -> Result<std::convert::Infallible, Failure>
-    where
-        S: FnMut(Vec<CallFact>) -> F,
-        F: Future<Output = Result<(), Closed>>,
-    {
-        self.seat.phase(Phase::Connecting);
+    async fn attempt(&mut self, seat: &mut Seat, sink: &mut Sink) -> Result<Infallible, Failure> {
+        seat.phase(Phase::Connecting);
         // a leg that begins after this moment tells of itself and must not count as gone
         let before = self.desk.translator.open_legs();
         let link = Link::connect(&self.config).await?;
         let mut line = Line { link, desk: &mut self.desk, sink, config: &self.config };
         line.log_in().await?;
-        self.seat.phase(Phase::CatchingUp);
-        let known = self.seat.status.borrow().startup.clone();
+        seat.phase(Phase::CatchingUp);
+        let known = seat.status.borrow().startup.clone();
         let startup = line.catch_up(before, known).await?;
         let now = (line.desk.clock)();
         let version = line.link.version().map(str::to_owned);
-        self.seat.connected(&self.config.connector, now, version, startup);
-        line.listen(&mut self.seat.requests, &self.seat.status).await
+        seat.connected(&self.config.connector, now, version, startup);
+        line.listen(&mut seat.requests, &seat.status).await
+    }
+
+    fn lost(&mut self) {
+        self.desk.drop_replies();
     }
 }

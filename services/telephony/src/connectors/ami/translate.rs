@@ -1,6 +1,8 @@
 //! AMI messages to facts. Stateless but for a bounded memory of legs and click-to-calls.
 //! Called by [`super::session`] for each wanted message; tests call it with the recordings.
 
+use std::collections::HashSet;
+
 use super::config::Rules;
 use super::message::Message;
 use super::tracker::Tracker;
@@ -96,15 +98,28 @@ impl Translator {
         self.tracker.open()
     }
 
-    /// Adds that a leg was found gone.
-    pub fn leg_lost(&mut self, leg: &str, call: &str, now: Micros, facts: &mut Vec<CallFact>) {
-        self.tracker.close(leg);
-        facts.push(self.fact(call, now, FactKind::LegLost { leg: leg.to_owned() }));
+    /// The call that a leg was last seen in.
+    pub(crate) fn call(&self, leg: &str) -> Option<&str> {
+        self.tracker.call(leg)
     }
 
-    /// Adds that a call cannot be followed any more.
-    pub fn call_lost(&mut self, call: &str, now: Micros, facts: &mut Vec<CallFact>) {
-        facts.push(self.fact(call, now, FactKind::Lost));
+    /// Closes the (leg, call) pairs that were open before a gap and are not there any more.
+    pub fn close_missed(
+        &mut self,
+        before: Vec<(String, String)>,
+        found: &HashSet<String>,
+        restarted: bool,
+        now: Micros,
+        facts: &mut Vec<CallFact>,
+    ) {
+        let mut lost = HashSet::new();
+        for (leg, call) in before.into_iter().filter(|(leg, _)| !found.contains(leg)) {
+            self.tracker.close(&leg);
+            facts.push(self.fact(&call, now, FactKind::LegLost { leg }));
+            if restarted && lost.insert(call.clone()) {
+                facts.push(self.fact(&call, now, FactKind::Lost));
+            }
+        }
     }
 
     fn new_channel(&mut self, message: &Message<'_>, time: Micros, facts: &mut Vec<CallFact>) {
@@ -189,7 +204,9 @@ impl Translator {
 
     fn bridge(&mut self, message: &Message<'_>, time: Micros, facts: &mut Vec<CallFact>) {
         // in a holding bridge callers hear music, not each other
-        if message.get("BridgeType") == Some("holding") {
+        if message.get("BridgeTechnology") == Some("holding_bridge")
+            || message.get("BridgeType") == Some("holding")
+        {
             return;
         }
         let Some(bridge) = message.get("BridgeUniqueid").map(str::to_owned) else { return };
@@ -317,7 +334,8 @@ impl Translator {
     /// A channel in the answer to CoreShowChannels: all that was missed of it, as well as can be told.
     fn found_channel(&mut self, message: &Message<'_>, now: Micros, facts: &mut Vec<CallFact>) {
         let Some((call, leg)) = self.leg(message, &SOURCE, now, facts) else { return };
-        let began = now.plus(-message.get("Duration").and_then(read_duration).unwrap_or(0));
+        let age = || message.get("Duration").and_then(read_duration).unwrap_or(0);
+        let began = message.began().unwrap_or_else(|| now.plus(-age()));
         let party = message.get("CallerIDNum").and_then(|text| self.party_of(&leg, text));
         let exten = message.get("Exten").filter(|text| has_digit(text));
         let wanted = exten.and_then(|text| self.rules.numbers.dialled(text));
@@ -328,7 +346,7 @@ impl Translator {
         let arriving = state == Some("4");
         add(began, FactKind::LegStarted { leg: leg.clone(), arriving, found: true, party, dialled });
         let by = match message.get("Application") {
-            Some("AppDial") if !first => Some(Some(call.clone())),
+            Some("AppDial" | "AppQueue") if !first => Some(Some(call.clone())),
             Some("AppDial2") => Some(None),
             _ => None,
         };

@@ -53,6 +53,18 @@ pub(super) fn originate(order: &Originate) -> Result<Vec<u8>, String> {
     line(&command, &[("Job-UUID", &order.id)])
 }
 
+/// Sends a channel on to an extension of the dial plan.
+///
+/// # Errors
+/// Words, when a value would be read as more than a value.
+pub(super) fn transfer(channel: &str, context: &str, exten: &str) -> Result<Vec<u8>, String> {
+    let plain = |it: char| it.is_ascii_alphanumeric() || "-_.+*#@".contains(it);
+    match [channel, context, exten].into_iter().find(|word| word.is_empty() || !word.chars().all(plain)) {
+        Some(word) => Err(format!("{word:?} cannot be a word of a transfer")),
+        None => line(&format!("api uuid_transfer {channel} {exten} XML {context}"), &[]),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -86,6 +98,12 @@ mod tests {
         }
         for text in ["a' ,b=c", "a\nb", "x <1,2>"] {
             assert!(originate(&Originate { caller_id: Some(text.into()), ..order() }).is_err(), "{text:?}");
+        }
+        let sent =
+            transfer("0199-a", "default", "101").map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        assert_eq!(sent, Ok("api uuid_transfer 0199-a 101 XML default\n\n".to_owned()));
+        for exten in ["", "101 XML x", "101\n\napi shutdown"] {
+            assert!(transfer("0199-a", "default", exten).is_err(), "{exten:?}");
         }
         assert!(line("auth a\nb", &[]).is_err() && line("api x", &[("Job-UUID", "1\n\n")]).is_err());
     }

@@ -2,6 +2,7 @@
 //! Made by the keeper from the connector; read by the session and the translation.
 
 pub use crate::connectors::session::{Secret, Timing};
+pub use crate::connectors::stream::Tls;
 use crate::domain::connector::{Connector, FreeSwitch};
 use crate::domain::fact::Side;
 use crate::domain::number::NumberRules;
@@ -23,6 +24,8 @@ pub struct Config {
     pub timing: Timing,
     /// How often it is asked which channels there are: it drops events when it is busy, and its numbers do not tell.
     pub survey: std::time::Duration,
+    /// TLS, where the connection is encrypted.
+    pub tls: Option<Tls>,
 }
 
 impl Config {
@@ -36,6 +39,7 @@ impl Config {
             rules,
             timing: Timing::default(),
             survey: std::time::Duration::from_secs(60),
+            tls: None,
         }
     }
 }

@@ -10,11 +10,14 @@ use tracing::warn;
 use super::command;
 use super::config::Config;
 use super::event::{Event, WANTED};
-use super::link::{Failure, Link};
+use super::link::Link;
 use super::listing::{self, Row};
 use super::translate::Translator;
 use super::wire::Frame;
-use crate::connectors::session::{Closed, MAX_BATCH, MAX_ORDERS, Order, Refusal, Reply, Request, Status};
+use crate::connectors::failure::{Failure, optional};
+use crate::connectors::session::{
+    Closed, MAX_BATCH, MAX_ORDERS, Order, Refusal, Reply, Request, Sink, Status,
+};
 use crate::domain::fact::{CallFact, Micros};
 
 /// The question which channels there are.
@@ -74,10 +77,10 @@ enum Waiting {
 }
 
 /// One connection at work.
-pub(super) struct Line<'a, S> {
+pub(super) struct Line<'a> {
     pub(super) link: Link,
     pub(super) desk: &'a mut Desk,
-    pub(super) sink: &'a mut S,
+    pub(super) sink: &'a mut Sink,
     pub(super) config: &'a Config,
     core: Option<String>,
     waiting: VecDeque<Waiting>,
@@ -89,12 +92,8 @@ pub(super) struct About {
     pub(super) version: Option<String>,
 }
 
-impl<'a, S, F> Line<'a, S>
-where
-    S: FnMut(Vec<CallFact>) -> F,
-    F: Future<Output = Result<(), Closed>>,
-{
-    pub(super) fn new(link: Link, desk: &'a mut Desk, sink: &'a mut S, config: &'a Config) -> Self {
+impl<'a> Line<'a> {
+    pub(super) fn new(link: Link, desk: &'a mut Desk, sink: &'a mut Sink, config: &'a Config) -> Self {
         Line { link, desk, sink, config, core: None, waiting: VecDeque::new() }
     }
 
@@ -165,7 +164,7 @@ where
     }
 
     async fn answer(&mut self, text: &str) -> Result<Frame, Failure> {
-        let command = command::line(text, &[]).map_err(Failure::BadCommand)?;
+        let command = command::line(text, &[]).map_err(Failure::BadOrder)?;
         self.link.send(&command).await?;
         let until = Instant::now() + self.config.timing.answer;
         loop {
@@ -252,7 +251,7 @@ where
     }
 
     async fn question(&mut self, text: &str, waiting: Waiting) -> Result<(), Failure> {
-        let command = command::line(text, &[]).map_err(Failure::BadCommand)?;
+        let command = command::line(text, &[]).map_err(Failure::BadOrder)?;
         self.waiting.push_back(waiting);
         self.link.send(&command).await
     }
@@ -270,6 +269,7 @@ where
             }
             Order::HangUp(channel) if channel.contains(' ') => Err(format!("{channel:?} is no channel")),
             Order::HangUp(channel) => command::line(&format!("api uuid_kill {channel}"), &[]),
+            Order::Transfer { channel, context, exten } => command::transfer(channel, context, exten),
         };
         match command {
             // that is the asker's fault and no reason to hang up
@@ -320,16 +320,4 @@ fn unexpected(what: &'static str, frame: &Frame) -> Failure {
     let body = String::from_utf8_lossy(&frame.body[..frame.body.len().min(200)]).trim().to_owned();
     let words = if body.is_empty() { format!("it said {}", frame.kind) } else { body };
     Failure::Refused { what, words }
-}
-
-/// A refused question is no reason to hang up: the socket may have an ACL of commands.
-fn optional<T>(answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(Failure::Refused { what, words }) => {
-            warn!(what, words, "telephone system does not tell everything");
-            Ok(None)
-        }
-        Err(failure) => Err(failure),
-    }
 }

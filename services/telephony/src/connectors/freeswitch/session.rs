@@ -1,21 +1,24 @@
-//! The live connector: connects, logs in, catches up, hands on facts, and begins anew when the line drops.
+//! The live connector: connects, logs in, catches up and hands on facts; `run.rs` begins anew when the line drops.
 //! Started by the keeper for each configured FreeSWITCH; one task each.
 
-use tracing::info;
+use std::convert::Infallible;
 
 use super::config::Config;
 use super::line::{Desk, Line};
-use super::link::{Failure, Link};
+use super::link::Link;
 use super::translate::Translator;
-use crate::connectors::session::Seat;
+use crate::connectors::failure::Failure;
+use crate::connectors::run;
 pub use crate::connectors::session::{Closed, Handle, Phase, Resume, Status, channel_sink};
-use crate::domain::fact::CallFact;
+use crate::connectors::session::{Seat, Sink};
 
-/// One connector. [`Session::run`] lives until it is stopped.
-pub struct Session {
+/// The session of one FreeSWITCH.
+pub type Session = run::Session<Talk>;
+
+/// How a FreeSWITCH is spoken to through its event socket.
+pub struct Talk {
     config: Config,
     desk: Desk,
-    seat: Seat,
 }
 
 impl Session {
@@ -24,55 +27,27 @@ impl Session {
         let (seat, handle) = Seat::new(&config.timing, resume.startup);
         let translator = Translator::new(&config.connector, config.rules.clone(), &resume.open);
         let desk = Desk::new(translator, || jiff::Timestamp::now().into());
-        (Session { config, desk, seat }, handle)
+        (Session { talk: Talk { config, desk }, seat }, handle)
+    }
+}
+
+impl run::Talk for Talk {
+    fn connector(&self) -> &str {
+        &self.config.connector
     }
 
-    /// Runs until `stop` is ready or `sink` is closed. `sink` returns once a batch is stored; until then nothing
-    /// more is read. Facts may be handed on twice: the fold does not mind.
-    pub async fn run<S, F>(mut self, mut sink: S, stop: impl Future<Output = ()>)
-    where
-        S: FnMut(Vec<CallFact>) -> F,
-        F: Future<Output = Result<(), Closed>>,
-    {
-        let connector = self.config.connector.clone();
-        tokio::select! {
-            () = stop => info!(connector, "telephone connector stopped"),
-            () = self.serve(&mut sink) => info!(connector, "telephone connector ended: facts are not taken"),
-        }
-    }
-
-    async fn serve<S, F>(&mut self, sink: &mut S)
-    where
-        S: FnMut(Vec<CallFact>) -> F,
-        F: Future<Output = Result<(), Closed>>,
-    {
-        loop {
-            let Err(failure) = self.attempt(sink).await;
-            if matches!(failure, Failure::Unwanted) {
-                return;
-            }
-            let refused = matches!(failure, Failure::Refused { .. });
-            self.seat.lost(&self.config.connector, &failure, refused).await;
-        }
-    }
-
-    /// One connection from its beginning to its end.
-    async fn attempt<S, F>(&mut self, sink: &mut S) -> Result<std::convert::Infallible, Failure>
-    where
-        S: FnMut(Vec<CallFact>) -> F,
-        F: Future<Output = Result<(), Closed>>,
-    {
-        self.seat.phase(Phase::Connecting);
+    async fn attempt(&mut self, seat: &mut Seat, sink: &mut Sink) -> Result<Infallible, Failure> {
+        seat.phase(Phase::Connecting);
         // a leg that begins after this moment tells of itself and must not count as gone
         let before = self.desk.translator.open_legs();
         let link = Link::connect(&self.config).await?;
         let mut line = Line::new(link, &mut self.desk, sink, &self.config);
         line.log_in().await?;
-        self.seat.phase(Phase::CatchingUp);
-        let known = self.seat.status.borrow().startup.clone();
+        seat.phase(Phase::CatchingUp);
+        let known = seat.status.borrow().startup.clone();
         let about = line.catch_up(before, known).await?;
         let now = (line.desk.clock)();
-        self.seat.connected(&self.config.connector, now, about.version, about.core);
-        line.listen(&mut self.seat.requests, &self.seat.status).await
+        seat.connected(&self.config.connector, now, about.version, about.core);
+        line.listen(&mut seat.requests, &seat.status).await
     }
 }

@@ -1,0 +1,71 @@
+//! What has to be read anew from the service that owns it. One row a name, so ten changes at once are one reading.
+//! Called by events.rs and pulls.rs.
+
+use kontor_kit::db::{Conn, Tx};
+use kontor_kit::{Result, args};
+
+/// Name of the list of numbers that are not called.
+pub const DO_NOT_CALL: &str = "doNotCallNumbers/-";
+/// Longest pause after a failure, in microseconds.
+const LONGEST: i64 = 300_000_000;
+
+/// Something to read. `turn` grows with each change, so that one that comes while it is read is not lost.
+#[derive(Clone, Debug)]
+pub struct Pull {
+    /// "partners/{id}", "opportunities/{id}" or `DO_NOT_CALL`.
+    pub name: String,
+    /// See above.
+    pub turn: i64,
+}
+
+/// Wants something to be read.
+///
+/// # Errors
+/// Those of the database.
+pub fn want(tx: &mut Tx<'_>, name: &str) -> Result<()> {
+    let now = tx.now();
+    tx.execute(
+        "INSERT INTO pull (name, turn, due_time, tries) VALUES ($1, 1, $2, 0)
+         ON CONFLICT (name) DO UPDATE SET turn = pull.turn + 1, due_time = excluded.due_time, tries = 0",
+        args![name, now],
+    )?;
+    Ok(())
+}
+
+/// What is due, the oldest first, and when the next is due.
+///
+/// # Errors
+/// Those of the database.
+pub fn due(conn: &mut Conn<'_>, now: i64, limit: i64) -> Result<Vec<Pull>> {
+    let sql = "SELECT name, turn FROM pull WHERE due_time <= $1 ORDER BY due_time, name LIMIT $2";
+    conn.all(sql, args![now, limit], |row| Ok(Pull { name: row.string(0)?, turn: row.int(1)? }))
+}
+
+/// It was read and taken, unless it changed meanwhile.
+///
+/// # Errors
+/// Those of the database.
+pub fn done(tx: &mut Tx<'_>, pull: &Pull) -> Result<()> {
+    tx.execute("DELETE FROM pull WHERE name = $1 AND turn = $2", args![&pull.name, pull.turn]).map(|_| ())
+}
+
+/// It could not be read: later again.
+///
+/// # Errors
+/// Those of the database.
+pub fn later(tx: &mut Tx<'_>, pull: &Pull) -> Result<()> {
+    let now = tx.now();
+    let sql = "SELECT tries FROM pull WHERE name = $1 AND turn = $2";
+    let Some(tries) = tx.one(sql, args![&pull.name, pull.turn], |row| row.int(0))? else { return Ok(()) };
+    let pause = (500_000_i64 << tries.clamp(0, 12)).min(LONGEST);
+    let sql = "UPDATE pull SET due_time = $3, tries = tries + 1 WHERE name = $1 AND turn = $2";
+    tx.execute(sql, args![&pull.name, pull.turn, now + pause]).map(|_| ())
+}
+
+/// Nothing is to be read of a name any more.
+///
+/// # Errors
+/// Those of the database.
+pub fn forget(tx: &mut Tx<'_>, name: &str) -> Result<()> {
+    tx.execute("DELETE FROM pull WHERE name = $1", args![name]).map(|_| ())
+}

@@ -1,0 +1,89 @@
+//! Letters a CPU second from a compiled template, and how the cost grows with the rows of a table.
+//! Run: cargo bench -p kontor-templating --bench letters
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use jiff::civil::date;
+use kontor_templating::domain::{Letter, Limits, Locale, Money, Record, Renderer, Template};
+
+fn main() {
+    println!("| template | rows | letters a CPU second | bytes a letter |");
+    println!("|---|---|---|---|");
+    for name in ["bench.docx", "bench.odt"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
+        let bytes = std::fs::read(path).expect("the template is in the repository");
+        let template = Template::compile(&bytes, &Limits::default()).expect("it compiles");
+        // The kernel counts in ticks, so one alone is too short.
+        let begin = cpu();
+        for _ in 0..200 {
+            black_box(Template::compile(&bytes, &Limits::default()).expect("it compiles"));
+        }
+        let compiled = (cpu() - begin) / 200;
+        for rows in [20, 200, 2_000, 20_000, 100_000] {
+            measure(name, &template, rows);
+        }
+        println!("| {name} | compiled in | {:.2} ms | |", compiled.as_secs_f64() * 1_000.0);
+    }
+}
+
+fn measure(name: &str, template: &Template, rows: i64) {
+    let records: Vec<Record> =
+        (0..50).map(|number| record(number, rows)).take(if rows > 200 { 1 } else { 50 }).collect();
+    let mut renderer = Renderer::new(template);
+    let mut made = 0_u32;
+    let begin = cpu();
+    while cpu() - begin < Duration::from_secs(3) {
+        for record in &records {
+            let letter = Letter {
+                records: std::slice::from_ref(record),
+                locale: Locale::english(),
+                now: date(2026, 11, 30).at(9, 0, 0, 0),
+                number: 1,
+            };
+            renderer.render(letter).expect("a letter");
+            black_box(renderer.bytes());
+            made += 1;
+        }
+    }
+    let spent = (cpu() - begin).as_secs_f64();
+    println!("| {name} | {rows} | {:.1} | {} |", f64::from(made) / spent, renderer.bytes().len());
+}
+
+fn record(number: i64, rows: i64) -> Record {
+    let row = |row: i64| {
+        Record::new()
+            .with("name", format!("Article {row} of {number}"))
+            .with("count", row % 9 + 1)
+            .with("price", Money { amount: (row * 199 % 10_000 + number).into(), currency: "EUR".into() })
+            .with("sum", Money { amount: (row * 397 % 90_000 + number).into(), currency: "EUR".into() })
+    };
+    Record::new()
+        .with(
+            "partner",
+            Record::new()
+                .with("name", format!("Partner {number}"))
+                .with("street", format!("Long Street {number}"))
+                .with("city", "Springfield")
+                .with("country", "France")
+                .with("last_name", "Doe")
+                .with("first_name", "Jo")
+                .with("gender", "f"),
+        )
+        .with("user", Record::new().with("name", "Max").with("phone", "+49 30 1"))
+        .with(
+            "deal",
+            Record::new()
+                .with("title", "Offer")
+                .with("total", Money { amount: (number * 1_000).into(), currency: "EUR".into() })
+                .with("until", date(2026, 12, 24))
+                .with("lines", (0..rows).map(row).collect::<Vec<_>>()),
+        )
+}
+
+/// The process's CPU time, from Linux's own count.
+fn cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/schedstat").expect("Linux counts CPU time");
+    let nanoseconds = stat.split_whitespace().next().and_then(|text| text.parse().ok()).expect("a number");
+    Duration::from_nanos(nanoseconds)
+}

@@ -1,0 +1,141 @@
+//! The fuzz targets' bodies over their corpus and over changed copies of it: no panic, no run-away, and a finding where there is no letter.
+//! The targets in `fuzz/fuzz_targets` call the same functions.
+
+use kontor_templating::domain::expression::{Scope, parse};
+use kontor_templating::domain::package::Package;
+use kontor_templating::domain::{Limits, Renderer, Template};
+use proptest::prelude::*;
+
+use crate::support::{data, docx, fields, letter, odt, record};
+
+/// Caps for outsiders' bytes in tests: a debug build is slow.
+fn small() -> Limits {
+    Limits {
+        steps: 20_000,
+        output_bytes: 1 << 20,
+        nodes: 20_000,
+        tags: 500,
+        unpacked_bytes: 4 << 20,
+        ..Limits::default()
+    }
+}
+
+/// Any bytes as a package.
+fn package(bytes: &[u8]) {
+    let limits = small();
+    if let Ok(package) = Package::open(bytes, &limits) {
+        for entry in package.entries() {
+            if let Ok(read) = package.read(entry, 1 << 20) {
+                assert_eq!(read.len(), entry.size as usize);
+            }
+        }
+    }
+}
+
+/// Any bytes as a template: what compiles, renders or says where it does not.
+fn template(bytes: &[u8]) {
+    let limits = small();
+    match Template::compile(bytes, &limits) {
+        Ok(template) => {
+            template.check(&fields());
+            let all = [record()];
+            let mut renderer = Renderer::new(&template);
+            if renderer.render(letter(&all, "de")).is_ok() {
+                // A letter is a package, and its parts are well-formed.
+                Package::open(renderer.bytes(), &Limits::default()).expect("a package");
+            }
+        }
+        Err(findings) => assert!(!findings.is_empty()),
+    }
+}
+
+/// Any text as an expression.
+fn expression(text: &str) {
+    let mut scope = Scope::default();
+    scope.enter("line");
+    // An expression that is read is checked and run by the template around it.
+    if parse(text, 2, &scope).is_ok() && !text.contains("}}") {
+        let escaped = text.replace('&', "&amp;").replace('<', "&lt;");
+        template(&docx(&format!(
+            "<w:p><w:r><w:t>{{% for line in deal.lines %}}{{{{{escaped}}}}}{{% endfor %}}</w:t></w:r></w:p>"
+        )));
+    }
+}
+
+fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .expect("the corpus is in the repository")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    files.into_iter().map(|path| std::fs::read(path).expect("a file")).collect()
+}
+
+#[test]
+fn every_file_of_the_corpus_is_read_or_refused() {
+    let bodies = corpus("body");
+    assert!(bodies.len() >= 8);
+    for body in bodies {
+        let body = String::from_utf8_lossy(&body).into_owned();
+        template(&docx(&body));
+        template(&odt(&body));
+    }
+    for text in corpus("expression") {
+        for line in String::from_utf8_lossy(&text).lines() {
+            expression(line);
+        }
+    }
+    for name in ["letter.docx", "letter.odt", "merge.docx", "fields.odt"] {
+        package(&data(name));
+        template(&data(name));
+    }
+}
+
+/// A file of the corpus with some bytes changed, cut or doubled.
+fn changed(bytes: &[u8], changes: &[(prop::sample::Index, u8, u8)]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for (at, kind, byte) in changes {
+        if bytes.is_empty() {
+            break;
+        }
+        let at = at.index(bytes.len());
+        match kind % 4 {
+            0 => bytes[at] = *byte,
+            1 => bytes.truncate(at),
+            2 => bytes.insert(at, *byte),
+            _ => {
+                let end = (at + usize::from(*byte)).min(bytes.len());
+                let piece = bytes[at..end].to_vec();
+                bytes.splice(at..at, piece);
+            }
+        }
+    }
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    /// A poor man's fuzzer for CI.
+    #[test]
+    fn changed_bodies_break_nothing(file in any::<prop::sample::Index>(), changes in prop::collection::vec(any::<(prop::sample::Index, u8, u8)>(), 1..6)) {
+        let bodies = corpus("body");
+        let body = changed(&bodies[file.index(bodies.len())], &changes);
+        let body = String::from_utf8_lossy(&body).into_owned();
+        template(&docx(&body));
+        template(&odt(&body));
+    }
+
+    #[test]
+    fn changed_packages_break_nothing(changes in prop::collection::vec(any::<(prop::sample::Index, u8, u8)>(), 1..4)) {
+        let bytes = changed(&data("letter.odt"), &changes);
+        package(&bytes);
+        template(&bytes);
+    }
+
+    #[test]
+    fn any_text_is_an_expression_or_is_none(text in "[a-z0-9 .|()'\"+*/%<>=~!,\\[\\]-]{0,60}") {
+        expression(&text);
+    }
+}
