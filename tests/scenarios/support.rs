@@ -51,13 +51,13 @@ pub fn refused<T: std::fmt::Debug>(answer: Result<T, Status>, code: Code, part: 
 
 /// Waits until `look` finds something, for at most ten seconds: for what follows by events.
 pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    for _ in 0..500 {
+    for () in kontor_testbed::patience() {
         if let Some(found) = look().await {
             return found;
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    panic!("{what} did not happen within ten seconds");
+    panic!("{what} did not happen");
 }
 
 /// The texts between every `<open>` and `</close>` of an XML answer whose element has this local name.

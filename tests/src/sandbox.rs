@@ -145,7 +145,7 @@ async fn make_leader(admin: &Grpc) {
 
 async fn wait_for_calendar(grpc: &Grpc, user: &str) {
     let owner = format!("users/{user}");
-    for _ in 0..1_000 {
+    for () in kontor_testbed::patience() {
         let calendars = grpc
             .calendars()
             .list_calendars(kontor_proto::calendar::v1::ListCalendarsRequest::default())

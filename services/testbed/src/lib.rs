@@ -5,12 +5,14 @@ pub mod audit;
 pub mod caller;
 pub mod database;
 pub mod gate;
+pub mod patience;
 pub mod place;
 pub mod traces;
 
 pub use caller::{admin, caller, failure, user};
 pub use database::Database;
 pub use gate::Gate;
+pub use patience::patience;
 pub use place::{MONDAY, Place, SECOND};
 
 /// Makes two tests of each async function: on SQLite, and on PostgreSQL when there is one. Each gets what

@@ -37,7 +37,7 @@ async fn every_user_gets_one_calendar_for_events_and_tasks(bed: Bed) {
     let request =
         UpdateUserRequest { user: Some(changed), update_mask: mask(&["color"]), ..Default::default() };
     bed.users().update_user(admin().request(request)).await.unwrap();
-    for _ in 0..200 {
+    for () in kontor_testbed::patience() {
         let own = bed.calendars().list_calendars(user("sales").request(list(""))).await.unwrap().into_inner();
         if own.calendars[0].color == "#445566FF" {
             break;

@@ -90,7 +90,7 @@ async fn got(bed: &Bed, login: &str) -> Option<store::Object> {
 }
 
 async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    for _ in 0..400 {
+    for () in kontor_testbed::patience() {
         if let Some(found) = look().await {
             return found;
         }

@@ -185,7 +185,7 @@ async fn c7_an_organizer_outside_invites_changes_and_cancels(bed: Bed) {
     assert!(theirs.has("T093000Z") && theirs.line("manager@").contains("NEEDS-ACTION"), "{}", theirs.text);
     assert_eq!(from(&renamed).await.unwrap(), Outdated);
     let mut with = Vec::new();
-    for _ in 0..200 {
+    for () in kontor_testbed::patience() {
         with = bed.event("manager", &event_of(&bed, "manager").await).await.partners;
         if !with.is_empty() {
             break;

@@ -33,7 +33,7 @@ async fn meetings(bed: &Bed, login: &str) -> Vec<Event> {
 }
 
 async fn wait_for(bed: &Bed, count: usize) -> Vec<Event> {
-    for _ in 0..300 {
+    for () in kontor_testbed::patience() {
         let events = meetings(bed, "sales").await;
         if events.len() >= count {
             return events;

@@ -350,7 +350,7 @@ async fn c7_a_partner_has_a_meeting_once_whatever_becomes_of_the_copies(bed: Bed
     bed.put("sales", "m.ics", &meeting(&format!("{SALES}{MANAGER}{guest}"))).await.unwrap();
     let told = async |partner: &str, wanted: usize| {
         let mut found = 0;
-        for _ in 0..100 {
+        for () in kontor_testbed::patience() {
             let events = bed.changes("admin").await;
             let of_partner = events.iter().filter(|event| event.partner == partner);
             let is_new = |event: &&kontor_proto::r#type::v1::Event| {

@@ -86,7 +86,7 @@ impl Bed {
             user(login)
                 .request(store::ListCollectionsRequest { owner: login.to_owned(), ..Default::default() })
         };
-        for _ in 0..200 {
+        for () in kontor_testbed::patience() {
             let found = self.collections().list_collections(request()).await.unwrap().into_inner();
             if !found.collections.is_empty() {
                 return;

@@ -91,7 +91,7 @@ async fn report(world: &World, name: &str) -> proto::Erasure {
 
 /// Waits until these services have reported.
 async fn wait_for(world: &World, name: &str, done: &[&str]) -> proto::Erasure {
-    for _ in 0..500 {
+    for () in kontor_testbed::patience() {
         let report = report(world, name).await;
         let is_done = |part: &&proto::ServiceErasure| part.state() == proto::ErasureState::Done;
         let seen: Vec<&str> =
@@ -183,7 +183,7 @@ async fn h3_a_partner_is_gone_with_all_that_was_merged_into_it_and_never_comes_b
         say_done(&world, service, &erasure.name, 1).await;
     }
     wait_for(&world, &erasure.name, &["calendar", "directory", "pipeline", "telephony"]).await;
-    for _ in 0..100 {
+    for () in kontor_testbed::patience() {
         if traces(&world.place.context.storage, &[WORD]).await.is_empty() {
             break;
         }
@@ -235,7 +235,7 @@ async fn h3_the_report_is_done_when_every_service_is_and_each_counts_once(world:
         events.iter().filter(|event| outbox::kind(event).ends_with("PartnerErasureDone")).count()
     };
     let mut events = world.events().await;
-    for _ in 0..100 {
+    for () in kontor_testbed::patience() {
         if last(&events) == 1 && !format!("{events:?}").contains("zqx") {
             break;
         }

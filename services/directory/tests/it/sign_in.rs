@@ -200,7 +200,7 @@ async fn last_use_is_noted(world: World) {
     assert_eq!(phone.app_password.unwrap().last_use_time, None);
     world.check("anna", &phone.secret, HOME).await.unwrap();
     let list = proto::ListAppPasswordsRequest { parent: "users/anna".to_owned(), ..Default::default() };
-    for _ in 0..100 {
+    for () in kontor_testbed::patience() {
         let listed = world.users.clone().list_app_passwords(admin().request(list.clone())).await.unwrap();
         if listed.get_ref().app_passwords[0].last_use_time.is_some() {
             return;

@@ -75,7 +75,7 @@ impl Sources {
     /// The history as "kind: summary", once `count` entries are there.
     async fn wait_for(&self, partner: &str, count: usize) -> Vec<String> {
         let mut seen = Vec::new();
-        for _ in 0..250 {
+        for () in kontor_testbed::patience() {
             seen = lines(&list(&self.world, &admin(), partner).await);
             if seen.len() == count {
                 return seen;
@@ -340,7 +340,7 @@ async fn x4_only_administrators_rebuild_and_a_missing_source_changes_nothing(wor
     let telephony = world.place.fake("telephony").await;
     let call = ended(CallOutcome::Missed, 0);
     publish(&telephony, "telephony", "calls/1", &acme, &Guard::company(), &call).await;
-    for _ in 0..250 {
+    for () in kontor_testbed::patience() {
         if !list(&world, &admin(), &acme).await.is_empty() {
             break;
         }

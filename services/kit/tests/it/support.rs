@@ -77,11 +77,11 @@ pub async fn count(db: &Db, sql: &'static str) -> i64 {
 
 /// Asks again until it is true, for at most ten seconds.
 pub async fn until<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
-    for _ in 0..500 {
+    for () in kontor_testbed::patience() {
         if ask().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("waited ten seconds in vain: {what}");
+    panic!("waited in vain: {what}");
 }

@@ -231,7 +231,7 @@ async fn h4_opportunities_that_follow_a_merge_tell_who_merged(world: World) {
     };
     let mut merges = PartnerMergeServiceClient::new(world.directory.clone());
     merges.merge_partners(carl().request(request)).await.unwrap();
-    for _ in 0..250 {
+    for () in kontor_testbed::patience() {
         if world.deal(&made.name).await.partner == acme {
             break;
         }

@@ -58,7 +58,7 @@ async fn erase(world: &World, name: &str) -> directory::Erasure {
         })
         .await
         .unwrap();
-    for _ in 0..1_000 {
+    for () in kontor_testbed::patience() {
         let request = directory::GetErasureRequest { name: erasure.name.clone() };
         let report = client.get_erasure(admin().request(request)).await.unwrap().into_inner();
         if report.state() == directory::ErasureState::Done {

@@ -158,7 +158,7 @@ pub fn tags(tags: &[&str]) -> Vec<String> {
 }
 
 pub async fn eventually<T: PartialEq + std::fmt::Debug>(expected: T, mut look: impl AsyncFnMut() -> T) {
-    for _ in 0..250 {
+    for () in kontor_testbed::patience() {
         if look().await == expected {
             return;
         }

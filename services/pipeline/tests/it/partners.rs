@@ -20,7 +20,7 @@ async fn partner(world: &World, display_name: &str) -> String {
 }
 
 async fn wait_for(world: &World, deal: &str, partner: &str) -> proto::Opportunity {
-    for _ in 0..250 {
+    for () in kontor_testbed::patience() {
         let found = world.deal(deal).await;
         if found.partner == partner {
             return found;
@@ -100,7 +100,7 @@ async fn p14_hundreds_follow_in_batches_and_each_is_of_one_partner_all_the_time(
         world.add_deal(&anna(), deal).await;
     }
     let until = async |wanted: [usize; 2]| {
-        for _ in 0..3_000 {
+        for () in kontor_testbed::patience() {
             let found = counts(&world, [&acme, &bolt]).await;
             assert_eq!(found[0] + found[1], wanted[0] + wanted[1], "none is lost from both");
             if found == wanted {

@@ -57,7 +57,7 @@ pub async fn set(
 
 /// Waits until an opportunity keeps this rate.
 pub async fn until_rate(world: &World, name: &str, wanted: &str) -> proto::Opportunity {
-    for _ in 0..1_000 {
+    for () in kontor_testbed::patience() {
         let deal = world.deal(name).await;
         if deal.exchange_rate == wanted {
             return deal;
@@ -347,7 +347,7 @@ async fn settled(world: &World, currency: &str, day: &str, number: &str) {
         let has_other = deal.exchange_rate_date == day && deal.exchange_rate != number;
         has_none || (code == currency && has_other)
     };
-    for _ in 0..1_000 {
+    for () in kontor_testbed::patience() {
         if !open(world).await.iter().any(waits) {
             return;
         }

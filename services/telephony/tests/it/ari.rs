@@ -48,7 +48,7 @@ async fn start(world: &World, events: &str) -> Ari {
 }
 
 async fn ended(world: &World, wanted: usize) -> Vec<proto::Call> {
-    for _ in 0..1_000 {
+    for () in kontor_testbed::patience() {
         let mut calls = world.list("state = ENDED").await;
         if calls.len() >= wanted {
             calls.reverse();
@@ -60,7 +60,7 @@ async fn ended(world: &World, wanted: usize) -> Vec<proto::Call> {
 }
 
 async fn connected(world: &World) -> proto::ConnectorState {
-    for _ in 0..1_000 {
+    for () in kontor_testbed::patience() {
         let state = world.connector("office").await.state.unwrap();
         if state.connected {
             return state;
@@ -152,7 +152,7 @@ async fn t2_ari_settings_are_checked_and_the_password_never_comes_out(world: Wor
     let made = add(&world, "office", connector(given)).await.unwrap();
     let Some(Kind::Ari(shown)) = made.kind else { panic!("it is another kind") };
     assert_eq!((shown.username.as_str(), shown.password.as_str()), ("kontor", ""));
-    for _ in 0..500 {
+    for () in kontor_testbed::patience() {
         let state = world.connector("office").await.state.unwrap();
         if state.last_error.contains("check user and password in ari.conf (401)") {
             assert!(!state.connected && !format!("{state:?}").contains("not-the-password"));

@@ -69,7 +69,7 @@ async fn call_back(lists: &Lists, lease: &Lease, time: i64) {
 }
 
 async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    for _ in 0..400 {
+    for () in kontor_testbed::patience() {
         if let Some(found) = look().await {
             return found;
         }

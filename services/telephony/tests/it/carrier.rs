@@ -79,7 +79,7 @@ impl Carrier {
 
     /// Waits for so many orders of this name.
     pub async fn wait(&self, name: &str, count: usize) -> Vec<BTreeMap<String, String>> {
-        for _ in 0..1_000 {
+        for () in kontor_testbed::patience() {
             let found = self.actions(name);
             if found.len() >= count {
                 return found;

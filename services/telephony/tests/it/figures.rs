@@ -189,7 +189,7 @@ async fn board(world: &World) -> proto::Board {
 /// Waits until the board says what the events say, and gives that.
 async fn agree(world: &World) -> BTreeMap<Key, Sum> {
     let mut seen = String::new();
-    for _ in 0..200 {
+    for () in kontor_testbed::patience() {
         let wanted = recompute(&world.events().await, world.now());
         let board = told(&board(world).await);
         let same = wanted.len() == board.len()
@@ -206,7 +206,7 @@ async fn agree(world: &World) -> BTreeMap<Key, Sum> {
 /// Lets all calls that are over be told: the grace is over, and as many ends are told as calls have one.
 async fn settle(world: &World) {
     world.pass(4);
-    for _ in 0..400 {
+    for () in kontor_testbed::patience() {
         let calls = world.list("state = ENDED").await.len();
         let events = world.events().await;
         let ends = events.iter().filter(|event| payload::<proto::CallEnded>(event).is_some()).count();
@@ -386,7 +386,7 @@ async fn t14_the_held_rate_is_that_of_the_outcomes(world: World) {
         lists.hold(&sales).await;
     }
     lists.fail(&sales, proto::CallOutcomeReason::Busy).await;
-    for _ in 0..200 {
+    for () in kontor_testbed::patience() {
         let figures = board(&world).await.figures;
         let told = figures.iter().find(|it| it.window() == FigureWindow::Today && it.scope == FAIR);
         if told.is_some_and(|it| (it.held_count, it.not_held_count, it.held_rate) == (3, 1, Some(0.75))) {

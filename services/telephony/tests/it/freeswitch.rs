@@ -62,7 +62,7 @@ async fn connect(world: &World, settings: proto::FreeSwitchSettings) -> Result<p
 }
 
 async fn connected(world: &World) {
-    for _ in 0..500 {
+    for () in kontor_testbed::patience() {
         if world.connector("office").await.state.unwrap().connected {
             return;
         }
@@ -73,7 +73,7 @@ async fn connected(world: &World) {
 
 /// Waits until so many calls have ended, and gives them in order of their beginning.
 async fn ended(world: &World, wanted: usize) -> Vec<proto::Call> {
-    for _ in 0..500 {
+    for () in kontor_testbed::patience() {
         let mut calls = world.list("state = ENDED AND connector = \"connectors/office\"").await;
         if calls.len() >= wanted {
             calls.reverse();
@@ -160,7 +160,7 @@ async fn t2_freeswitch_state_tells_what_is_wrong_in_words(world: World) {
     let wrong = proto::FreeSwitchSettings { password: "wrong".into(), ..settings(server.port) };
     connect(&world, wrong).await.unwrap();
     let mut words = String::new();
-    for _ in 0..300 {
+    for () in kontor_testbed::patience() {
         words = world.connector("office").await.state.unwrap().description;
         if words.contains("tries again") {
             break;

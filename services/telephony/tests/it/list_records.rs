@@ -46,7 +46,7 @@ async fn h3_an_erased_partner_is_gone_from_call_lists(world: World) {
         let entries = [lists.get(&before[0].name).await, lists.get(&before[1].name).await];
         entries.iter().all(|entry| entry.cancel_reason() == CancelReason::Erased)
     };
-    for _ in 0..400 {
+    for () in kontor_testbed::patience() {
         if gone().await {
             break;
         }
@@ -68,7 +68,7 @@ async fn h3_an_erased_partner_is_gone_from_call_lists(world: World) {
     let again = world.neighbours.add_partner("Anna Zqxname", "+32475123456").await;
     world.neighbours.erase_partner(&again).await;
     let get = || proto::GetDoNotCallNumberRequest { name: "doNotCallNumbers/32475123456".to_owned() };
-    for _ in 0..400 {
+    for () in kontor_testbed::patience() {
         let kept = lists.numbers.clone().get_do_not_call_number(operator("ann").request(get())).await;
         if kept.unwrap().into_inner().note.is_empty() {
             return;
@@ -131,7 +131,7 @@ async fn p14_entries_follow_their_partner_into_a_merge_and_out_of_it(world: Worl
     let of = |partner: &str, number: &str| proto::CallListRow { partner: partner.to_owned(), ..row(number) };
     lists.import(vec![of(&anna, "+32475123456"), of(&acme, "+3221234567")]).await;
     let comes_to = async |partner: &str, count: usize| {
-        for _ in 0..300 {
+        for () in kontor_testbed::patience() {
             if lists.entries(&format!("partner = \"{partner}\"")).await.len() == count {
                 return;
             }

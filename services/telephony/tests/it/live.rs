@@ -136,7 +136,7 @@ impl Office {
 
 /// Waits until Kontor is connected: an Asterisk takes some seconds to start.
 async fn up(world: &World, office: &Office, connector: &str) {
-    for _ in 0..1_200 {
+    for () in kontor_testbed::patience() {
         if world.connector(connector).await.state.unwrap().connected {
             return office.booted();
         }
@@ -146,7 +146,7 @@ async fn up(world: &World, office: &Office, connector: &str) {
 }
 
 async fn ended(world: &World, office: &Office, wanted: usize) -> Vec<proto::Call> {
-    for _ in 0..400 {
+    for () in kontor_testbed::patience() {
         let mut calls = world.list("state = ENDED").await;
         if calls.len() >= wanted {
             calls.sort_by(|one, other| one.name.cmp(&other.name));

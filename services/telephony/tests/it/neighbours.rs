@@ -146,7 +146,7 @@ impl Neighbours {
         let request =
             directory::ListTimelineEntriesRequest { parent: partner.to_owned(), ..Default::default() };
         let mut client = PartnerServiceClient::new(self.directory.clone());
-        for _ in 0..300 {
+        for () in kontor_testbed::patience() {
             let request = caller("sales", &["sales"], &[]).request(request.clone());
             let found = client.list_timeline_entries(request).await.unwrap().into_inner().timeline_entries;
             if found.len() >= entries {

@@ -63,7 +63,7 @@ async fn get(world: &World) -> proto::Operator {
 
 /// Waits until the operator is in a state: calls and the clock act in their own time.
 async fn wait_for(world: &World, state: State) -> proto::Operator {
-    for _ in 0..300 {
+    for () in kontor_testbed::patience() {
         let operator = get(world).await;
         if operator.state() == state {
             return operator;

@@ -169,7 +169,7 @@ async fn wait(
     world: &World,
     good: impl Fn(&proto::ComputePacingResponse) -> bool,
 ) -> proto::ComputePacingResponse {
-    for _ in 0..300 {
+    for () in kontor_testbed::patience() {
         let answer = compute(world, &admin()).await.unwrap();
         if good(&answer) {
             return answer;

@@ -90,7 +90,7 @@ async fn t4_absent_pipeline_is_asked_again(world: World) {
 
 /// Lets time pass until the call "c" is as wanted.
 async fn wait_for(world: &World, wanted: impl Fn(&proto::Call) -> bool) {
-    for _ in 0..100 {
+    for () in kontor_testbed::patience() {
         if wanted(&world.list("external_id = c").await[0]) {
             return;
         }
@@ -136,7 +136,7 @@ async fn p14_calls_follow_their_partner_into_a_merge_and_out_of_it(world: World)
         ids
     };
     let comes_to = async |partner: &str, expected: &[&str]| {
-        for _ in 0..250 {
+        for () in kontor_testbed::patience() {
             if of(partner).await == expected {
                 return;
             }
@@ -162,7 +162,7 @@ async fn p14_calls_follow_their_partner_into_a_merge_and_out_of_it(world: World)
     comes_to(&anna, &["c"]).await;
     comes_to(&acme, &[""]).await;
     comes_to(&third, &["given away"]).await;
-    for _ in 0..250 {
+    for () in kontor_testbed::patience() {
         world.pass(1);
         let subjects = async |partner: &str| world.neighbours.history(partner, 1).await.len();
         if subjects(&anna).await == 1 && subjects(&acme).await == 1 && subjects(&third).await == 1 {

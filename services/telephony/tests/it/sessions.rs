@@ -126,7 +126,7 @@ pub async fn connect(world: &World, port: u16) {
 
 /// Waits until so many calls have ended, and gives them in order of their beginning.
 async fn ended(world: &World, wanted: usize) -> Vec<proto::Call> {
-    for _ in 0..1_000 {
+    for () in kontor_testbed::patience() {
         let mut calls = world.list("state = ENDED AND connector = \"connectors/office\"").await;
         if calls.len() >= wanted {
             calls.reverse();
@@ -223,7 +223,7 @@ async fn t2_state_tells_what_is_wrong_in_words(world: World) {
     drop(listener);
     connect(&world, port).await;
     let mut words = String::new();
-    for _ in 0..200 {
+    for () in kontor_testbed::patience() {
         words = world.connector("office").await.state.unwrap().description;
         if words.contains("tries again") {
             break;
@@ -267,7 +267,7 @@ async fn t2_another_process_takes_the_session_over(world: World) {
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(asterisk.connections(), 1, "one process holds the session");
     world.place.context.stop.cancel();
-    for _ in 0..500 {
+    for () in kontor_testbed::patience() {
         let request = proto::GetConnectorRequest { name: "connectors/office".to_owned() };
         let found = second.connectors.clone().get_connector(admin().request(request)).await.unwrap();
         if asterisk.connections() == 2 && found.into_inner().state.unwrap().connected {

@@ -40,7 +40,7 @@ async fn states(world: &World, user: &str) -> Vec<State> {
 }
 
 async fn wait_for(world: &World, user: &str, wanted: State) {
-    for _ in 0..500 {
+    for () in kontor_testbed::patience() {
         if states(world, user).await.last() == Some(&wanted) {
             return;
         }

@@ -70,7 +70,7 @@ pub async fn add(world: &World, id: &str, connector: proto::Connector) -> Result
 }
 
 async fn connected(world: &World) {
-    for _ in 0..500 {
+    for () in kontor_testbed::patience() {
         if world.connector("office").await.state.unwrap().connected {
             return;
         }
@@ -97,7 +97,7 @@ async fn get(world: &World, name: &str) -> proto::Call {
 }
 
 async fn ended(world: &World, name: &str) -> proto::Call {
-    for _ in 0..1_000 {
+    for () in kontor_testbed::patience() {
         let call = get(world, name).await;
         if call.state() == CallState::Ended {
             return call;
@@ -323,7 +323,7 @@ async fn t6_a_restart_between_store_and_send_rings_once(world: World) {
 }
 
 async fn ended_at(process: &Other, name: &str) -> proto::Call {
-    for _ in 0..1_000 {
+    for () in kontor_testbed::patience() {
         let request = proto::GetCallRequest { name: name.to_owned() };
         let call = process.calls.clone().get_call(sales().request(request)).await.unwrap().into_inner();
         if call.state() == CallState::Ended {

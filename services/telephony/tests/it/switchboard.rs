@@ -73,7 +73,7 @@ impl Switchboard {
 
     /// Waits for the first Originate.
     pub async fn order(&self) -> BTreeMap<String, String> {
-        for _ in 0..500 {
+        for () in kontor_testbed::patience() {
             if let Some(order) = self.orders().first() {
                 return order.clone();
             }

@@ -69,7 +69,7 @@ async fn tunnel(tls: &TlsAcceptor, to: u16) -> i32 {
 }
 
 async fn comes_to(world: &World, id: &str, wanted: impl Fn(&proto::ConnectorState) -> bool) {
-    for _ in 0..500 {
+    for () in kontor_testbed::patience() {
         if wanted(&world.connector(id).await.state.unwrap()) {
             return;
         }

@@ -174,7 +174,7 @@ impl World {
     /// Moves the clock past the grace period and waits for so many events.
     pub async fn settle(&self, wanted: usize) -> Vec<Event> {
         self.pass(4);
-        for _ in 0..400 {
+        for () in kontor_testbed::patience() {
             let events = self.events().await;
             if events.len() >= wanted {
                 // one too many would come about now
