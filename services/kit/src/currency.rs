@@ -3,6 +3,8 @@
 //!
 //! Metals, units of account without a minor unit, and codes for tests are left out: nobody pays with them.
 
+use std::sync::LazyLock;
+
 use crate::{Error, Result};
 
 /// Codes by their number of digits.
@@ -23,12 +25,23 @@ const CODES: [(u32, &str); 4] = [
 /// Digits after the point that a currency has at most.
 pub const MOST: u32 = 4;
 
+/// The same by code, in order: each opportunity of a list asks for its digits, some times.
+static SORTED: LazyLock<Vec<([u8; 3], u32)>> = LazyLock::new(|| {
+    let bytes = |code: &str| <[u8; 3]>::try_from(code.as_bytes()).ok();
+    let of = |(scale, codes): &(u32, &'static str)| {
+        let scale = *scale;
+        codes.split_whitespace().filter_map(bytes).map(move |code| (code, scale)).collect::<Vec<_>>()
+    };
+    let mut all: Vec<_> = CODES.iter().flat_map(of).collect();
+    all.sort_unstable();
+    all
+});
+
 /// Digits after the point; none for a code that is not current.
 pub fn scale(code: &str) -> Option<u32> {
-    CODES
-        .iter()
-        .find(|(_, codes)| codes.split_whitespace().any(|known| known == code))
-        .map(|(scale, _)| *scale)
+    let code = <[u8; 3]>::try_from(code.as_bytes()).ok()?;
+    let found = SORTED.binary_search_by_key(&code, |(known, _)| *known).ok()?;
+    Some(SORTED[found].1)
 }
 
 /// Digits after the point to which sums of a currency are rounded. Rows from before codes were checked may have any code.

@@ -198,8 +198,10 @@ impl Listing {
                 more = true;
                 return Ok(());
             }
-            let key = if order.is_text { row.string(0)? } else { row.int(0)?.to_string() };
-            last = Some((key, row.string(1)?));
+            if rows.len() + 1 == size {
+                let key = if order.is_text { row.string(0)? } else { row.int(0)?.to_string() };
+                last = Some((key, row.string(1)?));
+            }
             rows.push(map(row)?);
             Ok(())
         })?;

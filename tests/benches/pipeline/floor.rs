@@ -1,6 +1,7 @@
 //! The floor: a bare tonic server with the same SQL on a copy of the database. No sign-in, no checks, no score, no deadlines; writes in groups.
 //! Its own process; main.rs asks it with the clients that ask Kontor. `ListOpportunities` takes the whole statement as its filter.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
 use kontor_proto::pipeline::v1 as proto;
-use kontor_proto::r#type::v1::Event;
+use kontor_proto::r#type::v1::{Event, Money};
 use prost::Message;
 use prost_types::Timestamp;
 use rusqlite::types::Value;
@@ -200,14 +201,25 @@ service! { Leads, "kontor.pipeline.v1.LeadService",
 }
 
 /// The columns of an opportunity, as ours reads them.
-pub const DEAL: &str = "id, version, title, partner, pipeline, stage, state, currency, amount, probability, assignee, team, expected_close_date, description, tags, lead, lost_reason, close_time, stage_time, create_time, update_time, attributes, source, contact, rot_time, recurring_amount, recurring_months, rate, rate_date, rate_currency";
+pub const DEAL: &str = "id, version, title, partner, pipeline, stage, state, currency, amount, probability, assignee, team, expected_close_date, description, tags, lead, lost_reason, close_time, stage_time, create_time, update_time, attributes, source, contact, rot_time, recurring_amount, recurring_months, rate, rate_date, rate_currency, origin";
 const STEP: &str = "id, version, opportunity, title, note, due, due_date, state, deal_title, assignee, team, close_time, closed_by, create_time, update_time";
 
 fn deal(row: &Row<'_>, from: usize) -> rusqlite::Result<proto::Opportunity> {
     let time = |at: usize| {
-        let micros: i64 = row.get(from + at)?;
-        Ok::<_, rusqlite::Error>(Some(Timestamp { seconds: micros / 1_000_000, nanos: 0 }))
+        let micros: Option<i64> = row.get(from + at)?;
+        Ok::<_, rusqlite::Error>(micros.map(|micros| Timestamp { seconds: micros / 1_000_000, nanos: 0 }))
     };
+    let currency_code: String = row.get(from + 7)?;
+    // An amount as it stands there: no sum is computed.
+    let money = |at: usize| {
+        let amount: String = row.get(from + at)?;
+        Ok::<_, rusqlite::Error>(
+            (!amount.is_empty()).then(|| Money { currency_code: currency_code.clone(), amount }),
+        )
+    };
+    let tags: String = row.get(from + 14)?;
+    let amount = money(8)?;
+    let recurring_months: i32 = row.get(from + 26)?;
     Ok(proto::Opportunity {
         name: format!("opportunities/{}", row.get_ref(from)?.as_str()?),
         etag: format!("v{}", row.get::<_, i64>(from + 1)?),
@@ -216,14 +228,27 @@ fn deal(row: &Row<'_>, from: usize) -> rusqlite::Result<proto::Opportunity> {
         pipeline: row.get(from + 4)?,
         stage: row.get(from + 5)?,
         state: row.get(from + 6)?,
+        weighted_amount: amount.clone(),
+        amount,
+        probability: Some(row.get::<_, Option<i32>>(from + 9)?.unwrap_or(50)),
         assignee: row.get(from + 10)?,
         team: row.get(from + 11)?,
         expected_close_date: row.get(from + 12)?,
         description: row.get(from + 13)?,
-        source: row.get(from + 22)?,
+        tags: tags.lines().map(str::to_owned).collect(),
+        lead: row.get(from + 15)?,
+        lost_reason: row.get(from + 16)?,
+        close_time: time(17)?,
         stage_time: time(18)?,
         create_time: time(19)?,
         update_time: time(20)?,
+        source: row.get(from + 22)?,
+        rot_time: time(24)?,
+        recurring_amount: money(25)?,
+        recurring_months,
+        exchange_rate: row.get(from + 27)?,
+        exchange_rate_date: row.get(from + 28)?,
+        needs_next_step: true,
         score: Some(50.0),
         ..Default::default()
     })
@@ -263,6 +288,10 @@ fn list(store: Store, request: proto::ListOpportunitiesRequest) -> Ready<proto::
         let mut opportunities: Vec<proto::Opportunity> =
             found.collect::<Result<_, _>>().expect("opportunities");
         opportunities.truncate(50);
+        let stages: BTreeSet<&str> = opportunities.iter().map(|deal| deal.stage.as_str()).collect();
+        for stage in stages {
+            rows(conn, "SELECT probability FROM stage WHERE name = $1", [stage]);
+        }
         let open = opportunities.iter().filter(|deal| deal.state == 1);
         let names: Vec<Value> = open.map(|deal| Value::from(deal.name.clone())).collect();
         if !names.is_empty() {

@@ -48,10 +48,13 @@ impl OpportunityService for Opportunities {
         let rotting = request.rotting;
         let read = move |conn: &mut Conn<'_>| {
             let page = store::opportunity::list(conn, &caller, &query, rotting.then_some(now))?;
-            let scores = scores.of_all(conn, page.rows.iter().map(|(deal, _)| deal))?;
-            let scored = page.rows.into_iter().zip(scores);
+            let scores = scores.of_all(conn, page.rows.iter())?;
+            let stages = page.rows.iter().map(|deal| deal.stage.as_str());
+            let known = store::pipeline::probabilities(conn, stages)?;
+            let percents: Vec<i32> = page.rows.iter().map(|deal| known[deal.stage.as_str()]).collect();
+            let scored = page.rows.into_iter().zip(percents).zip(scores);
             let mut rows: Vec<_> =
-                scored.map(|((deal, stage), score)| to_proto(deal, stage, score, now)).collect();
+                scored.map(|((deal, percent), score)| to_proto(deal, percent, score, now)).collect();
             with_steps(conn, &mut rows)?;
             Ok(proto::ListOpportunitiesResponse {
                 opportunities: rows,

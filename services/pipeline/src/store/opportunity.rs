@@ -199,10 +199,10 @@ const STATES: &[(&str, i64)] = &[
 /// Whether an opportunity is open and has no next step.
 const NEEDS_NEXT_STEP: &str = "(CASE WHEN state = 1 AND NOT EXISTS (SELECT 1 FROM next_step n WHERE n.opportunity = 'opportunities/' || opportunity.id AND n.state = 1) THEN 1 ELSE 0 END)";
 
-/// What ListOpportunities offers. The last column is the probability of its stage.
+/// What ListOpportunities offers.
 const LISTING: Listing = Listing {
     table: "opportunity",
-    columns: "id, version, title, partner, pipeline, stage, state, currency, amount, probability, assignee, team, expected_close_date, description, tags, lead, lost_reason, close_time, stage_time, create_time, update_time, attributes, source, contact, rot_time, recurring_amount, recurring_months, rate, rate_date, rate_currency, origin, COALESCE((SELECT stage.probability FROM stage WHERE stage.name = opportunity.stage), 0)",
+    columns: "id, version, title, partner, pipeline, stage, state, currency, amount, probability, assignee, team, expected_close_date, description, tags, lead, lost_reason, close_time, stage_time, create_time, update_time, attributes, source, contact, rot_time, recurring_amount, recurring_months, rate, rate_date, rate_currency, origin",
     id: "id",
     by_key: true,
     fields: &[
@@ -244,7 +244,7 @@ pub fn condition(caller: &Caller, filter: &str, rotting_at: Option<i64>) -> Resu
     Ok((condition, args))
 }
 
-/// Lists the opportunities that the caller may see, each with the probability of its stage; only those that rot at this instant when one is given.
+/// Lists the opportunities that the caller may see; only those that rot at this instant when one is given.
 ///
 /// # Errors
 /// INVALID_ARGUMENT naming page_size, page_token, filter or order_by.
@@ -253,15 +253,12 @@ pub fn list(
     caller: &Caller,
     query: &Query,
     rotting_at: Option<i64>,
-) -> Result<Page<(Opportunity, i32)>> {
+) -> Result<Page<Opportunity>> {
     let mut scope = Scope::of(caller, "assignee", "team");
     if let Some(now) = rotting_at {
         scope = scope.and("rot_time < {}", now);
     }
-    LISTING.run(conn, caller, query, scope, |row| {
-        let probability = i32::try_from(row.int(2 + Opportunity::COLUMNS.len())?).map_err(Error::internal)?;
-        Ok((Opportunity::from_row(row, 2)?, probability))
-    })
+    LISTING.run(conn, caller, query, scope, |row| Opportunity::from_row(row, 2))
 }
 
 /// One opportunity that the caller may see; of one that went into another, that one.

@@ -1,6 +1,8 @@
 //! Pipelines and their stages in the database.
 //! Called by the rpc files and by lib.rs.
 
+use std::collections::HashMap;
+
 use kontor_kit::audit::{Action, Entry, Shown};
 use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Row, Tx, Value};
@@ -209,6 +211,23 @@ pub fn stage(conn: &mut Conn<'_>, name: &str) -> Result<Stage> {
         display_name: name.rsplit('/').next().unwrap_or(name).to_owned(),
         ..Stage::default()
     }))
+}
+
+/// Probabilities of stages, each looked up once: a page of opportunities stands in a few. 0 for one that is gone.
+///
+/// # Errors
+/// Those of the database.
+pub fn probabilities<'a>(
+    conn: &mut Conn<'_>,
+    stages: impl Iterator<Item = &'a str>,
+) -> Result<HashMap<&'a str, i32>> {
+    let mut found = HashMap::new();
+    for name in stages {
+        if !found.contains_key(name) {
+            found.insert(name, stage(conn, name)?.probability);
+        }
+    }
+    Ok(found)
 }
 
 /// Writes a new pipeline. A new default takes the place of the old one.
