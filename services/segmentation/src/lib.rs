@@ -2,6 +2,7 @@
 //! phone campaigns.
 //! Composed by the `kontor` binary.
 
+mod books;
 mod campaigns;
 pub mod domain;
 mod engine;
@@ -26,7 +27,8 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0004_rfm",
     "0005_price_list",
     "0006_erasure",
-    "0007_campaign"
+    "0007_campaign",
+    "0008_segment_book"
 ];
 
 /// Links to the services that segmentation reads facts from.
@@ -52,6 +54,7 @@ pub async fn start(context: &Context, peers: Peers) -> Result<Unit> {
     pulls::start(context, &db, &live, &sources);
     rfm::start(context, &db, &live);
     erase::start(context, &db, &live);
+    books::start(context, &db, &live, &sources);
     campaigns::start(context, &db, &live, &sources);
     Ok(Unit::service("segmentation", context, &db, rpc::routes(context, &db, &live, &sources)))
 }

@@ -10,6 +10,7 @@ use kontor_kit::db::{Db, Tx};
 use kontor_kit::link::Link;
 use kontor_kit::{Error, Result, clock, currency, phone};
 use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
+use kontor_proto::directory::v1::segment_book_service_client::SegmentBookServiceClient;
 use kontor_proto::directory::v1::{GetPartnerRequest, Partner as Card, PartnerKind};
 use kontor_proto::pipeline::v1::opportunity_service_client::OpportunityServiceClient;
 use kontor_proto::pipeline::v1::{GetOpportunityRequest, Opportunity as Deal, OpportunityState};
@@ -145,6 +146,11 @@ impl Sources {
     /// FAILED_PRECONDITION with reason NO_TELEPHONY where it is not run.
     pub fn dispatch(&self) -> Result<DispatchServiceClient<Link>> {
         self.telephony().cloned().map(DispatchServiceClient::new).ok_or_else(no_telephony)
+    }
+
+    /// The directory's books of segments.
+    pub fn books(&self) -> SegmentBookServiceClient<Link> {
+        SegmentBookServiceClient::new(self.peers.directory.clone())
     }
 
     /// The telephones of a partner in the order of its card; none when it is gone.
