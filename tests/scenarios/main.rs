@@ -31,6 +31,7 @@ mod push;
 mod replays;
 mod rfcs;
 mod scheduling;
+mod segment_books;
 mod series;
 mod sharing;
 mod sharing_books;

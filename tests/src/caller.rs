@@ -153,6 +153,8 @@ impl Grpc {
         facts => segmentation::fact_service_client::FactServiceClient<Signed>;
         /// Sums of purchases.
         purchases => segmentation::purchase_statistics_service_client::PurchaseStatisticsServiceClient<Signed>;
+        /// Phone campaigns.
+        campaigns => segmentation::campaign_service_client::CampaignServiceClient<Signed>;
         /// Price lists.
         price_lists => segmentation::price_list_service_client::PriceListServiceClient<Signed>;
     }

@@ -94,6 +94,12 @@ const SHARED: char = '~';
 /// Owner and slug of the collection that belongs to the whole company. The services know it under every home.
 pub const COMPANY: &str = "company";
 
+/// Owner of what the server shows to teams, books of segments among it. The services know it under every home, by slugs that begin with `SHOWN`.
+pub const NOBODY: &str = "~";
+
+/// How the slug of a book of a segment begins.
+const SHOWN: &str = "~segment-";
+
 /// Slug of the unified calendar in every home of calendars. Nobody writes to it.
 const OVERVIEW: &str = "overview";
 
@@ -105,7 +111,7 @@ impl Location {
 
     /// A collection of this home, as the service lists it.
     pub fn new(kind: Kind, home: &str, owner: &str, slug: &str) -> Self {
-        let owner = if owner == COMPANY { home } else { owner };
+        let owner = if owner == COMPANY || owner == NOBODY { home } else { owner };
         Location { kind, home: home.to_owned(), owner: owner.to_owned(), slug: slug.to_owned() }
     }
 
@@ -130,7 +136,12 @@ impl Location {
 
     /// Href of the owner's principal; `None` for the company's collection, which no user owns.
     pub fn owner_href(&self) -> Option<String> {
-        (self.slug != COMPANY).then(|| principal(&self.owner))
+        (self.slug != COMPANY && !self.is_shown()).then(|| principal(&self.owner))
+    }
+
+    /// Whether it shows what is in another one. Nobody writes to it, and no user owns it.
+    pub fn is_shown(&self) -> bool {
+        self.slug.starts_with(SHOWN)
     }
 
     /// Whether it belongs to the whole company.

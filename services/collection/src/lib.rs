@@ -16,9 +16,10 @@ pub mod tasks;
 pub use filter::{Question, zone};
 pub use hooks::{Admission, Admitted, Change, Hooks, Prepared, Removal, Tell};
 pub use index::Index;
-pub use model::{Access, COMPANY, Collection, Conditions, Kind, NOBODY, Object, Target};
+pub use model::{Access, COMPANY, Collection, Conditions, Kind, NOBODY, Object, SHOWN as SHOWN_SLUG, Target};
 pub use push::{Accounts, Push};
 pub use store::share::access;
+pub use store::shown;
 pub use store::transfer;
 pub use store::write;
 
@@ -67,6 +68,13 @@ pub const OBJECT_PROPERTIES: Migration = Migration {
     postgres: include_str!("../migrations/postgres/c006_object_property.sql"),
 };
 
+/// The engine's table of what collections show of another one. Put it behind the one above.
+pub const SHOWN: Migration = Migration {
+    name: "c007_shown",
+    sqlite: include_str!("../migrations/sqlite/c007_shown.sql"),
+    postgres: include_str!("../migrations/postgres/c007_shown.sql"),
+};
+
 /// Lists a service's migrations from its `migrations/sqlite/` and `migrations/postgres/`, behind the engine's own.
 #[macro_export]
 macro_rules! migrations {
@@ -78,6 +86,7 @@ macro_rules! migrations {
             $crate::PUSH,
             $crate::VIEWS,
             $crate::OBJECT_PROPERTIES,
+            $crate::SHOWN,
             $($crate::Migration {
                 name: $name,
                 sqlite: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/", $name, ".sql")),

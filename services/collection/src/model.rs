@@ -7,6 +7,9 @@ use kontor_kit::auth::Caller;
 /// Owner of what the server keeps for a team and no user. No login name has this character.
 pub const NOBODY: &str = "~";
 
+/// How the slugs of collections that show objects of another one begin. No client makes one that begins so.
+pub const SHOWN: &str = "~segment-";
+
 /// Owner of what belongs to everyone, and the slug of the company's address book in every home.
 pub const COMPANY: &str = "company";
 
@@ -29,6 +32,8 @@ pub enum Kind {
     NextSteps,
     /// The call-backs of its owner as events. The server makes and takes them; its owner moves, changes and deletes them.
     CallBacks,
+    /// Objects of another collection that the server shows in this one. It holds none of its own, and nobody writes to it.
+    Shown,
 }
 
 impl Kind {
@@ -43,6 +48,7 @@ impl Kind {
             Kind::Deadlines => 6,
             Kind::NextSteps => 7,
             Kind::CallBacks => 8,
+            Kind::Shown => 9,
         }
     }
 
@@ -55,6 +61,7 @@ impl Kind {
             6 => Kind::Deadlines,
             7 => Kind::NextSteps,
             8 => Kind::CallBacks,
+            9 => Kind::Shown,
             _ => Kind::AddressBook,
         }
     }
@@ -62,7 +69,10 @@ impl Kind {
     /// Whether the server keeps it for itself: clients neither make nor delete it, nor put new objects into it.
     pub fn is_of_server(self) -> bool {
         self.is_scheduling()
-            || matches!(self, Kind::Overview | Kind::Deadlines | Kind::NextSteps | Kind::CallBacks)
+            || matches!(
+                self,
+                Kind::Overview | Kind::Deadlines | Kind::NextSteps | Kind::CallBacks | Kind::Shown
+            )
     }
 
     /// Whether it is for scheduling messages.
@@ -302,7 +312,7 @@ pub enum Access {
 /// What the caller may do with a collection; none when it may not even be seen. The only place that decides it. `shared` is what it is
 /// shared for with the caller or a team of the caller: see `store::share::access`.
 pub(crate) fn access(caller: &Caller, collection: &Collection, shared: Option<Access>) -> Option<Access> {
-    if matches!(collection.kind, Kind::Overview | Kind::Deadlines) {
+    if matches!(collection.kind, Kind::Overview | Kind::Deadlines | Kind::Shown) {
         return kept(caller, collection, shared);
     }
     if caller.admin || (!caller.user.is_empty() && caller.user == collection.owner) {
@@ -316,12 +326,16 @@ pub(crate) fn access(caller: &Caller, collection: &Collection, shared: Option<Ac
 }
 
 /// The same for what the server makes of other things: nobody writes to it, not even administrators. Deadlines have the rule of the
-/// records that they come from (`Caller::may_read`): owner, team, and everyone when there is neither.
+/// records that they come from (`Caller::may_read`): owner, team, and everyone when there is neither. What is shown of another collection is open to those it is shared with.
 fn kept(caller: &Caller, collection: &Collection, shared: Option<Access>) -> Option<Access> {
     if caller.system {
         return Some(Access::Write);
     }
     let own = !caller.user.is_empty() && caller.user == collection.owner;
-    let of_all = collection.kind == Kind::Deadlines && (collection.is_company() || shared.is_some());
+    let of_all = match collection.kind {
+        Kind::Deadlines => collection.is_company() || shared.is_some(),
+        Kind::Shown => shared.is_some(),
+        _ => false,
+    };
     (caller.admin || own || of_all).then_some(Access::Read)
 }

@@ -1,6 +1,9 @@
-//! Segmentation: groups of partners by anything known of them, kept as they change; questionnaires, purchase statistics, price lists.
+//! Segmentation: groups of partners by anything known of them, kept as they change; questionnaires, purchase statistics, price lists,
+//! phone campaigns.
 //! Composed by the `kontor` binary.
 
+mod books;
+mod campaigns;
 pub mod domain;
 mod engine;
 mod erase;
@@ -23,7 +26,9 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0003_questionnaire",
     "0004_rfm",
     "0005_price_list",
-    "0006_erasure"
+    "0006_erasure",
+    "0007_campaign",
+    "0008_segment_book"
 ];
 
 /// Links to the services that segmentation reads facts from.
@@ -33,7 +38,7 @@ pub struct Peers {
     pub directory: Link,
     /// Opportunities; none where the pipeline is not run.
     pub pipeline: Option<Link>,
-    /// Numbers that are not called; none where telephony is not run.
+    /// Numbers that are not called, and the call lists of campaigns; none where telephony is not run.
     pub telephony: Option<Link>,
 }
 
@@ -49,5 +54,7 @@ pub async fn start(context: &Context, peers: Peers) -> Result<Unit> {
     pulls::start(context, &db, &live, &sources);
     rfm::start(context, &db, &live);
     erase::start(context, &db, &live);
+    books::start(context, &db, &live, &sources);
+    campaigns::start(context, &db, &live, &sources);
     Ok(Unit::service("segmentation", context, &db, rpc::routes(context, &db, &live, &sources)))
 }

@@ -7,13 +7,18 @@ use futures_util::stream::{self, StreamExt};
 use kontor_kit::auth::Caller;
 use kontor_kit::context::Context;
 use kontor_kit::db::{Db, Tx};
+use kontor_kit::link::Link;
 use kontor_kit::{Error, Result, clock, currency, phone};
 use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
+use kontor_proto::directory::v1::segment_book_service_client::SegmentBookServiceClient;
 use kontor_proto::directory::v1::{GetPartnerRequest, Partner as Card, PartnerKind};
 use kontor_proto::pipeline::v1::opportunity_service_client::OpportunityServiceClient;
 use kontor_proto::pipeline::v1::{GetOpportunityRequest, Opportunity as Deal, OpportunityState};
 use kontor_proto::telephony::v1::ListDoNotCallNumbersRequest;
+use kontor_proto::telephony::v1::call_list_service_client::CallListServiceClient;
+use kontor_proto::telephony::v1::dispatch_service_client::DispatchServiceClient;
 use kontor_proto::telephony::v1::do_not_call_service_client::DoNotCallServiceClient;
+use kontor_proto::r#type::v1::Phone;
 
 use crate::Peers;
 use crate::domain::facts::{Decimal, List, Opportunity, Partner};
@@ -122,6 +127,42 @@ fn take(tx: &mut Tx<'_>, found: &Found) -> Result<()> {
 }
 
 impl Sources {
+    /// The link to telephony, where it is run.
+    pub fn telephony(&self) -> Option<&Link> {
+        self.peers.telephony.as_ref()
+    }
+
+    /// Call lists of telephony.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION with reason NO_TELEPHONY where it is not run.
+    pub fn call_lists(&self) -> Result<CallListServiceClient<Link>> {
+        self.telephony().cloned().map(CallListServiceClient::new).ok_or_else(no_telephony)
+    }
+
+    /// Entries of call lists that are worked off.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION with reason NO_TELEPHONY where it is not run.
+    pub fn dispatch(&self) -> Result<DispatchServiceClient<Link>> {
+        self.telephony().cloned().map(DispatchServiceClient::new).ok_or_else(no_telephony)
+    }
+
+    /// The directory's books of segments.
+    pub fn books(&self) -> SegmentBookServiceClient<Link> {
+        SegmentBookServiceClient::new(self.peers.directory.clone())
+    }
+
+    /// The telephones of a partner in the order of its card; none when it is gone.
+    ///
+    /// # Errors
+    /// Those of the directory.
+    pub async fn phones(&self, partner: &str) -> Result<Vec<Phone>> {
+        let request = Caller::system().request(GetPartnerRequest { name: partner.to_owned() });
+        let card = PartnerServiceClient::new(self.peers.directory.clone()).get_partner(request).await;
+        Ok(there(card)?.map(|card| card.phones).unwrap_or_default())
+    }
+
     /// Over these links, with amounts in the company's currency.
     pub fn new(context: &Context, peers: Peers) -> Sources {
         Sources { peers, currency: context.company.currency.clone() }
@@ -169,6 +210,10 @@ impl Sources {
             }
         }
     }
+}
+
+fn no_telephony() -> Error {
+    Error::precondition("NO_TELEPHONY", "telephony is not run in this installation, so nobody can be called")
 }
 
 /// An answer, or none for NOT_FOUND.

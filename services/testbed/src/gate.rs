@@ -20,6 +20,7 @@ pub struct Gate(Arc<State>);
 #[derive(Default)]
 struct State {
     shut: AtomicBool,
+    loses: AtomicBool,
     /// "/kontor.directory.v1.PartnerService/GetPartner"
     passed: Mutex<Vec<String>>,
 }
@@ -43,6 +44,13 @@ impl Gate {
         let path = request.uri().path().to_owned();
         self.0.passed.lock().unwrap_or_else(PoisonError::into_inner).push(path);
         let answer = link::forward(service, request).await;
+        if self.0.loses.load(Ordering::SeqCst) {
+            if let Ok(answer) = answer {
+                // To its end, so that all of it has its effect.
+                let _ = axum::body::to_bytes(axum::body::Body::new(answer.into_body()), usize::MAX).await;
+            }
+            return Status::from(Error::unavailable("the answer is lost at the gate")).into_http();
+        }
         answer.unwrap_or_else(|cause| Status::from(Error::unavailable(cause.to_string())).into_http())
     }
 
@@ -54,6 +62,11 @@ impl Gate {
     /// From now on calls go through again.
     pub fn open(&self) {
         self.0.shut.store(false, Ordering::SeqCst);
+    }
+
+    /// From now on calls go through and their answers are lost, as when a process ends in between; or, with false, no more.
+    pub fn lose_answers(&self, lose: bool) {
+        self.0.loses.store(lose, Ordering::SeqCst);
     }
 
     /// How many calls of a method went through: "LookupPartners".

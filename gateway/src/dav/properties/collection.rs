@@ -48,14 +48,15 @@ pub fn write(live: Live, kind: Kind, it: &Collection, caller: &str, out: &mut Wr
             });
             if sharing::is_shared(it, caller) {
                 out.raw("<CS:shared/>");
-            } else if it.shared {
+            } else if it.shared && it.owner != path::NOBODY {
                 out.raw("<CS:shared-owner/>");
             }
         }
         Live::DisplayName => out.text(if it.display_name.is_empty() { &it.slug } else { &it.display_name }),
         // Empty for the company's collection, which no user owns (RFC 3744 section 5.1).
-        Live::Owner if it.owner == path::COMPANY => {}
+        Live::Owner if it.owner == path::COMPANY || it.owner == path::NOBODY => {}
         Live::Owner => out.href(&path::principal(&it.owner)),
+        Live::Acl if it.owner == path::NOBODY => acl::reader(caller, None, out),
         Live::Acl => acl::collection(&it.owner, &it.shares, out),
         Live::CurrentUserPrivilegeSet => {
             common::collection_privileges(it.access(), sharing::is_shared(it, caller), kind, out);

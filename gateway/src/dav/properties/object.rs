@@ -87,7 +87,7 @@ impl Setting<'_> {
     /// Whether the collection is somebody else's and shared with the caller.
     fn is_shared(&self) -> bool {
         let others = self.location.owner != self.caller && !self.location.is_company();
-        others && !self.location.is_overview() && self.access != Access::Owner
+        others && !self.location.is_overview() && !self.location.is_shown() && self.access != Access::Owner
     }
 }
 
@@ -310,6 +310,7 @@ fn fixed(live: Live, setting: &Setting<'_>, out: &mut Writer) -> bool {
         Live::Acl if setting.location.is_overview() => {
             acl::reader(&setting.location.owner, Some(setting.location), out)
         }
+        Live::Acl if setting.location.is_shown() => acl::reader(setting.caller, Some(setting.location), out),
         Live::Acl => acl::object(setting.location, setting.shares, out),
         Live::InheritedAclSet => out.href(&setting.location.href()),
         Live::CurrentUserPrivilegeSet => common::object_privileges(setting.access, setting.is_shared(), out),

@@ -14,7 +14,10 @@ pub fn needs_shares(wanted: &Wanted) -> bool {
 
 /// Whether it is somebody else's, and stands in the caller's home by a share.
 pub fn is_shared(it: &Collection, caller: &str) -> bool {
-    let others = it.owner != caller && it.owner != path::COMPANY && it.kind() != CollectionKind::Overview;
+    let others = it.owner != caller
+        && it.owner != path::COMPANY
+        && it.owner != path::NOBODY
+        && it.kind() != CollectionKind::Overview;
     others && matches!(it.access(), Access::Read | Access::Write)
 }
 

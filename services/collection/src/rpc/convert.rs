@@ -32,6 +32,8 @@ pub(super) fn collection(collection: Collection, access: Access, dead: Vec<Prope
         Kind::Deadlines => proto::CollectionKind::Deadlines,
         Kind::NextSteps => proto::CollectionKind::NextSteps,
         Kind::CallBacks => proto::CollectionKind::CallBacks,
+        // Clients see a book that they can only read.
+        Kind::Shown => proto::CollectionKind::AddressBook,
     };
     let access = match access {
         Access::Read => proto::Access::Read,

@@ -119,9 +119,15 @@ pub fn by_target(conn: &mut Conn<'_>, target: &Target) -> Result<Option<Collecti
     }
 }
 
-/// The company's collection stands in every home under its own slug.
+/// The company's collection stands in every home under its own slug, and so does what shows objects of another one.
 fn home_owner<'a>(owner: &'a str, slug: &str) -> &'a str {
-    if slug == COMPANY { COMPANY } else { owner }
+    if slug == COMPANY {
+        COMPANY
+    } else if slug.starts_with(model::SHOWN) {
+        model::NOBODY
+    } else {
+        owner
+    }
 }
 
 /// The collections of one user's home that the caller may see, the company's included, in the order of `order`, then slug. What is shared

@@ -13,6 +13,7 @@ pub mod push;
 pub mod query;
 pub mod rows;
 pub mod share;
+pub mod shown;
 pub mod sync;
 pub mod tags;
 pub mod transfer;

@@ -10,6 +10,7 @@ use kontor_kit::{Error, Result, args};
 
 use crate::model::{Access, Collection, Object, Target};
 use crate::store::collection;
+use crate::store::shown::rows;
 
 /// Objects in one chunk at most.
 pub const CHUNK: i64 = 500;
@@ -25,8 +26,9 @@ pub(super) const COLUMNS: &str = "o.num, o.coll, o.id, o.name, o.uid, o.etag, o.
 /// # Errors
 /// Those of the database.
 pub fn list(conn: &mut Conn<'_>, coll: i64, after: &str, limit: i64) -> Result<Vec<Object>> {
+    let rows = rows(coll);
     let sql =
-        format!("SELECT {COLUMNS} FROM object o WHERE o.coll = $1 AND o.name > $2 ORDER BY o.name LIMIT $3");
+        format!("SELECT {COLUMNS} FROM {rows} o WHERE o.coll = $1 AND o.name > $2 ORDER BY o.name LIMIT $3");
     conn.all(&sql, args![coll, after, limit], read)
 }
 
@@ -35,7 +37,7 @@ pub fn list(conn: &mut Conn<'_>, coll: i64, after: &str, limit: i64) -> Result<V
 /// # Errors
 /// Those of the database.
 pub fn named(conn: &mut Conn<'_>, coll: i64, name: &str) -> Result<Option<Object>> {
-    let sql = format!("SELECT {COLUMNS} FROM object o WHERE o.coll = $1 AND o.name = $2");
+    let sql = format!("SELECT {COLUMNS} FROM {} o WHERE o.coll = $1 AND o.name = $2", rows(coll));
     conn.one(&sql, args![coll, name], read)
 }
 
@@ -45,7 +47,8 @@ pub fn named(conn: &mut Conn<'_>, coll: i64, name: &str) -> Result<Option<Object
 /// Those of the database.
 pub fn whole(conn: &mut Conn<'_>, coll: i64, name: &str) -> Result<Option<Object>> {
     let sql = format!(
-        "SELECT {COLUMNS}, b.data FROM object o JOIN body b ON b.num = o.num WHERE o.coll = $1 AND o.name = $2"
+        "SELECT {COLUMNS}, b.data FROM {} o JOIN body b ON b.num = o.num WHERE o.coll = $1 AND o.name = $2",
+        rows(coll)
     );
     conn.one(&sql, args![coll, name], |row| {
         Ok(Object { data: Bytes::copy_from_slice(row.bytes(12)?), ..read(row)? })
@@ -70,7 +73,7 @@ pub fn all_named(conn: &mut Conn<'_>, coll: i64, names: &[String]) -> Result<Vec
     let mut args: Vec<Value> = Vec::with_capacity(count + 1);
     args.push(coll.into());
     args.extend(padded(names.iter().map(Value::from), count));
-    let sql = format!("SELECT {COLUMNS} FROM object o WHERE o.coll = $1 AND o.name IN ({places})");
+    let sql = format!("SELECT {COLUMNS} FROM {} o WHERE o.coll = $1 AND o.name IN ({places})", rows(coll));
     conn.each(&sql, &args, |row| {
         let object = read(row)?;
         found.insert(object.name.clone(), object);

@@ -12,6 +12,7 @@ use crate::index::{REACH, wall};
 use crate::model::{Collection, Object};
 use crate::store::lookup;
 use crate::store::object::{self, COLUMNS};
+use crate::store::shown;
 
 /// Bytes of bodies that are looked into in one go when none of them is handed on.
 const LOOK_BYTES: i64 = 2 * 1024 * 1024;
@@ -46,19 +47,22 @@ pub fn candidates(conn: &mut Conn<'_>, collection: &Collection, question: &Quest
         return Ok(Candidates::default());
     }
     let coll = collection.num;
+    let every = format!("SELECT num FROM {} WHERE coll = $1", shown::rows(coll));
     let mut found = match (question.range, question.card()) {
         (Some(range), _) => by_time(conn, coll, range, &question.zone)?,
         (None, Some(filter)) => match needles(filter) {
             Some(needles) => {
-                let mut found = all(conn, PARTIAL, args![coll, i64::MIN])?;
+                // Of a collection that shows others all are looked up, and those that it shows are left below.
+                let Some(source) = shown::source(conn, coll)? else { return Ok(Candidates::default()) };
+                let mut found = all(conn, PARTIAL, args![source, i64::MIN])?;
                 for needle in needles {
-                    found.extend(lookup::find(conn, coll, &needle)?.into_iter().map(|num| (num, false)));
+                    found.extend(lookup::find(conn, source, &needle)?.into_iter().map(|num| (num, false)));
                 }
                 found
             }
-            None => all(conn, "SELECT num FROM object WHERE coll = $1", args![coll])?,
+            None => all(conn, &every, args![coll])?,
         },
-        (None, None) => all(conn, "SELECT num FROM object WHERE coll = $1", args![coll])?,
+        (None, None) => all(conn, &every, args![coll])?,
     };
     // A sure one beside an unsure one of the same number comes first and stays, for false is before true.
     found.sort_unstable();
@@ -164,8 +168,13 @@ fn all(conn: &mut Conn<'_>, sql: &str, args: &[Value]) -> Result<Vec<(i64, bool)
 
 fn by_nums(conn: &mut Conn<'_>, coll: i64, group: &[(i64, bool)]) -> Result<HashMap<i64, Object>> {
     let (places, count) = object::places(group.len(), 1);
-    let args = object::padded(group.iter().map(|(num, _)| Value::from(*num)), count);
-    let sql = format!("SELECT {COLUMNS} FROM object o WHERE o.num IN ({places})");
+    let mut args = object::padded(group.iter().map(|(num, _)| Value::from(*num)), count);
+    let mut sql = format!("SELECT {COLUMNS} FROM {} o WHERE o.num IN ({places})", shown::rows(coll));
+    if coll < 0 {
+        // An object is shown in many.
+        args.push(coll.into());
+        sql = format!("{sql} AND o.coll = ${}", args.len());
+    }
     let mut found = HashMap::with_capacity(group.len());
     conn.each(&sql, &args, |row| {
         let object = object::read(row)?;

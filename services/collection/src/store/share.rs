@@ -6,7 +6,7 @@ use kontor_kit::db::{Conn, Tx, Value};
 use kontor_kit::{Error, Result, args};
 use tonic::Code;
 
-use crate::model::{self, Access, Collection, Target};
+use crate::model::{self, Access, COMPANY, Collection, Target};
 use crate::store::object::{padded, places};
 use crate::store::{audit, collection};
 
@@ -63,6 +63,8 @@ pub fn grantees(caller: &Caller) -> Vec<String> {
     for team in caller.teams.iter().chain(&caller.led_teams) {
         all.push(format!("teams/{team}"));
     }
+    // What the server shows to everyone.
+    all.push(COMPANY.to_owned());
     all
 }
 

@@ -6,6 +6,7 @@ use kontor_kit::{Error, Result, args};
 
 use crate::model::{Collection, Object};
 use crate::store::object;
+use crate::store::shown::rows;
 
 /// One change: an object as it stands, or the name of one that is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,9 +96,9 @@ impl Course {
 /// Those of the database.
 pub fn changes(conn: &mut Conn<'_>, course: &Course, limit: i64) -> Result<Vec<Step>> {
     let Course { coll, at: after, until, .. } = *course;
-    let columns = object::COLUMNS;
+    let (columns, rows) = (object::COLUMNS, rows(coll));
     let present = format!(
-        "SELECT {columns}, CAST(0 AS BIGINT) FROM object o WHERE o.coll = $1 AND o.seq > $2 AND o.seq <= $3"
+        "SELECT {columns}, CAST(0 AS BIGINT) FROM {rows} o WHERE o.coll = $1 AND o.seq > $2 AND o.seq <= $3"
     );
     if !course.tells_gone() {
         let sql = format!("{present} ORDER BY o.seq LIMIT $4");

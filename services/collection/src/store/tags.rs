@@ -4,6 +4,7 @@
 use kontor_kit::db::{Conn, Row};
 use kontor_kit::{Result, args, tags};
 
+use crate::store::shown::rows;
 use crate::store::sync::Course;
 
 /// Objects in one chunk at most: a quarter of a millisecond of a runtime's thread.
@@ -40,8 +41,9 @@ impl Part {
 /// Those of the database.
 pub fn list(conn: &mut Conn<'_>, coll: i64, after: &str, limit: i64) -> Result<Part> {
     let mut part = Part::new(limit);
-    let sql = "SELECT name, etag FROM object WHERE coll = $1 AND name > $2 ORDER BY name LIMIT $3";
-    conn.each(sql, args![coll, after, limit + 1], |row| {
+    let rows = rows(coll);
+    let sql = format!("SELECT name, etag FROM {rows} WHERE coll = $1 AND name > $2 ORDER BY name LIMIT $3");
+    conn.each(&sql, args![coll, after, limit + 1], |row| {
         if part.count == limit {
             part.more = true;
             return Ok(());
@@ -62,6 +64,7 @@ pub fn list(conn: &mut Conn<'_>, coll: i64, after: &str, limit: i64) -> Result<P
 /// Those of the database.
 pub fn changes(conn: &mut Conn<'_>, course: &Course, limit: i64) -> Result<Part> {
     let Course { coll, at, until, .. } = *course;
+    let rows = rows(coll);
     let mut part = Part::new(limit.min(64));
     let mut take = |row: &Row<'_>| {
         if part.count == limit {
@@ -74,13 +77,17 @@ pub fn changes(conn: &mut Conn<'_>, course: &Course, limit: i64) -> Result<Part>
         Ok(())
     };
     if course.tells_gone() {
-        let sql = "SELECT name, etag, seq FROM object WHERE coll = $1 AND seq > $2 AND seq <= $3
+        let sql = format!(
+            "SELECT name, etag, seq FROM {rows} WHERE coll = $1 AND seq > $2 AND seq <= $3
              UNION ALL SELECT name, '', seq FROM tombstone WHERE coll = $1 AND seq > $5 AND seq <= $3
-             ORDER BY 3 LIMIT $4";
-        conn.each(sql, args![coll, at, until, limit + 1, course.gone_after()], take)?;
+             ORDER BY 3 LIMIT $4"
+        );
+        conn.each(&sql, args![coll, at, until, limit + 1, course.gone_after()], take)?;
     } else {
-        let sql = "SELECT name, etag, seq FROM object WHERE coll = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4";
-        conn.each(sql, args![coll, at, until, limit + 1], &mut take)?;
+        let sql = format!(
+            "SELECT name, etag, seq FROM {rows} WHERE coll = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4"
+        );
+        conn.each(&sql, args![coll, at, until, limit + 1], &mut take)?;
     }
     Ok(part)
 }

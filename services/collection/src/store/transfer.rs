@@ -7,11 +7,11 @@ use kontor_kit::{Error, Result, args};
 use tonic::Code;
 
 use crate::hooks::{Change, Hooks, Prepared, Removal, Tell};
-use crate::model::{Access, Collection, Conditions, Object, Present, Target};
+use crate::model::{Access, Collection, Conditions, Kind, Object, Present, Target};
 use crate::store::collection::{self, bump, check_segment};
 use crate::store::dead::Property;
 use crate::store::write::{self, Outcome};
-use crate::store::{audit, object, object_property, occurrence, share};
+use crate::store::{audit, object, object_property, occurrence, share, shown};
 
 /// Reason of the error when the source is not what was read and checked before: the caller reads it again.
 pub const CHANGED: &str = "CHANGED_MEANWHILE";
@@ -138,7 +138,7 @@ fn ends(tx: &mut Tx<'_>, caller: &Caller, plan: &Plan) -> Result<(Collection, Co
         from.clone_from(&to);
     }
     let may_write = |tx: &mut Tx<'_>, collection: &Collection| -> Result<bool> {
-        Ok(share::access(tx, caller, collection)? >= Some(Access::Write))
+        Ok(collection.kind != Kind::Shown && share::access(tx, caller, collection)? >= Some(Access::Write))
     };
     if !may_write(tx, &to)? {
         return Err(Error::denied(format!("{} is only open for reading", plan.to)).with("at", "destination"));
@@ -202,6 +202,7 @@ impl<H: Hooks> Transfer<'_, H> {
         tx.execute("UPDATE collection SET object_count = object_count + 1 WHERE num = $1", args![to.num])?;
         audit::object(tx, self.hooks, Some((&from, source)), Some((&to, &object)));
         if from.num != to.num {
+            shown::gone(tx, &from, source.num)?;
             occurrence::carry(tx, source, to.num)?;
             if !self.dead.is_empty() {
                 object_property::carry(tx, source, to.num)?;

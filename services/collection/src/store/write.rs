@@ -13,14 +13,16 @@ use crate::hooks::{Admission, Change, Hooks, Prepared, Removal, Tell};
 use crate::index::Index;
 use crate::model::{Access, Collection, Conditions, Kind, Object, Present, Target};
 use crate::store::collection::{bump, check_segment};
-use crate::store::{audit, object, object_property, occurrence, share};
+use crate::store::{audit, object, object_property, occurrence, share, shown};
 
+/// Why nobody writes to what shows another collection.
+const SHOWS: &str = "this book shows partners of the company's book: change them there";
 /// Largest body in bytes.
 pub const MAX_BYTES: usize = 10 * 1024 * 1024;
 /// Why nobody writes to deadlines.
 pub const FOLLOWS: &str = "a deadline follows its opportunity: change the opportunity";
 /// Tombstones of one collection at most; half of them are given up then.
-const MAX_TOMBSTONES: i64 = 100_000;
+pub(super) const MAX_TOMBSTONES: i64 = 100_000;
 
 /// What a put did.
 #[derive(Clone, Debug)]
@@ -93,6 +95,9 @@ pub fn put<H: Hooks>(
         None => insert(tx, name, &mut collection, data, prepared)?,
     };
     occurrence::write(tx, &object, &prepared.index, old.is_some())?;
+    if old.is_some() {
+        shown::changed(tx, &collection, object.num)?;
+    }
     audit::object(tx, hooks, old.as_ref().map(|old| (&collection, old)), Some((&collection, &object)));
     hooks.stored(
         tx,
@@ -148,6 +153,7 @@ pub(super) fn take_away<H: Hooks>(tx: &mut Tx<'_>, hooks: &H, removal: &Removal<
     let Removal { collection, object, .. } = removal;
     audit::object(tx, hooks, Some((collection, object)), None);
     hooks.removed(tx, removal)?;
+    shown::gone(tx, collection, object.num)?;
     tx.execute("DELETE FROM body WHERE num = $1", args![object.num])?;
     tx.execute("DELETE FROM object WHERE coll = $1 AND name = $2", args![collection.num, &object.name])?;
     if collection.object_properties > 0 {
@@ -169,7 +175,7 @@ pub(super) fn bury(tx: &mut Tx<'_>, collection: &Collection, name: &str) -> Resu
         args![collection.num],
     )?;
     if collection.seq % 1_000 == 0 {
-        prune(tx, collection)?;
+        prune(tx, collection.num, MAX_TOMBSTONES)?;
     }
     Ok(())
 }
@@ -215,6 +221,7 @@ pub(super) fn writable(tx: &mut Tx<'_>, caller: &Caller, target: &Target) -> Res
     match share::access(tx, caller, &collection)? {
         None => Err(Error::not_found(target)),
         Some(Access::Read) if collection.kind == Kind::Deadlines => Err(Error::denied(FOLLOWS)),
+        Some(_) if collection.kind == Kind::Shown => Err(Error::denied(SHOWS)),
         Some(Access::Read) => Err(Error::denied(format!("{target} is only open for reading"))),
         Some(Access::Write | Access::Owner) => Ok(collection),
     }
@@ -378,19 +385,18 @@ pub(crate) fn update_index(tx: &mut Tx<'_>, object: &Object, index: &Index) -> R
 }
 
 /// Gives up the older half of too many tombstones; syncs from before them must start anew.
-fn prune(tx: &mut Tx<'_>, collection: &Collection) -> Result<()> {
-    let count = tx
-        .one("SELECT COUNT(*) FROM tombstone WHERE coll = $1", args![collection.num], |row| row.int(0))?
-        .unwrap_or(0);
-    if count <= MAX_TOMBSTONES {
+pub(super) fn prune(tx: &mut Tx<'_>, coll: i64, most: i64) -> Result<()> {
+    let count =
+        tx.one("SELECT COUNT(*) FROM tombstone WHERE coll = $1", args![coll], |row| row.int(0))?.unwrap_or(0);
+    if count <= most {
         return Ok(());
     }
     let floor = tx.one(
         "SELECT seq FROM tombstone WHERE coll = $1 ORDER BY seq LIMIT 1 OFFSET $2",
-        args![collection.num, count / 2],
+        args![coll, count / 2],
         |row| row.int(0),
     )?;
-    forget(tx, collection.num, floor.unwrap_or(0))
+    forget(tx, coll, floor.unwrap_or(0))
 }
 
 /// Forgets the tombstones up to a change number, from which on a sync can start then.

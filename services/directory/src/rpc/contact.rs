@@ -2,7 +2,7 @@
 //! Called by the gateway and by other programs; what both resources share is used by partner.rs.
 
 use kontor_collection::store::collection;
-use kontor_collection::{Access, COMPANY, Collection, Target, access};
+use kontor_collection::{Access, COMPANY, Collection, Kind, Target, access};
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Conn, Db};
 use kontor_kit::mask::Mask;
@@ -37,7 +37,8 @@ impl ContactService for Contacts {
             return Err(Error::invalid("page_size", "it can't be negative").into());
         }
         let owner = if caller.user.is_empty() { COMPANY.to_owned() } else { caller.user.clone() };
-        let books = self.db.read(move |conn| collection::home(conn, &caller, &owner)).await?;
+        let mut books = self.db.read(move |conn| collection::home(conn, &caller, &owner)).await?;
+        books.retain(|(book, _)| book.kind == Kind::AddressBook);
         Ok(Response::new(books_page(books, &request)?))
     }
 
@@ -180,7 +181,12 @@ pub(super) fn find_book(conn: &mut Conn<'_>, caller: &Caller, book: &str) -> kon
         tonic::Code::NotFound => Error::not_found(format!("addressBooks/{book}")),
         _ => cause,
     };
-    collection::find(conn, caller, &book_target(book)).map(|(found, _)| found).map_err(missing)
+    let (found, _) = collection::find(conn, caller, &book_target(book)).map_err(missing)?;
+    // Who is in a segment is told by segmentation.
+    if found.kind == Kind::Shown {
+        return Err(Error::not_found(format!("addressBooks/{book}")));
+    }
+    Ok(found)
 }
 
 /// What only the database knows of a new contact: the book is there and open for writing, and the UID is free.

@@ -8,6 +8,7 @@ mod contact;
 mod erasure;
 mod merge;
 mod partner;
+mod segment_book;
 mod shares;
 pub mod sign_in;
 mod team;
@@ -25,6 +26,7 @@ use kontor_proto::directory::v1::credential_service_server::CredentialServiceSer
 use kontor_proto::directory::v1::erasure_service_server::ErasureServiceServer;
 use kontor_proto::directory::v1::partner_merge_service_server::PartnerMergeServiceServer;
 use kontor_proto::directory::v1::partner_service_server::PartnerServiceServer;
+use kontor_proto::directory::v1::segment_book_service_server::SegmentBookServiceServer;
 use kontor_proto::directory::v1::team_service_server::TeamServiceServer;
 use kontor_proto::directory::v1::user_service_server::UserServiceServer;
 use tonic::service::Routes;
@@ -54,6 +56,7 @@ pub async fn unit(context: &Context, db: &Db) -> Result<Unit> {
         .add_service(PartnerMergeServiceServer::new(merges).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(ErasureServiceServer::new(erasures).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(ContactServiceServer::new(contacts).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(SegmentBookServiceServer::new(segment_book::SegmentBooks { db: db.clone() }))
         .add_service(collections.clone().into_service());
     Ok(Unit::service("directory", context, db, routes)
         .offer(Near::default().collections(collections).credentials(credentials)))

@@ -159,6 +159,9 @@ fn user(conn: &mut Conn<'_>, id: &str) -> Result<Option<String>> {
             return Ok(Some(other.full_name()));
         }
     }
+    if let Some(campaign) = store::campaign::of_segment(conn, id)? {
+        return Ok(Some(campaign));
+    }
     Ok(store::price_list::of_segment(conn, id)?.map(|list| format!("priceLists/{list}")))
 }
 

@@ -2,6 +2,8 @@
 //! Hung into the unit by lib.rs.
 
 mod answer;
+mod campaign;
+mod campaign_manage;
 mod definition;
 mod entry;
 mod fact;
@@ -18,6 +20,7 @@ use kontor_kit::context::Context;
 use kontor_kit::db::Db;
 use kontor_kit::link::MESSAGE_LIMIT;
 use kontor_kit::{Error, Result, id};
+use kontor_proto::segmentation::v1::campaign_service_server::CampaignServiceServer;
 use kontor_proto::segmentation::v1::fact_service_server::FactServiceServer;
 use kontor_proto::segmentation::v1::price_list_service_server::PriceListServiceServer;
 use kontor_proto::segmentation::v1::purchase_statistics_service_server::PurchaseStatisticsServiceServer;
@@ -35,6 +38,7 @@ type Answer<T> = std::result::Result<Response<T>, Status>;
 /// What all of them stand on. Cheap to clone.
 #[derive(Clone)]
 struct House {
+    context: Context,
     db: Db,
     live: Live,
     sources: Sources,
@@ -45,6 +49,7 @@ struct House {
 /// All services of this unit.
 pub fn routes(context: &Context, db: &Db, live: &Live, sources: &Sources) -> Routes {
     let house = House {
+        context: context.clone(),
         db: db.clone(),
         live: live.clone(),
         sources: sources.clone(),
@@ -55,11 +60,13 @@ pub fn routes(context: &Context, db: &Db, live: &Live, sources: &Sources) -> Rou
     let questionnaires = questionnaire::Questionnaires(house.clone());
     let facts = fact::Facts(house.clone());
     let purchases = purchase::Purchases(house.clone());
-    let prices = price_list::PriceLists(house);
+    let prices = price_list::PriceLists(house.clone());
+    let campaigns = campaign::Campaigns(house);
     Routes::new(SegmentServiceServer::new(segments).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(QuestionnaireServiceServer::new(questionnaires).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(FactServiceServer::new(facts).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(PurchaseStatisticsServiceServer::new(purchases))
+        .add_service(CampaignServiceServer::new(campaigns))
         .add_service(PriceListServiceServer::new(prices).max_decoding_message_size(MESSAGE_LIMIT))
 }
 

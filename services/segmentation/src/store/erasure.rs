@@ -51,6 +51,7 @@ fn erase_facts(tx: &mut Tx<'_>, ord: u32) -> Result<i64> {
         (tables::ANSWER, "ord"),
         ("answer", "owner"),
         ("partner_trait", "owner"),
+        ("campaign_partner", "ord"),
     ] {
         count += tx.execute(&format!("DELETE FROM {table} WHERE {column} = $1"), args![ord])?;
     }

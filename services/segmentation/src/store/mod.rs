@@ -2,6 +2,8 @@
 //! Called by rpc, the engine, the pulls and the events.
 
 pub mod answer;
+pub mod book;
+pub mod campaign;
 pub mod engine;
 pub mod entry;
 pub mod erasure;

@@ -2,6 +2,7 @@
 //! PostgreSQL is used when KONTOR_TEST_POSTGRES names a server.
 
 mod audit;
+mod campaigns;
 mod cdnow;
 mod lists;
 mod live;

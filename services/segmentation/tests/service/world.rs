@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use kontor_kit::auth::Caller;
+use kontor_kit::context::Context;
 use kontor_kit::link::Link;
 use kontor_kit::outbox;
 use kontor_proto::directory::v1 as directory;
@@ -12,6 +13,7 @@ use kontor_proto::directory::v1::partner_merge_service_client::PartnerMergeServi
 use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
 use kontor_proto::pipeline::v1::opportunity_service_client::OpportunityServiceClient;
 use kontor_proto::segmentation::v1 as proto;
+use kontor_proto::segmentation::v1::campaign_service_client::CampaignServiceClient;
 use kontor_proto::segmentation::v1::change_service_client::ChangeServiceClient;
 use kontor_proto::segmentation::v1::fact_service_client::FactServiceClient;
 use kontor_proto::segmentation::v1::price_list_service_client::PriceListServiceClient;
@@ -36,6 +38,7 @@ pub struct World {
     pub facts: FactServiceClient<Link>,
     pub purchases: PurchaseStatisticsServiceClient<Link>,
     pub prices: PriceListServiceClient<Link>,
+    pub campaigns: CampaignServiceClient<Link>,
 }
 
 /// A leader of the team sales.
@@ -55,6 +58,12 @@ pub fn neighbour() -> Caller {
 
 impl World {
     pub async fn start(place: Place) -> World {
+        let own = place.context.clone();
+        World::over(place, &own, |telephony| telephony).await
+    }
+
+    /// With a context of segmentation's own, and telephony as it finds it.
+    pub async fn over(place: Place, own: &Context, seen: impl FnOnce(Link) -> Link) -> World {
         let context = &place.context;
         let directory = Link::local(kontor_directory::start(context).await.unwrap().routes);
         let peers = kontor_calendar::Peers { directory: directory.clone() };
@@ -68,21 +77,33 @@ impl World {
         let peers = Peers {
             directory: directory.clone(),
             pipeline: Some(pipeline.clone()),
-            telephony: Some(telephony.clone()),
+            telephony: Some(seen(telephony.clone())),
         };
-        let link = Link::local(kontor_segmentation::start(context, peers).await.unwrap().routes);
+        let link = Link::local(kontor_segmentation::start(own, peers).await.unwrap().routes);
         World {
             segments: SegmentServiceClient::new(link.clone()),
             questionnaires: QuestionnaireServiceClient::new(link.clone()),
             facts: FactServiceClient::new(link.clone()),
             purchases: PurchaseStatisticsServiceClient::new(link.clone()),
             prices: PriceListServiceClient::new(link.clone()),
+            campaigns: CampaignServiceClient::new(link.clone()),
             place,
             link,
             directory,
             pipeline,
             telephony,
         }
+    }
+
+    /// Segmentation once more, after the first one's end.
+    pub async fn again(&mut self, own: &Context) {
+        let peers = Peers {
+            directory: self.directory.clone(),
+            pipeline: Some(self.pipeline.clone()),
+            telephony: Some(self.telephony.clone()),
+        };
+        self.link = Link::local(kontor_segmentation::start(own, peers).await.unwrap().routes);
+        self.campaigns = CampaignServiceClient::new(self.link.clone());
     }
 
     /// Segmentation of another process over the same database: only on PostgreSQL.

@@ -1,0 +1,490 @@
+//! S9: a segment becomes a call list, each member once, do-not-call removed; late joiners are added once, leavers cancelled; nothing is doubled by a crash.
+
+use std::time::{Duration, Instant};
+
+use kontor_kit::auth::Caller;
+use kontor_kit::context::Context;
+use kontor_proto::segmentation::v1 as proto;
+use kontor_proto::segmentation::v1::CampaignPartnerState as Fate;
+use kontor_proto::telephony::v1 as telephony;
+use kontor_proto::telephony::v1::CallListEntryState as EntryState;
+use kontor_proto::telephony::v1::call_list_service_client::CallListServiceClient;
+use kontor_proto::telephony::v1::dispatch_service_client::DispatchServiceClient;
+use kontor_proto::telephony::v1::do_not_call_service_client::DoNotCallServiceClient;
+use kontor_proto::r#type::v1::Phone;
+use kontor_testbed::{Gate, Place, admin, failure, user};
+use tonic::{Code, Response, Status};
+
+use crate::world::{World, leader, neighbour, sales};
+
+kontor_testbed::on_both! { World;
+    s9_a_segment_becomes_a_call_list_with_do_not_call_removed,
+    s9_late_joiners_are_added_once_and_leavers_are_cancelled,
+    s9_a_campaign_is_asked_back_paused_and_ended,
+    s9_leaders_of_the_list_fill_it_and_strangers_see_nothing,
+}
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn campaign(segment: &str) -> proto::Campaign {
+    proto::Campaign {
+        display_name: "Spring".to_owned(),
+        segment: format!("segments/{segment}"),
+        team: "teams/sales".to_owned(),
+        ..Default::default()
+    }
+}
+
+impl World {
+    async fn create(
+        &self,
+        caller: &Caller,
+        id: &str,
+        campaign: proto::Campaign,
+    ) -> Result<proto::Campaign, Status> {
+        let request = proto::CreateCampaignRequest {
+            campaign: Some(campaign),
+            campaign_id: id.to_owned(),
+            request_id: format!("create {id}"),
+            ..Default::default()
+        };
+        self.campaigns.clone().create_campaign(caller.request(request)).await.map(Response::into_inner)
+    }
+
+    async fn begin(&self, caller: &Caller, id: &str, expected: i64) -> Result<proto::Campaign, Status> {
+        let request = proto::StartCampaignRequest {
+            name: format!("campaigns/{id}"),
+            expected_members: expected,
+            ..Default::default()
+        };
+        self.campaigns.clone().start_campaign(caller.request(request)).await.map(Response::into_inner)
+    }
+
+    async fn campaign(&self, id: &str) -> proto::Campaign {
+        let request = proto::GetCampaignRequest { name: format!("campaigns/{id}") };
+        self.campaigns.clone().get_campaign(leader().request(request)).await.unwrap().into_inner()
+    }
+
+    /// Waits until all members are worked off, as the stream tells it.
+    async fn filled(&self, id: &str) -> proto::Campaign {
+        let request = proto::WatchCampaignRequest { name: format!("campaigns/{id}") };
+        let watch = self.campaigns.clone().watch_campaign(sales().request(request)).await;
+        let (mut stream, mut last) = (watch.unwrap().into_inner(), None);
+        let read = async {
+            while let Some(now) = stream.message().await.unwrap() {
+                last = Some(now);
+            }
+        };
+        tokio::time::timeout(PATIENCE, read).await.expect("it is not filled");
+        last.unwrap()
+    }
+
+    /// Waits until a campaign is as wanted.
+    async fn becomes(&self, id: &str, wanted: impl Fn(&proto::Campaign) -> bool) -> proto::Campaign {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let now = self.campaign(id).await;
+            if wanted(&now) {
+                return now;
+            }
+            assert!(Instant::now() < until, "{now:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// "+3220000001 partners/1 Open" for each entry of a list, by number.
+    async fn entries(&self, list: &str) -> Vec<String> {
+        let entries = self.list_entries(list).await.into_iter();
+        entries.map(|it| format!("{} {} {:?}", it.e164, it.partner, it.state())).collect()
+    }
+
+    async fn list_entries(&self, list: &str) -> Vec<telephony::CallListEntry> {
+        let request = telephony::ListCallListEntriesRequest {
+            parent: list.to_owned(),
+            page_size: 1_000,
+            ..Default::default()
+        };
+        let mut client = CallListServiceClient::new(self.telephony.clone());
+        client.list_call_list_entries(admin().request(request)).await.unwrap().into_inner().entries
+    }
+
+    async fn fates(&self, id: &str, fate: Fate) -> Vec<String> {
+        let request = proto::ListCampaignPartnersRequest {
+            parent: format!("campaigns/{id}"),
+            state: fate.into(),
+            ..Default::default()
+        };
+        let answer = self.campaigns.clone().list_campaign_partners(sales().request(request)).await;
+        answer.unwrap().into_inner().partners.into_iter().map(|it| it.partner).collect()
+    }
+
+    /// A partner in Belgium that segmentation knows.
+    async fn belgian(&self, name: &str, phone: &str) -> String {
+        let name = self.add_partner(name, "BE", "", phone).await;
+        self.tag(&name, &[]).await;
+        name
+    }
+
+    async fn set_phones(&self, partner: &str, phones: &[(&str, &[&str])]) {
+        use kontor_proto::directory::v1 as directory;
+        let phones = phones.iter().map(|(number, types)| Phone {
+            number: (*number).to_owned(),
+            types: types.iter().map(|it| (*it).to_owned()).collect(),
+            ..Default::default()
+        });
+        let partner =
+            directory::Partner { name: partner.to_owned(), phones: phones.collect(), ..Default::default() };
+        let mask = prost_types::FieldMask { paths: vec!["phones".to_owned()] };
+        let request = directory::UpdatePartnerRequest {
+            partner: Some(partner),
+            update_mask: Some(mask),
+            ..Default::default()
+        };
+        self.partners().update_partner(admin().request(request)).await.unwrap();
+    }
+
+    async fn call_list(&self, leader: &Caller, id: &str, team: &str) -> telephony::CallList {
+        let list = telephony::CallList {
+            display_name: "Fair".to_owned(),
+            team: team.to_owned(),
+            any_hour: true,
+            ..Default::default()
+        };
+        let request = telephony::CreateCallListRequest {
+            call_list: Some(list),
+            call_list_id: id.to_owned(),
+            ..Default::default()
+        };
+        let mut client = CallListServiceClient::new(self.telephony.clone());
+        client.create_call_list(leader.request(request)).await.unwrap().into_inner()
+    }
+
+    async fn import(&self, list: &str, number: &str) {
+        use telephony::import_call_list_entries_request::Part;
+        let settings = telephony::CallListImport { parent: list.to_owned(), ..Default::default() };
+        let row = telephony::CallListRow { number: number.to_owned(), ..Default::default() };
+        let parts = [Part::Settings(settings), Part::Rows(telephony::CallListRows { rows: vec![row] })];
+        let messages = futures_util::stream::iter(
+            parts.map(|part| telephony::ImportCallListEntriesRequest { part: Some(part) }),
+        );
+        let mut client = CallListServiceClient::new(self.telephony.clone());
+        let answer = client.import_call_list_entries(admin().request(messages)).await.unwrap();
+        let mut answers = answer.into_inner();
+        while answers.message().await.unwrap().is_some() {}
+    }
+
+    async fn do_not_call(&self, number: &str) {
+        let number = telephony::DoNotCallNumber { number: number.to_owned(), ..Default::default() };
+        let request = telephony::CreateDoNotCallNumberRequest {
+            do_not_call_number: Some(number),
+            ..Default::default()
+        };
+        let mut client = DoNotCallServiceClient::new(self.telephony.clone());
+        client.create_do_not_call_number(admin().request(request)).await.unwrap();
+    }
+
+    async fn exclude(&self, segment: &str, partner: &str) {
+        let entry = proto::SegmentEntry {
+            list: proto::SegmentList::Exclusion.into(),
+            who: Some(proto::segment_entry::Who::Partner(partner.to_owned())),
+        };
+        let request = proto::AddSegmentEntriesRequest {
+            parent: format!("segments/{segment}"),
+            entries: vec![entry],
+            ..Default::default()
+        };
+        self.segments.clone().add_segment_entries(admin().request(request)).await.unwrap();
+    }
+}
+
+async fn s9_a_segment_becomes_a_call_list_with_do_not_call_removed(world: World) {
+    let anna = world.belgian("Anna", "+3224000001").await;
+    let ben = world.belgian("Ben", "").await;
+    world
+        .set_phones(
+            &ben,
+            &[("+3224000090", &["fax"]), ("+3224000091", &["work"]), ("+3224000002", &["cell", "pref"])],
+        )
+        .await;
+    let cora = world.belgian("Cora", "").await;
+    let dan = world.belgian("Dan", "+3224000004").await;
+    let eve = world.belgian("Eve", "+3224000005").await;
+    let fay = world.belgian("Fay", "+3224000006").await;
+    let gus = world.belgian("Gus", "+3224000007").await;
+    world.known("Hans", "DE").await;
+    world.do_not_call("+3224000004").await;
+    world.add_segment("be", "country == \"BE\"").await;
+    world.exclude("be", &gus).await;
+    world.tag(&eve, &["vip"]).await;
+    world.add_segment("vip", "\"vip\" in tags").await;
+    let list = world.call_list(&leader(), "fair", "teams/sales").await.name;
+    world.import(&list, "+3224000006").await;
+    world.place.pass(60_000_000);
+    let given = proto::Campaign {
+        call_list: list.clone(),
+        excluded_segments: vec!["segments/vip".to_owned()],
+        priority: 7,
+        ..campaign("be")
+    };
+    let made = world.create(&leader(), "spring", given).await.unwrap();
+    assert_eq!((made.state(), made.call_list.as_str()), (proto::CampaignState::Draft, "callLists/fair"));
+    assert_eq!(world.entries(&list).await.len(), 1, "nobody is called before the start");
+    world.begin(&leader(), "spring", 0).await.unwrap();
+    let filled = world.filled("spring").await;
+    let counts = filled.counts.unwrap();
+    let wanted = proto::CampaignCounts {
+        members: 5,
+        excluded: 1,
+        added: 2,
+        already_listed: 1,
+        without_number: 1,
+        do_not_call: 1,
+        ..Default::default()
+    };
+    assert_eq!(counts, wanted);
+    assert_eq!(
+        world.entries(&list).await,
+        [
+            format!("+3224000001 {anna} Open"),
+            format!("+3224000002 {ben} Open"),
+            format!("+3224000006 {fay} Open")
+        ]
+    );
+    let entries = world.list_entries(&list).await;
+    assert_eq!((entries[0].priority, entries[0].display_name.as_str()), (7, "Anna"));
+    assert_eq!(world.fates("spring", Fate::DoNotCall).await, [dan]);
+    assert_eq!(world.fates("spring", Fate::WithoutNumber).await, [cora.clone()]);
+    assert_eq!(world.fates("spring", Fate::AlreadyListed).await, [fay]);
+    // Who gets a number is called then.
+    world.set_phones(&cora, &[("+3224000003", &[])]).await;
+    world.becomes("spring", |it| it.counts.as_ref().is_some_and(|it| it.added == 3)).await;
+    assert!(world.entries(&list).await.contains(&format!("+3224000003 {cora} Open")));
+    let told: Vec<i32> = world
+        .events()
+        .await
+        .iter()
+        .filter_map(kontor_kit::outbox::payload::<proto::CampaignStateChanged>)
+        .map(|it| it.state)
+        .collect();
+    assert_eq!(told, [proto::CampaignState::Running as i32]);
+    // What a campaign calls can't be deleted under it.
+    for segment in ["be", "vip"] {
+        let request =
+            proto::DeleteSegmentRequest { name: format!("segments/{segment}"), ..Default::default() };
+        let refused = world.segments.clone().delete_segment(admin().request(request)).await;
+        assert_eq!(failure(refused).1, "IN_USE");
+    }
+}
+
+async fn s9_late_joiners_are_added_once_and_leavers_are_cancelled(world: World) {
+    let anna = world.belgian("Anna", "+3224000001").await;
+    let ben = world.belgian("Ben", "+3224000002").await;
+    let cora = world.add_partner("Cora", "DE", "", "+3224000003").await;
+    world.tag(&cora, &[]).await;
+    world.add_segment("be", "country == \"BE\"").await;
+    let list = world.call_list(&leader(), "fair", "teams/sales").await.name;
+    let given = proto::Campaign { call_list: list.clone(), ..campaign("be") };
+    world.create(&leader(), "spring", given).await.unwrap();
+    world.begin(&leader(), "spring", 0).await.unwrap();
+    assert_eq!(world.filled("spring").await.counts.unwrap().added, 2);
+    let added = |count| {
+        move |it: &proto::Campaign| it.counts.as_ref().is_some_and(|it| it.added == count && it.waiting == 0)
+    };
+    // A late joiner.
+    world.move_to(&cora, "BE").await;
+    world.becomes("spring", added(3)).await;
+    // Ben is being called when he leaves; Anna waits, and comes back.
+    let take = async || {
+        let request = telephony::TakeNextCallRequest { parent: list.clone(), request_id: String::new() };
+        let mut client = DispatchServiceClient::new(world.telephony.clone());
+        client.take_next_call(sales().request(request)).await.unwrap().into_inner()
+    };
+    let lease = take().await;
+    let taken = lease.entry.unwrap();
+    let (busy, waits) = if taken.partner == anna { (&anna, &ben) } else { (&ben, &anna) };
+    assert_eq!(&taken.partner, busy);
+    world.move_to(busy, "DE").await;
+    world.move_to(waits, "DE").await;
+    let now = world.becomes("spring", |it| it.counts.as_ref().is_some_and(|it| it.cancelled == 1)).await;
+    assert_eq!(now.counts.unwrap().added, 2, "an entry that an operator has is left alone");
+    world.move_to(waits, "BE").await;
+    world.members_become("be", &[waits, &cora]).await;
+    let request = telephony::ReleaseEntryRequest {
+        name: taken.name.clone(),
+        lease_token: lease.lease_token,
+        request_id: String::new(),
+    };
+    let mut client = DispatchServiceClient::new(world.telephony.clone());
+    client.release_entry(sales().request(request)).await.unwrap();
+    let now = world.becomes("spring", |it| it.counts.as_ref().is_some_and(|it| it.cancelled == 2)).await;
+    assert_eq!((now.counts.unwrap().added, now.state()), (1, proto::CampaignState::Running));
+    let open: Vec<_> = world.list_entries(&list).await;
+    assert_eq!(open.len(), 3, "who came back is not called twice");
+    assert_eq!(open.iter().filter(|it| it.state() == EntryState::Open).count(), 1);
+    assert_eq!(world.fates("spring", Fate::Added).await, [cora]);
+}
+
+async fn s9_a_campaign_is_asked_back_paused_and_ended(world: World) {
+    let anna = world.belgian("Anna", "+3224000001").await;
+    world.add_segment("all", "true").await;
+    let given = proto::Campaign { leavers: proto::CampaignLeavers::Keep.into(), ..campaign("all") };
+    let made = world.create(&leader(), "spring", given.clone()).await.unwrap();
+    assert_eq!(made.counts.unwrap().waiting, 1);
+    let again = world.create(&leader(), "spring", given).await.unwrap();
+    assert_eq!(again.call_list, made.call_list, "a repeat makes no second list");
+    assert_eq!(world.entries(&made.call_list).await.len(), 0);
+    let status = world.begin(&leader(), "spring", 0).await.unwrap_err();
+    let (reason, metadata) = kontor_kit::error::reason(&status).unwrap();
+    assert_eq!((reason.as_str(), metadata["count"].as_str()), ("MATCHES_EVERYBODY", "1"));
+    let ben = world.belgian("Ben", "+3224000002").await;
+    world.members_become("all", &[&anna, &ben]).await;
+    assert_eq!(failure(world.begin(&leader(), "spring", 1).await).1, "TOO_MANY_MEMBERS");
+    world.begin(&leader(), "spring", 2).await.unwrap();
+    assert_eq!(world.filled("spring").await.counts.unwrap().added, 2);
+    let pause = async || {
+        let request =
+            proto::PauseCampaignRequest { name: "campaigns/spring".to_owned(), ..Default::default() };
+        world.campaigns.clone().pause_campaign(leader().request(request)).await
+    };
+    pause().await.unwrap();
+    assert_eq!(failure(pause().await).1, "CAMPAIGN_NOT_RUNNING");
+    let cora = world.belgian("Cora", "+3224000003").await;
+    world.members_become("all", &[&anna, &ben, &cora]).await;
+    assert_eq!(world.campaign("spring").await.counts.unwrap().waiting, 1);
+    world.begin(&leader(), "spring", 3).await.unwrap();
+    world.becomes("spring", |it| it.counts.as_ref().is_some_and(|it| it.added == 3)).await;
+    let request = proto::EndCampaignRequest {
+        name: "campaigns/spring".to_owned(),
+        cancel_waiting: true,
+        ..Default::default()
+    };
+    world.campaigns.clone().end_campaign(leader().request(request)).await.unwrap();
+    let ended = world.becomes("spring", |it| it.counts.as_ref().is_some_and(|it| it.cancelled == 3)).await;
+    assert_eq!(ended.state(), proto::CampaignState::Ended);
+    assert_eq!(failure(world.begin(&leader(), "spring", 3).await).1, "CAMPAIGN_ENDED");
+    // A list that ends pauses who fills it, with the reason.
+    let list = world.call_list(&leader(), "fair", "teams/sales").await;
+    let given = proto::Campaign { call_list: list.name.clone(), ..campaign("all") };
+    world.create(&leader(), "autumn", given).await.unwrap();
+    let ended = telephony::CallList { state: telephony::CallListState::Ended.into(), ..list };
+    let request = telephony::UpdateCallListRequest {
+        call_list: Some(ended),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["state".to_owned()] }),
+        ..Default::default()
+    };
+    let mut client = CallListServiceClient::new(world.telephony.clone());
+    client.update_call_list(admin().request(request)).await.unwrap();
+    world.begin(&leader(), "autumn", 3).await.unwrap();
+    let paused = world.becomes("autumn", |it| it.state() == proto::CampaignState::Paused).await;
+    assert_eq!(paused.pause_reason, "callLists/fair can't be filled: callLists/fair has ended");
+}
+
+async fn s9_leaders_of_the_list_fill_it_and_strangers_see_nothing(world: World) {
+    world.belgian("Anna", "+3224000001").await;
+    world.add_segment("be", "country == \"BE\"").await;
+    world.try_segment(&neighbour(), "theirs", "true", &[], "teams/support").await.unwrap();
+    let list = world.call_list(&neighbour(), "theirs", "teams/support").await.name;
+    let ours = campaign("be");
+    let refused = async |caller: &Caller, given: proto::Campaign| {
+        let status = world.create(caller, "x", given).await.unwrap_err();
+        let field = kontor_kit::error::reason(&status).and_then(|(_, mut it)| it.remove("field"));
+        (status.code(), field.unwrap_or_default())
+    };
+    let invalid = |field: &str| (Code::InvalidArgument, field.to_owned());
+    assert_eq!(refused(&sales(), ours.clone()).await, (Code::PermissionDenied, String::new()));
+    assert_eq!(refused(&neighbour(), ours.clone()).await, (Code::PermissionDenied, String::new()));
+    assert_eq!(refused(&leader(), campaign("theirs")).await, invalid("campaign.segment"));
+    let there = proto::Campaign { call_list: list, team: String::new(), ..ours.clone() };
+    assert_eq!(refused(&leader(), there).await, invalid("campaign.call_list"));
+    for (wrong, field) in [
+        (proto::Campaign { priority: 10, ..ours.clone() }, "campaign.priority"),
+        (proto::Campaign { display_name: " ".to_owned(), ..ours.clone() }, "campaign.display_name"),
+        (proto::Campaign { team: "x".to_owned(), ..ours.clone() }, "campaign.team"),
+        (
+            proto::Campaign { excluded_segments: vec!["segments/theirs".to_owned()], ..ours.clone() },
+            "campaign.excluded_segments[0]",
+        ),
+        (
+            proto::Campaign { excluded_segments: vec!["segments/be".to_owned()], ..ours.clone() },
+            "campaign.excluded_segments[0]",
+        ),
+    ] {
+        assert_eq!(refused(&leader(), wrong).await, invalid(field));
+    }
+    world.create(&leader(), "spring", ours).await.unwrap();
+    assert_eq!(failure(world.begin(&sales(), "spring", 0).await).0, Code::PermissionDenied);
+    for stranger in [neighbour(), user("eve")] {
+        assert_eq!(failure(world.begin(&stranger, "spring", 0).await).0, Code::NotFound);
+        let get = proto::GetCampaignRequest { name: "campaigns/spring".to_owned() };
+        let answer = world.campaigns.clone().get_campaign(stranger.request(get)).await;
+        assert_eq!(failure(answer).0, Code::NotFound);
+        let all = proto::ListCampaignsRequest::default();
+        let all = world.campaigns.clone().list_campaigns(stranger.request(all)).await.unwrap().into_inner();
+        assert_eq!(all.campaigns, []);
+    }
+    let all = proto::ListCampaignsRequest { filter: "state = DRAFT".to_owned(), ..Default::default() };
+    let all = world.campaigns.clone().list_campaigns(sales().request(all)).await.unwrap().into_inner();
+    assert_eq!(all.campaigns.len(), 1);
+}
+
+/// Segmentation of its own life, with a gate before telephony.
+struct Crashing {
+    world: World,
+    gate: Gate,
+    own: Context,
+}
+
+impl Crashing {
+    async fn start(place: Place) -> Crashing {
+        let (gate, own) = (Gate::default(), life(&place));
+        let world = World::over(place, &own, |telephony| gate.before(telephony)).await;
+        Crashing { world, gate, own }
+    }
+}
+
+/// A context that ends by itself.
+fn life(place: &Place) -> Context {
+    Context { stop: Default::default(), tasks: Default::default(), ..place.context.clone() }
+}
+
+mod crash {
+    use super::{Crashing, s9_a_crash_between_the_services_doubles_nothing};
+    kontor_testbed::on_both! { Crashing; s9_a_crash_between_the_services_doubles_nothing }
+}
+
+async fn s9_a_crash_between_the_services_doubles_nothing(crashing: Crashing) {
+    let Crashing { mut world, gate, own } = crashing;
+    let mut names = Vec::new();
+    for at in 0..5 {
+        names.push(world.belgian(&format!("Partner {at}"), &format!("+322400000{at}")).await);
+    }
+    world.known("Hans", "DE").await;
+    world.add_segment("be", "country == \"BE\"").await;
+    let list = world.create(&leader(), "spring", campaign("be")).await.unwrap().call_list;
+    // Telephony does what it is asked, and segmentation ends before it hears of it.
+    gate.lose_answers(true);
+    world.begin(&leader(), "spring", 0).await.unwrap();
+    let until = Instant::now() + PATIENCE;
+    while world.entries(&list).await.len() < 5 {
+        assert!(Instant::now() < until, "nothing was offered");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(world.fates("spring", Fate::Pending).await.len(), 5);
+    own.stop.cancel();
+    own.tasks.close();
+    own.tasks.wait().await;
+    // On PostgreSQL the lease of a process that ended has to run out.
+    world.place.pass(6_000_000);
+    // The number of one is another by now: it was offered, so it is not offered again.
+    world.set_phones(&names[0], &[("+3224000077", &[])]).await;
+    let own = life(&world.place);
+    world.again(&own).await;
+    let counts = world.filled("spring").await.counts.unwrap();
+    assert_eq!((counts.added, counts.already_listed, counts.waiting), (5, 0, 0));
+    let entries = world.entries(&list).await;
+    let wanted: Vec<String> =
+        names.iter().enumerate().map(|(at, name)| format!("+322400000{at} {name} Open")).collect();
+    assert_eq!(entries, wanted);
+    own.stop.cancel();
+}
