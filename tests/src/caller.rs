@@ -8,6 +8,7 @@ use kontor_proto::directory::v1 as directory;
 use kontor_proto::pipeline::v1 as pipeline;
 use kontor_proto::segmentation::v1 as segmentation;
 use kontor_proto::telephony::v1 as telephony;
+use kontor_proto::templating::v1 as templating;
 use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -153,6 +154,10 @@ impl Grpc {
         facts => segmentation::fact_service_client::FactServiceClient<Signed>;
         /// Sums of purchases.
         purchases => segmentation::purchase_statistics_service_client::PurchaseStatisticsServiceClient<Signed>;
+        /// Templates of letters.
+        templates => templating::template_service_client::TemplateServiceClient<Signed>;
+        /// Letters for many.
+        letter_merges => templating::merge_service_client::MergeServiceClient<Signed>;
         /// Price lists.
         price_lists => segmentation::price_list_service_client::PriceListServiceClient<Signed>;
     }
