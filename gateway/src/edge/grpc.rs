@@ -16,11 +16,12 @@ use tonic::service::Routes;
 use super::Links;
 
 /// Services that are spoken between processes only.
-const INSIDE_ONLY: [&str; 4] = [
+const INSIDE_ONLY: [&str; 5] = [
     "kontor.collection.v1.CollectionService",
     "kontor.directory.v1.CredentialService",
     "kontor.calendar.v1.FeedService",
     "kontor.calendar.v1.MessageService",
+    "kontor.templating.v1.FileService",
 ];
 
 pub(super) struct Router {

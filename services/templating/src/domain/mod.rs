@@ -18,6 +18,7 @@ pub mod picture;
 mod program;
 pub mod stored;
 pub mod template;
+pub mod tree;
 pub mod value;
 pub mod xml;
 

@@ -3,6 +3,10 @@
 
 mod document;
 mod download;
+mod file;
+mod file_place;
+mod file_write;
+mod lock;
 mod merge;
 mod merge_new;
 mod preview;
@@ -13,6 +17,7 @@ use kontor_kit::context::{Company, Context};
 use kontor_kit::db::Db;
 use kontor_kit::link::MESSAGE_LIMIT;
 use kontor_kit::{Error, Result, id};
+use kontor_proto::templating::v1::file_service_server::FileServiceServer;
 use kontor_proto::templating::v1::merge_service_server::MergeServiceServer;
 use kontor_proto::templating::v1::template_service_server::TemplateServiceServer;
 use tonic::service::Routes;
@@ -47,8 +52,10 @@ pub fn routes(context: &Context, db: &Db, cache: &Cache, directory: &Directory, 
         company: context.company.clone(),
     };
     let templates = template::Templates(house.clone());
+    let files = file::Files(house.clone());
     let merges = merge::MergesRpc(house);
     Routes::new(TemplateServiceServer::new(templates).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(FileServiceServer::new(files).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(MergeServiceServer::new(merges).max_decoding_message_size(MESSAGE_LIMIT))
 }
 

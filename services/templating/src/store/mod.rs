@@ -3,7 +3,9 @@
 
 pub mod content;
 pub mod erasure;
+pub mod file;
 pub mod letter;
+pub mod lock;
 pub mod merge;
 pub mod row;
 pub mod template;

@@ -243,3 +243,22 @@ pub fn drop_revisions(tx: &mut Tx<'_>, id: &str, up_to: i64) -> Result<()> {
     }
     Ok(())
 }
+
+/// Those of a name and a format that the caller may see, in the order of their ids.
+///
+/// # Errors
+/// Those of the database.
+pub fn called(
+    conn: &mut Conn<'_>,
+    caller: &Caller,
+    display_name: &str,
+    format: i64,
+) -> Result<Vec<StoredTemplate>> {
+    let mut args: Vec<Value> = vec![display_name.into(), format.into()];
+    let scope = caller.scope("owner", "team", &mut args);
+    let sql = format!(
+        "SELECT {} FROM template WHERE display_name = $1 AND format = $2 AND {scope} ORDER BY id LIMIT 100",
+        StoredTemplate::COLUMNS.join(", ")
+    );
+    conn.all(&sql, &args, |row| StoredTemplate::from_row(row, 0))
+}

@@ -11,6 +11,10 @@ kontor_testbed::on_both! { World; h4_templates_and_merges_are_told_by_field }
 /// What the SQL of templating writes, how it is audited, and why not.
 const TABLES: &[(&str, &str)] = &[
     ("content", "not: documents by their hash, which stands in the template's entry"),
+    ("file", "not: what a user keeps for itself beside the templates"),
+    ("file_body", "not: as file"),
+    ("file_lock", "not: locks end by themselves"),
+    ("file_property", "not: as file"),
     ("letter", "not: what a merge makes; letters that an erasure takes are in its report"),
     ("letter_body", "not: as letter"),
     ("merge_gone", "not: what is on its way out"),
