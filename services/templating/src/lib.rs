@@ -7,6 +7,7 @@ pub mod domain;
 mod erase;
 mod maker;
 mod merges;
+mod office;
 mod rpc;
 mod store;
 
@@ -35,8 +36,9 @@ pub async fn start(context: &Context, peers: Peers) -> Result<Unit> {
     let db = context.open_db("templating", MIGRATIONS).await?;
     let cache = cache::Cache::new(&db);
     let directory = directory::Directory::new(peers.directory);
-    let merges = merges::Merges::start(context, &db, &cache, &directory);
+    let office = office::Office::new();
+    let merges = merges::Merges::start(context, &db, (&cache, &directory, &office));
     erase::start(context, &db);
-    let routes = rpc::routes(context, &db, &cache, &directory, &merges);
+    let routes = rpc::routes(context, &db, (&cache, &directory, &office), &merges);
     Ok(Unit::service("templating", context, &db, routes))
 }

@@ -16,6 +16,8 @@ use crate::store;
 
 /// Bytes of a piece.
 pub const PIECE: usize = 1 << 20;
+/// Bytes of a joined document of which a PDF is made, at most.
+const PDF_OF: usize = 128 << 20;
 /// Recipients that are read at once.
 const STEP: i64 = 500;
 
@@ -27,9 +29,19 @@ pub(super) async fn run(merges: &Merges, job: &mut Job) -> Result<Step> {
     let maker = job.maker.clone();
     let joining = tokio::task::spawn_blocking(move || join(&maker, wanted, pieces));
     let feeding = feed(merges, id.clone(), rows);
+    let to_pdf = job.merge.pdf;
+    let mut whole = Vec::new();
     let keeping = async {
         let (mut number, mut size) = (0, 0);
         while let Some(piece) = made.recv().await {
+            if to_pdf {
+                if whole.len() > PDF_OF {
+                    let message = "the joined document is too large for a PDF: make several merges";
+                    return Err(Error::precondition("TOO_LARGE", message));
+                }
+                whole.extend_from_slice(&piece);
+                continue;
+            }
             number += 1;
             size += i64::try_from(piece.len()).unwrap_or(0);
             let id = id.clone();
@@ -46,9 +58,25 @@ pub(super) async fn run(merges: &Merges, job: &mut Job) -> Result<Step> {
     // Dropped, so that a joiner that has nowhere to write ends.
     drop(made);
     let joined = joining.await.map_err(Error::internal)?;
-    let Some(size) = kept? else { return Ok(Step::End) };
+    let Some(mut size) = kept? else { return Ok(Step::End) };
     fed?;
     joined?;
+    if to_pdf {
+        let extension = job.maker.template.format().extension();
+        let converting = merges.office.convert(vec![whole], extension);
+        let pdf = merges.meanwhile(&job.merge, converting).await??.pop().flatten();
+        let pdf =
+            pdf.ok_or_else(|| Error::precondition("LETTER", "LibreOffice makes no PDF of the joined file"))?;
+        size = i64::try_from(pdf.len()).unwrap_or(i64::MAX);
+        for (number, piece) in (1..).zip(pdf.chunks(PIECE)) {
+            let (id, piece) = (id.clone(), piece.to_vec());
+            let write =
+                move |tx: &mut kontor_kit::db::Tx<'_>| store::letter::add_piece(tx, &id, number, &piece);
+            if !merges.advance(State::Joining, &job.merge, write).await? {
+                return Ok(Step::End);
+            }
+        }
+    }
     let merge = &mut job.merge;
     (merge.size, merge.state) = (size, State::Done);
     let (id, last) = (merge.id.clone(), merge.recipients);

@@ -17,6 +17,8 @@ use crate::store::letter::Letter as Kept;
 
 /// Recipients of a step.
 const STEP: i64 = 250;
+/// The same when each becomes a PDF.
+const PDF_STEP: i64 = 50;
 /// Bytes of a step's letters, about: a step of large ones ends sooner.
 const BYTES: usize = 16 << 20;
 
@@ -34,6 +36,22 @@ struct Outcome {
     last: i64,
 }
 
+impl Outcome {
+    /// Takes a letter as PDF, or notes that there is none.
+    fn take(&mut self, mut letter: Kept, pdf: Option<Vec<u8>>) {
+        let Some(pdf) = pdf else {
+            self.made -= 1;
+            self.failed += 1;
+            self.others.push((letter.number, 2, "LibreOffice makes no PDF of it".to_owned()));
+            return;
+        };
+        let stem = letter.filename.rsplit_once('.').map_or("", |(stem, _)| stem);
+        letter.filename = format!("{stem}.pdf");
+        letter.size = i64::try_from(pdf.len()).unwrap_or(i64::MAX);
+        self.letters.push((letter, pdf));
+    }
+}
+
 pub(super) async fn step(merges: &Merges, job: &mut Job) -> Result<Step> {
     let merge = job.merge.clone();
     let records = i64::try_from(job.maker.template.records()).unwrap_or(1);
@@ -44,8 +62,17 @@ pub(super) async fn step(merges: &Merges, job: &mut Job) -> Result<Step> {
     }
     let only_tried = merge.joined || (!merge.skips && merge.failed > 0);
     let maker = job.maker.clone();
-    let made = tokio::task::spawn_blocking(move || make(&maker, &rows, STEP, only_tried));
-    let outcome = made.await.map_err(Error::internal)??;
+    let count = if merge.pdf && !merge.joined { PDF_STEP } else { STEP };
+    let made = tokio::task::spawn_blocking(move || make(&maker, &rows, count, only_tried));
+    let mut outcome = made.await.map_err(Error::internal)??;
+    if merge.pdf && !outcome.letters.is_empty() {
+        let extension = job.maker.template.format().extension();
+        let (kept, documents): (Vec<_>, Vec<_>) = outcome.letters.drain(..).unzip();
+        let made = merges.meanwhile(&merge, merges.office.convert(documents, extension)).await??;
+        for (letter, pdf) in kept.into_iter().zip(made) {
+            outcome.take(letter, pdf);
+        }
+    }
     let merge = &mut job.merge;
     merge.done = outcome.last;
     merge.letters += outcome.made;

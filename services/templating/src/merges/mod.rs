@@ -24,12 +24,15 @@ use crate::domain::declared::Declared;
 use crate::domain::merge::{Merge, State};
 use crate::domain::stored::StoredTemplate;
 use crate::maker::{self, Maker};
+use crate::office::Office;
 use crate::store;
 
 /// Merges that a process works on at once.
 const WORKERS: usize = 2;
 /// How often to look for merges when nothing wakes us: those of processes that are gone.
 const LOOK: Duration = Duration::from_secs(5);
+/// How often a merge shows a sign of life.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 /// The pause before something that failed for now is tried again, in microseconds.
 const AGAIN: i64 = 2_000_000;
 
@@ -39,6 +42,7 @@ pub struct Merges {
     db: Db,
     cache: Cache,
     directory: Directory,
+    office: Office,
     company: Company,
     zone: TimeZone,
     /// Who works, in the database.
@@ -65,11 +69,16 @@ struct Job {
 
 impl Merges {
     /// Works for as long as the process runs.
-    pub fn start(context: &Context, db: &Db, cache: &Cache, directory: &Directory) -> Merges {
+    pub fn start(
+        context: &Context,
+        db: &Db,
+        (cache, directory, office): (&Cache, &Directory, &Office),
+    ) -> Merges {
         let merges = Merges {
             db: db.clone(),
             cache: cache.clone(),
             directory: directory.clone(),
+            office: office.clone(),
             company: context.company.clone(),
             zone: context.zone(),
             holder: id::new().into(),
@@ -116,7 +125,7 @@ impl Merges {
     }
 
     async fn run(&self, merge: Merge) {
-        let (id, before) = (merge.id.clone(), merge.clone());
+        let id = merge.id.clone();
         let outcome = self.steps_of(merge).await;
         let Err(cause) = outcome else { return };
         let later =
@@ -128,7 +137,7 @@ impl Merges {
             tokio::time::sleep(Duration::from_micros(AGAIN.unsigned_abs())).await;
             given
         } else {
-            self.fail(before, cause.message().to_owned()).await.map(|_| ())
+            self.fail_present(&id, cause.message().to_owned()).await
         };
         if let Err(cause) = noted {
             tracing::warn!(%cause, "the state of a merge was not noted");
@@ -172,14 +181,31 @@ impl Merges {
         Ok(Job { merge, maker: Arc::new(maker), photo })
     }
 
+    /// Ends a merge without letters, as far as it is by now.
+    async fn fail_present(&self, id: &str, failure: String) -> Result<()> {
+        let id = id.to_owned();
+        let merge = self.db.read_few(move |conn| resource::find::<Merge>(conn, &id)).await?;
+        match merge {
+            Some(merge) if !merge.state.is_over() => self.fail(merge, failure).await.map(|_| ()),
+            _ => Ok(()),
+        }
+    }
+
     /// Ends a merge without letters.
     async fn fail(&self, mut merge: Merge, failure: String) -> Result<Step> {
+        // One that was cancelled meanwhile, or that another process has, keeps its letters.
+        let id = merge.id.clone();
+        let present = self.db.read_few(move |conn| resource::find::<Merge>(conn, &id)).await?;
+        let Some(state) = present.map(|merge| merge.state) else { return Ok(Step::End) };
+        let still = Merge { state, ..merge.clone() };
+        if state.is_over() || !self.advance(state, &still, |_| Ok(())).await? {
+            return Ok(Step::End);
+        }
         let id = merge.id.clone();
         while self.drop_letters(&id).await? {}
-        let before = merge.state;
         (merge.state, merge.letters, merge.size) = (State::Failed, 0, 0);
         merge.failure = failure.chars().take(2_000).collect();
-        self.advance(before, &merge, |_| Ok(())).await?;
+        self.advance(state, &merge, |_| Ok(())).await?;
         self.step();
         Ok(Step::End)
     }
@@ -210,6 +236,18 @@ impl Merges {
             Ok(true)
         };
         self.db.write(write).await
+    }
+
+    /// Keeps the lease of a merge alive while work goes on that takes longer than it.
+    async fn meanwhile<T>(&self, merge: &Merge, work: impl Future<Output = T>) -> Result<T> {
+        tokio::pin!(work);
+        loop {
+            match tokio::time::timeout(SIGN_OF_LIFE, &mut work).await {
+                Ok(done) => return Ok(done),
+                Err(_) if self.advance(merge.state, merge, |_| Ok(())).await? => {}
+                Err(_) => return Err(Error::new(Code::Cancelled, "CANCELLED", "the merge was cancelled")),
+            }
+        }
     }
 
     async fn sweep(&self) {

@@ -10,7 +10,7 @@ use super::{House, merge, template_or_revision};
 use crate::domain::declared::Declared;
 use crate::domain::merge::{Merge, RECIPIENTS, Row, State};
 use crate::maker::{self, Maker};
-use crate::store;
+use crate::{office, store};
 
 impl House {
     pub(super) async fn begin(
@@ -24,6 +24,9 @@ impl House {
         let joined = request.output() == proto::MergeOutput::Joined;
         if joined && let Err(finding) = template.joins() {
             return Err(Error::precondition("NOT_JOINABLE", finding.to_string()));
+        }
+        if request.pdf && !self.office.is_there() {
+            return Err(Error::precondition("NO_PDF", office::missing().message()));
         }
         let declared = Declared::from_text(&stored.fields)?;
         let shared = request.fields.clone().unwrap_or_default();

@@ -26,6 +26,7 @@ use tonic::{Response, Status};
 use crate::cache::Cache;
 use crate::directory::Directory;
 use crate::merges::Merges;
+use crate::office::Office;
 
 /// What a method answers.
 type Answer<T> = std::result::Result<Response<T>, Status>;
@@ -37,17 +38,24 @@ struct House {
     db: Db,
     cache: Cache,
     directory: Directory,
+    office: Office,
     merges: Merges,
     company: Company,
 }
 
 /// All services of this unit.
-pub fn routes(context: &Context, db: &Db, cache: &Cache, directory: &Directory, merges: &Merges) -> Routes {
+pub fn routes(
+    context: &Context,
+    db: &Db,
+    (cache, directory, office): (&Cache, &Directory, &Office),
+    merges: &Merges,
+) -> Routes {
     let house = House {
         context: context.clone(),
         db: db.clone(),
         cache: cache.clone(),
         directory: directory.clone(),
+        office: office.clone(),
         merges: merges.clone(),
         company: context.company.clone(),
     };

@@ -9,9 +9,9 @@ use super::{House, document, template_or_revision};
 use crate::cache::Cache;
 use crate::domain::declared::Declared;
 use crate::domain::stored::StoredTemplate;
-use crate::domain::{Letter, Rendered, Renderer};
+use crate::domain::{Letter, Rendered, Renderer, tree};
 use crate::maker::{self, Maker};
-use crate::store;
+use crate::{office, store};
 
 impl House {
     pub(super) async fn check(
@@ -77,6 +77,9 @@ impl House {
         caller: Caller,
         request: proto::PreviewLetterRequest,
     ) -> Result<proto::PreviewLetterResponse> {
+        if request.pdf && !self.office.is_there() {
+            return Err(office::missing());
+        }
         let (stored, sha256) = self.find(&caller, &request.name).await?;
         let template = self.ready(&stored, &sha256).await?;
         let locale = maker::locale("locale", &request.locale)?;
@@ -111,7 +114,13 @@ impl House {
                 Err(finding) => Err(Error::precondition("LETTER", finding.to_string())),
             }
         });
-        let (content, media_type, locale, skipped) = made.await.map_err(Error::internal)??;
+        let (mut content, mut media_type, locale, skipped) = made.await.map_err(Error::internal)??;
+        if request.pdf && !skipped {
+            let extension = tree::extension(stored.document.format);
+            let pdf = self.office.convert(vec![content], extension).await?.pop().flatten();
+            content = pdf.ok_or_else(|| Error::precondition("LETTER", "LibreOffice makes no PDF of it"))?;
+            media_type = "application/pdf";
+        }
         Ok(proto::PreviewLetterResponse {
             content: content.into(),
             media_type: media_type.to_owned(),

@@ -3,6 +3,7 @@
 
 mod audit;
 mod bombs;
+mod documents;
 mod erasing;
 mod letters;
 mod merges;
