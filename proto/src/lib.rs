@@ -30,6 +30,7 @@ service!(pipeline, "kontor.pipeline.v1");
 service!(calendar, "kontor.calendar.v1");
 service!(telephony, "kontor.telephony.v1");
 service!(segmentation, "kontor.segmentation.v1");
+service!(templating, "kontor.templating.v1");
 
 /// The encoded `FileDescriptorSet` of everything, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -16,8 +16,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("kontor-calendar", SERVICE),
     ("kontor-telephony", SERVICE),
     ("kontor-segmentation", SERVICE),
-    // So far its engine, which stands on nothing; the service around it will have the rooms of all.
-    ("kontor-templating", &[]),
+    ("kontor-templating", SERVICE),
     ("kontor-gateway", &["kontor-kit", "kontor-vobject", "kontor-proto"]),
     ("kontor-tests", &["kontor", "kontor-kit", "kontor-testbed", "kontor-proto", "kontor-vobject"]),
 ];

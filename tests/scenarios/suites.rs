@@ -51,6 +51,10 @@ both! {
         all_steps_pass("run_litmus.py", &sandbox, &[]).await;
     }
 
+    async fn d14_litmus_finds_no_fault_among_the_documents(sandbox: Sandbox) {
+        all_steps_pass("run_litmus.py", &sandbox, &["--files"]).await;
+    }
+
     async fn d5_caldav_server_tester_and_python_caldav_find_no_fault(sandbox: Sandbox) {
         with_addresses(&sandbox).await;
         all_steps_pass("run_caldav_suites.py", &sandbox, &["--guest", "manager", "--guest", "colleague"]).await;

@@ -8,6 +8,7 @@ use kontor_proto::directory::v1 as directory;
 use kontor_proto::pipeline::v1 as pipeline;
 use kontor_proto::segmentation::v1 as segmentation;
 use kontor_proto::telephony::v1 as telephony;
+use kontor_proto::templating::v1 as templating;
 use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -155,6 +156,10 @@ impl Grpc {
         purchases => segmentation::purchase_statistics_service_client::PurchaseStatisticsServiceClient<Signed>;
         /// Phone campaigns.
         campaigns => segmentation::campaign_service_client::CampaignServiceClient<Signed>;
+        /// Templates of letters.
+        templates => templating::template_service_client::TemplateServiceClient<Signed>;
+        /// Letters for many.
+        letter_merges => templating::merge_service_client::MergeServiceClient<Signed>;
         /// Price lists.
         price_lists => segmentation::price_list_service_client::PriceListServiceClient<Signed>;
     }

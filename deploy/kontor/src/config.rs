@@ -11,7 +11,7 @@ use kontor_kit::{Error, Result};
 use crate::services::SERVICES;
 
 /// Every setting: key, default, what it is. Environment: `company.region` is `KONTOR_COMPANY_REGION`.
-const KEYS: [(&str, &str, &str); 21] = [
+const KEYS: [(&str, &str, &str); 24] = [
     ("data", "./kontor-data", "folder of the data"),
     ("listen", "127.0.0.1:8420", "address and port to listen on; port 0 takes a free one"),
     ("services", "all", "services to run here, by comma"),
@@ -20,12 +20,15 @@ const KEYS: [(&str, &str, &str); 21] = [
     ("company.region", "BE", "ISO 3166 country for national telephone numbers"),
     ("company.time_zone", "Europe/Brussels", "IANA time zone"),
     ("company.currency", "EUR", "ISO 4217 currency"),
+    ("company.name", "", "the company's name, as letters show it"),
+    ("company.locale", "en", "language of letters to partners that have none: en, de-AT, fr-CH"),
     ("cluster.key", "", "secret shared by the processes of one installation, at least 16 characters"),
     ("peers.directory", "", "address of directory when it runs elsewhere: http://10.0.0.2:8420"),
     ("peers.pipeline", "", "address of pipeline when it runs elsewhere"),
     ("peers.calendar", "", "address of calendar when it runs elsewhere"),
     ("peers.telephony", "", "address of telephony when it runs elsewhere"),
     ("peers.segmentation", "", "address of segmentation when it runs elsewhere"),
+    ("peers.templating", "", "address of templating when it runs elsewhere"),
     (
         "push.enabled",
         "true",
@@ -153,6 +156,12 @@ impl Config {
         let zone = self.get("company.time_zone");
         jiff::tz::TimeZone::get(zone)
             .map_err(|_| Error::invalid("company.time_zone", format!("{zone:?} is no IANA time zone")))?;
+        let locale = self.get("company.locale");
+        if kontor_templating::domain::Locale::parse(locale).is_none() {
+            let known: Vec<_> = kontor_templating::domain::Locale::all().collect();
+            let message = format!("{locale:?} is no language of letters: {}", known.join(", "));
+            return Err(Error::invalid("company.locale", message));
+        }
         let region = self.get("company.region");
         if region.len() != 2 || !region.bytes().all(|byte| byte.is_ascii_uppercase()) {
             return Err(Error::invalid(
@@ -187,6 +196,8 @@ impl Config {
             region: self.get("company.region").to_owned(),
             time_zone: self.get("company.time_zone").to_owned(),
             currency: self.get("company.currency").to_owned(),
+            name: self.get("company.name").to_owned(),
+            locale: self.get("company.locale").to_owned(),
         }
     }
 

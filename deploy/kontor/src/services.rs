@@ -29,7 +29,7 @@ pub type Start =
     for<'a> fn(&'a Config, &'a Context, &'a Links) -> Pin<Box<dyn Future<Output = Result<Unit>> + Send + 'a>>;
 
 /// All, from the ground up: each calls only those before it.
-pub static SERVICES: [Service; 5] = [
+pub static SERVICES: [Service; 6] = [
     Service {
         name: "directory",
         peer: "peers.directory",
@@ -90,6 +90,17 @@ pub static SERVICES: [Service; 5] = [
                     telephony: links.get("telephony").cloned(),
                 };
                 kontor_segmentation::start(context, peers).await
+            })
+        },
+    },
+    Service {
+        name: "templating",
+        peer: "peers.templating",
+        migrations: kontor_templating::MIGRATIONS,
+        start: |_, context, links| {
+            Box::pin(async move {
+                let peers = kontor_templating::Peers { directory: need(links, "templating", "directory")? };
+                kontor_templating::start(context, peers).await
             })
         },
     },

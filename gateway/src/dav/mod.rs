@@ -5,6 +5,7 @@ pub mod attachment_query;
 mod body;
 pub mod disposition;
 mod error;
+mod files;
 mod headers;
 pub mod if_header;
 pub mod limits;
@@ -66,6 +67,7 @@ pub struct Dav {
     attachments: AttachmentServiceClient<Link>,
     availability: AvailabilityServiceClient<Link>,
     messages: MessageServiceClient<Link>,
+    files: Option<files::Files>,
     push: bool,
 }
 
@@ -84,6 +86,7 @@ impl Dav {
             books: Way::new(directory.clone()),
             users: UserServiceClient::new(directory.clone()),
             teams: TeamServiceClient::new(directory),
+            files: None,
             push: false,
         }
     }
@@ -92,6 +95,12 @@ impl Dav {
     #[must_use]
     pub fn with_push(self, push: bool) -> Dav {
         Dav { push, ..self }
+    }
+
+    /// The same with documents, where templating can be reached.
+    #[must_use]
+    pub fn with_files(self, templating: Option<Link>) -> Dav {
+        Dav { files: templating.map(files::Files::new), ..self }
     }
 
     /// Whether this request is DAV's: the tree itself, the two addresses that lead to it, and what clients try first.
@@ -108,6 +117,9 @@ impl Dav {
     /// Answers what needs no sign-in: OPTIONS anywhere (Thunderbird asks without credentials), and the well-known addresses.
     pub fn anonymous(&self, request: &http::request::Parts) -> Option<Response<Body>> {
         let path = request.uri.path();
+        if request.method == Method::OPTIONS && self.files.is_some() && files::takes(path) {
+            return Some(files::options());
+        }
         if request.method == Method::OPTIONS {
             return Some(methods::options::answer(path, self.push));
         }
@@ -119,6 +131,9 @@ impl Dav {
         let (parts, body) = request.into_parts();
         if let Some(answer) = self.anonymous(&parts) {
             return answer;
+        }
+        if let Some(files) = self.files.as_ref().filter(|_| files::takes(parts.uri.path())) {
+            return files.handle(caller, http::Request::from_parts(parts, body)).await;
         }
         if let Some((kind, id)) = methods::push::registration(parts.uri.path()) {
             let ended = methods::push::unregister(self, &caller, &parts.method, kind, id).await;

@@ -22,6 +22,7 @@ const INSIDE_ONLY: [&str; 5] = [
     "kontor.directory.v1.SegmentBookService",
     "kontor.calendar.v1.FeedService",
     "kontor.calendar.v1.MessageService",
+    "kontor.templating.v1.FileService",
 ];
 
 pub(super) struct Router {

@@ -78,7 +78,9 @@ impl Gateway {
         let outside = if outside {
             Some(Outside {
                 sign_in: SignIn::new(&find("directory")?),
-                dav: Dav::new(find("calendar")?, find("directory")?).with_push(context.push.enabled),
+                dav: Dav::new(find("calendar")?, find("directory")?)
+                    .with_push(context.push.enabled)
+                    .with_files(links.get("templating").cloned()),
                 telephony: links.get("telephony").cloned(),
                 calendar: find("calendar")?,
             })

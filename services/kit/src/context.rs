@@ -41,6 +41,10 @@ pub struct Company {
     pub time_zone: String,
     /// ISO 4217 currency: "EUR".
     pub currency: String,
+    /// The company's name, as letters show it; may be empty.
+    pub name: String,
+    /// BCP 47 tag of the language in which letters are written to whoever has none: "de-AT".
+    pub locale: String,
 }
 
 /// Settings of the messages that tell phones of changes (WebDAV-Push).
@@ -60,6 +64,8 @@ impl Default for Company {
             region: "BE".to_owned(),
             time_zone: "Europe/Brussels".to_owned(),
             currency: "EUR".to_owned(),
+            name: String::new(),
+            locale: "en".to_owned(),
         }
     }
 }

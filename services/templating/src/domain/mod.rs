@@ -1,6 +1,8 @@
 //! The engine: a template's bytes in, compiled once; a letter's bytes out. No tonic, no database, no clock, no disk.
 //! Called by the service's merge jobs, previews and checks.
 
+pub mod data;
+pub mod declared;
 mod docx;
 pub mod expression;
 pub mod finding;
@@ -8,11 +10,15 @@ pub mod format;
 pub mod letter;
 pub mod limits;
 mod markup;
+pub mod merge;
 mod odt;
 pub mod package;
+pub mod person;
 pub mod picture;
 mod program;
+pub mod stored;
 pub mod template;
+pub mod tree;
 pub mod value;
 pub mod xml;
 

@@ -146,6 +146,15 @@ impl Template {
         &self.limits
     }
 
+    /// About how many bytes of memory it holds.
+    pub fn weight(&self) -> usize {
+        let Compiled { parts, skeleton, singles, .. } = &self.compiled;
+        let part =
+            |part: &Part| part.program.pool.len() + part.ready.as_ref().map_or(0, Ready::bytes) + 16 * 1024;
+        let parts: usize = parts.iter().map(part).sum();
+        parts + skeleton.bytes() + singles.iter().map(Ready::bytes).sum::<usize>()
+    }
+
     /// How many records a letter takes at most: more than one on sheets of labels, by NEXT.
     pub fn records(&self) -> usize {
         self.records

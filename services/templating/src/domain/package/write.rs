@@ -31,6 +31,11 @@ pub struct Ready {
 }
 
 impl Ready {
+    /// Bytes as it is packed.
+    pub fn bytes(&self) -> usize {
+        self.packed.len()
+    }
+
     /// A file of the template as it is packed there.
     pub fn copy(package: &Package<'_>, entry: &Entry) -> Self {
         let packed = package.packed(entry).to_vec();

@@ -1,0 +1,305 @@
+//! Writing in the tree of documents: a document in "templates" is a template, all else is the caller's own.
+//! Called by rpc/file.rs.
+
+use bytes::Bytes;
+use kontor_kit::auth::Caller;
+use kontor_kit::db::{Conn, Tx};
+use kontor_kit::resource::{self, Stored};
+use kontor_kit::{Error, Result, id};
+use kontor_proto::templating::v1 as proto;
+
+use super::House;
+use super::file_place::{self, Place, find, read_only};
+use crate::cache::Cache;
+use crate::domain::Limits;
+use crate::domain::declared::Declared;
+use crate::domain::stored::{Document, StoredTemplate};
+use crate::domain::tree::{self, TEMPLATES};
+use crate::store;
+
+/// Why a file can't be written where it is to stand; none when it can.
+fn must_have_folder(conn: &mut Conn<'_>, caller: &Caller, path: &str) -> Result<()> {
+    let above = tree::parent(path).ok_or_else(|| read_only(path))?;
+    match find(conn, caller, above)? {
+        Place::Folder if above == TEMPLATES => Ok(()),
+        Place::Own(node) if node.folder => Ok(()),
+        Place::Folder | Place::Partner(_) => Err(read_only(path)),
+        _ => Err(Error::not_found(format!("the folder {above:?}"))),
+    }
+}
+
+/// The name of the template that a new file at this path would be.
+fn becomes(path: &str) -> Option<(&str, i64)> {
+    tree::template_name(path.strip_prefix("templates/").filter(|name| !name.contains('/'))?)
+}
+
+impl House {
+    /// Writes a file.
+    pub(super) async fn write_file(
+        &self,
+        caller: Caller,
+        request: proto::WriteFileRequest,
+    ) -> Result<proto::File> {
+        let path = request.path.clone();
+        if request.data.len() > Limits::default().template_bytes {
+            return Err(Error::new(tonic::Code::OutOfRange, "TOO_LARGE", "a file has at most 32 MiB"));
+        }
+        let (reader, wanted) = (caller.clone(), path.clone());
+        let present = self
+            .db
+            .read_few(move |conn| {
+                must_have_folder(conn, &reader, &wanted)?;
+                match find(conn, &reader, &wanted) {
+                    Ok(place) => Ok(Some(place)),
+                    Err(cause) if cause.is_not_found() => Ok(None),
+                    Err(cause) => Err(cause),
+                }
+            })
+            .await?;
+        if present.is_some() && request.create_new {
+            return Err(Error::already_exists(format!("the file {path:?}")));
+        }
+        if present.is_none() && !request.create && !request.create_new {
+            return Err(Error::not_found(format!("the file {path:?}")));
+        }
+        match present {
+            Some(Place::Template(template)) => self.save(caller, path, *template, request.data).await,
+            Some(Place::Own(node)) if !node.folder => self.write_own(caller, path, request.data).await,
+            Some(_) => Err(read_only(&path)),
+            None => self.write_own(caller, path, request.data).await,
+        }
+    }
+
+    /// A new revision of a template. An empty one is only a client's way to begin a write.
+    async fn save(
+        &self,
+        caller: Caller,
+        path: String,
+        template: StoredTemplate,
+        data: Bytes,
+    ) -> Result<proto::File> {
+        caller.must_write(&template.guard(), &template.full_name())?;
+        if data.is_empty() || Cache::hash(&data) == template.document.sha256 {
+            return Ok(file_place::to_proto(&Place::Template(Box::new(template)), &path));
+        }
+        let declared = Declared::from_text(&template.fields)?;
+        let document = self.look("data", &data, &declared).await.map_err(refused)?;
+        if document.format != template.document.format {
+            return Err(Error::denied("the document has another format than the file's name says"));
+        }
+        let write = self.db.write(move |tx| {
+            tx.act_for(&caller.name());
+            let mut row = store::template::hold(tx, &caller, &template.id, "")?;
+            row.document = document.clone();
+            row.revision += 1;
+            row.update_time = tx.now();
+            resource::update(tx, &mut row)?;
+            store::template::add_revision(tx, &row, &caller.name(), &data)?;
+            Ok(file_place::to_proto(&Place::Template(Box::new(row)), &path))
+        });
+        write.await
+    }
+
+    /// A file of the caller's own; a document in "templates" becomes a template.
+    async fn write_own(&self, caller: Caller, path: String, data: Bytes) -> Result<proto::File> {
+        let document = self.document(&path, &data).await?;
+        let write = self.db.write(move |tx| {
+            tx.act_for(&caller.name());
+            if let Some(document) = &document {
+                let template = new_template(tx, &caller, &path, document, &data)?;
+                return Ok(file_place::to_proto(&Place::Template(Box::new(template)), &path));
+            }
+            let sha256 = Cache::hash(&data);
+            let node = store::file::put(tx, &caller.user, &path, Some((&sha256, &data)))?;
+            Ok(file_place::to_proto(&Place::Own(node), &path))
+        });
+        write.await
+    }
+
+    /// What is known of the document that a file would be as a template; none for all other files.
+    async fn document(&self, path: &str, data: &Bytes) -> Result<Option<Document>> {
+        let Some((_, format)) = becomes(path) else { return Ok(None) };
+        // Clients make a file before they fill it.
+        if data.is_empty() {
+            return Ok(None);
+        }
+        let document = self.look("data", data, &Declared::default()).await.map_err(refused)?;
+        if document.format != format {
+            return Err(Error::denied("the document has another format than the file's name says"));
+        }
+        Ok(Some(document))
+    }
+
+    /// Gives a file or a folder another path.
+    pub(super) async fn move_file(&self, caller: Caller, from: String, to: String) -> Result<()> {
+        let (reader, source) = (caller.clone(), from.clone());
+        let (place, data) = self
+            .db
+            .read(move |conn| {
+                let place = find(conn, &reader, &source)?;
+                let data = match &place {
+                    Place::Own(node) if !node.folder => store::file::data(conn, &node.id)?,
+                    _ => Vec::new(),
+                };
+                Ok((place, Bytes::from(data)))
+            })
+            .await?;
+        let document = match &place {
+            Place::Own(node) if !node.folder => self.document(&to, &data).await?,
+            _ => None,
+        };
+        let write = self.db.write(move |tx| {
+            tx.act_for(&caller.name());
+            must_have_folder(tx, &caller, &to)?;
+            match find(tx, &caller, &to) {
+                Err(cause) if cause.is_not_found() => {}
+                Err(cause) => return Err(cause),
+                Ok(_) => return Err(Error::already_exists(format!("the file {to:?}"))),
+            }
+            match find(tx, &caller, &from)? {
+                Place::Template(template) => {
+                    // Out of "templates", or to a name that no template has, it would be none any more.
+                    let fits = becomes(&to).filter(|(_, format)| *format == template.document.format);
+                    let (name, _) = fits.ok_or_else(|| read_only(&to))?;
+                    let mut row = store::template::hold(tx, &caller, &template.id, "")?;
+                    row.display_name = name.to_owned();
+                    row.check()?;
+                    row.update_time = tx.now();
+                    // Locks do not go with what is moved (RFC 4918 section 7.6).
+                    store::lock::drop_all(tx, &format!("t:{}", row.id))?;
+                    resource::update(tx, &mut row)
+                }
+                Place::Own(node) => match &document {
+                    Some(document) => {
+                        new_template(tx, &caller, &to, document, &data)?;
+                        store::file::remove(tx, &node)
+                    }
+                    None if to.starts_with(&format!("{from}/")) => Err(read_only(&to)),
+                    None => store::file::rename(tx, &caller.user, &node, &to),
+                },
+                _ => Err(read_only(&from)),
+            }
+        });
+        write.await
+    }
+
+    /// Copies a file.
+    pub(super) async fn copy_file(&self, caller: Caller, from: String, to: String) -> Result<()> {
+        let (reader, source) = (caller.clone(), from.clone());
+        let (data, properties) = self
+            .db
+            .read(move |conn| {
+                let place = find(conn, &reader, &source)?;
+                Ok((content(conn, &place, &source)?, file_place::resource(&place)))
+            })
+            .await?;
+        let request =
+            proto::WriteFileRequest { path: to.clone(), data: data.into(), create: true, create_new: false };
+        self.write_file(caller.clone(), request).await?;
+        let Some(properties) = properties else { return Ok(()) };
+        let write = self.db.write(move |tx| {
+            let Some(new) = file_place::resource(&find(tx, &caller, &to)?) else { return Ok(()) };
+            store::file::copy_properties(tx, &properties, &new)
+        });
+        write.await
+    }
+
+    /// Removes a file or an empty folder.
+    pub(super) async fn remove_file(&self, caller: Caller, path: String) -> Result<()> {
+        let write = self.db.write(move |tx| {
+            tx.act_for(&caller.name());
+            match find(tx, &caller, &path)? {
+                Place::Template(template) => {
+                    let row = store::template::hold(tx, &caller, &template.id, "")?;
+                    if store::merge::uses(tx, &row.id)? {
+                        return Err(Error::denied("a merge of this template runs"));
+                    }
+                    store::template::drop_revisions(tx, &row.id, i64::MAX)?;
+                    let place = format!("t:{}", row.id);
+                    store::file::drop_properties(tx, &place)?;
+                    store::lock::drop_all(tx, &place)?;
+                    resource::delete(tx, &row)
+                }
+                Place::Own(node) => {
+                    if node.folder && !store::file::list(tx, &caller.user, &path)?.is_empty() {
+                        return Err(Error::denied("the folder is not empty"));
+                    }
+                    store::file::remove(tx, &node)
+                }
+                _ => Err(read_only(&path)),
+            }
+        });
+        write.await
+    }
+
+    /// Makes a folder.
+    pub(super) async fn make_folder(&self, caller: Caller, path: String) -> Result<proto::File> {
+        let write = self.db.write(move |tx| {
+            must_have_folder(tx, &caller, &path)?;
+            match find(tx, &caller, &path) {
+                Ok(_) => return Err(Error::already_exists(format!("the file {path:?}"))),
+                Err(cause) if cause.is_not_found() => {}
+                Err(cause) => return Err(cause),
+            }
+            let node = store::file::put(tx, &caller.user, &path, None)?;
+            Ok(file_place::to_proto(&Place::Own(node), &path))
+        });
+        write.await
+    }
+}
+
+/// The bytes of what stands at a place.
+///
+/// # Errors
+/// NOT_FOUND for a folder.
+pub(super) fn content(conn: &mut Conn<'_>, place: &Place, path: &str) -> Result<Vec<u8>> {
+    let missing = || Error::not_found(format!("the file {path:?}"));
+    match place {
+        Place::Template(template) => store::content::data(conn, &template.document.sha256),
+        Place::Letter(letter) => {
+            store::letter::piece(conn, &letter.merge, letter.number)?.ok_or_else(missing)
+        }
+        Place::Own(node) if !node.folder => store::file::data(conn, &node.id),
+        _ => Err(missing()),
+    }
+}
+
+/// A new template of a file, in place of a file of the caller's own that may stand there, with its properties and locks.
+fn new_template(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    path: &str,
+    document: &Document,
+    data: &[u8],
+) -> Result<StoredTemplate> {
+    let (name, _) = becomes(path).ok_or_else(|| read_only(path))?;
+    let now = tx.now();
+    let template = StoredTemplate {
+        id: id::new(),
+        version: 1,
+        display_name: name.to_owned(),
+        description: String::new(),
+        team: String::new(),
+        owner: caller.name(),
+        fields: String::new(),
+        document: document.clone(),
+        revision: 1,
+        create_time: now,
+        update_time: now,
+    };
+    template.check()?;
+    resource::insert(tx, &template)?;
+    store::template::add_revision(tx, &template, &caller.name(), data)?;
+    let place = format!("t:{}", template.id());
+    if let Some(node) = store::file::find(tx, &caller.user, path)? {
+        store::file::copy_properties(tx, &format!("f:{}", node.id), &place)?;
+        store::file::remove(tx, &node)?;
+    }
+    store::lock::carry(tx, &format!("f:{}/{path}", caller.user), &place)?;
+    Ok(template)
+}
+
+/// A document that is refused can't be written.
+fn refused(cause: Error) -> Error {
+    if cause.code() == tonic::Code::InvalidArgument { Error::denied(cause.message()) } else { cause }
+}

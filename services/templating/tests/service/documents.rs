@@ -1,0 +1,143 @@
+//! Documents as a tree of files: templates are saved in place, letters stand in their partner's folder, locks keep others from writing (row D14).
+
+use kontor_kit::auth::Caller;
+use kontor_proto::templating::v1 as proto;
+use kontor_proto::templating::v1::file_service_client::FileServiceClient;
+use kontor_testbed::failure;
+use tonic::{Code, Response, Status};
+
+use crate::letters::anna;
+use crate::support::{docx, p, paragraphs, part};
+use crate::world::{LIMIT, World, leader, neighbour, sales};
+
+kontor_testbed::on_both! { World;
+    d14_a_document_that_is_saved_in_place_is_a_revision_of_its_template,
+    d14_letters_stand_in_their_partners_folder_to_be_read_only,
+    d14_locks_keep_others_from_writing_and_end_by_themselves,
+    d14_what_is_no_document_is_the_users_own,
+}
+
+type Client = FileServiceClient<kontor_kit::link::Link>;
+
+fn files(world: &World) -> Client {
+    FileServiceClient::new(world.link.clone()).max_decoding_message_size(LIMIT)
+}
+
+async fn write(world: &World, caller: &Caller, path: &str, data: Vec<u8>) -> Result<proto::File, Status> {
+    let request =
+        proto::WriteFileRequest { path: path.to_owned(), data: data.into(), create: true, create_new: false };
+    files(world).write_file(caller.request(request)).await.map(Response::into_inner)
+}
+
+async fn list(world: &World, caller: &Caller, path: &str) -> Vec<String> {
+    let request = proto::ListFilesRequest { path: path.to_owned() };
+    let found = files(world).list_files(caller.request(request)).await.unwrap().into_inner().files;
+    found.into_iter().map(|file| file.path).collect()
+}
+
+async fn read(world: &World, caller: &Caller, path: &str) -> Result<Vec<u8>, Status> {
+    let request = proto::ReadFileRequest { path: path.to_owned() };
+    let answer = files(world).read_file(caller.request(request)).await?;
+    Ok(answer.into_inner().data.to_vec())
+}
+
+async fn d14_a_document_that_is_saved_in_place_is_a_revision_of_its_template(world: World) {
+    let path = "templates/Offer.docx";
+    // An office program locks a new name, makes it empty, then fills it.
+    write(&world, &sales(), path, Vec::new()).await.unwrap();
+    let first = write(&world, &sales(), path, docx(&p("One"))).await.unwrap();
+    let listed = world.templates.clone().list_templates(sales().request(Default::default())).await.unwrap();
+    let template = listed.into_inner().templates.remove(0);
+    assert_eq!((template.display_name.as_str(), template.owner.as_str()), ("Offer", "users/sales"));
+    let second = write(&world, &sales(), path, docx(&p("Dear {{ partner.nane }}"))).await.unwrap();
+    assert_ne!(first.etag, second.etag);
+    let get = proto::GetTemplateRequest { name: template.name.clone() };
+    let template = world.templates.clone().get_template(sales().request(get)).await.unwrap().into_inner();
+    // What has just been typed is not lost, and nothing is made of it.
+    assert!(template.revision.ends_with("/revisions/2"));
+    assert_eq!(template.state(), proto::TemplateState::Draft);
+    assert_eq!(read(&world, &sales(), path).await.unwrap(), docx(&p("Dear {{ partner.nane }}")));
+    let bomb = crate::support::docx_of(&[
+        ("word/document.xml", "<w:document XMLNS><w:body/></w:document>"),
+        ("word/vbaProject.bin", "x"),
+    ]);
+    assert_eq!(failure(write(&world, &sales(), path, bomb).await).0, Code::PermissionDenied);
+    assert_eq!(failure(read(&world, &neighbour(), path).await).0, Code::NotFound);
+    assert_eq!(list(&world, &sales(), "templates").await, [path]);
+    assert_eq!(list(&world, &neighbour(), "templates").await, Vec::<String>::new());
+    let request =
+        proto::MoveFileRequest { path: path.to_owned(), destination: "templates/Bid.docx".to_owned() };
+    files(&world).move_file(sales().request(request)).await.unwrap();
+    assert_eq!(list(&world, &sales(), "templates").await, ["templates/Bid.docx"]);
+}
+
+async fn d14_letters_stand_in_their_partners_folder_to_be_read_only(world: World) {
+    let anna = anna(&world).await;
+    world.add_template("a", docx(&p("Dear {{ partner.first_name }}")), &[]).await;
+    let request = proto::CreateMergeRequest {
+        template: "templates/a".to_owned(),
+        partners: vec![anna.clone()],
+        ..Default::default()
+    };
+    world.merge(request).await;
+    let folder = format!("letters/Anna Müller ({})", anna.trim_start_matches("partners/"));
+    assert_eq!(list(&world, &sales(), "letters").await, [folder.as_str()]);
+    let found = list(&world, &sales(), &folder).await;
+    assert_eq!(found.len(), 1);
+    assert!(found[0].starts_with(&format!("{folder}/2026-11-23 Template a ")), "{found:?}");
+    let letter = read(&world, &sales(), &found[0]).await.unwrap();
+    assert_eq!(paragraphs(&part(&letter, "word/document.xml")), ["Dear Anna"]);
+    assert_eq!(failure(write(&world, &sales(), &found[0], Vec::new()).await).0, Code::PermissionDenied);
+    assert_eq!(list(&world, &neighbour(), "letters").await, Vec::<String>::new());
+    assert_eq!(failure(read(&world, &neighbour(), &found[0]).await).0, Code::NotFound);
+}
+
+async fn d14_locks_keep_others_from_writing_and_end_by_themselves(world: World) {
+    world.try_template(&sales(), "a", docx(&p("x")), &[], "teams/sales").await.unwrap();
+    let path = "templates/Template a.docx".to_owned();
+    let lock = |caller: Caller| {
+        let request = proto::LockFileRequest { path: path.clone(), ..Default::default() };
+        let mut client = files(&world);
+        async move { client.lock_file(caller.request(request)).await.unwrap().into_inner() }
+    };
+    let check = |caller: Caller, tokens: Vec<String>| {
+        let request = proto::CheckLocksRequest { path: path.clone(), tokens, ..Default::default() };
+        let mut client = files(&world);
+        async move { client.check_locks(caller.request(request)).await.unwrap().into_inner().conflict }
+    };
+    let held = lock(sales()).await;
+    assert!(!held.conflict);
+    let held = held.lock.unwrap();
+    assert!(lock(leader()).await.conflict, "two people have it open for writing");
+    assert_eq!(check(sales(), vec![held.token.clone()]).await, None);
+    assert_eq!(check(sales(), Vec::new()).await.unwrap().token, held.token);
+    // A token that another one has read does not open it.
+    assert!(check(leader(), vec![held.token.clone()]).await.is_some());
+    let unlock = proto::UnlockFileRequest { path: path.clone(), token: held.token.clone() };
+    assert_eq!(failure(files(&world).unlock_file(leader().request(unlock)).await).0, Code::NotFound);
+    world.place.pass(601_000_000);
+    assert_eq!(check(leader(), Vec::new()).await, None);
+    let next = lock(leader()).await;
+    assert!(!next.conflict);
+    let unlock = proto::UnlockFileRequest { path: path.clone(), token: next.lock.unwrap().token };
+    files(&world).unlock_file(leader().request(unlock)).await.unwrap();
+    assert!(!lock(sales()).await.conflict);
+}
+
+async fn d14_what_is_no_document_is_the_users_own(world: World) {
+    let make = proto::MakeFolderRequest { path: "templates/drafts".to_owned() };
+    files(&world).make_folder(sales().request(make)).await.unwrap();
+    write(&world, &sales(), "templates/drafts/a.txt", b"x".to_vec()).await.unwrap();
+    assert_eq!(failure(write(&world, &sales(), "a.txt", b"x".to_vec()).await).0, Code::PermissionDenied);
+    assert_eq!(failure(write(&world, &sales(), "templates/../a", Vec::new()).await).0, Code::InvalidArgument);
+    assert_eq!(failure(write(&world, &sales(), "templates/none/a.txt", Vec::new()).await).0, Code::NotFound);
+    let request = proto::MoveFileRequest {
+        path: "templates/drafts".to_owned(),
+        destination: "templates/old".to_owned(),
+    };
+    files(&world).move_file(sales().request(request)).await.unwrap();
+    assert_eq!(read(&world, &sales(), "templates/old/a.txt").await.unwrap(), b"x");
+    assert_eq!(failure(read(&world, &leader(), "templates/old/a.txt").await).0, Code::NotFound);
+    let remove = proto::RemoveFileRequest { path: "templates/old".to_owned() };
+    assert_eq!(failure(files(&world).remove_file(sales().request(remove)).await).0, Code::PermissionDenied);
+}
