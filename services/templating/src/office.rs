@@ -192,7 +192,7 @@ mod tests {
         let folder = new_folder("test").await.unwrap();
         let program = folder.join("soffice");
         // As LibreOffice, but it dies at once when one of its documents says so, before it has made any PDF.
-        let script = "#!/bin/sh\nshift 5\nout=$1\nshift\ngrep -l crash \"$@\" >/dev/null && kill -9 $$\n\
+        let script = "#!/bin/sh\nshift 6\nout=$1\nshift\ngrep -l crash \"$@\" >/dev/null && kill -9 $$\n\
                       for file in \"$@\"; do printf '%%PDF-' > \"$out/$(basename \"$file\" .odt).pdf\"; done\n";
         std::fs::write(&program, script).unwrap();
         std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
