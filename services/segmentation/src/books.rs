@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use kontor_kit::Result;
 use kontor_kit::auth::Caller;
 use kontor_kit::context::Context;
 use kontor_kit::db::{Conn, Db};
-use kontor_kit::{Error, Result};
 use kontor_proto::directory::v1::{DeleteSegmentBookRequest, PutSegmentBookRequest};
 use roaring::RoaringBitmap;
 
@@ -142,7 +142,7 @@ impl Worker {
             return Ok(Vec::new());
         }
         let read = move |conn: &mut Conn<'_>| store::partner::names(conn, &ords);
-        self.db.read(read).await.map_err(Error::from)
+        self.db.read(read).await
     }
 }
 
