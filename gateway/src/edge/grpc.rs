@@ -16,7 +16,7 @@ use tonic::service::Routes;
 use super::Links;
 
 /// Services that are spoken between processes only.
-const INSIDE_ONLY: [&str; 5] = [
+const INSIDE_ONLY: [&str; 6] = [
     "kontor.collection.v1.CollectionService",
     "kontor.directory.v1.CredentialService",
     "kontor.directory.v1.SegmentBookService",

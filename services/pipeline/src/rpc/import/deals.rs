@@ -29,7 +29,7 @@ impl Becomes for Deals {
     /// Pipelines, as rows call them.
     type Seen = HashMap<String, Result<Pipeline>>;
 
-    fn new(
+    fn make(
         &self,
         conn: &mut Conn<'_>,
         seen: &mut Self::Seen,

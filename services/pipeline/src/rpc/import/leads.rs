@@ -21,7 +21,7 @@ impl Becomes for Leads {
     type New = Lead;
     type Seen = ();
 
-    fn new(&self, _: &mut Conn<'_>, (): &mut (), row: &Row<Details>, id: String, now: i64) -> Result<Lead> {
+    fn make(&self, _: &mut Conn<'_>, (): &mut (), row: &Row<Details>, id: String, now: i64) -> Result<Lead> {
         Ok(Lead {
             id,
             version: 1,

@@ -41,7 +41,7 @@ pub(super) trait Becomes: Clone + Send + Sync + 'static {
     type Seen: Default;
 
     /// The record of a row that nobody has seen before.
-    fn new(
+    fn make(
         &self,
         conn: &mut Conn<'_>,
         seen: &mut Self::Seen,
@@ -304,7 +304,7 @@ impl<B: Becomes> Work<B> {
             }
             // In the order of the file, so that the records have it too.
             let id = id::new();
-            match self.becomes.new(tx, &mut seen, row, id.clone(), now) {
+            match self.becomes.make(tx, &mut seen, row, id.clone(), now) {
                 Ok(made) => new.push((row, id, made)),
                 Err(cause) => done.push((row.line, self.fault(row, cause)?)),
             }
@@ -351,7 +351,7 @@ impl<B: Becomes> Work<B> {
         let mut seen = B::Seen::default();
         for row in &self.rows {
             let outcome = match self.known.get(&row.key) {
-                None => self.becomes.new(conn, &mut seen, row, id::new(), now).map(|_| Outcome::Created),
+                None => self.becomes.make(conn, &mut seen, row, id::new(), now).map(|_| Outcome::Created),
                 Some(known) => {
                     self.becomes.foresee(conn, &self.caller, &known.record, row, &self.columns).map(told)
                 }
