@@ -133,7 +133,10 @@ async fn an_unknown_setting_is_refused_with_the_nearest_known_one() {
     let (good, _, errors) = run(&["serve", "--services", "calender"], "").await;
     assert!(!good && errors.contains("did you mean calendar?"), "{errors}");
     let (good, _, errors) = run(&["serve", "--services", "bla"], "").await;
-    assert!(!good && errors.contains("directory, pipeline") && !errors.contains("did you mean"), "{errors}");
+    assert!(
+        !good && errors.contains("telephony, segmentation, templating") && !errors.contains("did you mean"),
+        "{errors}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -86,7 +86,7 @@ async fn ring(split: &Split, grpc: &Grpc, partner: &str) {
         grpc.ingest().push_call_events(futures_util::stream::iter([push])).await.expect("taken").into_inner();
     let answer = answers.message().await.expect("no error").expect("an answer");
     assert_eq!(answer.error, "");
-    let pop = tokio::time::timeout(Duration::from_secs(5), pops.message()).await;
+    let pop = tokio::time::timeout(Duration::from_mins(1), pops.message()).await;
     let pop = pop.expect("a pop in time").expect("no error").expect("a pop");
     assert_eq!(pop.call.expect("a call").partner, partner);
     assert_eq!(pop.partner_display_name, "Anna Peeters");

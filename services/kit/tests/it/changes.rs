@@ -155,5 +155,5 @@ async fn a_stop_ends_the_stream(place: Place) {
     context.stop.cancel();
     assert_eq!(next(&mut stream).await, None);
     context.tasks.close();
-    tokio::time::timeout(Duration::from_secs(5), context.tasks.wait()).await.expect("no work is left");
+    tokio::time::timeout(Duration::from_mins(1), context.tasks.wait()).await.expect("no work is left");
 }

@@ -105,7 +105,7 @@ async fn complaint(greeting: &'static [u8]) -> String {
     let running = tokio::spawn(session.run(channel_sink(sender), std::future::pending()));
     let mut status = handle.status();
     let waiting = status.wait_for(|status| status.phase == Phase::Waiting);
-    let waiting = tokio::time::timeout(Duration::from_secs(5), waiting).await.expect("it gives up");
+    let waiting = tokio::time::timeout(Duration::from_mins(1), waiting).await.expect("it gives up");
     let words = waiting.expect("the session lives").last_error.clone().unwrap_or_default();
     running.abort();
     server.abort();
@@ -128,7 +128,7 @@ async fn action_is_refused_in_words_while_not_connected() {
     let (session, handle) = Session::new(quick(port), Resume::default());
     let (sender, _receiver) = mpsc::channel(1);
     let running = tokio::spawn(session.run(channel_sink(sender), std::future::pending()));
-    let answer = tokio::time::timeout(Duration::from_secs(5), handle.hang_up("PJSIP/alice-00000001")).await;
+    let answer = tokio::time::timeout(Duration::from_mins(1), handle.hang_up("PJSIP/alice-00000001")).await;
     assert_eq!(answer, Ok(Err("the telephone system is not connected".to_owned())));
     running.abort();
 }

@@ -230,7 +230,7 @@ async fn complaint(greeting: &'static [u8]) -> String {
     let running = run(config(port, Duration::from_millis(100)), Resume::default());
     let mut status = running.handle.status();
     let waiting = status.wait_for(|status| status.last_error.is_some());
-    let waiting = tokio::time::timeout(Duration::from_secs(5), waiting).await.expect("it gives up");
+    let waiting = tokio::time::timeout(Duration::from_mins(1), waiting).await.expect("it gives up");
     let words = waiting.expect("the session lives").last_error.clone().unwrap_or_default();
     server.abort();
     words

@@ -23,9 +23,14 @@ async fn watch(world: &World, caller: &Caller, user: &str) -> Result<Streaming<p
     world.calls.clone().watch_call_pops(caller.request(request)).await.map(tonic::Response::into_inner)
 }
 
-async fn next(stream: &mut Streaming<proto::CallPop>) -> Option<proto::CallPop> {
-    let answer = tokio::time::timeout(Duration::from_millis(1_500), stream.message()).await;
-    answer.ok().map(|pop| pop.unwrap().unwrap())
+async fn next(stream: &mut Streaming<proto::CallPop>) -> proto::CallPop {
+    let answer = tokio::time::timeout(Duration::from_mins(1), stream.message()).await;
+    answer.expect("it rings").unwrap().unwrap()
+}
+
+/// Whether nothing comes, for a while.
+async fn is_silent(stream: &mut Streaming<proto::CallPop>) -> bool {
+    tokio::time::timeout(Duration::from_millis(1_500), stream.message()).await.is_err()
 }
 
 /// A partner with an open opportunity and five contacts in the last hours. Gives the partner's name.
@@ -55,7 +60,7 @@ async fn t5_pop_comes_once_with_all_that_is_known(world: World) {
     let mut operator = watch(&world, &caller("operator", &["sales"], &[]), "users/me").await.unwrap();
     world.post(&event("c", "RINGING", 10)).await.unwrap();
     world.post(&event("c", "RINGING", 10)).await.unwrap();
-    let pop = next(&mut sales).await.expect("it rings");
+    let pop = next(&mut sales).await;
     let call = pop.call.unwrap();
     assert_eq!((call.external_id.as_str(), call.partner), ("c", anna));
     assert_eq!(pop.partner_display_name, "Anna Peeters");
@@ -66,24 +71,26 @@ async fn t5_pop_comes_once_with_all_that_is_known(world: World) {
     world.post(&event("c", "ANSWERED", 12)).await.unwrap();
     world.post(&event("c", "HUNGUP", 20)).await.unwrap();
     world.post(&event("c", "RINGING", 10)).await.unwrap();
-    assert!(next(&mut sales).await.is_none(), "once for a call and a user");
-    assert!(next(&mut operator).await.is_none(), "another's telephone rang");
+    assert!(is_silent(&mut sales).await, "once for a call and a user");
+    assert!(is_silent(&mut operator).await, "another's telephone rang");
 }
 
 async fn t5_pop_is_quick(world: World) {
     fill(&world).await;
     let mut sales = watch(&world, &caller("sales", &["sales"], &[]), "").await.unwrap();
-    let mut times = Vec::new();
+    let (mut posts, mut pops) = (Vec::new(), Vec::new());
     for call in 0..100 {
         let begin = Instant::now();
         world.post(&event(&format!("c{call}"), "RINGING", 10)).await.unwrap();
-        next(&mut sales).await.expect("it rings");
-        times.push(begin.elapsed());
+        posts.push(begin.elapsed());
+        next(&mut sales).await;
+        pops.push(begin.elapsed());
     }
-    times.sort();
-    println!("from event to pop: median {:?}, p99 {:?}", times[50], times[98]);
-    // the machine is shared and the build is not optimised, so only a wide bound can hold here
-    assert!(times[50] < Duration::from_millis(50), "median {:?}", times[50]);
+    posts.sort();
+    pops.sort();
+    println!("from event to pop: median {:?}, p99 {:?}", pops[50], pops[98]);
+    // How quick it is says the bench. Here the machine may be busy, which holds up the post too; a pop that waited for the tick of a clock would come much later.
+    assert!(pops[50] < 5 * posts[50], "{:?} after a post of {:?}", pops[50], posts[50]);
 }
 
 async fn t5_pops_of_others_are_for_leaders_and_admins(world: World) {
@@ -94,7 +101,8 @@ async fn t5_pops_of_others_are_for_leaders_and_admins(world: World) {
     let mut leader = watch(&world, &caller("manager", &["sales"], &["sales"]), "users/sales").await.unwrap();
     let mut boss = watch(&world, &admin(), "users/sales").await.unwrap();
     world.post(&event("c", "RINGING", 10)).await.unwrap();
-    assert!(next(&mut leader).await.is_some() && next(&mut boss).await.is_some());
+    next(&mut leader).await;
+    next(&mut boss).await;
 }
 
 async fn t5_pop_comes_from_another_process_too(world: World) {
@@ -108,9 +116,9 @@ async fn t5_pop_comes_from_another_process_too(world: World) {
     let mut sales = other.calls.watch_call_pops(request).await.unwrap().into_inner();
     let begin = Instant::now();
     world.post(&event("c", "RINGING", 10)).await.unwrap();
-    assert!(next(&mut sales).await.is_some());
+    next(&mut sales).await;
     println!("from event to pop in another process: {:?}", begin.elapsed());
-    assert!(next(&mut sales).await.is_none(), "once");
+    assert!(is_silent(&mut sales).await, "once");
     world.post(&event("c", "HUNGUP", 20)).await.unwrap();
     // both processes look for calls that are due; the end is said once
     world.settle(2).await;
