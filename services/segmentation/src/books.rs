@@ -86,19 +86,34 @@ impl Worker {
                 Ok((known, news))
             })
             .await?;
+        // One book that can't be told holds up no other.
+        let mut failure = None;
         for one in news {
             let id = one.segment.id.clone();
-            let book = self.tell(one, known.remove(&id).unwrap_or_default()).await?;
-            known.insert(id, book);
+            match self.tell(one, known.remove(&id).unwrap_or_default()).await {
+                Ok(book) => drop(known.insert(id, book)),
+                Err(cause) => failure = Some(cause),
+            }
         }
         for id in gone {
-            let request = DeleteSegmentBookRequest { segment: segment_name(&id) };
-            self.sources.books().delete_segment_book(Caller::system().request(request)).await?;
-            known.remove(&id);
-            self.db.write(move |tx| store::book::forget(tx, &id)).await?;
+            match self.forget(&id).await {
+                Ok(()) => drop(known.remove(&id)),
+                Err(cause) => failure = Some(cause),
+            }
+        }
+        // What was noted of a book that failed half is read again.
+        if let Some(cause) = failure {
+            return Err(cause);
         }
         *told = Some(known);
         Ok(())
+    }
+
+    async fn forget(&self, id: &str) -> Result<()> {
+        let request = DeleteSegmentBookRequest { segment: segment_name(id) };
+        self.sources.books().delete_segment_book(Caller::system().request(request)).await?;
+        let id = id.to_owned();
+        self.db.write(move |tx| store::book::forget(tx, &id)).await
     }
 
     /// Tells a book's news in parts, and notes each.

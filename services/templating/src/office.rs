@@ -98,6 +98,9 @@ impl Office {
             None => {
                 let folder = new_folder("profile").await?;
                 profile.folder = Some(folder.clone());
+                tokio::fs::create_dir(folder.join("user")).await.map_err(no_room)?;
+                let file = folder.join("user/registrymodifications.xcu");
+                tokio::fs::write(file, settings_of_a_profile()).await.map_err(no_room)?;
                 folder
             }
         };
@@ -134,10 +137,40 @@ fn no_room(cause: std::io::Error) -> Error {
     Error::unavailable(format!("files for LibreOffice can't be written: {cause}"))
 }
 
+/// A folder for us alone: letters stand in it.
 async fn new_folder(what: &str) -> Result<PathBuf> {
     let folder = std::env::temp_dir().join(format!("kontor-office-{what}-{}", id::new()));
-    tokio::fs::create_dir_all(&folder).await.map_err(no_room)?;
+    let mut builder = tokio::fs::DirBuilder::new();
+    #[cfg(unix)]
+    builder.mode(0o700);
+    builder.create(&folder).await.map_err(no_room)?;
     Ok(folder)
+}
+
+/// What a profile begins with. LibreOffice loads what a document links to, which would let who writes a template read files of the server and ask its neighbours: linked pictures
+/// and sections stay as they are, macros do not run, and what is asked for all the same goes to a proxy that is not there.
+fn settings_of_a_profile() -> String {
+    let items = [
+        ("Office.Common/Security/Scripting", "BlockUntrustedRefererLinks", "true"),
+        ("Office.Common/Security/Scripting", "DisableMacrosExecution", "true"),
+        ("Office.Writer/Content/Update", "Link", "0"),
+        ("Inet/Settings", "ooInetProxyType", "2"),
+        ("Inet/Settings", "ooInetHTTPProxyName", "127.0.0.1"),
+        ("Inet/Settings", "ooInetHTTPProxyPort", "9"),
+        ("Inet/Settings", "ooInetHTTPSProxyName", "127.0.0.1"),
+        ("Inet/Settings", "ooInetHTTPSProxyPort", "9"),
+    ];
+    let items: String = items
+        .iter()
+        .map(|(path, name, value)| {
+            format!(
+                "<item oor:path=\"/org.openoffice.{path}\"><prop oor:name=\"{name}\" oor:op=\"fuse\"><value>{value}</value></prop></item>\n"
+            )
+        })
+        .collect();
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<oor:items xmlns:oor=\"http://openoffice.org/2001/registry\" xmlns:xs=\"http://www.w3.org/2001/XMLSchema\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\">\n{items}</oor:items>\n"
+    )
 }
 
 async fn convert_in(
@@ -148,6 +181,9 @@ async fn convert_in(
     extension: &str,
 ) -> Result<Vec<Option<Vec<u8>>>> {
     let mut command = Command::new(program);
+    // Our variables may hold secrets.
+    command.env_clear().env("HOME", settings).env("LANG", "C.UTF-8");
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.arg(format!("-env:UserInstallation=file://{}", settings.display()));
     command.args(["--headless", "--norestore", "--convert-to", "pdf", "--outdir"]).arg(work);
     for (place, document) in documents.iter().enumerate() {
@@ -203,5 +239,30 @@ mod tests {
         let none = Office::with(None).convert(vec![Vec::new()], "odt").await.unwrap_err();
         assert_eq!(none.reason(), "NO_PDF");
         std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// Where LibreOffice is: a linked picture is not fetched, whoever wrote the template; row L9.
+    #[tokio::test]
+    async fn l9_what_a_document_links_to_is_not_fetched() {
+        let office = Office::new();
+        if !office.is_there() {
+            eprintln!("NOT RUN: LibreOffice is not installed");
+            return;
+        }
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let document = format!(
+            r#"<?xml version="1.0" encoding="UTF-8"?>
+            <office:document xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0"
+             xmlns:draw="urn:oasis:names:tc:opendocument:xmlns:drawing:1.0" xmlns:xlink="http://www.w3.org/1999/xlink"
+             xmlns:svg="urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0" office:version="1.2" office:mimetype="application/vnd.oasis.opendocument.text">
+            <office:body><office:text><text:p>Dear Anna<draw:frame draw:name="i" text:anchor-type="as-char" svg:width="3cm" svg:height="3cm"><draw:image
+             xlink:href="http://127.0.0.1:{port}/secret.png" xlink:type="simple" xlink:show="embed" xlink:actuate="onLoad"/></draw:frame></text:p></office:text></office:body></office:document>"#
+        );
+        let made = tokio::select! {
+            made = office.convert(vec![document.into_bytes()], "fodt") => made.unwrap(),
+            _ = listener.accept() => panic!("it asks a neighbour of the server"),
+        };
+        assert!(made[0].is_some(), "the letter is made without it");
     }
 }
