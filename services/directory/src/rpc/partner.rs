@@ -53,7 +53,11 @@ impl PartnerService for Partners {
         let caller = Caller::of(&request)?;
         let proto::ListPartnersRequest { page_size, page_token, filter, order_by } = request.into_inner();
         let query = Query { page_size, page_token, filter, order_by };
-        let page = self.db.read(move |conn| store::partner::list(conn, &caller, &query)).await?.map(to_proto);
+        let page = self
+            .db
+            .read_list(query.kind(&caller), move |conn| store::partner::list(conn, &caller, &query))
+            .await?
+            .map(to_proto);
         Ok(Response::new(proto::ListPartnersResponse {
             partners: page.rows,
             next_page_token: page.next_page_token,

@@ -41,7 +41,10 @@ impl Timelines {
         let proto::ListTimelineEntriesRequest { parent, page_size, page_token, order_by } = request;
         let query = Query { page_size, page_token, filter: String::new(), order_by };
         let partner = parent.clone();
-        let page = self.db.read(move |conn| timeline::list(conn, &caller, &partner, &query)).await?;
+        let page = self
+            .db
+            .read_list(query.kind(&caller), move |conn| timeline::list(conn, &caller, &partner, &query))
+            .await?;
         let page = page.map(|found| to_proto(&parent, found));
         Ok(proto::ListTimelineEntriesResponse {
             timeline_entries: page.rows,

@@ -129,6 +129,22 @@ impl Db {
         }
     }
 
+    /// As `read`, for a page of a list, which is short most of the time and takes seconds at others: on SQLite on the thread that asks, within a budget of work.
+    /// What takes more begins again on a reader, and lists of the same `kind` go there at once for a minute. So the job may run twice.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub async fn read_list<T, F>(&self, kind: u64, mut job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Conn<'_>) -> Result<T> + Send + 'static,
+    {
+        match self.0.here.list(kind, &mut job) {
+            Some(outcome) => outcome,
+            None => self.read(job).await,
+        }
+    }
+
     /// Runs a write in a transaction and answers when it is on disk. An error takes the whole write back.
     /// What it writes is, for the audit, the doing of whoever's request is being answered here.
     /// The job may run again when the database asks for it, so it must not have effects outside the transaction.

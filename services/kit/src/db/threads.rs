@@ -3,6 +3,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
@@ -223,6 +225,20 @@ impl Line {
                 Session::open(url, service).map(|session| Line::Postgres(Box::new(session)))
             }
         }
+    }
+
+    /// Stops statements of SQLite once `left`, counted down every `stride` instructions, is 0.
+    pub(super) fn stop_when_spent(&mut self, stride: u32, left: Arc<AtomicU32>) -> Result<()> {
+        if let Line::Sqlite(conn) = self {
+            let stride = i32::try_from(stride).unwrap_or(i32::MAX);
+            let spent = move || {
+                let now = left.load(Ordering::Relaxed).saturating_sub(1);
+                left.store(now, Ordering::Relaxed);
+                now == 0
+            };
+            conn.progress_handler(stride, Some(spent))?;
+        }
+        Ok(())
     }
 
     /// A line that reads. On PostgreSQL it connects at its first read: a quiet service holds few connections.

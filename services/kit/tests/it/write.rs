@@ -1,11 +1,11 @@
 //! Group commit: what one write does to those that share its transaction. Savepoints, panics, lost connections.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use kontor_kit::db::Db;
+use kontor_kit::db::{Conn, Db};
 use kontor_kit::{Error, Result, args};
 use tokio::task::JoinHandle;
 use tonic::Code;
@@ -17,6 +17,7 @@ kontor_testbed::on_both! { Place;
     a_panic_is_internal_and_the_writer_lives_on,
     a_panicking_read_is_internal_and_readers_live_on,
     a_read_of_few_rows_sees_what_was_acknowledged_and_takes_turns,
+    a_list_that_takes_long_is_run_by_a_reader,
     a_lone_error_leaves_nothing,
     hooks_run_after_the_commit_only,
     writing_on_after_a_failed_statement_is_never_acknowledged_half,
@@ -114,6 +115,28 @@ async fn a_panicking_read_is_internal_and_readers_live_on(place: Place) {
         assert_eq!(outcome.expect_err("it fails").code(), Code::Internal);
     }
     assert_eq!(count(&db, "SELECT COUNT(*) FROM note").await, 0);
+}
+
+/// On SQLite the first of its kind begins where it is asked for and is stopped there; the next go to a reader at once. Short lists do not.
+async fn a_list_that_takes_long_is_run_by_a_reader(place: Place) {
+    let db = place.open().await;
+    let run = async |kind: u64, steps: i64| {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let counted = runs.clone();
+        let job = move |conn: &mut Conn<'_>| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let sql = "WITH RECURSIVE step(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM step WHERE n < $1) SELECT CAST(COUNT(*) AS BIGINT) FROM step";
+            conn.one(sql, args![steps], |row| row.int(0))
+        };
+        assert_eq!(db.read_list(kind, job).await.expect("read"), Some(steps));
+        runs.load(Ordering::SeqCst)
+    };
+    let first = if place.is_postgres() { 1 } else { 2 };
+    for (kind, steps, runs) in
+        [(1, 10, 1), (2, 200_000, first), (2, 200_000, 1), (1, 10, 1), (3, 200_000, first), (1, 10, 1)]
+    {
+        assert_eq!(run(kind, steps).await, runs, "kind {kind}, {steps} steps");
+    }
 }
 
 async fn a_lone_error_leaves_nothing(place: Place) {

@@ -36,7 +36,11 @@ impl LeadService for Leads {
         let caller = Caller::of(&request)?;
         let proto::ListLeadsRequest { page_size, page_token, filter, order_by } = request.into_inner();
         let query = Query { page_size, page_token, filter, order_by };
-        let page = self.db.read(move |conn| store::lead::list(conn, &caller, &query)).await?.map(to_proto);
+        let page = self
+            .db
+            .read_list(query.kind(&caller), move |conn| store::lead::list(conn, &caller, &query))
+            .await?
+            .map(to_proto);
         Ok(Response::new(proto::ListLeadsResponse {
             leads: page.rows,
             next_page_token: page.next_page_token,

@@ -45,7 +45,7 @@ impl OpportunityService for Opportunities {
         let proto::ListOpportunitiesRequest { page_size, page_token, filter, order_by, .. } = request;
         let query = Query { page_size, page_token, filter, order_by };
         let (scores, now) = (self.scores.clone(), self.db.clock().now());
-        let rotting = request.rotting;
+        let (rotting, kind) = (request.rotting, query.kind(&caller));
         let read = move |conn: &mut Conn<'_>| {
             let page = store::opportunity::list(conn, &caller, &query, rotting.then_some(now))?;
             let scores = scores.of_all(conn, page.rows.iter())?;
@@ -61,7 +61,7 @@ impl OpportunityService for Opportunities {
                 next_page_token: page.next_page_token,
             })
         };
-        Ok(Response::new(self.db.read(read).await?))
+        Ok(Response::new(self.db.read_list(kind, read).await?))
     }
 
     async fn summarize_opportunities(

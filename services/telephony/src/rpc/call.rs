@@ -97,7 +97,11 @@ impl CallService for Calls {
         let caller = Caller::of(&request)?;
         let proto::ListCallsRequest { page_size, page_token, filter, order_by } = request.into_inner();
         let query = Query { page_size, page_token, filter, order_by };
-        let page = self.intake.db.read(move |conn| store::call::list(conn, &caller, &query)).await?;
+        let page = self
+            .intake
+            .db
+            .read_list(query.kind(&caller), move |conn| store::call::list(conn, &caller, &query))
+            .await?;
         let page = page.map(|call| convert::call(&call));
         let (calls, next_page_token) = (page.rows, page.next_page_token);
         Ok(Response::new(proto::ListCallsResponse { calls, next_page_token }))

@@ -58,7 +58,11 @@ impl CallListService for CallLists {
         let caller = Caller::of(&request)?;
         let proto::ListCallListsRequest { page_size, page_token, filter, order_by } = request.into_inner();
         let query = Query { page_size, page_token, filter, order_by };
-        let page = self.intake.db.read(move |conn| store::call_list::list(conn, &caller, &query)).await?;
+        let page = self
+            .intake
+            .db
+            .read_list(query.kind(&caller), move |conn| store::call_list::list(conn, &caller, &query))
+            .await?;
         let page = page.map(|list| list_convert::list(&list));
         let (call_lists, next_page_token) = (page.rows, page.next_page_token);
         Ok(Response::new(proto::ListCallListsResponse { call_lists, next_page_token }))
@@ -203,8 +207,9 @@ impl CallListService for CallLists {
         };
         let proto::ListCallListEntriesRequest { page_size, page_token, filter, order_by, .. } = request;
         let query = Query { page_size, page_token, filter, order_by };
+        let kind = query.kind(&caller);
         let read = move |conn: &mut Conn<'_>| store::list_entry::list(conn, &caller, list.as_deref(), &query);
-        let page = self.intake.db.read(read).await?;
+        let page = self.intake.db.read_list(kind, read).await?;
         let zone = &self.context.company.time_zone;
         let page = page.map(|entry| list_convert::entry(&entry, zone));
         let (entries, next_page_token) = (page.rows, page.next_page_token);
