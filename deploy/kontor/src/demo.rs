@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use kontor_gateway::Links;
-use kontor_kit::auth::Caller;
+use kontor_kit::auth::{Account, Caller};
 use kontor_kit::clock;
 use kontor_kit::context::Context;
 use kontor_kit::db::Db;
@@ -218,15 +218,15 @@ fn caller(user: &str) -> Caller {
     let team = USERS.iter().find(|(name, _)| *name == user).map_or("", |(_, team)| team);
     let teams: Vec<String> = Some(team.to_owned()).filter(|team| !team.is_empty()).into_iter().collect();
     let led_teams = if user == "manager" { teams.clone() } else { Vec::new() };
-    Caller {
+    Caller::from(Account {
         user: user.to_owned(),
         display_name: user.to_owned(),
         teams,
         led_teams,
         admin: false,
         system: false,
-        ..Caller::system()
-    }
+        ..Caller::system().into()
+    })
 }
 
 /// Monday to Friday, six weeks back and seven ahead, one meeting a day for each of three people, and two series.

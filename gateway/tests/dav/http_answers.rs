@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use kontor_gateway::dav::{Dav, limits};
-use kontor_kit::auth::Caller;
+use kontor_kit::auth::{Account, Caller};
 use kontor_kit::link::Link;
 use tonic::service::Routes;
 
@@ -14,7 +14,7 @@ fn dav() -> Dav {
 }
 
 fn caller() -> Caller {
-    Caller { user: "sales".to_owned(), admin: false, system: false, ..Caller::system() }
+    Caller::from(Account { user: "sales".to_owned(), admin: false, system: false, ..Caller::system().into() })
 }
 
 async fn send(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (Response<()>, String) {

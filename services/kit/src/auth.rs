@@ -2,6 +2,9 @@
 //! Every rpc file asks `Caller::of`; stores add `Caller::scope` to their lists.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use base64::Engine;
@@ -17,9 +20,21 @@ use crate::{Error, Result};
 /// Header that carries a signed caller between processes of one installation. The edge drops it from outside requests.
 pub const CALLER_HEADER: &str = "x-kontor-caller";
 
-/// The user or program that a request comes from.
+/// The user or program that a request comes from. Cheap to clone: every request hands it on several times.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Account", into = "Account")]
+pub struct Caller(Arc<Known>);
+
+#[derive(PartialEq, Eq)]
+struct Known {
+    account: Account,
+    /// "users/{user}", or empty.
+    name: Arc<str>,
+}
+
+/// What is known of a caller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Caller {
+pub struct Account {
     /// Login name: "sales". Empty for the installation itself.
     pub user: String,
     /// Name for people.
@@ -36,6 +51,48 @@ pub struct Caller {
     pub system: bool,
 }
 
+impl From<Account> for Caller {
+    fn from(account: Account) -> Caller {
+        let name = match account.user.as_str() {
+            "" => "".into(),
+            user => format!("users/{user}").into(),
+        };
+        Caller(Arc::new(Known { account, name }))
+    }
+}
+
+impl From<Caller> for Account {
+    fn from(caller: Caller) -> Account {
+        caller.0.account.clone()
+    }
+}
+
+impl Deref for Caller {
+    type Target = Account;
+
+    fn deref(&self) -> &Account {
+        &self.0.account
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, into: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.account.fmt(into)
+    }
+}
+
+static SYSTEM: LazyLock<Caller> = LazyLock::new(|| {
+    Caller::from(Account {
+        user: String::new(),
+        display_name: "Kontor".to_owned(),
+        admin: true,
+        teams: Vec::new(),
+        led_teams: Vec::new(),
+        time_zone: String::new(),
+        system: true,
+    })
+});
+
 impl Caller {
     /// Whether this one may all that another one may: the same user later, while a stream is open.
     pub fn may_all_of(&self, before: &Caller) -> bool {
@@ -46,15 +103,7 @@ impl Caller {
 
     /// The installation itself: background work, demo data, the command line.
     pub fn system() -> Self {
-        Caller {
-            user: String::new(),
-            display_name: "Kontor".to_owned(),
-            admin: true,
-            teams: Vec::new(),
-            led_teams: Vec::new(),
-            time_zone: String::new(),
-            system: true,
-        }
+        SYSTEM.clone()
     }
 
     /// The caller of a request. Deny by default: without one it is UNAUTHENTICATED.
@@ -74,7 +123,7 @@ impl Caller {
         let ids = |names: Vec<String>| {
             names.into_iter().filter_map(|name| name.strip_prefix("teams/").map(str::to_owned)).collect()
         };
-        Caller {
+        Caller::from(Account {
             user: user.name.strip_prefix("users/").unwrap_or(&user.name).to_owned(),
             display_name: user.display_name,
             admin: user.admin,
@@ -82,7 +131,7 @@ impl Caller {
             led_teams: ids(user.led_teams),
             time_zone: user.time_zone,
             system: false,
-        }
+        })
     }
 
     /// A request to another service on behalf of this caller.
@@ -94,7 +143,12 @@ impl Caller {
 
     /// Resource name: "users/sales"; empty for the installation itself.
     pub fn name(&self) -> String {
-        if self.user.is_empty() { String::new() } else { format!("users/{}", self.user) }
+        self.0.name.as_ref().to_owned()
+    }
+
+    /// The same, shared.
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.0.name)
     }
 
     /// The team that new records of this caller get: "teams/{team}", or empty.
@@ -132,7 +186,7 @@ impl Caller {
     pub fn may_read(&self, guard: &Guard) -> bool {
         self.admin
             || guard.is_company()
-            || (!guard.owner.is_empty() && guard.owner == self.name())
+            || (!guard.owner.is_empty() && *guard.owner == *self.0.name)
             || self.belongs_to(&guard.team)
             || self.leads(&guard.team)
     }
@@ -141,7 +195,7 @@ impl Caller {
     /// and everyone when it has no team either.
     pub fn may_write(&self, guard: &Guard) -> bool {
         self.admin
-            || (!guard.owner.is_empty() && guard.owner == self.name())
+            || (!guard.owner.is_empty() && *guard.owner == *self.0.name)
             || self.leads(&guard.team)
             || (guard.owner.is_empty() && (guard.team.is_empty() || self.belongs_to(&guard.team)))
     }

@@ -202,6 +202,10 @@ impl From<rusqlite::Error> for Error {
                 rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked => {
                     return Error::unavailable("the database is busy: try again");
                 }
+                // Only `db::here` stops statements, and begins them again elsewhere.
+                rusqlite::ErrorCode::OperationInterrupted => {
+                    return Error::unavailable("the read was stopped");
+                }
                 rusqlite::ErrorCode::DiskFull => {
                     return Error::unavailable("the disk is full: nothing was written");
                 }

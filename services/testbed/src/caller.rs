@@ -1,13 +1,13 @@
 //! Callers as the gateway would find them, and how a refusal is read.
 //! Called by tests.
 
-use kontor_kit::auth::Caller;
+use kontor_kit::auth::{Account, Caller};
 use tonic::{Code, Status};
 
 /// A user in these teams, leading those.
 pub fn caller(user: &str, teams: &[&str], led_teams: &[&str]) -> Caller {
     let owned = |teams: &[&str]| teams.iter().map(|team| (*team).to_owned()).collect();
-    Caller {
+    Caller::from(Account {
         user: user.to_owned(),
         display_name: user.to_owned(),
         admin: false,
@@ -15,7 +15,7 @@ pub fn caller(user: &str, teams: &[&str], led_teams: &[&str]) -> Caller {
         led_teams: owned(led_teams),
         time_zone: String::new(),
         system: false,
-    }
+    })
 }
 
 /// A user without teams.
@@ -25,7 +25,7 @@ pub fn user(user: &str) -> Caller {
 
 /// An administrator.
 pub fn admin() -> Caller {
-    Caller { admin: true, ..user("admin") }
+    Caller::from(Account { admin: true, ..user("admin").into() })
 }
 
 /// Code and `ErrorInfo` reason of an error.

@@ -7,7 +7,7 @@ use kontor_collection::store::object;
 use kontor_collection::transfer::{self, Plan};
 use kontor_collection::{COMPANY, Conditions, Kind, NOBODY, Object, Target, write};
 use kontor_kit::audit::{Action, Entry};
-use kontor_kit::auth::{Caller, Guard};
+use kontor_kit::auth::{Account, Caller, Guard};
 use kontor_kit::db::{Conn, Row, Tx};
 use kontor_kit::page::{self, Field, Listing, Page, Query};
 use kontor_kit::{Error, Result, args, id};
@@ -325,7 +325,7 @@ fn carry(
 
 /// The same person, who reaches the book that nobody sees.
 fn elevated(caller: &Caller) -> Caller {
-    Caller { admin: true, ..caller.clone() }
+    Caller::from(Account { admin: true, ..caller.clone().into() })
 }
 
 /// People of a company that went belong to the survivor.

@@ -30,7 +30,7 @@ impl Who {
 
     /// A caller, by the method that it called.
     pub fn caller(caller: &Caller, method: &'static str) -> Who {
-        Who::new(&caller.name(), method.trim_start_matches('/'))
+        Who { actor: caller.shared_name(), cause: method.trim_start_matches('/').into() }
     }
 
     /// Kontor itself.

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kontor_kit::args;
-use kontor_kit::auth::{Caller, ClusterKey, Guard};
+use kontor_kit::auth::{Account, Caller, ClusterKey, Guard};
 use kontor_testbed::caller;
 use tonic::Code;
 
@@ -29,7 +29,7 @@ fn callers() -> Vec<Caller> {
         caller("leader", &[], &["north"]),
         caller("anna", &["north"], &[]),
         caller("", &[], &[]),
-        Caller { admin: true, ..caller("admin", &[], &[]) },
+        Caller::from(Account { admin: true, ..caller("admin", &[], &[]).into() }),
     ]
 }
 
