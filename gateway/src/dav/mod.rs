@@ -133,7 +133,8 @@ impl Dav {
             return answer;
         }
         if let Some(files) = self.files.as_ref().filter(|_| files::takes(parts.uri.path())) {
-            return files.handle(caller, http::Request::from_parts(parts, body)).await;
+            // Large, and rare: see `edge::Gateway::route`.
+            return Box::pin(files.handle(caller, http::Request::from_parts(parts, body))).await;
         }
         if let Some((kind, id)) = methods::push::registration(parts.uri.path()) {
             let ended = methods::push::unregister(self, &caller, &parts.method, kind, id).await;

@@ -109,13 +109,14 @@ impl Gateway {
 
     async fn route(&self, mut request: Request<Body>, kind: Kind, peer: IpAddr) -> Response<Body> {
         let caller = self.take_signed_caller(&mut request);
+        // What answers one request is moved about a dozen times before it runs, so each kind but the one that comes most stands in a box.
         match kind {
             Kind::Grpc => self.grpc(request, caller, peer).await,
-            Kind::Operation => operation::answer(&self.0, request.uri().path()).await,
-            Kind::Webhook => self.webhook(request, peer).await,
-            Kind::Pops => self.pops(request, peer).await,
-            Kind::Dav => self.dav(request, peer).await,
-            Kind::Feed => self.feed(request, peer).await,
+            Kind::Operation => Box::pin(operation::answer(&self.0, request.uri().path())).await,
+            Kind::Webhook => Box::pin(self.webhook(request, peer)).await,
+            Kind::Pops => Box::pin(self.pops(request, peer)).await,
+            Kind::Dav => Box::pin(self.dav(request, peer)).await,
+            Kind::Feed => Box::pin(self.feed(request, peer)).await,
             Kind::Nothing => plain(StatusCode::NOT_FOUND, "there is nothing here\n"),
         }
     }
@@ -326,4 +327,21 @@ fn plain(status: StatusCode, text: impl Into<Body>) -> Response<Body> {
     let kind = http::HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<A, B, C, F: Future>(_: impl FnOnce(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// It was 100 KB once, copied twelve times a request.
+    #[test]
+    fn what_answers_a_request_is_small_to_move() {
+        let (answer, dav) = (size(Gateway::answer), size(Gateway::dav));
+        assert!(answer < 4_096, "{answer} bytes");
+        assert!(dav < 8_192, "{dav} bytes");
+    }
 }

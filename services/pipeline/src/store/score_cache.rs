@@ -64,9 +64,13 @@ impl Scores {
             return Ok(Some(copy.score(deal)));
         }
         drop(copy);
+        Self::from_database(conn, deal).map(Some)
+    }
+
+    fn from_database(conn: &mut Conn<'_>, deal: &Opportunity) -> Result<f64> {
         let (facts, team) = (fact::of(deal), &deal.details.team);
         let part = score::part(conn, team, &facts)?;
-        Ok(Some(100.0 * part.explain(team, &facts).probability()))
+        Ok(100.0 * part.explain(team, &facts).probability())
     }
 
     /// The same for a short read outside of a transaction, and whether the copy needs `catch_up`.
@@ -74,17 +78,19 @@ impl Scores {
     /// # Errors
     /// Those of the database.
     pub fn of_read(&self, conn: &mut Conn<'_>, deal: &Opportunity) -> Result<(Option<f64>, Copy)> {
-        let mut state = Copy::Fresh;
-        if deal.outcome == Outcome::Open {
-            let now = score::version(conn)?;
-            let mut copy = self.copy();
-            match now - copy.model.version {
-                ..=0 => {}
-                1..=FEW => copy.refresh(conn)?,
-                _ => state = Copy::Behind,
-            }
+        if deal.outcome != Outcome::Open {
+            return Ok((None, Copy::Fresh));
         }
-        Ok((self.of(conn, deal)?, state))
+        let now = score::version(conn)?;
+        let mut copy = self.copy();
+        if now - copy.model.version > FEW {
+            drop(copy);
+            return Ok((Some(Self::from_database(conn, deal)?), Copy::Behind));
+        }
+        if now > copy.model.version {
+            copy.refresh(conn)?;
+        }
+        Ok((Some(copy.score(deal)), Copy::Fresh))
     }
 
     /// Brings the copy forward, on a thread of the database.
