@@ -247,7 +247,7 @@ fn added(made: &proto::Connector, given: &Add) -> String {
     if given.kind != Kind::Grpc {
         let place = if given.public_url.is_empty() {
             format!(
-                "{base}/telephony/{}/events, with the public address of your server before it",
+                "{base}/telephony/{}/events, from outside at the same path of your public address",
                 given.name
             )
         } else {

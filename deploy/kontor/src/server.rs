@@ -47,7 +47,7 @@ impl Server {
         let text = match &self.token_file {
             Some(path) => std::fs::read_to_string(path).map_err(|cause| unreadable(path, &cause))?,
             None => std::env::var(TOKEN).map_err(|_| {
-                Error::invalid("token", format!("set {TOKEN} or name a --token-file: `kontor token add USER --name import` makes an app password"))
+                Error::invalid("token", format!("set {TOKEN} or name a --token-file: `kontor token add USER --name shell` makes an app password"))
             })?,
         };
         let header = format!("Bearer {}", text.trim()).parse::<MetadataValue<Ascii>>();
@@ -152,7 +152,7 @@ async fn secure(tls: &TlsConnector, uri: &Uri) -> std::io::Result<TlsStream<TcpS
 }
 
 fn unreadable(path: &Path, cause: &std::io::Error) -> Error {
-    Error::invalid("file", format!("can't read {}: {cause}", path.display()))
+    Error::invalid("token_file", format!("can't read {}: {cause}", path.display()))
 }
 
 /// What the server said, with what to do when it does not know the app password.

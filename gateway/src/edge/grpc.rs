@@ -99,6 +99,8 @@ fn own_routes(names: &[String]) -> Result<Routes> {
         let with_health = builder
             .register_encoded_file_descriptor_set(kontor_proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // Details of refusals (`google.rpc.ErrorInfo`): callers print them in words only when they can look them up.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
             .with_service_name("grpc.health.v1.Health");
         names.iter().fold(with_health, |builder, name| builder.with_service_name(name.clone()))
     };

@@ -1,9 +1,12 @@
 //! The change stream that callers watch (X2): the outbox from a token on, only what the caller may see.
 //! Called by every service's ChangeService.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use kontor_proto::r#type::v1::{Audience, Event, WatchChangesRequest, WatchChangesResponse};
+use prost::Message;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
@@ -20,10 +23,17 @@ const BATCH: i64 = 200;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// Every message of the contracts: whoever waits for another one waits for ever.
+static MESSAGES: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    let files = prost_types::FileDescriptorSet::decode(kontor_proto::DESCRIPTORS).unwrap_or_default().file;
+    let named = files.iter().flat_map(|file| file.message_type.iter().map(move |message| (file, message)));
+    named.map(|(file, message)| format!("{}.{}", file.package(), message.name())).collect()
+});
+
 /// Starts a stream.
 ///
 /// # Errors
-/// INVALID_ARGUMENT for an unknown token, OUT_OF_RANGE for one older than what is kept.
+/// INVALID_ARGUMENT for an unknown token or type, OUT_OF_RANGE for one older than what is kept.
 pub async fn watch(
     context: &Context,
     db: &Db,
@@ -32,6 +42,11 @@ pub async fn watch(
 ) -> Result<ChangeStream> {
     if request.types.len() > 50 {
         return Err(Error::invalid("types", "name at most 50 types"));
+    }
+    if let Some(unknown) = request.types.iter().find(|name| !MESSAGES.contains(*name)) {
+        let shown: String = unknown.chars().take(100).collect();
+        let message = format!("{shown:?} is no event: use full names like kontor.pipeline.v1.OpportunityWon");
+        return Err(Error::invalid("types", message));
     }
     let (oldest, head) = db.read(|conn| Ok((outbox::oldest(conn)?, outbox::head(conn)?))).await?;
     let from = match request.resume_token.as_str() {

@@ -44,7 +44,9 @@ impl fmt::Display for Failure {
         match self {
             Failure::Io(error) => write!(f, "the connection failed: {error}"),
             Failure::Closed => f.write_str("the telephone system closed the connection"),
-            Failure::Silent(time) => write!(f, "the telephone system said nothing for {time:?}"),
+            Failure::Silent(time) => {
+                write!(f, "the telephone system said nothing for {:.0} s", time.as_secs_f64())
+            }
             Failure::Foreign(words) => write!(f, "the telephone system does not speak {words}"),
             Failure::Refused { what, words } => write!(f, "the telephone system refused {what}: {words}"),
             Failure::BadOrder(words) => write!(f, "an order cannot be sent: {words}"),

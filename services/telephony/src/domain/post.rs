@@ -51,8 +51,9 @@ pub fn verify(
     // after the signature, so that nobody learns our clock without the secret
     let apart = (now / 1_000_000).saturating_sub(sent);
     if !(-SKEW_SECONDS..=SKEW_SECONDS).contains(&apart) {
+        let (seconds, way) = (apart.unsigned_abs(), if apart < 0 { "ahead" } else { "old" });
         let message = format!(
-            "x-kontor-timestamp: it is {apart} s old, at most {SKEW_SECONDS} are taken: check the clock"
+            "x-kontor-timestamp: it is {seconds} s {way}, at most {SKEW_SECONDS} are taken: check the clock"
         );
         return Err(Error::refused("WRONG_TIME", message));
     }

@@ -65,10 +65,10 @@ impl<'a> Message<'a> {
         Message { headers: headers.into_iter().map(|(key, value)| (key.as_bytes(), value)).collect() }
     }
 
-    /// The value of the first header of that name; none when it is absent, empty or `<unknown>`.
+    /// The value of the first header of that name; none when it is absent, empty, `<unknown>`, or `<null>` as older releases of Asterisk say it.
     pub fn get(&self, key: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(key.as_bytes()));
-        found.map(|(_, value)| &**value).filter(|value| !value.is_empty() && *value != "<unknown>")
+        found.map(|(_, value)| &**value).filter(|value| !matches!(*value, "" | "<unknown>" | "<null>"))
     }
 
     /// The name of the event; none for a response.

@@ -67,8 +67,9 @@ fn check(claims: &Value, post: &Post<'_>, now: i64) -> Result<String> {
     let now = now / 1_000_000;
     let apart = now.saturating_sub(issued);
     if !(-WINDOW_SECONDS..=WINDOW_SECONDS).contains(&apart) {
+        let (seconds, way) = (apart.unsigned_abs(), if apart < 0 { "ahead" } else { "old" });
         return Err(wrong_time(format!(
-            "authorization: the token is {apart} s old, at most {WINDOW_SECONDS} are taken: check the clock"
+            "authorization: the token is {seconds} s {way}, at most {WINDOW_SECONDS} are taken: check the clock"
         )));
     }
     if seconds("exp").is_some_and(|until| until < now.saturating_sub(WINDOW_SECONDS)) {

@@ -43,7 +43,8 @@ impl Fields {
     pub fn json(bytes: &[u8]) -> Result<Fields> {
         check_size(bytes)?;
         // the reader stops at 128 brackets in brackets
-        let value: Value = serde_json::from_slice(bytes).map_err(|cause| Error::invalid("body", cause))?;
+        let no_json = |cause: serde_json::Error| Error::invalid("body", format!("it is no JSON: {cause}"));
+        let value: Value = serde_json::from_slice(bytes).map_err(no_json)?;
         let Value::Object(object) = value else {
             return Err(Error::invalid("body", "it is not a JSON object"));
         };
