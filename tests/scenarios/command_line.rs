@@ -117,6 +117,11 @@ async fn d15_accounts_and_app_passwords_are_added_while_the_server_runs() {
     assert!(!good && errors.contains("already exists"), "{errors}");
     let (good, _, errors) = run(&["token", "add", "nobody", "--name", "x", "--data", data], "").await;
     assert!(!good && errors.contains("users/nobody"), "{errors}");
+    let elsewhere = folder.path().join("mistyped");
+    let wrong = elsewhere.to_str().expect("a plain path");
+    let (good, _, errors) = run(&["token", "add", "anna", "--name", "x", "--data", wrong], "").await;
+    assert!(!good && errors.contains("no installation") && errors.contains("mistyped"), "{errors}");
+    assert!(!elsewhere.exists(), "nothing is made there");
     assert!(process.stop().await);
 }
 

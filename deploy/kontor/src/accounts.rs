@@ -4,7 +4,7 @@
 use std::io::{BufRead, IsTerminal};
 
 use kontor_kit::clock::Clock;
-use kontor_kit::db::Db;
+use kontor_kit::db::{Db, Storage};
 use kontor_kit::{Error, Result};
 
 use crate::config::Config;
@@ -44,6 +44,21 @@ impl Accounts {
         let db =
             Db::open(&config.storage(), "directory", kontor_directory::MIGRATIONS, Clock::System).await?;
         Ok(Accounts(db))
+    }
+
+    /// Opens those of an installation that is there: a mistyped folder must not become a new one.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION (reason `NO_INSTALLATION`) when there is none, and those of opening the database.
+    pub async fn open_existing(config: &Config) -> Result<Accounts> {
+        if let Storage::Sqlite(folder) = config.storage()
+            && !folder.join("directory.db").exists()
+        {
+            let folder = folder.display();
+            let message = format!("there is no installation in {folder}: name its folder with --data");
+            return Err(Error::precondition("NO_INSTALLATION", message));
+        }
+        Accounts::open(config).await
     }
 
     /// Adds an account.

@@ -154,7 +154,8 @@ fn run(command: Command) -> kontor_kit::Result<ExitCode> {
         }
         Command::Token(TokenCommand::Add { common, user, name }) => {
             let config = common.read(&[])?;
-            runtime()?.block_on(async { Accounts::open(&config).await?.add_token(&user, &name).await })?;
+            runtime()?
+                .block_on(async { Accounts::open_existing(&config).await?.add_token(&user, &name).await })?;
         }
         Command::Connector(command) => return runtime()?.block_on(connector::run(command)),
         Command::Import(command) => return runtime()?.block_on(import::run(command)),

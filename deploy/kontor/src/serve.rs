@@ -199,13 +199,19 @@ fn remote_links(config: &Config, context: &Context, wanted: &[&str]) -> Result<L
 
 fn greet(config: &Config, running: &Running) {
     let address = running.address;
+    // Nobody reaches 0.0.0.0: what clients are given is this machine's name or address.
+    let given = if address.ip().is_unspecified() {
+        format!("THIS-MACHINE:{}", address.port())
+    } else {
+        address.to_string()
+    };
     println!("Kontor is ready at http://{address}/");
     println!(
-        "  Calendars and contacts: give your mail client or phone http://{address}/ and your name and password."
+        "  Calendars and contacts: give your mail client or phone http://{given}/ and your name and password."
     );
-    println!("  gRPC:                   grpcurl -plaintext -H 'authorization: Bearer TOKEN' {address} list");
-    println!("  Telephone webhooks:     POST http://{address}/telephony/CONNECTOR/events");
-    println!("  Operation:              http://{address}/healthz /readyz /metrics");
+    println!("  gRPC:                   grpcurl -plaintext -H 'authorization: Bearer TOKEN' {given} list");
+    println!("  Telephone webhooks:     POST http://{given}/telephony/CONNECTOR/events");
+    println!("  Operation:              http://{given}/healthz /readyz /metrics");
     if config.demo() {
         println!("  Sign in as manager, sales, operator or admin, with the password demo.");
         if !address.ip().is_loopback() {

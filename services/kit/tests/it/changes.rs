@@ -19,6 +19,7 @@ kontor_testbed::on_both! { Place;
     a_change_of_another_process_is_heard,
     strangers_see_nothing_of_others,
     bad_tokens_are_refused,
+    types_are_filtered_and_unknown_ones_are_refused,
     a_token_older_than_what_is_kept_is_out_of_range,
     a_stop_ends_the_stream,
 }
@@ -126,6 +127,31 @@ async fn bad_tokens_are_refused(place: Place) {
         let request = WatchChangesRequest { resume_token: token.to_owned(), ..Default::default() };
         let cause = changes::watch(&context, &db, Caller::system(), request).await.expect_err("refused");
         assert_eq!(cause.code(), Code::InvalidArgument, "for {token:?}");
+    }
+}
+
+async fn types_are_filtered_and_unknown_ones_are_refused(place: Place) {
+    let (context, db) = (place.context(), place.open().await);
+    db.write(|tx| note(tx, "a note", 1)).await.expect("written");
+    let request = |name: &str| WatchChangesRequest {
+        resume_token: "0".to_owned(),
+        until_now: true,
+        types: vec![name.to_owned()],
+        ..Default::default()
+    };
+    for (name, events) in
+        [("kontor.directory.v1.PartnerCreated", 1), ("kontor.directory.v1.PartnerUpdated", 0)]
+    {
+        let stream = changes::watch(&context, &db, Caller::system(), request(name)).await.expect(name);
+        let found =
+            stream.filter(|answer| std::future::ready(answer.as_ref().expect("no error").event.is_some()));
+        assert_eq!(found.count().await, events, "{name}");
+    }
+    for name in ["PartnerCreated", "kontor.directory.v1.PartnerCreatet", ""] {
+        let cause =
+            changes::watch(&context, &db, Caller::system(), request(name)).await.expect_err("refused");
+        assert_eq!(cause.code(), Code::InvalidArgument, "for {name:?}");
+        assert!(cause.to_string().contains("types"), "{cause}");
     }
 }
 
