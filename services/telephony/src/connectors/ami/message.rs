@@ -106,9 +106,10 @@ mod tests {
     #[test]
     fn headers_are_found_in_any_case_and_unknown_is_nothing() {
         let message =
-            Message::read(b"Event: Cdr\r\nUniqueID: 1.2\r\nCallerIDNum: <unknown>\r\nName: caf\xe9\r\n");
+            Message::read(b"Event: Cdr\r\nUniqueID: 1.2\r\nCallerIDNum: <unknown>\r\nOldUniqueid: <null>\r\nName: caf\xe9\r\n");
         assert_eq!(message.get("Uniqueid"), Some("1.2"));
         assert_eq!(message.get("CallerIDNum"), None);
+        assert_eq!(message.get("OldUniqueid"), None);
         assert_eq!(message.get("Name"), Some("caf\u{fffd}"));
     }
 
