@@ -2,8 +2,9 @@
 //! The targets in `fuzz/fuzz_targets` call the same functions.
 
 use kontor_templating::domain::expression::{Scope, parse};
+use kontor_templating::domain::message::limits as message_limits;
 use kontor_templating::domain::package::Package;
-use kontor_templating::domain::{Limits, Renderer, Template};
+use kontor_templating::domain::{Format, Limits, Message, Record, Renderer, Snippet, Template, Value};
 use proptest::prelude::*;
 
 use crate::support::{data, docx, fields, letter, odt, record};
@@ -62,6 +63,40 @@ fn expression(text: &str) {
     }
 }
 
+/// Any text as a template of messages: the values of a message are never its markup.
+fn message(source: &[u8]) {
+    let hard = "<script>\"'&\r\n</style>";
+    let line = Value::Record(Record::new().with("title", hard));
+    let record = Record::new()
+        .with("partner", Value::Record(Record::new().with("name", hard).with("email", hard)))
+        .with("deal", Value::Record(Record::new().with("color", "red").with("url", "https://a.example")))
+        .with("lines", Value::List(vec![line.clone(), line]))
+        .with("vip", true);
+    let all = [record];
+    let subject = Snippet::subject("{{ partner.name }}").expect("a subject");
+    for format in [Format::Html, Format::Mjml, Format::Text] {
+        let compiled = match Message::compile(format, source, &message_limits()) {
+            Ok(compiled) => compiled,
+            Err(findings) => {
+                assert!(!findings.is_empty());
+                continue;
+            }
+        };
+        let Ok(Some(made)) = compiled.make(&subject, None, letter(&all, "de")) else { continue };
+        assert!(!made.subject.contains(['\r', '\n']));
+        // What was made is HTML of the same kind: no value is an element, ends one, or ends a quote.
+        let is_plain = !["{{", "{%", "{#", "\u{e000}"].iter().any(|sign| made.html.contains(sign));
+        if is_plain && !made.html.is_empty() {
+            let again = Message::compile(Format::Html, made.html.as_bytes(), &big());
+            assert!(again.is_ok(), "{:?}\n{}", again.err(), made.html);
+        }
+    }
+}
+
+fn big() -> Limits {
+    Limits { template_bytes: 16 << 20, ..message_limits() }
+}
+
 fn corpus(target: &str) -> Vec<Vec<u8>> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let mut files: Vec<_> = std::fs::read_dir(folder)
@@ -85,6 +120,11 @@ fn every_file_of_the_corpus_is_read_or_refused() {
         for line in String::from_utf8_lossy(&text).lines() {
             expression(line);
         }
+    }
+    let messages = corpus("message");
+    assert!(messages.len() >= 10);
+    for source in messages {
+        message(&source);
     }
     for name in ["letter.docx", "letter.odt", "merge.docx", "fields.odt"] {
         package(&data(name));
@@ -132,6 +172,12 @@ proptest! {
         let bytes = changed(&data("letter.odt"), &changes);
         package(&bytes);
         template(&bytes);
+    }
+
+    #[test]
+    fn changed_messages_break_nothing(file in any::<prop::sample::Index>(), changes in prop::collection::vec(any::<(prop::sample::Index, u8, u8)>(), 1..6)) {
+        let sources = corpus("message");
+        message(&changed(&sources[file.index(sources.len())], &changes));
     }
 
     #[test]
