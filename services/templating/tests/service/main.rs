@@ -9,6 +9,7 @@ mod letters;
 mod merges;
 mod messages;
 mod pdf;
+mod schemas;
 #[path = "../it/support.rs"]
 #[allow(dead_code, reason = "what the tests of the engine need of it, these need in part")]
 mod support;

@@ -1,7 +1,7 @@
 //! From a source with marks to a tree: HTML as mail programs need it, or MJML. What readers of HTML would guess at is a finding.
 //! Called by mod.rs and mjml.rs.
 
-use super::marks::{END, Marks, Piece, has_tag, pieces};
+use super::marks::{Marks, Piece, has_tag, pieces};
 use super::names::{ends_itself, ends_paragraph, is_raw, is_void, needs, only_in};
 use super::tree::{Element, Id, Node, Tree};
 use crate::domain::finding::Problem;
@@ -167,22 +167,26 @@ impl<'s> Reader<'s, '_> {
             let Some(end) = self.rest.find('>') else { return markup(line, "<! is not closed") };
             self.take(end + 1)
         };
-        if let Some(inner) = whole.strip_prefix("<!--").and_then(|it| it.strip_suffix("-->")) {
+        if self.rules == Rules::Html && self.marks.is_part("mjml") {
             // What mjml.rs put a block tag into.
-            let lone = pieces(inner);
-            if let ([Piece::Tag(number)], true) = (lone.as_slice(), inner.ends_with(END)) {
-                return self.tag(*number);
+            let inner = whole.strip_prefix("<!--").and_then(|it| it.strip_suffix("-->")).unwrap_or_default();
+            if let [Piece::Tag(number)] = pieces(inner)[..] {
+                return self.tag(number);
             }
         }
         if has_tag(whole) {
             return markup(line, "no field may stand in a comment: take the comment out");
         }
+        if whole.to_ascii_lowercase().contains("<script") {
+            return markup(line, "mail programs run no scripts: take the comment out");
+        }
+        // Some readers end a comment there, others do not.
+        if whole.starts_with("<!-->") || whole.starts_with("<!--->") || whole.contains("--!>") {
+            return markup(line, "the comment begins or ends in a way that is read in different ways");
+        }
         let is_outlook = ["[if ", "[endif]"].iter().any(|word| whole.contains(word));
         let is_doctype = whole.get(..9).is_some_and(|it| it.eq_ignore_ascii_case("<!doctype"));
-        if is_outlook && self.rules == Rules::Html
-            || is_doctype && self.tree.top.is_empty()
-            || self.rules == Rules::Mjml && is_outlook
-        {
+        if is_outlook || is_doctype && self.tree.top.is_empty() {
             self.add(Node::Raw(whole.into()));
         }
         Ok(())
