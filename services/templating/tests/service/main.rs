@@ -7,6 +7,9 @@ mod documents;
 mod erasing;
 mod letters;
 mod merges;
+mod messages;
+mod pdf;
+mod schemas;
 #[path = "../it/support.rs"]
 #[allow(dead_code, reason = "what the tests of the engine need of it, these need in part")]
 mod support;
