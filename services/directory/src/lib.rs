@@ -19,7 +19,8 @@ pub const MIGRATIONS: &[Migration] = kontor_collection::migrations![
     "0003_timeline",
     "0004_merge",
     "0005_erasure",
-    "0006_timeline_subject"
+    "0006_timeline_subject",
+    "0007_consent"
 ];
 
 /// Starts the service. It calls no other service: what it hears comes as events.

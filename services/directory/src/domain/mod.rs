@@ -1,6 +1,7 @@
 //! The rules of the directory: pure, with clock and ids handed in.
 //! Called by rpc, store and events.
 
+pub mod consent;
 pub mod contact;
 pub mod credential;
 pub mod erasure;

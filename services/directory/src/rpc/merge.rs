@@ -43,7 +43,7 @@ impl PartnerMergeService for Merges {
                 let (row, merge) =
                     store::merge::merge(tx, &cards, &caller, &survivor, &others, &request.etag)?;
                 Ok(proto::MergePartnersResponse {
-                    partner: Some(partner::to_proto(row)),
+                    partner: Some(partner::shown_one(tx, row)?),
                     merge: Some(to_proto(merge)),
                 })
             })
@@ -62,7 +62,7 @@ impl PartnerMergeService for Merges {
         let write = self.db.write(move |tx| {
             replay::once(tx, &caller, &request.request_id, &request, |tx| {
                 let back = store::merge::unmerge(tx, &cards, &caller, &merge)?;
-                let partners = back.into_iter().map(partner::to_proto).collect();
+                let partners = partner::shown(tx, back)?;
                 Ok(proto::UnmergePartnersResponse { partners })
             })
         });

@@ -2,8 +2,10 @@
 //! Called by `lib.rs`.
 
 mod app_password;
+mod batch;
 mod check;
 mod collection;
+mod consent;
 mod contact;
 mod erasure;
 mod merge;
@@ -21,6 +23,7 @@ use kontor_kit::db::Db;
 use kontor_kit::link::MESSAGE_LIMIT;
 use kontor_kit::near::Near;
 use kontor_kit::unit::Unit;
+use kontor_proto::directory::v1::consent_service_server::ConsentServiceServer;
 use kontor_proto::directory::v1::contact_service_server::ContactServiceServer;
 use kontor_proto::directory::v1::credential_service_server::CredentialServiceServer;
 use kontor_proto::directory::v1::erasure_service_server::ErasureServiceServer;
@@ -56,6 +59,7 @@ pub async fn unit(context: &Context, db: &Db) -> Result<Unit> {
         .add_service(PartnerMergeServiceServer::new(merges).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(ErasureServiceServer::new(erasures).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(ContactServiceServer::new(contacts).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(ConsentServiceServer::new(consent::Consents { db: db.clone() }))
         .add_service(SegmentBookServiceServer::new(segment_book::SegmentBooks { db: db.clone() }))
         .add_service(collections.clone().into_service());
     Ok(Unit::service("directory", context, db, routes)

@@ -53,18 +53,32 @@ impl PartnerService for Partners {
         let caller = Caller::of(&request)?;
         let proto::ListPartnersRequest { page_size, page_token, filter, order_by } = request.into_inner();
         let query = Query { page_size, page_token, filter, order_by };
-        let page = self.db.read(move |conn| store::partner::list(conn, &caller, &query)).await?.map(to_proto);
-        Ok(Response::new(proto::ListPartnersResponse {
-            partners: page.rows,
-            next_page_token: page.next_page_token,
-        }))
+        let read = self.db.read(move |conn| {
+            let page = store::partner::list(conn, &caller, &query)?;
+            Ok(proto::ListPartnersResponse {
+                partners: shown(conn, page.rows)?,
+                next_page_token: page.next_page_token,
+            })
+        });
+        Ok(Response::new(read.await?))
     }
 
     async fn get_partner(&self, request: Request<proto::GetPartnerRequest>) -> Answer<proto::Partner> {
         Caller::of(&request)?;
         let id = id::parse("partners", &request.get_ref().name, "name")?.to_owned();
-        let row = self.db.read_few(move |conn| store::partner::resolve(conn, &id)).await?;
-        Ok(Response::new(to_proto(row)))
+        let read = self.db.read_few(move |conn| {
+            let row = store::partner::resolve(conn, &id)?;
+            shown_one(conn, row)
+        });
+        Ok(Response::new(read.await?))
+    }
+
+    async fn batch_get_partners(
+        &self,
+        request: Request<proto::BatchGetPartnersRequest>,
+    ) -> Answer<proto::BatchGetPartnersResponse> {
+        Caller::of(&request)?;
+        Ok(Response::new(self.batch(request.into_inner()).await?))
     }
 
     async fn create_partner(&self, request: Request<proto::CreatePartnerRequest>) -> Answer<proto::Partner> {
@@ -81,7 +95,8 @@ impl PartnerService for Partners {
         let write = self.db.write(move |tx| {
             replay::once(tx, &caller, &request.request_id, &request, |tx| {
                 company_of(tx, &company, "")?;
-                store::contact::create(tx, &cards, &caller, &company_book(), &fields).map(to_proto)
+                let row = store::contact::create(tx, &cards, &caller, &company_book(), &fields)?;
+                shown_one(tx, row)
             })
         });
         Ok(Response::new(write.await?))
@@ -109,7 +124,8 @@ impl PartnerService for Partners {
                     mask: mask.fields(),
                     company,
                 };
-                store::contact::update(tx, &cards, &caller, &object, &wanted).map(to_proto)
+                let row = store::contact::update(tx, &cards, &caller, &object, &wanted)?;
+                shown_one(tx, row)
             })
         });
         Ok(Response::new(write.await?))
@@ -143,8 +159,11 @@ impl PartnerService for Partners {
         let e164 = phone::e164(&request.phone_number, self.region(&request.region)).unwrap_or_default();
         let address = phone::address(&request.email);
         let number = e164.clone();
-        let found = self.db.read(move |conn| store::partner::lookup(conn, &number, &address)).await?;
-        let partners = found.into_iter().map(to_proto).collect();
+        let read = self.db.read(move |conn| {
+            let found = store::partner::lookup(conn, &number, &address)?;
+            shown(conn, found)
+        });
+        let partners = read.await?;
         Ok(Response::new(proto::LookupPartnersResponse { partners, e164 }))
     }
 
@@ -168,7 +187,7 @@ impl PartnerService for Partners {
             replay::once(tx, &caller, &request.request_id, &request, |tx| {
                 company_of(tx, &company, "")?;
                 let (row, created) = store::partner::match_or_create(tx, &cards, &caller, &fields)?;
-                Ok(proto::MatchOrCreatePartnerResponse { partner: Some(to_proto(row)), created })
+                Ok(proto::MatchOrCreatePartnerResponse { partner: Some(shown_one(tx, row)?), created })
             })
         });
         Ok(Response::new(write.await?))
@@ -258,7 +277,24 @@ fn fields_set(partner: &proto::Partner) -> Vec<&'static str> {
     fields
 }
 
-pub(super) fn to_proto(row: Stored) -> proto::Partner {
+/// Partners with what counts of their consents.
+pub(super) fn shown(conn: &mut Conn<'_>, rows: Vec<Stored>) -> kontor_kit::Result<Vec<proto::Partner>> {
+    let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+    let mut standings = store::consent::standings(conn, &ids)?;
+    let with = |row: Stored| {
+        let consents = standings.remove(&row.id).unwrap_or_default();
+        let consents = consents.into_iter().map(super::consent::standing).collect();
+        proto::Partner { consents, ..to_proto(row) }
+    };
+    Ok(rows.into_iter().map(with).collect())
+}
+
+/// The same for one.
+pub(super) fn shown_one(conn: &mut Conn<'_>, row: Stored) -> kontor_kit::Result<proto::Partner> {
+    shown(conn, vec![row])?.pop().ok_or_else(|| Error::internal("a partner is not shown"))
+}
+
+fn to_proto(row: Stored) -> proto::Partner {
     let fields = row.fields;
     let kind = match fields.kind {
         Kind::Person => proto::PartnerKind::Person,
@@ -281,5 +317,6 @@ pub(super) fn to_proto(row: Stored) -> proto::Partner {
         contact: format!("addressBooks/company/contacts/{}", row.id),
         create_time: Some(clock::to_proto(row.create_time)),
         update_time: Some(clock::to_proto(row.update_time)),
+        consents: Vec::new(),
     }
 }

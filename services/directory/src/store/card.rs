@@ -19,6 +19,7 @@ use kontor_vobject::{Document, Limits};
 use prost::Message;
 use prost::bytes::Bytes;
 
+use super::consent;
 use crate::domain::contact::{self, Fields};
 
 /// The directory's side of the engine.
@@ -176,6 +177,7 @@ impl Hooks for Cards {
         let id = &removal.object.id;
         let old = find(tx, id)?;
         forget(tx, id)?;
+        consent::forget(tx, id)?;
         tx.execute("DELETE FROM card WHERE id = $1", args![id])?;
         let subject = self.subject(removal.collection, removal.object);
         tx.audit(typed(

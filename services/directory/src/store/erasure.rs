@@ -14,7 +14,7 @@ use kontor_proto::directory::v1::{
 };
 
 use super::card::{Cards, Stored, company_book, find};
-use super::{contact, merge, partner};
+use super::{consent, contact, merge, partner};
 use crate::domain::erasure::Keys;
 
 /// An erasure.
@@ -140,7 +140,9 @@ pub fn preview(conn: &mut Conn<'_>, caller: &Caller, id: &str, wish: &Wish, now:
     let sql = format!("SELECT COUNT(*) FROM timeline WHERE generation = $1 AND {of}");
     let entries = conn.one(&sql, &args, |row| row.int(0))?.unwrap_or(0);
     let cards = i64::try_from(ids.len()).unwrap_or(0);
-    let counts = [("cards", cards), ("merges", merges), ("timeline entries", entries)];
+    let consents = consent::count(conn, &ids)?;
+    let counts =
+        [("cards", cards), ("consents", consents), ("merges", merges), ("timeline entries", entries)];
     let counts = counts.into_iter().filter(|(_, count)| *count > 0);
     let own = Part {
         service: "directory".to_owned(),
@@ -164,12 +166,13 @@ pub fn begin(tx: &mut Tx<'_>, cards: &Cards, caller: &Caller, id: &str, wish: &W
     let mut erasure = new(caller, id::new(), &names, wish, tx.now());
     let person = Person { services: wish.services.clone(), ..person(tx, &erasure, &ids)? };
     let object = contact::object(tx, caller, COMPANY, &row.id, &erasure.partner)?;
+    let consents = consent::count(tx, &ids[..1])?;
     write::delete(tx, cards, caller, &company_book(), &object.name, &Conditions::none())?;
     let mut args = Vec::new();
     let sql = format!("DELETE FROM partner_merge WHERE {}", is_one_of("survivor", &ids, &mut args));
     let merges = i64::try_from(tx.execute(&sql, &args)?).unwrap_or(0);
     insert(tx, &erasure, &names, &wish.services)?;
-    erase::begin(tx, &person, &[("cards", 1), ("merges", merges)])?;
+    erase::begin(tx, &person, &[("cards", 1), ("consents", consents), ("merges", merges)])?;
     let told = PartnerErased { erasure: person.erasure.clone(), partners: names };
     let event = NewEvent::new("directory", &erasure.partner, &Guard::company(), &told);
     tx.publish(event.partner(&erasure.partner).actor(caller.name()));

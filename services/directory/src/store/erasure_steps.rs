@@ -9,7 +9,7 @@ use kontor_kit::erase::{Batch, Person, Step, is_one_of};
 use kontor_kit::{Result, args};
 
 use super::card::Cards;
-use super::{merge, timeline};
+use super::{consent, merge, timeline};
 
 /// Entries of a history that go in one transaction.
 const ENTRIES: i64 = 500;
@@ -40,12 +40,16 @@ fn merges(conn: &mut Conn<'_>, person: &Person, limit: i64) -> Result<Vec<String
 fn erase_merges(tx: &mut Tx<'_>, cards: &Cards, _: &Person, merges: &[String]) -> Result<Batch> {
     let Some(first) = merges.first() else { return Ok(Batch::default()) };
     let book = merge::hidden_book(first);
+    let partners = merge::partners_of(tx, first)?;
+    let consents = consent::count(tx, &partners)?;
     if collection::by_target(tx, &book)?.is_some() {
         delete_book(tx, cards, &book)?;
     }
     let gone = tx.execute("DELETE FROM partner_merged WHERE merge = $1", args![first])?;
     tx.execute("DELETE FROM partner_merge_link WHERE merge = $1", args![first])?;
-    Ok(Batch::of("cards", i64::try_from(gone).unwrap_or(0)))
+    let mut batch = Batch::of("cards", i64::try_from(gone).unwrap_or(0));
+    batch.counts.push(("consents", consents));
+    Ok(batch)
 }
 
 fn delete_book(tx: &mut Tx<'_>, cards: &Cards, book: &Target) -> Result<()> {

@@ -16,7 +16,7 @@ use prost::Message;
 
 use super::card::{Cards, Stored, company_book, find, set_company};
 use super::contact::{self, Wanted};
-use super::partner;
+use super::{consent, partner};
 use crate::domain::contact::Fields;
 use crate::domain::merge as rules;
 
@@ -143,7 +143,9 @@ pub fn merge(
             args![other, &merge.id, survivor, card_name],
         )?;
         link(tx, caller, &merge.id, &format!("partners/{other}"), &name)?;
+        consent::unsettle(tx, other)?;
     }
+    consent::settle(tx, caller, survivor)?;
     // What stands in the survivor's own row may have changed with the links.
     let object = contact::object(tx, caller, COMPANY, survivor, &name)?;
     let mask = fields.changed(&present.fields);
@@ -199,9 +201,11 @@ pub fn unmerge(tx: &mut Tx<'_>, cards: &Cards, caller: &Caller, merge: &str) -> 
     collection::delete(tx, cards, &elevated, &hidden_book(merge))?;
     let mut back = Vec::new();
     if let Some(present) = find(tx, &survivor)?.filter(|it| it.partner) {
+        consent::settle(tx, caller, &survivor)?;
         back.push(lighten(tx, cards, caller, present, (&before, &after_etag), &added)?);
     }
     for partner in &partners {
+        consent::settle(tx, caller, partner)?;
         back.push(partner::get(tx, partner)?);
     }
     Ok(back)
@@ -363,7 +367,8 @@ fn unlink(tx: &mut Tx<'_>, caller: &Caller, merge: &str, survivor: &str) -> Resu
     Ok(())
 }
 
-fn partners_of(conn: &mut Conn<'_>, merge: &str) -> Result<Vec<String>> {
+/// Ids of those that went by a merge.
+pub(super) fn partners_of(conn: &mut Conn<'_>, merge: &str) -> Result<Vec<String>> {
     conn.all("SELECT partner FROM partner_merged WHERE merge = $1 ORDER BY partner", args![merge], |row| {
         row.string(0)
     })

@@ -2,6 +2,7 @@
 //! Called by rpc, events and admin.
 
 pub mod card;
+pub mod consent;
 pub mod contact;
 pub mod credential;
 pub mod erasure;

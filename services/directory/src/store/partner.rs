@@ -1,15 +1,21 @@
 //! Partners: lists, look-ups by number and address, and the one write that finds or makes.
 //! Called by rpc/partner.rs.
 
+use std::collections::HashMap;
+
 use kontor_collection::store::collection;
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Conn, Tx};
+use kontor_kit::erase::is_one_of;
 use kontor_kit::page::{Field, Kind, Listing, Page, Query};
 use kontor_kit::{Error, Result, args, phone};
 
 use super::card::{COLUMNS, Cards, Stored, company_book, find, read};
 use super::contact;
 use crate::domain::contact::Fields;
+
+/// Partners that one statement looks for.
+const AT_ONCE: usize = 500;
 
 const KINDS: &[(&str, i64)] =
     &[("PARTNER_KIND_PERSON", 1), ("PARTNER_KIND_COMPANY", 2), ("PERSON", 1), ("COMPANY", 2)];
@@ -70,6 +76,51 @@ pub fn resolve(conn: &mut Conn<'_>, id: &str) -> Result<Stored> {
         }
     }
     Err(Error::not_found(format!("partners/{id}")))
+}
+
+/// Many partners, in the order of the ids, each as `resolve` finds it; none where there is none.
+///
+/// # Errors
+/// Those of the database.
+pub fn many(conn: &mut Conn<'_>, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+    let mut found = HashMap::with_capacity(ids.len());
+    for some in ids.chunks(AT_ONCE) {
+        let mut args = Vec::new();
+        let of = is_one_of("id", some, &mut args);
+        let sql = format!("SELECT {COLUMNS} FROM card WHERE partner = 1 AND {of}");
+        for row in conn.all(&sql, &args, |row| read(row, 0))? {
+            found.insert(row.id.clone(), row);
+        }
+    }
+    let mut all = Vec::with_capacity(ids.len());
+    for id in ids {
+        all.push(match found.get(id) {
+            Some(row) => Some(row.clone()),
+            None => match resolve(conn, id) {
+                Ok(row) => Some(row),
+                Err(cause) if cause.is_not_found() => None,
+                Err(cause) => return Err(cause),
+            },
+        });
+    }
+    Ok(all)
+}
+
+/// Shows the bytes of partners' cards.
+///
+/// # Errors
+/// Those of the database.
+pub fn cards(conn: &mut Conn<'_>, ids: &[String], mut look: impl FnMut(String, &[u8])) -> Result<()> {
+    for some in ids.chunks(AT_ONCE) {
+        let mut args = Vec::new();
+        let of = is_one_of("o.id", some, &mut args);
+        let sql = format!("SELECT o.id, b.data FROM object o JOIN body b ON b.num = o.num WHERE {of}");
+        conn.each(&sql, &args, |row| {
+            look(row.string(0)?, row.bytes(1)?);
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 /// Partners that have the number (E.164) or the address (as `phone::address` makes it), by display name, at most 20.

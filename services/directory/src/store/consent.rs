@@ -1,0 +1,297 @@
+//! Consents in the database: each word a row, and what counts of them for the partners that are there.
+//! Called by rpc/consent.rs and rpc/partner.rs, and by merges, deletions and erasures of partners.
+
+use std::collections::{BTreeMap, HashMap};
+
+use kontor_collection::store::collection;
+use kontor_collection::Access;
+use kontor_kit::audit::{Action, Entry};
+use kontor_kit::auth::{Caller, Guard};
+use kontor_kit::db::{Conn, Row, Tx};
+use kontor_kit::erase::is_one_of;
+use kontor_kit::outbox::NewEvent;
+use kontor_kit::page::{Field, Kind, Listing, Page, Query};
+use kontor_kit::{Error, Result, args, clock, id};
+use kontor_proto::directory::v1::ConsentChanged;
+
+use super::card::company_book;
+use super::{merge, partner};
+use crate::domain::consent::{Standing, State};
+
+/// Words of one partner about one purpose that are kept; a withdrawal always is.
+const WORDS: i64 = 1_000;
+/// Purposes of one partner.
+const PURPOSES: usize = 100;
+/// Partners whose standings are read by one statement.
+const AT_ONCE: usize = 500;
+
+const STATES: &[(&str, i64)] =
+    &[("CONSENT_STATE_GRANTED", 1), ("CONSENT_STATE_WITHDRAWN", 2), ("GRANTED", 1), ("WITHDRAWN", 2)];
+
+/// One word of a partner.
+#[derive(Clone, Debug)]
+pub struct Consent {
+    /// Id.
+    pub id: String,
+    /// Id of the partner that it was written down for.
+    pub partner: String,
+    /// What for.
+    pub purpose: String,
+    /// What was said.
+    pub state: State,
+    /// When, in microseconds UTC.
+    pub state_time: i64,
+    /// Where.
+    pub source: String,
+    /// "users/{user}", or empty.
+    pub actor: String,
+    /// When it was written down, in microseconds UTC.
+    pub create_time: i64,
+    /// Whether it is the one that counts.
+    pub present: bool,
+}
+
+impl Consent {
+    /// Resource name.
+    pub fn full_name(&self) -> String {
+        format!("partners/{}/consents/{}", self.partner, self.id)
+    }
+
+    fn standing(&self) -> Standing {
+        let (purpose, consent) = (self.purpose.clone(), self.id.clone());
+        Standing { purpose, state: self.state, state_time: self.state_time, consent }
+    }
+}
+
+const LISTING: Listing = Listing {
+    table: "consent",
+    columns: "id, partner, purpose, state, state_time, source, actor, create_time",
+    id: "id",
+    by_key: false,
+    fields: &[
+        Field::filter("purpose", "purpose", Kind::Text),
+        Field::filter("state", "state", Kind::Enum(STATES)),
+        Field::order("state_time", "state_time", Kind::Time),
+    ],
+    default_order: "state_time desc",
+    default_size: 50,
+    max_size: 1_000,
+};
+
+/// All that a partner said, and those that went into it.
+///
+/// # Errors
+/// NOT_FOUND; INVALID_ARGUMENT naming page_size, page_token or filter.
+pub fn list(conn: &mut Conn<'_>, caller: &Caller, partner: &str, query: &Query) -> Result<Page<Consent>> {
+    let row = partner::resolve(conn, partner)?;
+    let mut ids = vec![row.id.clone()];
+    ids.extend(merge::all_merged(conn, &row.id)?);
+    let mut args = Vec::new();
+    let of = is_one_of("partner", &ids, &mut args);
+    let mut page = LISTING.run(conn, caller, query, (of, args), |row| read(row, 2))?;
+    let present = standings(conn, std::slice::from_ref(&row.id))?.remove(&row.id).unwrap_or_default();
+    for consent in &mut page.rows {
+        consent.present = present.iter().any(|standing| standing.consent == consent.id);
+    }
+    Ok(page)
+}
+
+/// What counts for partners, by their ids; those of whom nothing is known are not there.
+///
+/// # Errors
+/// Those of the database.
+pub fn standings(conn: &mut Conn<'_>, partners: &[String]) -> Result<HashMap<String, Vec<Standing>>> {
+    let mut found: HashMap<String, Vec<Standing>> = HashMap::new();
+    for some in partners.chunks(AT_ONCE) {
+        let mut args = Vec::new();
+        let of = is_one_of("partner", some, &mut args);
+        let sql = format!(
+            "SELECT partner, purpose, state, state_time, consent FROM consent_state WHERE {of} ORDER BY partner, purpose"
+        );
+        conn.each(&sql, &args, |row| {
+            found.entry(row.string(0)?).or_default().push(standing(row, 1)?);
+            Ok(())
+        })?;
+    }
+    Ok(found)
+}
+
+/// Writes down a word of a partner; a name that leads to another partner is followed for what counts.
+///
+/// # Errors
+/// NOT_FOUND; PERMISSION_DENIED for who may not change partners; RESOURCE_EXHAUSTED.
+pub fn set(tx: &mut Tx<'_>, caller: &Caller, said: Consent) -> Result<Consent> {
+    // No merge in between: what counts is worked out for the partner that is there.
+    collection::lock(tx, &company_book())?;
+    let survivor = partner::resolve(tx, &said.partner)?.id;
+    let (_, access) = collection::find(tx, caller, &company_book())?;
+    if access < Access::Write {
+        return Err(Error::denied("you may not change partners"));
+    }
+    let present = standings(tx, std::slice::from_ref(&survivor))?.remove(&survivor).unwrap_or_default();
+    if said.state != State::Withdrawn {
+        let sql = "SELECT COUNT(*) FROM consent WHERE partner = $1 AND purpose = $2";
+        let words = tx.one(sql, args![&said.partner, &said.purpose], |row| row.int(0))?.unwrap_or(0);
+        let is_new = !present.iter().any(|standing| standing.purpose == said.purpose);
+        if words >= WORDS || is_new && present.len() >= PURPOSES {
+            let message =
+                format!("a partner has at most {PURPOSES} purposes and said at most {WORDS} words about one");
+            return Err(Error::new(tonic::Code::ResourceExhausted, "TOO_MANY", message));
+        }
+    }
+    let mut said = Consent { id: id::new(), create_time: tx.now(), actor: caller.name(), ..said };
+    tx.execute(
+        "INSERT INTO consent (id, partner, purpose, state, state_time, source, actor, create_time)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        args![
+            &said.id,
+            &said.partner,
+            &said.purpose,
+            said.state as i64,
+            said.state_time,
+            &said.source,
+            &said.actor,
+            said.create_time
+        ],
+    )?;
+    let partner = format!("partners/{}", said.partner);
+    let entry = Entry::new(Action::Create, said.full_name(), &Guard::company()).partner(partner);
+    tx.audit(
+        entry
+            .field("purpose", "", &said.purpose)
+            .field("state", "", said.state.text())
+            .field("state_time", "", kontor_kit::audit::instant(said.state_time))
+            .field("source", "", &said.source),
+    );
+    let new = said.standing();
+    let old = present.iter().find(|standing| standing.purpose == said.purpose);
+    said.present = old.is_none_or(|old| new.compare(old).is_gt());
+    if said.present {
+        put(tx, &survivor, &new)?;
+        tell(tx, caller, &survivor, &said.purpose, Some(&new), &said.full_name());
+    }
+    Ok(said)
+}
+
+/// Works out anew what counts for a partner and those that went into it, after a merge or its end.
+///
+/// # Errors
+/// Those of the database.
+pub fn settle(tx: &mut Tx<'_>, caller: &Caller, partner: &str) -> Result<()> {
+    let mut ids = vec![partner.to_owned()];
+    ids.extend(merge::all_merged(tx, partner)?);
+    let mut counts: BTreeMap<String, Standing> = BTreeMap::new();
+    for some in ids.chunks(AT_ONCE) {
+        let mut args = Vec::new();
+        let of = is_one_of("partner", some, &mut args);
+        let sql = format!("SELECT purpose, state, state_time, id FROM consent WHERE {of}");
+        tx.each(&sql, &args, |row| {
+            let new = standing(row, 0)?;
+            if counts.get(&new.purpose).is_none_or(|old| new.compare(old).is_gt()) {
+                counts.insert(new.purpose.clone(), new);
+            }
+            Ok(())
+        })?;
+    }
+    let old = standings(tx, &ids[..1])?.remove(partner).unwrap_or_default();
+    for new in counts.values() {
+        let before = old.iter().find(|standing| standing.purpose == new.purpose);
+        if before == Some(new) {
+            continue;
+        }
+        put(tx, partner, new)?;
+        if before.is_none_or(|before| before.state != new.state) {
+            tell(tx, caller, partner, &new.purpose, Some(new), "");
+        }
+    }
+    for gone in old.iter().filter(|standing| !counts.contains_key(&standing.purpose)) {
+        let sql = "DELETE FROM consent_state WHERE partner = $1 AND purpose = $2";
+        tx.execute(sql, args![partner, &gone.purpose])?;
+        tell(tx, caller, partner, &gone.purpose, None, "");
+    }
+    Ok(())
+}
+
+/// A partner went into another one: what counts for it is told there.
+///
+/// # Errors
+/// Those of the database.
+pub fn unsettle(tx: &mut Tx<'_>, partner: &str) -> Result<()> {
+    tx.execute("DELETE FROM consent_state WHERE partner = $1", args![partner]).map(|_| ())
+}
+
+/// Forgets what a partner said: it was deleted.
+///
+/// # Errors
+/// Those of the database.
+pub fn forget(tx: &mut Tx<'_>, partner: &str) -> Result<()> {
+    tx.execute("DELETE FROM consent WHERE partner = $1", args![partner])?;
+    unsettle(tx, partner)
+}
+
+/// How many words of partners are kept.
+///
+/// # Errors
+/// Those of the database.
+pub fn count(conn: &mut Conn<'_>, partners: &[String]) -> Result<i64> {
+    let mut args = Vec::new();
+    let of = is_one_of("partner", partners, &mut args);
+    let sql = format!("SELECT COUNT(*) FROM consent WHERE {of}");
+    Ok(conn.one(&sql, &args, |row| row.int(0))?.unwrap_or(0))
+}
+
+fn put(tx: &mut Tx<'_>, partner: &str, new: &Standing) -> Result<()> {
+    tx.execute(
+        "INSERT INTO consent_state (partner, purpose, state, state_time, consent) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (partner, purpose) DO UPDATE SET state = excluded.state, state_time = excluded.state_time,
+         consent = excluded.consent",
+        args![partner, &new.purpose, new.state as i64, new.state_time, &new.consent],
+    )
+    .map(|_| ())
+}
+
+fn tell(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    partner: &str,
+    purpose: &str,
+    new: Option<&Standing>,
+    consent: &str,
+) {
+    let name = format!("partners/{partner}");
+    let told = ConsentChanged {
+        purpose: purpose.to_owned(),
+        state: new.map_or(0, |new| new.state as i32),
+        state_time: new.map(|new| clock::to_proto(new.state_time)),
+        consent: consent.to_owned(),
+    };
+    let event = NewEvent::new("directory", name.clone(), &Guard::company(), &told);
+    tx.publish(event.partner(name).actor(caller.name()));
+}
+
+fn state(row: &Row<'_>, at: usize) -> Result<State> {
+    State::of(row.int(at)?).ok_or_else(|| Error::internal("a consent has a damaged state"))
+}
+
+fn standing(row: &Row<'_>, from: usize) -> Result<Standing> {
+    Ok(Standing {
+        purpose: row.string(from)?,
+        state: state(row, from + 1)?,
+        state_time: row.int(from + 2)?,
+        consent: row.string(from + 3)?,
+    })
+}
+
+fn read(row: &Row<'_>, from: usize) -> Result<Consent> {
+    Ok(Consent {
+        id: row.string(from)?,
+        partner: row.string(from + 1)?,
+        purpose: row.string(from + 2)?,
+        state: state(row, from + 3)?,
+        state_time: row.int(from + 4)?,
+        source: row.string(from + 5)?,
+        actor: row.string(from + 6)?,
+        create_time: row.int(from + 7)?,
+        present: false,
+    })
+}
