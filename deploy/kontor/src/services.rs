@@ -29,7 +29,7 @@ pub type Start =
     for<'a> fn(&'a Config, &'a Context, &'a Links) -> Pin<Box<dyn Future<Output = Result<Unit>> + Send + 'a>>;
 
 /// All, from the ground up: each calls only those before it.
-pub static SERVICES: [Service; 6] = [
+pub static SERVICES: [Service; 7] = [
     Service {
         name: "directory",
         peer: "peers.directory",
@@ -101,6 +101,20 @@ pub static SERVICES: [Service; 6] = [
             Box::pin(async move {
                 let peers = kontor_templating::Peers { directory: need(links, "templating", "directory")? };
                 kontor_templating::start(context, peers).await
+            })
+        },
+    },
+    Service {
+        name: "mail",
+        peer: "peers.mail",
+        migrations: kontor_mail::MIGRATIONS,
+        start: |config, context, links| {
+            Box::pin(async move {
+                let peers = kontor_mail::Peers {
+                    directory: need(links, "mail", "directory")?,
+                    templating: need(links, "mail", "templating")?,
+                };
+                kontor_mail::start(context, peers, &config.mail()).await
             })
         },
     },

@@ -9,6 +9,7 @@ mod pops;
 mod serve;
 mod sign_in;
 mod unread;
+mod unsubscribe;
 mod webhook;
 
 use std::collections::HashMap;
@@ -53,6 +54,7 @@ struct Outside {
     dav: Dav,
     telephony: Option<Link>,
     calendar: Link,
+    mail: Option<Link>,
 }
 
 impl Gateway {
@@ -83,6 +85,7 @@ impl Gateway {
                     .with_files(links.get("templating").cloned()),
                 telephony: links.get("telephony").cloned(),
                 calendar: find("calendar")?,
+                mail: links.get("mail").cloned(),
             })
         } else {
             None
@@ -116,6 +119,7 @@ impl Gateway {
             Kind::Pops => self.pops(request, peer).await,
             Kind::Dav => self.dav(request, peer).await,
             Kind::Feed => self.feed(request, peer).await,
+            Kind::Unsubscribe => self.unsubscribe(request, peer).await,
             Kind::Nothing => plain(StatusCode::NOT_FOUND, "there is nothing here\n"),
         }
     }
@@ -204,6 +208,13 @@ impl Gateway {
         }
     }
 
+    async fn unsubscribe(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
+        match self.0.outside.as_ref().and_then(|outside| outside.mail.clone()) {
+            Some(link) => unsubscribe::answer(link, request, peer).await,
+            None => unsubscribe::nothing(),
+        }
+    }
+
     async fn dav(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
         let Some(outside) = &self.0.outside else {
             return plain(StatusCode::NOT_FOUND, "this process has no gateway\n");
@@ -240,6 +251,7 @@ enum Kind {
     Pops,
     Dav,
     Feed,
+    Unsubscribe,
     Nothing,
 }
 
@@ -252,6 +264,7 @@ impl Kind {
             Kind::Pops => "pops",
             Kind::Dav => "dav",
             Kind::Feed => "feed",
+            Kind::Unsubscribe => "unsubscribe",
             Kind::Nothing => "nothing",
         }
     }
@@ -269,6 +282,7 @@ fn kind_of(request: &Request<Body>) -> Kind {
         pops::PATH => Kind::Pops,
         path if path.starts_with("/telephony/") => Kind::Webhook,
         path if path.starts_with(feed::ROOT) => Kind::Feed,
+        path if path.starts_with(unsubscribe::ROOT) => Kind::Unsubscribe,
         path if Dav::takes(request.method(), path) => Kind::Dav,
         _ => Kind::Nothing,
     }

@@ -26,7 +26,7 @@ use crate::store;
 use crate::store::card::Cards;
 
 /// Sources that erase their own and have nothing for the history of partners.
-const OTHER_SOURCES: [&str; 2] = ["segmentation", "templating"];
+const OTHER_SOURCES: [&str; 3] = ["segmentation", "templating", "mail"];
 
 /// Sources whose events make the history of partners.
 pub const HISTORY_SOURCES: [&str; 3] = ["pipeline", "calendar", "telephony"];

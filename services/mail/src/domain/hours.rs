@@ -38,7 +38,7 @@ impl Hours {
     /// Whether is sent at an instant (microseconds UTC). A night that goes into the next day belongs to the day that the clock shows.
     pub fn is_open(self, zone: &TimeZone, now: i64) -> bool {
         let Ok(time) = Timestamp::from_microsecond(now) else { return false };
-        let local = time.to_zoned(zone.clone());
+        let local = zone.to_datetime(time);
         if self.weekdays_only && matches!(local.weekday(), Weekday::Saturday | Weekday::Sunday) {
             return false;
         }
