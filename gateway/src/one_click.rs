@@ -70,8 +70,7 @@ fn is_field(part: &[u8]) -> bool {
         name.trim().eq_ignore_ascii_case("content-disposition")
             && value.split(';').any(|parameter| {
                 let Some((name, value)) = parameter.split_once('=') else { return false };
-                name.trim().eq_ignore_ascii_case("name")
-                    && value.trim().trim_matches('"').as_bytes() == NAME
+                name.trim().eq_ignore_ascii_case("name") && value.trim().trim_matches('"').as_bytes() == NAME
             })
     });
     is_named && trim(&part[at + gap..]) == VALUE
@@ -95,8 +94,18 @@ mod tests {
     fn only_the_words_of_the_rfc_unsubscribe() {
         assert!(is_one_click(FORM, b"List-Unsubscribe=One-Click"));
         assert!(is_one_click("", b"List-Unsubscribe=One-Click\r\n"));
-        assert!(is_one_click("Application/X-WWW-Form-Urlencoded; charset=utf-8", b"a=b&List-Unsubscribe=One%2DClick"));
-        for body in ["", "List-Unsubscribe", "List-Unsubscribe=", "List-Unsubscribe=one-click", "x=One-Click", "List-Unsubscribe=One-Click2"] {
+        assert!(is_one_click(
+            "Application/X-WWW-Form-Urlencoded; charset=utf-8",
+            b"a=b&List-Unsubscribe=One%2DClick"
+        ));
+        for body in [
+            "",
+            "List-Unsubscribe",
+            "List-Unsubscribe=",
+            "List-Unsubscribe=one-click",
+            "x=One-Click",
+            "List-Unsubscribe=One-Click2",
+        ] {
             assert!(!is_one_click(FORM, body.as_bytes()), "{body}");
         }
         assert!(!is_one_click("text/plain", b"List-Unsubscribe=One-Click"));
@@ -108,7 +117,10 @@ mod tests {
         let kind = "multipart/form-data; boundary=\"x y\"";
         let body = b"--x y\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--x y\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--x y--\r\n";
         assert!(is_one_click(kind, body));
-        assert!(is_one_click("multipart/form-data; boundary=z", b"--z\ncontent-disposition: form-data; name=List-Unsubscribe\n\nOne-Click\n--z--"));
+        assert!(is_one_click(
+            "multipart/form-data; boundary=z",
+            b"--z\ncontent-disposition: form-data; name=List-Unsubscribe\n\nOne-Click\n--z--"
+        ));
         assert!(!is_one_click("multipart/form-data", body), "no boundary");
         assert!(!is_one_click("multipart/form-data; boundary=other", body));
         let other = String::from_utf8_lossy(body).replace("One-Click", "No");

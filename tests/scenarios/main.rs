@@ -18,6 +18,7 @@ mod free_busy;
 mod history;
 mod house;
 mod limits;
+mod mailings;
 mod meetings;
 mod model;
 mod next_steps;

@@ -40,7 +40,11 @@ const KEYS: [(&str, &str, &str); 34] = [
     ("mail.connections", "8", "connections to the relay at once, of each process that runs mail"),
     ("mail.domain_rate", "600", "messages a minute to one domain at most, in all; 0 is no limit"),
     ("mail.domain_connections", "8", "messages on their way to one domain at once at most, in all"),
-    ("mail.dkim.domain", "", "domain that signs messages: example.com; with selector and key_file, or none of them"),
+    (
+        "mail.dkim.domain",
+        "",
+        "domain that signs messages: example.com; with selector and key_file, or none of them",
+    ),
     ("mail.dkim.selector", "", "name of the key in DNS: the record is at SELECTOR._domainkey.DOMAIN"),
     ("mail.dkim.key_file", "", "file with the private key, RSA or Ed25519 in PEM"),
     (

@@ -78,22 +78,6 @@ pub static SERVICES: [Service; 7] = [
         },
     },
     Service {
-        name: "segmentation",
-        peer: "peers.segmentation",
-        migrations: kontor_segmentation::MIGRATIONS,
-        start: |_, context, links| {
-            Box::pin(async move {
-                // Without the last two, rules know no opportunities and no calls.
-                let peers = kontor_segmentation::Peers {
-                    directory: need(links, "segmentation", "directory")?,
-                    pipeline: links.get("pipeline").cloned(),
-                    telephony: links.get("telephony").cloned(),
-                };
-                kontor_segmentation::start(context, peers).await
-            })
-        },
-    },
-    Service {
         name: "templating",
         peer: "peers.templating",
         migrations: kontor_templating::MIGRATIONS,
@@ -115,6 +99,23 @@ pub static SERVICES: [Service; 7] = [
                     templating: need(links, "mail", "templating")?,
                 };
                 kontor_mail::start(context, peers, &config.mail()).await
+            })
+        },
+    },
+    Service {
+        name: "segmentation",
+        peer: "peers.segmentation",
+        migrations: kontor_segmentation::MIGRATIONS,
+        start: |_, context, links| {
+            Box::pin(async move {
+                // Without the pipeline and telephony rules know no opportunities and no calls; without mail there are no campaigns by mail.
+                let peers = kontor_segmentation::Peers {
+                    directory: need(links, "segmentation", "directory")?,
+                    pipeline: links.get("pipeline").cloned(),
+                    telephony: links.get("telephony").cloned(),
+                    mail: links.get("mail").cloned(),
+                };
+                kontor_segmentation::start(context, peers).await
             })
         },
     },

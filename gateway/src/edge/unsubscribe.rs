@@ -110,7 +110,8 @@ fn refuse(status: &Status) -> Response<Body> {
         Code::NotFound | Code::InvalidArgument => page(StatusCode::NOT_FOUND, "", NOT_FOUND),
         Code::ResourceExhausted => {
             let wait = status.get_details_retry_info().and_then(|info| info.retry_delay);
-            let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "too many wrong addresses: try again later\n");
+            let mut response =
+                plain(StatusCode::TOO_MANY_REQUESTS, "too many wrong addresses: try again later\n");
             let seconds = wait.map_or(60, |wait| wait.as_secs().max(1));
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             response

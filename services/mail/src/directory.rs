@@ -100,7 +100,8 @@ impl Directory {
 
 /// The preferred address, else the first one that is one.
 fn read(partner: proto::Partner) -> Partner {
-    let is_preferred = |email: &&kontor_proto::r#type::v1::Email| email.types.iter().any(|kind| kind == "pref");
+    let is_preferred =
+        |email: &&kontor_proto::r#type::v1::Email| email.types.iter().any(|kind| kind == "pref");
     let preferred = partner.emails.iter().filter(is_preferred);
     let mut why = "the partner has no e-mail address".to_owned();
     let mut address = None;

@@ -2,7 +2,9 @@
 //! Made at the start; the binary checks them with the others.
 
 use kontor_kit::{Error, Result};
-use lettre::message::dkim::{DkimConfig, DkimCanonicalization, DkimCanonicalizationType, DkimSigningAlgorithm, DkimSigningKey};
+use lettre::message::dkim::{
+    DkimCanonicalization, DkimCanonicalizationType, DkimConfig, DkimSigningAlgorithm, DkimSigningKey,
+};
 use lettre::message::header::HeaderName;
 use rsa::pkcs1::EncodeRsaPrivateKey;
 use rsa::pkcs8::DecodePrivateKey;
@@ -203,12 +205,18 @@ fn dkim(config: &Config) -> Result<Option<DkimConfig>> {
     }
     let keys = ["mail.dkim.domain", "mail.dkim.selector", "mail.dkim.key_file"];
     if let Some((key, _)) = keys.iter().zip(given).find(|(_, text)| text.is_empty()) {
-        return Err(Error::invalid(*key, "set all three of mail.dkim.domain, selector and key_file, or none"));
+        return Err(Error::invalid(
+            *key,
+            "set all three of mail.dkim.domain, selector and key_file, or none",
+        ));
     }
     let domain = domain_of(&config.dkim_domain).map_err(|why| Error::invalid("mail.dkim.domain", why))?;
     let is_label = |it: u8| it.is_ascii_alphanumeric() || b"-._".contains(&it);
     if config.dkim_selector.len() > 63 || !config.dkim_selector.bytes().all(is_label) {
-        return Err(Error::invalid("mail.dkim.selector", "use at most 63 of a-z, 0-9, \"-\", \".\" and \"_\""));
+        return Err(Error::invalid(
+            "mail.dkim.selector",
+            "use at most 63 of a-z, 0-9, \"-\", \".\" and \"_\"",
+        ));
     }
     let wrong = |why: String| Error::invalid("mail.dkim.key_file", why);
     let pem = std::fs::read_to_string(&config.dkim_key_file)
@@ -233,7 +241,8 @@ fn signing_key(pem: &str) -> std::result::Result<DkimSigningKey, String> {
     }
     // An Ed25519 key in PKCS 8 is a fixed head of 16 bytes and the 32 of the seed (RFC 8410).
     let (label, document) = rsa::pkcs8::SecretDocument::from_pem(pem).map_err(|_| FORM.to_owned())?;
-    let seed = document.as_bytes().strip_prefix(b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20");
+    let seed =
+        document.as_bytes().strip_prefix(b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20");
     match seed.filter(|seed| label == "PRIVATE KEY" && seed.len() == 32) {
         Some(seed) => {
             let text = base64(seed);
@@ -254,11 +263,15 @@ mod tests {
 
     #[test]
     fn settings_are_refused_by_their_name() {
-        let bad = |config: Config| Settings::read(&config).err().unwrap().field().unwrap_or_default().to_owned();
+        let bad =
+            |config: Config| Settings::read(&config).err().unwrap().field().unwrap_or_default().to_owned();
         let base = Config::default;
         assert_eq!(bad(Config { relay: "mail.example.com".to_owned(), ..base() }), "mail.relay");
         assert_eq!(bad(Config { from: "anna".to_owned(), ..base() }), "mail.from");
-        assert_eq!(bad(Config { return_path: format!("{}@example.com", "b".repeat(25)), ..base() }), "mail.return_path");
+        assert_eq!(
+            bad(Config { return_path: format!("{}@example.com", "b".repeat(25)), ..base() }),
+            "mail.return_path"
+        );
         assert_eq!(bad(Config { connections: "0".to_owned(), ..base() }), "mail.connections");
         assert_eq!(bad(Config { domain_rate: "x".to_owned(), ..base() }), "mail.domain_rate");
         assert_eq!(bad(Config { dkim_domain: "example.com".to_owned(), ..base() }), "mail.dkim.selector");

@@ -30,10 +30,18 @@ pub struct Taken {
 impl Taken {
     /// A header's value, unfolded; empty when there is none.
     pub fn header(&self, name: &str) -> String {
-        let head = self.data.split("\r\n\r\n").next().unwrap_or_default().replace("\r\n ", " ").replace("\r\n\t", " ");
+        let head = self
+            .data
+            .split("\r\n\r\n")
+            .next()
+            .unwrap_or_default()
+            .replace("\r\n ", " ")
+            .replace("\r\n\t", " ");
         let prefix = format!("{}:", name.to_ascii_lowercase());
         let line = head.split("\r\n").find(|line| line.to_ascii_lowercase().starts_with(&prefix));
-        line.and_then(|line| line.split_once(':')).map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+        line.and_then(|line| line.split_once(':'))
+            .map(|(_, value)| value.trim().to_owned())
+            .unwrap_or_default()
     }
 }
 

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use kontor_collection::store::collection;
 use kontor_collection::Access;
+use kontor_collection::store::collection;
 use kontor_kit::audit::{Action, Entry};
 use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Row, Tx};

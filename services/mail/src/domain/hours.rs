@@ -81,7 +81,9 @@ mod tests {
         let night = Hours { from: 22 * 60, until: 6 * 60, weekdays_only: false };
         assert!(night.is_open(&zone, at("2026-11-23T23:00:00Z")));
         assert!(!night.is_open(&zone, at("2026-11-23T05:00:00Z")));
-        assert!(Hours { from: 0, until: 1_440, weekdays_only: false }.is_open(&zone, at("2026-11-22T23:59:59Z")));
+        assert!(
+            Hours { from: 0, until: 1_440, weekdays_only: false }.is_open(&zone, at("2026-11-22T23:59:59Z"))
+        );
         assert!(Hours { from: 1_440, ..office }.check().is_err());
         assert!(Hours { until: 0, ..office }.check().is_err());
     }

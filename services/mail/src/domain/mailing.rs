@@ -185,7 +185,10 @@ impl Mailing {
         }
         self.hours.map_or(Ok(()), Hours::check)?;
         if !(0..=1_000_000).contains(&self.rate) {
-            return Err(Error::invalid("mailing.messages_per_minute", "use 1 to 1,000,000, or 0 for no limit"));
+            return Err(Error::invalid(
+                "mailing.messages_per_minute",
+                "use 1 to 1,000,000, or 0 for no limit",
+            ));
         }
         if let (Some(start), Some(end)) = (self.start_time, self.end_time)
             && end <= start
@@ -219,7 +222,8 @@ impl Mailing {
         if self.state == State::Draft {
             return Ok(());
         }
-        let message = format!("{} was started: what it says and to whom can't be changed any more", self.full_name());
+        let message =
+            format!("{} was started: what it says and to whom can't be changed any more", self.full_name());
         Err(Error::precondition("MAILING_STARTED", message))
     }
 
@@ -394,7 +398,10 @@ mod tests {
     #[test]
     fn headers_can_not_be_smuggled_in() {
         let bad = |it: Mailing| it.check().unwrap_err().field().unwrap_or_default().to_owned();
-        assert_eq!(bad(Mailing { subject: "a\r\nBcc: b@example.com".to_owned(), ..mailing() }), "mailing.subject");
+        assert_eq!(
+            bad(Mailing { subject: "a\r\nBcc: b@example.com".to_owned(), ..mailing() }),
+            "mailing.subject"
+        );
         assert_eq!(bad(Mailing { subject: "a\0".to_owned(), ..mailing() }), "mailing.subject");
         assert_eq!(bad(Mailing { sender: "A\nB <a@example.com>".to_owned(), ..mailing() }), "mailing.from");
         assert_eq!(bad(Mailing { sender: "anna".to_owned(), ..mailing() }), "mailing.from");

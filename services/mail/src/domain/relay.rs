@@ -40,7 +40,8 @@ impl Relay {
     /// # Errors
     /// In words, what is wrong; without the secret.
     pub fn parse(text: &str) -> Result<Relay, String> {
-        const FORM: &str = "write smtp://host:25, smtp+starttls://user:secret@host:587 or smtps://user:secret@host:465";
+        const FORM: &str =
+            "write smtp://host:25, smtp+starttls://user:secret@host:587 or smtps://user:secret@host:465";
         let (scheme, rest) = text.split_once("://").ok_or(FORM)?;
         let (security, port) = match scheme {
             "smtp" => (Security::Plain, 25),
@@ -61,7 +62,9 @@ impl Relay {
             }
         };
         if credentials.is_some() && security == Security::Plain && !is_here(host_of(place)) {
-            return Err("smtp:// would send the secret in the open: use smtp+starttls:// or smtps://".to_owned());
+            return Err(
+                "smtp:// would send the secret in the open: use smtp+starttls:// or smtps://".to_owned()
+            );
         }
         let (host, port) = match place.rsplit_once(':') {
             Some((host, digits)) if !digits.ends_with(']') => {
@@ -70,7 +73,8 @@ impl Relay {
             _ => (place, port),
         };
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let is_host = !host.is_empty() && host.bytes().all(|it| it.is_ascii_alphanumeric() || b".-_:".contains(&it));
+        let is_host =
+            !host.is_empty() && host.bytes().all(|it| it.is_ascii_alphanumeric() || b".-_:".contains(&it));
         if !is_host {
             return Err(format!("it has no host: {FORM}"));
         }
@@ -93,13 +97,23 @@ mod tests {
     #[test]
     fn a_relay_is_read_and_its_secret_is_shown_nowhere() {
         let relay = Relay::parse("smtp+starttls://an%40na:s%20ecret@mail.example.com").unwrap();
-        assert_eq!((relay.host.as_str(), relay.port, relay.security), ("mail.example.com", 587, Security::StartTls));
+        assert_eq!(
+            (relay.host.as_str(), relay.port, relay.security),
+            ("mail.example.com", 587, Security::StartTls)
+        );
         assert_eq!(relay.credentials, Some(("an@na".to_owned(), "s ecret".to_owned())));
         assert_eq!(format!("{relay:?}"), "StartTls mail.example.com:587");
         assert_eq!(Relay::parse("smtp://[::1]:2525/").unwrap().host, "::1");
         assert_eq!(Relay::parse("smtps://mail.example.com").unwrap().port, 465);
         assert!(Relay::parse("smtp://a:b@127.0.0.1:25").is_ok());
-        for wrong in ["mail.example.com", "http://x", "smtp://", "smtps://user@host", "smtp://host:x", "smtp://a:topsecret@host"] {
+        for wrong in [
+            "mail.example.com",
+            "http://x",
+            "smtp://",
+            "smtps://user@host",
+            "smtp://host:x",
+            "smtp://a:topsecret@host",
+        ] {
             let told = Relay::parse(wrong).unwrap_err();
             assert!(!told.contains("topsecret"), "{told}");
         }

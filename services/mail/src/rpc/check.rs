@@ -10,9 +10,9 @@ use kontor_proto::mail::v1 as proto;
 
 use super::House;
 use super::convert::state;
+use crate::domain::Address;
 use crate::domain::mailing::Mailing;
 use crate::domain::recipient::{Outgoing, State};
-use crate::domain::Address;
 use crate::sender::{Look, look};
 use crate::store;
 
@@ -54,9 +54,8 @@ impl House {
         }
         let (checked, obstacles) = self.obstacles(&mailing).await?;
         let would_not: i64 = obstacles.values().sum();
-        let would_not_get = obstacles
-            .into_iter()
-            .map(|(which, count)| proto::StateCount { state: state(which), count });
+        let would_not_get =
+            obstacles.into_iter().map(|(which, count)| proto::StateCount { state: state(which), count });
         let would_not_get = would_not_get.collect();
         Ok(proto::CheckMailingResponse { findings, checked, would_get: checked - would_not, would_not_get })
     }
@@ -93,7 +92,9 @@ impl House {
         let read = move |conn: &mut Conn<'_>| {
             let suppressed = |conn: &mut Conn<'_>, address: &Address| {
                 let hashes = (keys.address_hash(address), keys.domain_hash(address.domain()));
-                Ok::<_, Error>(store::suppression::find(conn, (&hashes.0, &hashes.1))?.map(|_| State::Suppressed))
+                Ok::<_, Error>(
+                    store::suppression::find(conn, (&hashes.0, &hashes.1))?.map(|_| State::Suppressed),
+                )
             };
             looks
                 .iter()

@@ -56,7 +56,10 @@ impl House {
         }
         let found = found.get(&partner);
         // As it would be sent, but for the token: nobody unsubscribes by a preview.
-        let root = self.settings.unsubscribe_root().unwrap_or_else(|_| "https://example.com/unsubscribe/".to_owned());
+        let root = self
+            .settings
+            .unsubscribe_root()
+            .unwrap_or_else(|_| "https://example.com/unsubscribe/".to_owned());
         let url = format!("{root}preview");
         let rendered = self.one(&mailing, &partner, url.clone()).await?;
         let address = found.and_then(|partner| partner.address.clone().ok());
@@ -107,13 +110,17 @@ impl House {
         let read = |(place, text): (usize, &String)| {
             Address::parse(text).map_err(|why| Error::invalid(format!("addresses[{place}]"), why))
         };
-        let addresses: Vec<Address> = request.addresses.iter().enumerate().map(read).collect::<Result<_>>()?;
+        let addresses: Vec<Address> =
+            request.addresses.iter().enumerate().map(read).collect::<Result<_>>()?;
         if !request.partner.is_empty() {
             id::parse("partners", &request.partner, "partner")?;
         }
         let relay = self.settings.relay()?;
         let from = self.settings.sender(&mailing.sender)?;
-        let root = self.settings.unsubscribe_root().unwrap_or_else(|_| "https://example.com/unsubscribe/".to_owned());
+        let root = self
+            .settings
+            .unsubscribe_root()
+            .unwrap_or_else(|_| "https://example.com/unsubscribe/".to_owned());
         let rendered = self.one(&mailing, &request.partner, format!("{root}test")).await?;
         let reply_to = Mailbox::parse(&mailing.reply_to).ok();
         let mut connection =
@@ -137,7 +144,8 @@ impl House {
             let bytes = message::build(&self.settings, parts).map_err(wrong)?;
             let (sender, to) = (message::address(&from.address), message::address(&address));
             if !connection.is_good() {
-                connection = Connection::open(relay, &self.settings.own_domain()).await.map_err(unreachable)?;
+                connection =
+                    Connection::open(relay, &self.settings.own_domain()).await.map_err(unreachable)?;
             }
             let sent = connection.send(&sender.map_err(wrong)?, &to.map_err(wrong)?, &bytes).await;
             let (sent, reply) = match sent {

@@ -77,6 +77,7 @@ impl House {
         for (partner, address) in all {
             if !partner.is_empty() && !names.insert(partner.clone()) {
                 answer.already_there += 1;
+                answer.results.push(0);
                 continue;
             }
             let is_new = address.as_ref().is_ok_and(|address| keys.insert(address.key()));
@@ -90,6 +91,7 @@ impl House {
                 // The same address again: of a partner it is told, a bare one is there.
                 Ok(_) if partner.is_empty() => {
                     answer.already_there += 1;
+                    answer.results.push(0);
                     continue;
                 }
                 Ok(address) => {
@@ -101,6 +103,7 @@ impl House {
                     (State::NoAddress, why, None)
                 }
             };
+            answer.results.push(super::convert::state(state));
             new.push(New { id, partner, address, message_id, state, reason });
         }
         Ok((new, answer))
@@ -143,19 +146,20 @@ fn check_count(field: &str, count: usize) -> Result<()> {
 
 fn read(recipients: &[proto::NewRecipient]) -> Result<Vec<Given>> {
     check_count("recipients", recipients.len())?;
-    let read = |(place, one): (usize, &proto::NewRecipient)| match (one.partner.as_str(), one.address.as_str()) {
-        ("", "") => Err(Error::invalid(format!("recipients[{place}]"), "name a partner or an address")),
-        (partner, "") => {
-            id::parse("partners", partner, &format!("recipients[{place}].partner"))?;
-            Ok(Given::Partner(partner.to_owned()))
-        }
-        ("", address) => Address::parse(address)
-            .map(Given::Address)
-            .map_err(|why| Error::invalid(format!("recipients[{place}].address"), why)),
-        _ => Err(Error::invalid(
-            format!("recipients[{place}]"),
-            "name a partner or an address: a partner's own address is taken",
-        )),
-    };
+    let read =
+        |(place, one): (usize, &proto::NewRecipient)| match (one.partner.as_str(), one.address.as_str()) {
+            ("", "") => Err(Error::invalid(format!("recipients[{place}]"), "name a partner or an address")),
+            (partner, "") => {
+                id::parse("partners", partner, &format!("recipients[{place}].partner"))?;
+                Ok(Given::Partner(partner.to_owned()))
+            }
+            ("", address) => Address::parse(address)
+                .map(Given::Address)
+                .map_err(|why| Error::invalid(format!("recipients[{place}].address"), why)),
+            _ => Err(Error::invalid(
+                format!("recipients[{place}]"),
+                "name a partner or an address: a partner's own address is taken",
+            )),
+        };
     recipients.iter().enumerate().map(read).collect()
 }

@@ -64,9 +64,8 @@ impl SuppressionService for Suppressions {
         let address = Address::parse(&request.get_ref().address);
         let address = address.map_err(|why| Error::invalid("address", why))?;
         let hashes = (self.0.keys.address_hash(&address), self.0.keys.domain_hash(address.domain()));
-        let find = move |conn: &mut kontor_kit::db::Conn<'_>| {
-            store::suppression::find(conn, (&hashes.0, &hashes.1))
-        };
+        let find =
+            move |conn: &mut kontor_kit::db::Conn<'_>| store::suppression::find(conn, (&hashes.0, &hashes.1));
         let found = self.0.db.read_few(find).await?;
         let found = found.ok_or_else(|| Error::not_found(format!("a suppression of {address}")))?;
         Ok(Response::new(to_proto(&found)))

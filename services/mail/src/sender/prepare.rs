@@ -36,7 +36,11 @@ pub(crate) enum Look {
 }
 
 /// Looks at a recipient: its address and its consent, as the directory has them now.
-pub(crate) fn look(mailing: &Mailing, row: &crate::domain::recipient::Outgoing, partner: Option<&Partner>) -> Look {
+pub(crate) fn look(
+    mailing: &Mailing,
+    row: &crate::domain::recipient::Outgoing,
+    partner: Option<&Partner>,
+) -> Look {
     if row.partner.is_empty() {
         return match (Address::parse(&row.address), mailing.basis.obstacle(Consent::None, &mailing.purpose)) {
             (Err(why), _) => Look::Not(State::NoAddress, why),
@@ -78,7 +82,8 @@ impl Sender {
     }
 
     async fn failed(&self, mailing: &Mailing, leased: Vec<Leased>, cause: &Error) {
-        let is_final = matches!(cause.code(), Code::NotFound | Code::FailedPrecondition | Code::InvalidArgument);
+        let is_final =
+            matches!(cause.code(), Code::NotFound | Code::FailedPrecondition | Code::InvalidArgument);
         tracing::warn!(mailing = mailing.full_name(), %cause, "messages can't be made");
         if is_final {
             self.pause(mailing, &format!("messages can't be made: {}", cause.message())).await;

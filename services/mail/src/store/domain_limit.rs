@@ -59,7 +59,8 @@ impl Stored for DomainLimit {
     }
 
     fn values(&self) -> Vec<Value> {
-        args![&self.id, self.version, self.rate, self.connections, self.create_time, self.update_time].to_vec()
+        args![&self.id, self.version, self.rate, self.connections, self.create_time, self.update_time]
+            .to_vec()
     }
 
     fn from_row(row: &Row<'_>, from: usize) -> Result<Self> {
@@ -119,7 +120,12 @@ pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<
     LISTING.run(conn, caller, query, scope, |row| {
         Ok(Domain {
             name: row.string(2)?,
-            pace: Pace { used: row.int(3)?, until: row.int(4)?, refusals: row.int(5)?, reply: row.string(6)? },
+            pace: Pace {
+                used: row.int(3)?,
+                until: row.int(4)?,
+                refusals: row.int(5)?,
+                reply: row.string(6)?,
+            },
             rate: row.int(7)?,
             connections: row.int(8)?,
         })

@@ -9,7 +9,11 @@ use crate::domain::Address;
 
 /// The person's addresses, as this service writes them.
 fn keys_of(person: &Person) -> Vec<String> {
-    person.emails.iter().map(|it| Address::parse(it).map_or_else(|_| it.to_lowercase(), |it| it.key())).collect()
+    person
+        .emails
+        .iter()
+        .map(|it| Address::parse(it).map_or_else(|_| it.to_lowercase(), |it| it.key()))
+        .collect()
 }
 
 /// Recipients that are the person: by its partners and its addresses.

@@ -48,7 +48,13 @@ pub struct Leased {
 ///
 /// # Errors
 /// Those of the database.
-pub fn take(tx: &mut Tx<'_>, mailing: &Mailing, holder: &str, defaults: Defaults, most: i64) -> Result<Vec<Leased>> {
+pub fn take(
+    tx: &mut Tx<'_>,
+    mailing: &Mailing,
+    holder: &str,
+    defaults: Defaults,
+    most: i64,
+) -> Result<Vec<Leased>> {
     let now = tx.now();
     let (rate, pace_id) = (Rate::per_minute(mailing.rate), pace::of_mailing(&mailing.id));
     let (mut most, mut used) = (most, 0);

@@ -71,6 +71,12 @@ pub fn not_sent(
 /// # Errors
 /// Those of the database.
 pub fn refund(tx: &mut Tx<'_>, leased: &super::lease::Leased) -> Result<()> {
+    if leased.domain_micros == 0 && leased.mailing_micros == 0 {
+        return Ok(());
+    }
+    // The next one of the domain may go in its stead.
+    let now = tx.now();
+    lane::open(tx, [(leased.row.mailing.as_str(), leased.row.domain.as_str())].into_iter(), now)?;
     if leased.domain_micros > 0 {
         pace::give_back(tx, &leased.row.domain, leased.domain_micros)?;
     }

@@ -45,7 +45,12 @@ pub(super) fn state(number: i64) -> Result<State> {
 ///
 /// # Errors
 /// Those of the database.
-pub fn known(conn: &mut Conn<'_>, mailing: &str, column: &str, values: &[String]) -> Result<BTreeSet<String>> {
+pub fn known(
+    conn: &mut Conn<'_>,
+    mailing: &str,
+    column: &str,
+    values: &[String],
+) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for part in values.chunks(100) {
         let mut args = args![mailing].to_vec();
@@ -201,11 +206,7 @@ const LISTING: Listing = Listing {
         Field::filter("partner", "partner", Kind::Text),
         Field::filter("address", "address", Kind::Text),
         Field::filter("reply_code", "reply_code", Kind::Int),
-        Field::filter(
-            "unsubscribed",
-            "(CASE WHEN unsubscribe_time IS NULL THEN 0 ELSE 1 END)",
-            Kind::Bool,
-        ),
+        Field::filter("unsubscribed", "(CASE WHEN unsubscribe_time IS NULL THEN 0 ELSE 1 END)", Kind::Bool),
         Field::order("add", "id", Kind::Text),
     ],
     default_order: "add",
