@@ -33,6 +33,7 @@ mod replays;
 mod rfcs;
 mod scheduling;
 mod segment_books;
+mod segment_mailings;
 mod series;
 mod sharing;
 mod sharing_books;

@@ -14,6 +14,7 @@ CREATE UNIQUE INDEX outgoing_address_once ON outgoing (mailing, address_key) WHE
 CREATE UNIQUE INDEX outgoing_token ON outgoing (token_hash);
 CREATE INDEX outgoing_waiting ON outgoing (mailing, domain, due, id) WHERE state IN (1, 4);
 CREATE INDEX outgoing_state ON outgoing (mailing, state, id);
+CREATE INDEX outgoing_mailing ON outgoing (mailing, id);
 CREATE INDEX outgoing_held ON outgoing (holder) WHERE state = 2;
 CREATE INDEX outgoing_partner ON outgoing (partner) WHERE partner <> '';
 CREATE INDEX outgoing_address ON outgoing (address_key) WHERE address_key <> '';

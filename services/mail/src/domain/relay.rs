@@ -68,7 +68,7 @@ impl Relay {
         }
         let (host, port) = match place.rsplit_once(':') {
             Some((host, digits)) if !digits.ends_with(']') => {
-                (host, digits.parse().map_err(|_| format!("{digits:?} is no port"))?)
+                (host, digits.parse().map_err(|_| format!("what stands behind the last colon is no port: {FORM}"))?)
             }
             _ => (place, port),
         };
@@ -112,7 +112,7 @@ mod tests {
             "smtp://",
             "smtps://user@host",
             "smtp://host:x",
-            "smtp://a:topsecret@host",
+            "smtp://a:topsecret@host", "smtps://a:topsecret/host",
         ] {
             let told = Relay::parse(wrong).unwrap_err();
             assert!(!told.contains("topsecret"), "{told}");

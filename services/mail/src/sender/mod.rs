@@ -35,6 +35,8 @@ const LOOK: Duration = Duration::from_millis(200);
 const TICK: Duration = Duration::from_secs(1);
 /// Messages that are made together.
 const BATCH: i64 = crate::templates::AT_ONCE as i64;
+/// The longest rest before something is written again.
+const LONGEST_REST: Duration = Duration::from_secs(5);
 /// A process that could not show a sign of life for so long sends nothing: another one may have its messages soon.
 const SURE: Duration = Duration::from_secs(12);
 
@@ -196,16 +198,18 @@ impl Sender {
         self.let_go(count);
     }
 
-    /// Writes, again and again for as long as this process has what it writes about: what the relay took must not be sent once more.
+    /// Writes, again and again until the database takes it: what the relay took must not be sent once more. The row is this process' until then.
     async fn until_written<T: Send + 'static>(
         &self,
         job: impl Fn(&mut kontor_kit::db::Tx<'_>) -> Result<T> + Send + Clone + 'static,
     ) -> Result<T> {
+        let mut rest = LOOK;
         loop {
             match self.db().write(job.clone()).await {
-                Err(cause) if self.is_sure() && !self.0.stop.is_cancelled() => {
+                Err(cause) if !self.0.stop.is_cancelled() => {
                     tracing::warn!(%cause, "what came of messages is written again");
-                    tokio::time::sleep(LOOK).await;
+                    tokio::time::sleep(rest).await;
+                    rest = (rest * 2).min(LONGEST_REST);
                 }
                 outcome => return outcome,
             }

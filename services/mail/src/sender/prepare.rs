@@ -187,6 +187,7 @@ impl Sender {
                 return self.failed(mailing, leased, &cause).await;
             }
         };
+        let kept: Vec<Leased> = wanted.iter().map(|it| it.leased.clone()).collect();
         let (of, from) = (mailing.clone(), sender.clone());
         let now = self.now();
         // Packing and signing take a core for a while.
@@ -198,7 +199,7 @@ impl Sender {
             };
             wanted.into_iter().map(build).collect::<Vec<_>>()
         });
-        let Ok(built) = built.await else { return };
+        let Ok(built) = built.await else { return self.give_back(kept, now + AGAIN).await };
         let (mut jobs, mut not, mut again) = (Vec::new(), Vec::new(), Vec::new());
         for one in built {
             match one {
