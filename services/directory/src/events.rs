@@ -10,7 +10,9 @@ use kontor_kit::outbox::{self, NewEvent, is, payload};
 use kontor_proto::calendar::v1::{
     MeetingAnswered, MeetingChanged, MeetingCountered, MeetingRemoved, MeetingScheduled,
 };
-use kontor_proto::directory::v1::{PartnerDataErased, PartnerErasureBegun, UserCreated, UserUpdated};
+use kontor_proto::directory::v1::{
+    ConsentChanged, ConsentState, PartnerDataErased, PartnerErasureBegun, UserCreated, UserUpdated,
+};
 use kontor_proto::pipeline::v1::{
     LeadConverted, LeadCreated, NextStepCompleted, OpportunityCreated, OpportunityDeleted, OpportunityLost,
     OpportunityMerged, OpportunityReopened, OpportunityStageMoved, OpportunityUnmerged, OpportunityWon,
@@ -28,8 +30,11 @@ use crate::store::card::Cards;
 /// Sources that erase their own and have nothing for the history of partners.
 const OTHER_SOURCES: [&str; 3] = ["segmentation", "templating", "mail"];
 
-/// Sources whose events make the history of partners.
-pub const HISTORY_SOURCES: [&str; 3] = ["pipeline", "calendar", "telephony"];
+/// Other services whose events make the history of partners.
+const HISTORY_SOURCES: [&str; 3] = ["pipeline", "calendar", "telephony"];
+
+/// All services whose events make it: of its own, the directory tells what partners agreed to.
+pub const REBUILT_SOURCES: [&str; 4] = ["directory", "pipeline", "calendar", "telephony"];
 
 /// Follows the sources for as long as the process runs.
 pub fn listen(context: &Context, db: &Db) {
@@ -51,12 +56,16 @@ pub fn listen(context: &Context, db: &Db) {
             }
         });
     }
-    let wants = |event: &Event| is::<PartnerDataErased>(event) || is::<PartnerErasureBegun>(event);
+    let wants = |event: &Event| {
+        is::<PartnerDataErased>(event) || is::<PartnerErasureBegun>(event) || is::<ConsentChanged>(event)
+    };
     context.bus.listen_for(context, "directory", "directory.report", db.clone(), wants, |tx, event| {
         if let Some(erased) = payload::<PartnerDataErased>(event) {
             store::erasure::report(tx, &event.source, &erased)
         } else if let Some(begun) = payload::<PartnerErasureBegun>(event) {
             store::erasure::begun(tx, &begun, event.sequence)
+        } else if is::<ConsentChanged>(event) {
+            store::timeline::take_live(tx, event, &changes(event))
         } else {
             Ok(())
         }
@@ -102,11 +111,27 @@ pub fn changes(event: &Event) -> Vec<Change> {
         return Vec::new();
     }
     match event.source.as_str() {
+        "directory" => consent(event),
         "telephony" => call(event),
         "calendar" => meeting(event),
         "pipeline" => deal(event),
         _ => Vec::new(),
     }
+}
+
+/// A word about a purpose that changed what counts; what follows from a merge was told before.
+fn consent(event: &Event) -> Vec<Change> {
+    let Some(changed) = payload::<ConsentChanged>(event).filter(|it| !it.consent.is_empty()) else {
+        return Vec::new();
+    };
+    let summary = match changed.state() {
+        ConsentState::Granted => format!("agreed to {}", changed.purpose),
+        ConsentState::Withdrawn => format!("withdrew from {}", changed.purpose),
+        ConsentState::Unspecified => return Vec::new(),
+    };
+    let id = history::entry_of("consent", &changed.consent);
+    let time = changed.state_time.or(event.occur_time);
+    vec![Change::Put(Entry { subject: changed.consent, ..entry(event, id, "consent", time, summary) })]
 }
 
 /// A call has one entry, at one partner; corrections write it anew.

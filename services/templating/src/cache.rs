@@ -8,7 +8,9 @@ use kontor_kit::db::Db;
 use kontor_kit::{Error, Result};
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Finding, Limits, Template};
+use crate::domain::template::Format;
+use crate::domain::value::Fields;
+use crate::domain::{Finding, Limits, Message, Template, message};
 use crate::store;
 
 /// Bytes of all templates that are kept, about.
@@ -26,13 +28,66 @@ pub struct Cache {
 
 #[derive(Default)]
 struct Kept {
-    templates: HashMap<String, (Arc<Template>, u64)>,
+    templates: HashMap<String, (Ready, u64)>,
     bytes: usize,
     turn: u64,
 }
 
+/// A compiled template.
+#[derive(Clone)]
+pub enum Ready {
+    /// Of letters.
+    Letter(Arc<Template>),
+    /// Of messages.
+    Message(Arc<Message>),
+}
+
+impl Ready {
+    /// Its format.
+    pub fn format(&self) -> Format {
+        match self {
+            Ready::Letter(template) => template.format(),
+            Ready::Message(message) => message.format(),
+        }
+    }
+
+    /// All that is wrong when these fields exist.
+    pub fn check(&self, fields: &Fields) -> Vec<Finding> {
+        match self {
+            Ready::Letter(template) => template.check(fields),
+            Ready::Message(message) => message.check(fields),
+        }
+    }
+
+    /// The template, for letters.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION.
+    pub fn letter(self) -> Result<Arc<Template>> {
+        match self {
+            Ready::Letter(template) => Ok(template),
+            Ready::Message(_) => Err(Error::precondition(
+                "NOT_A_LETTER",
+                "this is a template of messages: MessageService makes messages of it, and mailings send them",
+            )),
+        }
+    }
+
+    fn weight(&self) -> usize {
+        match self {
+            Ready::Letter(template) => template.weight(),
+            Ready::Message(message) => message.weight(),
+        }
+    }
+}
+
 /// What compiling gave.
-pub type Compiled = std::result::Result<Arc<Template>, Vec<Finding>>;
+pub type Compiled = std::result::Result<Ready, Vec<Finding>>;
+
+/// The same bytes are another template in each format of messages; packages say what they are.
+fn key(format: Option<Format>, sha256: &str) -> String {
+    format.map_or_else(|| sha256.to_owned(), |format| format!("{}:{sha256}", format.extension()))
+}
 
 impl Cache {
     /// An empty one over the documents of a database.
@@ -46,19 +101,30 @@ impl Cache {
         Sha256::digest(data).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Compiles a document, unless it is here.
+    /// Compiles a document, unless it is here. `format` is one of messages; none for letters.
     ///
     /// # Errors
     /// INTERNAL only; findings are an answer.
-    pub async fn compile(&self, sha256: &str, data: bytes::Bytes) -> Result<Compiled> {
-        if let Some(found) = self.find(sha256) {
+    pub async fn compile(
+        &self,
+        format: Option<Format>,
+        sha256: &str,
+        data: bytes::Bytes,
+    ) -> Result<Compiled> {
+        let key = key(format, sha256);
+        if let Some(found) = self.find(&key) {
             return Ok(Ok(found));
         }
         let _slot = self.slots.acquire().await.map_err(Error::internal)?;
-        let compiled = tokio::task::spawn_blocking(move || Template::compile(&data, &Limits::default()));
-        let compiled = compiled.await.map_err(Error::internal)?.map(Arc::new);
+        let compiled = tokio::task::spawn_blocking(move || match format {
+            Some(format) => {
+                Message::compile(format, &data, &message::limits()).map(Arc::new).map(Ready::Message)
+            }
+            None => Template::compile(&data, &Limits::default()).map(Arc::new).map(Ready::Letter),
+        });
+        let compiled = compiled.await.map_err(Error::internal)?;
         if let Ok(template) = &compiled {
-            self.keep(sha256, template.clone());
+            self.keep(&key, template.clone());
         }
         Ok(compiled)
     }
@@ -67,33 +133,33 @@ impl Cache {
     ///
     /// # Errors
     /// NOT_FOUND when the document is gone; FAILED_PRECONDITION when it has findings, which the engine of another version may see.
-    pub async fn get(&self, sha256: &str) -> Result<Arc<Template>> {
-        if let Some(found) = self.find(sha256) {
+    pub async fn get(&self, format: Option<Format>, sha256: &str) -> Result<Ready> {
+        if let Some(found) = self.find(&key(format, sha256)) {
             return Ok(found);
         }
         let wanted = sha256.to_owned();
         let data = self.db.read(move |conn| store::content::data(conn, &wanted)).await?;
-        self.compile(sha256, data.into()).await?.map_err(|findings| {
+        self.compile(format, sha256, data.into()).await?.map_err(|findings| {
             let first = findings.first().map(ToString::to_string).unwrap_or_default();
             Error::precondition("TEMPLATE_DRAFT", format!("the template has findings: {first}"))
         })
     }
 
-    fn find(&self, sha256: &str) -> Option<Arc<Template>> {
+    fn find(&self, key: &str) -> Option<Ready> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.turn += 1;
         let turn = kept.turn;
-        let (template, used) = kept.templates.get_mut(sha256)?;
+        let (template, used) = kept.templates.get_mut(key)?;
         *used = turn;
         Some(template.clone())
     }
 
-    fn keep(&self, sha256: &str, template: Arc<Template>) {
+    fn keep(&self, key: &str, template: Ready) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.turn += 1;
         let turn = kept.turn;
         let weight = template.weight();
-        if weight > ROOM || kept.templates.contains_key(sha256) {
+        if weight > ROOM || kept.templates.contains_key(key) {
             return;
         }
         while kept.bytes + weight > ROOM {
@@ -102,6 +168,6 @@ impl Cache {
             kept.bytes -= gone.weight();
         }
         kept.bytes += weight;
-        kept.templates.insert(sha256.to_owned(), (template, turn));
+        kept.templates.insert(key.to_owned(), (template, turn));
     }
 }

@@ -9,7 +9,8 @@ use kontor_proto::directory::v1::contact_service_client::ContactServiceClient;
 use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
 use kontor_proto::directory::v1::user_service_client::UserServiceClient;
 use kontor_proto::directory::v1::{
-    GetContactRequest, GetPartnerRequest, GetUserRequest, ListPartnersRequest, Partner,
+    BatchGetPartnersRequest, GetContactRequest, GetPartnerRequest, GetUserRequest, ListPartnersRequest,
+    Partner, PartnerFound, User,
 };
 use kontor_proto::templating::v1 as proto;
 use tonic::Code;
@@ -75,6 +76,30 @@ impl Directory {
         asked.buffered(AT_ONCE).collect::<Vec<_>>().await.into_iter().collect()
     }
 
+    /// Many partners' fields in one call, in the order of the names, without photos; none for those that do not exist.
+    ///
+    /// # Errors
+    /// Those of the directory.
+    pub async fn batch(&self, names: Vec<String>) -> Result<Vec<Option<Recipient>>> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let request = Caller::system().request(BatchGetPartnersRequest { names, card_details: true });
+        let found = self.partners.clone().batch_get_partners(request).await?.into_inner().results;
+        let recipient = |found: PartnerFound| {
+            let partner = found.partner?;
+            let card = FromCard {
+                language: found.language,
+                gender: found.gender,
+                title: found.honorific_prefixes,
+                photo: Vec::new(),
+            };
+            let fields = person::fields(&partner, &card, false);
+            Some(Recipient { name: partner.name, display_name: partner.display_name, fields })
+        };
+        Ok(found.into_iter().map(recipient).collect())
+    }
+
     /// A page of the partners that a filter finds, and where the next one begins.
     ///
     /// # Errors
@@ -115,26 +140,39 @@ impl Directory {
     /// # Errors
     /// Those of the directory but NOT_FOUND.
     pub async fn sender(&self, caller: &Caller) -> Result<proto::Fields> {
-        let user = if caller.user.is_empty() {
-            None
-        } else {
-            let request = caller.request(GetUserRequest { name: caller.name() });
-            match self.users.clone().get_user(request).await {
-                Ok(user) => Some(user.into_inner()),
-                Err(cause) if cause.code() == Code::NotFound => None,
-                Err(cause) => return Err(Error::from(cause)),
-            }
-        };
-        let (email, extension) = user.map(|user| (user.email, user.extension)).unwrap_or_default();
-        let mut fields = proto::Fields::default();
-        for (name, value) in [
-            ("name", caller.display_name.as_str()),
-            ("login", &caller.user),
-            ("email", &email),
-            ("extension", &extension),
-        ] {
-            fields.fields.insert(name.to_owned(), text(value));
-        }
-        Ok(fields)
+        let user = if caller.user.is_empty() { None } else { self.user(caller, &caller.name()).await? };
+        let user = User { display_name: caller.display_name.clone(), ..user.unwrap_or_default() };
+        Ok(user_fields(&caller.user, user))
     }
+
+    /// Another user's fields; none when it does not exist.
+    ///
+    /// # Errors
+    /// Those of the directory but NOT_FOUND.
+    pub async fn sender_called(&self, name: &str) -> Result<Option<proto::Fields>> {
+        let login = kontor_kit::id::parse("users", name, "sender")?;
+        Ok(self.user(&Caller::system(), name).await?.map(|user| user_fields(login, user)))
+    }
+
+    async fn user(&self, caller: &Caller, name: &str) -> Result<Option<User>> {
+        let request = caller.request(GetUserRequest { name: name.to_owned() });
+        match self.users.clone().get_user(request).await {
+            Ok(user) => Ok(Some(user.into_inner())),
+            Err(cause) if cause.code() == Code::NotFound => Ok(None),
+            Err(cause) => Err(Error::from(cause)),
+        }
+    }
+}
+
+fn user_fields(login: &str, user: User) -> proto::Fields {
+    let mut fields = proto::Fields::default();
+    for (name, value) in [
+        ("name", user.display_name.as_str()),
+        ("login", login),
+        ("email", &user.email),
+        ("extension", &user.extension),
+    ] {
+        fields.fields.insert(name.to_owned(), text(value));
+    }
+    fields
 }

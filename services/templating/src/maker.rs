@@ -12,10 +12,10 @@ use kontor_proto::templating::v1 as proto;
 
 use crate::domain::{Fields, Locale, Record, Template, Value, data, declared};
 
-/// All that is the same for the letters of a preview or a merge.
-pub struct Maker {
+/// All that is the same for the letters of a preview or a merge, or for the messages of a call.
+pub struct Maker<T = Arc<Template>> {
     /// The compiled template.
-    pub template: Arc<Template>,
+    pub template: T,
     /// What it declares.
     declared: Fields,
     /// Values for all letters.
@@ -62,19 +62,19 @@ pub fn shows_photo(template: &Template, declared: &declared::Declared) -> Result
     Ok(!template.check(&declared.with_standard(false)?).is_empty())
 }
 
-impl Maker {
+impl<T> Maker<T> {
     /// For the letters of a template.
     ///
     /// # Errors
     /// Those of values that are damaged.
     pub fn new(
-        template: Arc<Template>,
+        template: T,
         declared: Fields,
         (shared, sender): (&proto::Fields, &proto::Fields),
         locale: Option<Locale>,
         (company, zone): (&Company, &TimeZone),
         now: i64,
-    ) -> Result<Maker> {
+    ) -> Result<Maker<T>> {
         let company_locale = Locale::parse(&company.locale).unwrap_or_else(Locale::english);
         let record = Record::new()
             .with("name", company.name.as_str())

@@ -30,7 +30,7 @@ pub struct Entry {
     pub entry: String,
     /// Microseconds since 1970 UTC.
     pub occur_time: i64,
-    /// "call", "meeting", "answer", "proposal", "stage_move", "next_step", "won", "lost", "lead", "opportunity", "merged".
+    /// "call", "meeting", "answer", "proposal", "stage_move", "next_step", "won", "lost", "lead", "opportunity", "merged", "consent".
     pub kind: &'static str,
     /// Resource name of the thing.
     pub subject: String,

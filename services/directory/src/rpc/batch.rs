@@ -1,7 +1,7 @@
 //! Many partners in one call, as letters, messages and mailings need them.
 //! Called by rpc/partner.rs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use kontor_kit::db::Conn;
 use kontor_kit::{Error, Result, id};
@@ -35,7 +35,9 @@ impl Partners {
 
 fn results(conn: &mut Conn<'_>, ids: &[String], with_cards: bool) -> Result<Vec<proto::PartnerFound>> {
     let rows = store::partner::many(conn, ids)?;
-    let found: Vec<_> = rows.iter().flatten().cloned().collect();
+    // Two names may lead to the same partner.
+    let mut seen = HashSet::new();
+    let found: Vec<_> = rows.iter().flatten().filter(|row| seen.insert(&row.id)).cloned().collect();
     let of: Vec<String> = found.iter().map(|row| row.id.clone()).collect();
     let cards = if with_cards { details(conn, &of)? } else { HashMap::new() };
     let partners = shown(conn, found)?;
@@ -43,7 +45,6 @@ fn results(conn: &mut Conn<'_>, ids: &[String], with_cards: bool) -> Result<Vec<
     let result = |(id, row): (&String, &Option<store::card::Stored>)| {
         let name = format!("partners/{id}");
         let Some(row) = row else { return proto::PartnerFound { name, ..Default::default() } };
-        // Two names may lead to the same partner.
         let partner = partners.get(&row.id).cloned();
         proto::PartnerFound { name, partner, ..cards.get(&row.id).cloned().unwrap_or_default() }
     };

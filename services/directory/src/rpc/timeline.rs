@@ -90,7 +90,7 @@ struct Rebuild {
 
 impl Rebuild {
     async fn run(&mut self) -> Result<()> {
-        for source in events::HISTORY_SOURCES {
+        for source in events::REBUILT_SOURCES {
             self.reached.push((source, 0));
             self.read(source).await?;
         }

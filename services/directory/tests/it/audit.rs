@@ -29,6 +29,8 @@ const TABLES: &[(&str, &str)] = &[
     ("card", "by hand, with the engine's entry of the card"),
     ("card_email", "not: follows from the card"),
     ("card_phone", "not: follows from the card"),
+    ("consent", "by hand; with its partner when that is deleted"),
+    ("consent_state", "not: follows from the consents"),
     ("credential", "by hand, as a secret; not its generation"),
     ("erased_partner", "not: follows from the erasure"),
     ("erasure", "not: it is a record itself, of who erased whom and what went where"),

@@ -3,6 +3,7 @@
 
 mod audit;
 mod card;
+mod consent;
 mod erasure;
 mod merge;
 mod partner;

@@ -10,6 +10,11 @@ use crate::domain::header::one_line;
 use crate::domain::{Address, Mailbox};
 use crate::settings::Settings;
 
+/// Longest name of a recipient in characters; what is longer is cut.
+const NAME: usize = 100;
+/// Longest subject in characters, when its fields are in it. The library that signs goes down one call for each character of a header.
+const SUBJECT: usize = 500;
+
 /// All that a message is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
@@ -41,13 +46,17 @@ pub struct Parts<'a> {
 /// In words, why it can't be made.
 pub fn build(settings: &Settings, parts: Parts<'_>) -> Result<Vec<u8>, String> {
     let Parts { from, reply_to, to_name, to, subject, text, html, message_id, .. } = parts;
+    let subject = one_line(subject);
+    if subject.chars().count() > SUBJECT {
+        return Err(format!("its subject is longer than {SUBJECT} characters"));
+    }
     let date = UNIX_EPOCH + Duration::from_micros(parts.date.unsigned_abs());
-    let to = Mailbox { name: one_line(to_name), address: to.clone() };
+    let to = Mailbox { name: one_line(to_name).chars().take(NAME).collect(), address: to.clone() };
     let mut builder = lettre::Message::builder()
         .date(date)
         .from(mailbox(from)?)
         .to(mailbox(&to)?)
-        .subject(one_line(subject))
+        .subject(subject)
         .message_id(Some(message_id.to_owned()));
     if let Some(reply_to) = reply_to {
         builder = builder.reply_to(mailbox(reply_to)?);
@@ -86,4 +95,54 @@ fn mailbox(mailbox: &Mailbox) -> Result<lettre::message::Mailbox, String> {
 /// In words, when it refuses one that we took.
 pub fn address(address: &Address) -> Result<lettre::Address, String> {
     lettre::Address::new(address.local(), address.domain()).map_err(|cause| format!("{address}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Config;
+
+    /// The longest headers that there are, signed on a stack as small as that of the threads that do it.
+    #[test]
+    fn the_longest_headers_are_signed_on_a_small_stack() {
+        let file = std::env::temp_dir().join(format!("kontor-key-{}.pem", kontor_kit::id::new()));
+        // An Ed25519 key of RFC 8410 section 10.3.
+        let key = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
+        std::fs::write(&file, key).unwrap();
+        let config = Config {
+            dkim_domain: "example.com".to_owned(),
+            dkim_selector: "k1".to_owned(),
+            dkim_key_file: file.display().to_string(),
+            ..Config::default()
+        };
+        let settings = Settings::read(&config).ok().unwrap();
+        std::fs::remove_file(file).unwrap();
+        let wide = |count: usize| "\u{1f4e8}".repeat(count);
+        let address = crate::domain::Address::parse(&format!("{}@example.com", "a".repeat(64))).unwrap();
+        let mailbox = Mailbox { name: wide(200), address: address.clone() };
+        let build = move |subject: usize| {
+            let url = format!("https://crm.example.com/unsubscribe/{}", "0".repeat(32));
+            let subject = wide(subject);
+            let parts = Parts {
+                from: &mailbox,
+                reply_to: Some(&mailbox),
+                to_name: &wide(500),
+                to: &address,
+                subject: &subject,
+                text: "x",
+                html: "<p>x</p>",
+                message_id: "<0198@example.com>",
+                date: 1_795_424_400_000_000,
+                unsubscribe_url: &url,
+            };
+            build(&settings, parts)
+        };
+        let work = move || (build(SUBJECT), build(SUBJECT + 1));
+        let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(work).unwrap();
+        let (longest, longer) = thread.join().unwrap();
+        let longest = String::from_utf8(longest.unwrap()).unwrap();
+        assert!(longest.contains("DKIM-Signature: v=1; a=ed25519-sha256"), "{longest}");
+        assert!(longest.split("\r\n").all(|line| line.len() < 998), "lines are folded");
+        assert!(longer.unwrap_err().contains("subject"));
+    }
 }

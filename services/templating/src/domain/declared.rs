@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 
 use kontor_kit::{Error, Result};
 
+use super::message::with_own_fields;
+use super::template::Format;
 use super::value::{Fields, Kind, Record, Value};
 
 /// Declarations of a template at most.
 pub const MOST: usize = 500;
 /// Groups that are always there.
 const OWN: [&str; 3] = ["partner", "user", "company"];
+/// The group that only messages have.
+pub const MESSAGE: &str = "message";
 /// Levels of a path at most.
 const LEVELS: usize = 8;
 
@@ -126,6 +130,22 @@ impl Declared {
         let own = self.fields()?;
         let all = standard(photo);
         Ok(own.iter().fold(all, |all, (name, kind)| all.with(name, kind.clone())))
+    }
+
+    /// What the engine checks a template of this kind against: those of messages have fields of their own.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT when a template of messages declares what they have.
+    pub fn for_format(&self, format: Format) -> Result<Fields> {
+        let fields = self.with_standard(!format.is_message())?;
+        if !format.is_message() {
+            return Ok(fields);
+        }
+        if fields.get(MESSAGE).is_some() {
+            let message = format!("{MESSAGE} is there already in messages: choose another name");
+            return Err(Error::invalid("template.fields", message));
+        }
+        Ok(with_own_fields(fields, true))
     }
 
     /// The declared fields alone.

@@ -51,6 +51,8 @@ pub enum Problem {
     },
     /// A value that does not fit what is done with it.
     WrongType(String),
+    /// HTML or MJML that mail programs drop, move or don't understand.
+    Markup(String),
     /// The file is no DOCX or ODT, or a broken one.
     Package(String),
     /// Something that a template may not hold: macros, a DOCTYPE, encryption.
@@ -104,9 +106,11 @@ impl fmt::Display for Problem {
             Self::Unclosed => write!(out, "the block is not closed"),
             Self::Unopened => write!(out, "no block is open here that this tag belongs to"),
             Self::Unfinished => write!(out, "the tag does not end in its paragraph"),
-            Self::CrossesBorder(why) | Self::WrongType(why) | Self::Package(why) | Self::Refused(why) => {
-                write!(out, "{why}")
-            }
+            Self::CrossesBorder(why)
+            | Self::WrongType(why)
+            | Self::Markup(why)
+            | Self::Package(why)
+            | Self::Refused(why) => write!(out, "{why}"),
             Self::Syntax { at, why } => write!(out, "at character {at}: {why}"),
             Self::Limit(what) => write!(out, "too large: {what}"),
         }

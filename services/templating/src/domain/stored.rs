@@ -4,6 +4,8 @@
 use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::{Error, Result};
 
+use super::template::Format;
+
 /// Revisions of a template that are kept.
 pub const REVISIONS: i64 = 100;
 /// Findings of a template that are kept.
@@ -39,7 +41,7 @@ pub struct StoredTemplate {
 /// What is known of a document.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Document {
-    /// 1 DOCX, 2 ODT.
+    /// Number of its `Format`.
     pub format: i64,
     /// Findings as protobuf.
     pub findings: Vec<u8>,
@@ -53,6 +55,13 @@ pub struct Document {
     pub records: i64,
     /// Why letters can't be joined; empty when they can.
     pub not_joinable: String,
+}
+
+impl Document {
+    /// Its format, when messages are made of it.
+    pub fn message_format(&self) -> Option<Format> {
+        Format::of(self.format).filter(|format| format.is_message())
+    }
 }
 
 impl StoredTemplate {

@@ -10,21 +10,66 @@ use super::package::{Package, Ready, Skeleton};
 use super::program::{Op, Ops, Program, check as check_ops};
 use super::value::Fields;
 
-/// The two formats.
+/// The formats of templates: two of letters, three of messages. The numbers are those of the API and of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Word's.
-    Docx,
+    Docx = 1,
     /// LibreOffice's.
-    Odt,
+    Odt = 2,
+    /// HTML.
+    Html = 3,
+    /// MJML.
+    Mjml = 4,
+    /// Plain text.
+    Text = 5,
 }
 
 impl Format {
+    /// All of them.
+    pub const ALL: [Format; 5] = [Self::Docx, Self::Odt, Self::Html, Self::Mjml, Self::Text];
+
+    /// By its number.
+    pub fn of(number: i64) -> Option<Format> {
+        Self::ALL.into_iter().find(|format| format.number() == number)
+    }
+
+    /// Its number.
+    pub fn number(self) -> i64 {
+        self as i64
+    }
+
+    /// Whether messages are made of it, not letters.
+    pub fn is_message(self) -> bool {
+        !matches!(self, Self::Docx | Self::Odt)
+    }
+
+    /// What a content is that says so itself: packages, a DOCTYPE of HTML, `<html>`, `<mjml>`.
+    pub fn of_content(content: &[u8]) -> Option<Format> {
+        if content.starts_with(b"PK") {
+            // ODT files begin with their media type, unpacked.
+            return Some(if content.get(30..38) == Some(b"mimetype") { Self::Odt } else { Self::Docx });
+        }
+        let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content).trim_ascii_start();
+        let begins =
+            |word: &str| content.get(..word.len()).is_some_and(|it| it.eq_ignore_ascii_case(word.as_bytes()));
+        if begins("<mjml") {
+            Some(Self::Mjml)
+        } else if begins("<!doctype html") || begins("<html") {
+            Some(Self::Html)
+        } else {
+            None
+        }
+    }
+
     /// The ending of a file's name.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Docx => "docx",
             Self::Odt => "odt",
+            Self::Html => "html",
+            Self::Mjml => "mjml",
+            Self::Text => "txt",
         }
     }
 
@@ -33,6 +78,9 @@ impl Format {
         match self {
             Self::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
             Self::Odt => "application/vnd.oasis.opendocument.text",
+            Self::Html => "text/html; charset=utf-8",
+            Self::Mjml => "text/mjml; charset=utf-8",
+            Self::Text => "text/plain; charset=utf-8",
         }
     }
 }

@@ -3,6 +3,8 @@
 
 use kontor_kit::{Error, Result};
 
+use super::template::Format;
+
 /// The folder of templates.
 pub const TEMPLATES: &str = "templates";
 /// The folder of letters.
@@ -47,17 +49,15 @@ pub fn template_name(filename: &str) -> Option<(&str, i64)> {
         return None;
     }
     let (stem, extension) = filename.rsplit_once('.')?;
-    let format = match extension.to_ascii_lowercase().as_str() {
-        "docx" => 1,
-        "odt" => 2,
-        _ => return None,
-    };
-    (!stem.trim().is_empty()).then_some((stem, format))
+    let extension = extension.to_ascii_lowercase();
+    let extension = if extension == "htm" { "html" } else { &extension };
+    let format = Format::ALL.into_iter().find(|format| format.extension() == extension)?;
+    (!stem.trim().is_empty()).then_some((stem, format.number()))
 }
 
 /// The ending of a format's files.
 pub fn extension(format: i64) -> &'static str {
-    if format == 2 { "odt" } else { "docx" }
+    Format::of(format).unwrap_or(Format::Docx).extension()
 }
 
 /// A name with an id in parentheses: of two with the same name one, and of folders of partners each.

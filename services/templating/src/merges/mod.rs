@@ -161,7 +161,7 @@ impl Merges {
     }
 
     async fn job(&self, merge: Merge) -> Result<Job> {
-        let template = self.cache.get(&merge.sha256).await?;
+        let template = self.cache.get(None, &merge.sha256).await?.letter()?;
         let id = merge.template.clone();
         // It may not be deleted while merges of it run.
         let stored = self.db.read_few(move |conn| resource::get::<StoredTemplate>(conn, &id)).await?;

@@ -14,6 +14,7 @@ use crate::cache::Cache;
 use crate::domain::Limits;
 use crate::domain::declared::Declared;
 use crate::domain::stored::{Document, StoredTemplate};
+use crate::domain::template::Format;
 use crate::domain::tree::{self, TEMPLATES};
 use crate::store;
 
@@ -83,7 +84,8 @@ impl House {
             return Ok(file_place::to_proto(&Place::Template(Box::new(template)), &path));
         }
         let declared = Declared::from_text(&template.fields)?;
-        let document = self.look("data", &data, &declared).await.map_err(refused)?;
+        let format = template.document.message_format();
+        let document = self.look("data", &data, format, &declared).await.map_err(refused)?;
         if document.format != template.document.format {
             return Err(Error::denied("the document has another format than the file's name says"));
         }
@@ -123,7 +125,8 @@ impl House {
         if data.is_empty() {
             return Ok(None);
         }
-        let document = self.look("data", data, &Declared::default()).await.map_err(refused)?;
+        let wanted = Format::of(format).filter(|format| format.is_message());
+        let document = self.look("data", data, wanted, &Declared::default()).await.map_err(refused)?;
         if document.format != format {
             return Err(Error::denied("the document has another format than the file's name says"));
         }

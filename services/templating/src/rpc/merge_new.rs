@@ -20,7 +20,7 @@ impl House {
     ) -> Result<proto::Merge> {
         let (_, number) = template_or_revision(&request.template, "template")?;
         let (stored, sha256) = self.find(&caller, &request.template).await?;
-        let template = self.ready(&stored, &sha256).await?;
+        let template = self.ready(&stored, &sha256).await?.letter()?;
         let joined = request.output() == proto::MergeOutput::Joined;
         if joined && let Err(finding) = template.joins() {
             return Err(Error::precondition("NOT_JOINABLE", finding.to_string()));

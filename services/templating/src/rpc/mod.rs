@@ -9,6 +9,7 @@ mod file_write;
 mod lock;
 mod merge;
 mod merge_new;
+mod message;
 mod preview;
 mod revision;
 mod template;
@@ -19,6 +20,7 @@ use kontor_kit::link::MESSAGE_LIMIT;
 use kontor_kit::{Error, Result, id};
 use kontor_proto::templating::v1::file_service_server::FileServiceServer;
 use kontor_proto::templating::v1::merge_service_server::MergeServiceServer;
+use kontor_proto::templating::v1::message_service_server::MessageServiceServer;
 use kontor_proto::templating::v1::template_service_server::TemplateServiceServer;
 use tonic::service::Routes;
 use tonic::{Response, Status};
@@ -61,8 +63,10 @@ pub fn routes(
     };
     let templates = template::Templates(house.clone());
     let files = file::Files(house.clone());
+    let messages = message::Messages(house.clone());
     let merges = merge::MergesRpc(house);
     Routes::new(TemplateServiceServer::new(templates).max_decoding_message_size(MESSAGE_LIMIT))
+        .add_service(MessageServiceServer::new(messages).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(FileServiceServer::new(files).max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(MergeServiceServer::new(merges).max_decoding_message_size(MESSAGE_LIMIT))
 }

@@ -6,9 +6,10 @@ use kontor_kit::{Error, Result};
 use kontor_proto::templating::v1 as proto;
 
 use super::{House, document, template_or_revision};
-use crate::cache::Cache;
+use crate::cache::{Cache, Ready};
 use crate::domain::declared::Declared;
 use crate::domain::stored::StoredTemplate;
+use crate::domain::template::Format;
 use crate::domain::{Letter, Rendered, Renderer, tree};
 use crate::maker::{self, Maker};
 use crate::{office, store};
@@ -30,26 +31,29 @@ impl House {
                 return Ok(proto::CheckTemplateResponse { findings, format });
             }
             let data = self.db.read(move |conn| store::content::data(conn, &sha256)).await?;
-            return self.findings(data.into(), &Declared::from_text(&template.fields)?).await;
+            let format = template.document.message_format();
+            return self.findings(format, data.into(), &Declared::from_text(&template.fields)?).await;
         }
         let fields = request.fields.iter().map(|field| (field.path.clone(), field.kind));
-        self.findings(request.content.clone(), &Declared::new(fields)?).await
+        let format = document::meant(request.format.into(), &request.content, None)?;
+        self.findings(format, request.content.clone(), &Declared::new(fields)?).await
     }
 
     async fn findings(
         &self,
+        format: Option<Format>,
         content: bytes::Bytes,
         declared: &Declared,
     ) -> Result<proto::CheckTemplateResponse> {
         let sha256 = Cache::hash(&content);
-        Ok(match self.cache.compile(&sha256, content).await? {
-            Err(findings) => proto::CheckTemplateResponse { findings: document::some(&findings), format: 0 },
+        Ok(match self.cache.compile(format, &sha256, content).await? {
+            Err(findings) => proto::CheckTemplateResponse {
+                findings: document::some(&findings),
+                format: format.map_or(0, |format| format as i32),
+            },
             Ok(template) => proto::CheckTemplateResponse {
-                findings: document::some(&template.check(&declared.with_standard(true)?)),
-                format: match template.format() {
-                    crate::domain::Format::Docx => proto::TemplateFormat::Docx.into(),
-                    crate::domain::Format::Odt => proto::TemplateFormat::Odt.into(),
-                },
+                findings: document::some(&template.check(&declared.for_format(template.format())?)),
+                format: template.format() as i32,
             },
         })
     }
@@ -77,11 +81,14 @@ impl House {
         caller: Caller,
         request: proto::PreviewLetterRequest,
     ) -> Result<proto::PreviewLetterResponse> {
+        let (stored, sha256) = self.find(&caller, &request.name).await?;
+        let template = match self.ready(&stored, &sha256).await? {
+            Ready::Letter(template) => template,
+            Ready::Message(message) => return self.preview_message(caller, request, &stored, message).await,
+        };
         if request.pdf && !self.office.is_there() {
             return Err(office::missing());
         }
-        let (stored, sha256) = self.find(&caller, &request.name).await?;
-        let template = self.ready(&stored, &sha256).await?;
         let locale = maker::locale("locale", &request.locale)?;
         let declared = Declared::from_text(&stored.fields)?;
         let partner = match request.partner.as_str() {
@@ -129,22 +136,19 @@ impl House {
         })
     }
 
-    /// The compiled template of a revision of which letters may be made.
+    /// The compiled template of a revision of which letters or messages may be made.
     ///
     /// # Errors
     /// FAILED_PRECONDITION.
-    pub(super) async fn ready(
-        &self,
-        stored: &StoredTemplate,
-        sha256: &str,
-    ) -> Result<std::sync::Arc<crate::domain::Template>> {
+    pub(super) async fn ready(&self, stored: &StoredTemplate, sha256: &str) -> Result<Ready> {
+        let format = stored.document.message_format();
         if sha256 == stored.document.sha256 {
             stored.must_be_ready()?;
-            return self.cache.get(sha256).await;
+            return self.cache.get(format, sha256).await;
         }
-        let template = self.cache.get(sha256).await?;
+        let template = self.cache.get(format, sha256).await?;
         let declared = Declared::from_text(&stored.fields)?;
-        if let Some(finding) = template.check(&declared.with_standard(true)?).first() {
+        if let Some(finding) = template.check(&declared.for_format(template.format())?).first() {
             let message = format!("this revision of {} has findings: {finding}", stored.full_name());
             return Err(Error::precondition("TEMPLATE_DRAFT", message));
         }

@@ -10,10 +10,10 @@ use kontor_proto::templating::v1 as proto;
 use kontor_proto::templating::v1::template_service_server::TemplateService;
 use tonic::{Request, Response};
 
-use super::document::read_findings;
+use super::document::{meant, read_findings};
 use super::{Answer, House, chosen_id, must};
 use crate::domain::declared::Declared;
-use crate::domain::stored::StoredTemplate;
+use crate::domain::stored::{Document, StoredTemplate};
 use crate::store;
 
 /// The service.
@@ -159,6 +159,21 @@ impl TemplateService for Templates {
 }
 
 impl House {
+    /// Looks at the content of a template that is to be kept.
+    async fn look_given(
+        &self,
+        given: &proto::Template,
+        present: Option<i64>,
+        declared: &Declared,
+    ) -> Result<Document> {
+        let format = meant(given.format.into(), &given.content, present)?;
+        let document = self.look("template.content", &given.content, format, declared).await?;
+        if given.format != 0 && i64::from(given.format) != document.format {
+            return Err(Error::invalid("template.format", "the document is of another format"));
+        }
+        Ok(document)
+    }
+
     async fn create(&self, caller: Caller, request: proto::CreateTemplateRequest) -> Result<proto::Template> {
         let given = must(request.template.as_ref(), "template")?;
         let id = chosen_id(&request.template_id, "template_id")?;
@@ -182,7 +197,7 @@ impl House {
         };
         row.check()?;
         row.check_team(&caller)?;
-        row.document = self.look("template.content", &given.content, &declared).await?;
+        row.document = self.look_given(&given, None, &declared).await?;
         if request.validate_only {
             return to_proto(&row);
         }
@@ -236,7 +251,7 @@ impl House {
         row.check()?;
         let is_new = mask.has("content");
         if is_new {
-            row.document = self.look("template.content", &given.content, &fields).await?;
+            row.document = self.look_given(&given, Some(row.document.format), &fields).await?;
             row.revision += 1;
         } else if mask.has("fields") {
             row.document = self.look_again(&row.document, &fields).await?;

@@ -111,8 +111,18 @@ impl Stored for StoredTemplate {
 
 const STATES: &[(&str, i64)] =
     &[("READY", 1), ("DRAFT", 2), ("TEMPLATE_STATE_READY", 1), ("TEMPLATE_STATE_DRAFT", 2)];
-const FORMATS: &[(&str, i64)] =
-    &[("DOCX", 1), ("ODT", 2), ("TEMPLATE_FORMAT_DOCX", 1), ("TEMPLATE_FORMAT_ODT", 2)];
+const FORMATS: &[(&str, i64)] = &[
+    ("DOCX", 1),
+    ("ODT", 2),
+    ("HTML", 3),
+    ("MJML", 4),
+    ("TEXT", 5),
+    ("TEMPLATE_FORMAT_DOCX", 1),
+    ("TEMPLATE_FORMAT_ODT", 2),
+    ("TEMPLATE_FORMAT_HTML", 3),
+    ("TEMPLATE_FORMAT_MJML", 4),
+    ("TEMPLATE_FORMAT_TEXT", 5),
+];
 
 const LISTING: Listing = Listing {
     table: "template",

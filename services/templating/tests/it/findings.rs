@@ -31,7 +31,7 @@ fn l3_all_broken_tags_are_told_at_once() {
         word_findings(&body),
         [
             "word/document.xml, paragraph 2, {{ partner.name: the tag does not end in its paragraph",
-            "word/document.xml, paragraph 3, {% fro x in y %}: at character 3: \"fro\" is none of for, endfor, if, elif, else, endif, next",
+            "word/document.xml, paragraph 3, {% fro x in y %}: at character 3: \"fro\" is none of for, endfor, if, elif, else, endif, next, skip",
             "word/document.xml, paragraph 1, {{ partner.name | uper }}: at character 18: there is no filter uper; the nearest is upper",
             "word/document.xml, paragraph 3, {{ 1 + }}: at character 7: a value is missing",
             "word/document.xml, paragraph 3, {{ }}: at character 2: the tag is empty",

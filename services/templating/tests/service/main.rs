@@ -7,6 +7,7 @@ mod documents;
 mod erasing;
 mod letters;
 mod merges;
+mod messages;
 #[path = "../it/support.rs"]
 #[allow(dead_code, reason = "what the tests of the engine need of it, these need in part")]
 mod support;

@@ -14,7 +14,7 @@ use kontor_proto::templating::v1::field_value::Kind;
 use kontor_proto::templating::v1::merge_service_client::MergeServiceClient;
 use kontor_proto::templating::v1::template_service_client::TemplateServiceClient;
 use kontor_templating::Peers;
-use kontor_testbed::{Place, admin, caller};
+use kontor_testbed::{Gate, Place, admin, caller};
 use tonic::{Response, Status};
 
 /// Templating in one process, and its directory.
@@ -24,6 +24,8 @@ pub struct World {
     pub directory: Link,
     pub templates: TemplateServiceClient<Link>,
     pub merges: MergeServiceClient<Link>,
+    /// What templating asks of the directory goes through it.
+    pub asked: Gate,
 }
 
 /// A leader of the team sales.
@@ -47,7 +49,8 @@ impl World {
     pub async fn start(mut place: Place) -> World {
         place.context.company.name = "Kontor Ltd".to_owned();
         let directory = Link::local(kontor_directory::start(&place.context).await.unwrap().routes);
-        let peers = Peers { directory: directory.clone() };
+        let asked = Gate::default();
+        let peers = Peers { directory: asked.before(directory.clone()) };
         let link = Link::local(kontor_templating::start(&place.context, peers).await.unwrap().routes);
         World {
             templates: TemplateServiceClient::new(link.clone()).max_decoding_message_size(LIMIT),
@@ -55,6 +58,7 @@ impl World {
             place,
             link,
             directory,
+            asked,
         }
     }
 

@@ -7,7 +7,7 @@ mod tags;
 
 pub(crate) use blocks::lift;
 pub(crate) use emit::{Emitter, Hooks};
-pub(crate) use tags::{Compare, Leaf, Merge, Piece, Source, Tags, Word, WordIf, pieces};
+pub(crate) use tags::{Compare, Leaf, Merge, Piece, Source, Tags, Word, WordIf, pieces, word};
 
 /// What an element is to the compilers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

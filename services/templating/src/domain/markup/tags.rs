@@ -271,7 +271,7 @@ fn made(document: &mut Document, text: &str) -> Id {
 }
 
 /// What stands between the marks of a tag.
-fn word(inner: &str, end_mark: &str) -> Result<Word, Problem> {
+pub(crate) fn word(inner: &str, end_mark: &str) -> Result<Word, Problem> {
     // Marks for white space of other engines mean nothing here.
     let trimmed = inner.trim_start_matches('-').trim_end_matches('-');
     let offset = 2 + inner.len() - inner.trim_start_matches('-').len();
@@ -301,9 +301,19 @@ fn word(inner: &str, end_mark: &str) -> Result<Word, Problem> {
         "endfor" => alone(Word::EndFor),
         "endif" => alone(Word::EndIf),
         "next" => alone(Word::Next(None)),
+        "skip" => match rest.trim_start().strip_prefix("if ") {
+            Some(condition) => {
+                let at = after + rest.chars().count() - condition.chars().count();
+                Ok(Word::Skip(Compare::Holds(Piece::Output(condition.to_owned(), at))))
+            }
+            None => {
+                let why = "write when to leave the recipient out, as in: skip if not partner.email";
+                Err(Problem::Syntax { at: after, why: why.to_owned() })
+            }
+        },
         _ => Err(Problem::Syntax {
             at: offset,
-            why: format!("{name:?} is none of for, endfor, if, elif, else, endif, next"),
+            why: format!("{name:?} is none of for, endfor, if, elif, else, endif, next, skip"),
         }),
     }
 }

@@ -3,6 +3,7 @@
 
 mod build;
 mod check;
+mod html;
 mod machine;
 mod write;
 
@@ -10,6 +11,8 @@ pub use build::Builder;
 pub use check::check;
 pub use machine::{File, Letter, Machine, Mode, NewList, Relation, header_id};
 pub(crate) use write::write;
+
+use super::expression::Filter;
 
 use super::expression::Expr;
 
@@ -157,6 +160,43 @@ pub enum Style {
     OdtText,
     /// Into an attribute that is a link's target.
     Target,
+    /// Into the text of HTML: line breaks become elements.
+    HtmlText,
+    /// Into an attribute, a title or preformatted text of HTML.
+    HtmlLine,
+    /// Into a style attribute of HTML: only what a value of one property may be.
+    HtmlStyle,
+    /// Into an attribute of HTML that is an address.
+    HtmlAddress(Place),
+    /// Into plain text.
+    Plain,
+    /// Into one line of plain text.
+    Line,
+}
+
+/// Where in an address a value stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// At its beginning: the value brings the scheme.
+    Start,
+    /// Behind the scheme, before the question mark.
+    Path,
+    /// Behind the question mark.
+    Query,
+    /// Anywhere; the template's filter encoded it.
+    Encoded,
+}
+
+impl Style {
+    /// The style for an expression: what the filter `urlencode` encoded is not encoded again.
+    pub fn for_expr(self, expr: &Expr) -> Style {
+        match (self, expr) {
+            (Style::HtmlAddress(Place::Path | Place::Query), Expr::Filter(_, Filter::Address, _)) => {
+                Style::HtmlAddress(Place::Encoded)
+            }
+            (style, _) => style,
+        }
+    }
 }
 
 /// What a mapped number names.

@@ -1,7 +1,7 @@
 //! Writing values into XML: what is a line break in data is one in the document.
 //! Called by the machine for each field.
 
-use super::Style;
+use super::{Style, html};
 use crate::domain::finding::Problem;
 use crate::domain::xml::push_escaped;
 
@@ -15,6 +15,11 @@ pub(crate) fn write(out: &mut Vec<u8>, text: &str, style: Style) -> Result<(), P
             push_escaped(out, &flat);
         }
         Style::Target => push_escaped(out, &target(text)?),
+        Style::HtmlText | Style::HtmlLine | Style::HtmlStyle | Style::HtmlAddress(_) => {
+            html::write(out, text, style)?;
+        }
+        Style::Plain => html::plain(out, text),
+        Style::Line => out.extend_from_slice(text.replace(char::is_control, " ").as_bytes()),
     }
     Ok(())
 }
