@@ -9,6 +9,7 @@ use kontor_mail::{Config, Peers};
 use kontor_proto::directory::v1 as directory;
 use kontor_proto::directory::v1::consent_service_client::ConsentServiceClient;
 use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
+use kontor_proto::directory::v1::user_service_client::UserServiceClient;
 use kontor_proto::mail::v1 as proto;
 use kontor_proto::mail::v1::domain_limit_service_client::DomainLimitServiceClient;
 use kontor_proto::mail::v1::mailing_service_client::MailingServiceClient;
@@ -74,6 +75,15 @@ impl World {
     pub async fn with(mut place: Place, smtp: SmtpServer, config: &Config) -> World {
         place.context.company.name = "Kontor Ltd".to_owned();
         let directory = Link::local(kontor_directory::start(&place.context).await.unwrap().routes);
+        // Whose fields messages show as the sender's.
+        let user = directory::User { display_name: "Sally Seller".to_owned(), ..Default::default() };
+        let request = directory::CreateUserRequest {
+            user: Some(user),
+            user_id: "sales".to_owned(),
+            ..Default::default()
+        };
+        let mut users = UserServiceClient::new(directory.clone());
+        users.create_user(admin().request(request)).await.unwrap();
         let peers = kontor_templating::Peers { directory: directory.clone() };
         let templating = Link::local(kontor_templating::start(&place.context, peers).await.unwrap().routes);
         let peers = Peers { directory: directory.clone(), templating: templating.clone() };
@@ -229,6 +239,8 @@ impl World {
             if is_so(&now) {
                 return now;
             }
+            // No need to wait for what does not come.
+            assert!(now.pause_reason.is_empty(), "{}", now.pause_reason);
             tokio::time::sleep(Duration::from_millis(20)).await;
             now = self.get(mailing).await;
         }
