@@ -106,8 +106,7 @@ async fn campaign(backend: Backend) {
     citizen(&grpc, "fritz", ConsentState::Granted).await;
     add_partner(&grpc, "elsewhere", "", "elsewhere@one.example").await;
     let suppression = mail::Suppression { address: "fritz@one.example".to_owned(), ..Default::default() };
-    let request =
-        mail::CreateSuppressionRequest { suppression: Some(suppression), ..Default::default() };
+    let request = mail::CreateSuppressionRequest { suppression: Some(suppression), ..Default::default() };
     grpc.suppressions().create_suppression(request).await.expect("suppressed");
     // Written by the team's leader. A little later than now, so that there is somebody who leaves before its turn.
     let own = draft(&grpc, "own", mail::Mailing::default()).await;
@@ -128,10 +127,17 @@ async fn campaign(backend: Backend) {
         grpc.campaigns().create_campaign(request).await
     };
     refused(create(&grpc, &own).await, Code::InvalidArgument, "belongs to no team");
-    refused(create(&sandbox.grpc("colleague"), &mailing).await, Code::PermissionDenied, "managed by its leaders");
+    refused(
+        create(&sandbox.grpc("colleague"), &mailing).await,
+        Code::PermissionDenied,
+        "managed by its leaders",
+    );
     refused(create(&sandbox.grpc("neighbour"), &mailing).await, Code::InvalidArgument, "does not exist");
     let made = create(&grpc, &mailing).await.expect("a campaign").into_inner();
-    assert_eq!((made.mailing.as_str(), made.team.as_str(), made.call_list.as_str()), (mailing.as_str(), "teams/sales", ""));
+    assert_eq!(
+        (made.mailing.as_str(), made.team.as_str(), made.call_list.as_str()),
+        (mailing.as_str(), "teams/sales", "")
+    );
     until_members(&grpc, 6).await;
     let start = async |expected_members: i64| {
         let request = segmentation::StartCampaignRequest {
@@ -153,7 +159,10 @@ async fn campaign(backend: Backend) {
     until_counts(&grpc, "all are added", |it| it.added == 6 && it.waiting == 0).await;
     until_taken(&smtp, 2).await;
     eventually("all but one are worked off", async || {
-        state().await.counts.filter(|it| it.sent == 2 && it.without_consent == 2 && it.suppressed == 1 && it.deferred == 1)
+        state()
+            .await
+            .counts
+            .filter(|it| it.sent == 2 && it.without_consent == 2 && it.suppressed == 1 && it.deferred == 1)
     })
     .await;
     assert_eq!(state().await.state(), MailingState::Running, "it is open for those who join");

@@ -67,9 +67,12 @@ impl Relay {
             );
         }
         let (host, port) = match place.rsplit_once(':') {
-            Some((host, digits)) if !digits.ends_with(']') => {
-                (host, digits.parse().map_err(|_| format!("what stands behind the last colon is no port: {FORM}"))?)
-            }
+            Some((host, digits)) if !digits.ends_with(']') => (
+                host,
+                digits
+                    .parse()
+                    .map_err(|_| format!("what stands behind the last colon is no port: {FORM}"))?,
+            ),
             _ => (place, port),
         };
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -112,7 +115,8 @@ mod tests {
             "smtp://",
             "smtps://user@host",
             "smtp://host:x",
-            "smtp://a:topsecret@host", "smtps://a:topsecret/host",
+            "smtp://a:topsecret@host",
+            "smtps://a:topsecret/host",
         ] {
             let told = Relay::parse(wrong).unwrap_err();
             assert!(!told.contains("topsecret"), "{told}");
