@@ -90,7 +90,8 @@ async def main():
 
         def check(server, session, envelope, mechanism, data):
             good = data.login.decode() == user and data.password.decode() == secret
-            return AuthResult(success=good)
+            # Not handled: the server says 535 itself.
+            return AuthResult(success=good, handled=good)
 
         options = {"authenticator": check, "auth_required": True, "auth_require_tls": False}
     loop = asyncio.get_running_loop()

@@ -14,8 +14,8 @@ use crate::domain::relay::Relay;
 use crate::domain::{Address, Mailbox};
 use crate::store::lease::Defaults;
 
-/// Headers that DKIM covers. Both of List-Unsubscribe, as RFC 8058 section 4 asks.
-const SIGNED: [&str; 12] = [
+/// Headers that DKIM covers. Both of List-Unsubscribe, as RFC 8058 section 4 asks. Not those of the body's parts, which the library does not see as the message's.
+const SIGNED: [&str; 10] = [
     "From",
     "To",
     "Reply-To",
@@ -23,8 +23,6 @@ const SIGNED: [&str; 12] = [
     "Date",
     "Message-ID",
     "MIME-Version",
-    "Content-Type",
-    "Content-Transfer-Encoding",
     "Precedence",
     "List-Unsubscribe",
     "List-Unsubscribe-Post",

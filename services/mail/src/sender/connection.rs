@@ -13,7 +13,7 @@ use crate::domain::relay::{Relay, Security};
 use crate::domain::reply::Stage;
 
 /// Time for the connection, with TLS and sign-in.
-const OPEN: Duration = Duration::from_secs(60);
+const OPEN: Duration = Duration::from_secs(30);
 /// Time for the answer to a command.
 const COMMAND: Duration = Duration::from_secs(120);
 /// Time for the answer to the whole message (RFC 5321 section 4.5.3.2.6).
