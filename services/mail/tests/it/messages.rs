@@ -136,7 +136,7 @@ async fn l7_text_alone_and_other_languages_arrive_whole(world: World) {
         assert all(len(l) < 998 for l in open(sys.argv[1], newline='').read().split('\\r\\n'))\n\
         print(m['subject'].strip()); print(m.get_body(('plain',)).get_content()); print(m.get_body(('html',)).get_content())";
     let output = std::process::Command::new(python()).args(["-c", script]).arg(&folder).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = String::from_utf8(output.stdout).unwrap().replace("\r\n", "\n");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.starts_with(("\u{4f60}\u{597d} ".repeat(40)).trim()), "{text}");
     assert!(text.contains("\n.\n..two dots\n"), "{text}");
