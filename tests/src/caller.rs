@@ -81,6 +81,8 @@ impl Grpc {
         merges => directory::partner_merge_service_client::PartnerMergeServiceClient<Signed>;
         /// Erasures of partners.
         erasures => directory::erasure_service_client::ErasureServiceClient<Signed>;
+        /// What partners agreed to.
+        consents => directory::consent_service_client::ConsentServiceClient<Signed>;
         /// Contacts.
         contacts => directory::contact_service_client::ContactServiceClient<Signed>;
         /// Changes of directory.
@@ -157,7 +159,9 @@ impl Grpc {
         purchases => segmentation::purchase_statistics_service_client::PurchaseStatisticsServiceClient<Signed>;
         /// Phone campaigns.
         campaigns => segmentation::campaign_service_client::CampaignServiceClient<Signed>;
-        /// Templates of letters.
+        /// Messages of templates.
+        messages => templating::message_service_client::MessageServiceClient<Signed>;
+        /// Templates of letters and messages.
         templates => templating::template_service_client::TemplateServiceClient<Signed>;
         /// Letters for many.
         letter_merges => templating::merge_service_client::MergeServiceClient<Signed>;

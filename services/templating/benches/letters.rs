@@ -1,15 +1,20 @@
-//! Letters a CPU second from a compiled template, and how the cost grows with the rows of a table.
+//! Letters a CPU second from a compiled template, and how the cost grows with the rows of a table; messages for mail beside them.
 //! Run: cargo bench -p kontor-templating --bench letters
 
 use std::hint::black_box;
 use std::time::Duration;
 
 use jiff::civil::date;
-use kontor_templating::domain::{Letter, Limits, Locale, Money, Record, Renderer, Template};
+use kontor_templating::domain::{
+    Format, Letter, Limits, Locale, Message, Money, Record, Renderer, Snippet, Template, message,
+};
 
 fn main() {
     println!("| template | rows | letters a CPU second | bytes a letter |");
     println!("|---|---|---|---|");
+    for rows in [5, 50] {
+        measure_messages(rows);
+    }
     for name in ["bench.docx", "bench.odt"] {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
         let bytes = std::fs::read(path).expect("the template is in the repository");
@@ -25,6 +30,44 @@ fn main() {
         }
         println!("| {name} | compiled in | {:.2} ms | |", compiled.as_secs_f64() * 1_000.0);
     }
+}
+
+/// Messages with subject, HTML and the plain text that follows from it.
+fn measure_messages(rows: i64) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/bench.mjml");
+    let source = std::fs::read(path).expect("the template is in the repository");
+    let compile = || Message::compile(Format::Mjml, &source, &message::limits()).expect("it compiles");
+    let begin = cpu();
+    for _ in 0..50 {
+        black_box(compile());
+    }
+    let compiled = (cpu() - begin) / 50;
+    let template = compile();
+    let subject = Snippet::subject("{{ deal.title }} for {{ partner.name }}").expect("a subject");
+    let addresses = Record::new()
+        .with("unsubscribe_url", "https://example.com/u/0123456789abcdef")
+        .with("view_url", "https://example.com/v/0123456789abcdef");
+    let records: Vec<Record> =
+        (0..50).map(|number| record(number, rows).with("message", addresses.clone())).collect();
+    let (mut made, mut bytes) = (0_u32, 0);
+    let begin = cpu();
+    while cpu() - begin < Duration::from_secs(3) {
+        for record in &records {
+            let letter = Letter {
+                records: std::slice::from_ref(record),
+                locale: Locale::english(),
+                now: date(2026, 11, 30).at(9, 0, 0, 0),
+                number: 1,
+            };
+            let message = template.make(&subject, None, letter).expect("a message").expect("it is for all");
+            bytes = message.html.len() + message.text.len();
+            black_box(message);
+            made += 1;
+        }
+    }
+    let spent = (cpu() - begin).as_secs_f64();
+    println!("| bench.mjml (message) | {rows} | {:.1} | {bytes} |", f64::from(made) / spent);
+    println!("| bench.mjml (message) | compiled in | {:.2} ms | |", compiled.as_secs_f64() * 1_000.0);
 }
 
 fn measure(name: &str, template: &Template, rows: i64) {

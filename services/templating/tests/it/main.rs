@@ -7,6 +7,7 @@ mod formats;
 mod joined;
 mod letters;
 mod limits;
+mod memory;
 mod messages;
 mod office;
 mod support;

@@ -13,6 +13,7 @@ use crate::world::{LIMIT, World, leader, neighbour, sales};
 kontor_testbed::on_both! { World;
     d14_a_document_that_is_saved_in_place_is_a_revision_of_its_template,
     d14_letters_stand_in_their_partners_folder_to_be_read_only,
+    l7_a_file_of_a_message_is_a_template_of_its_format,
     d14_locks_keep_others_from_writing_and_end_by_themselves,
     d14_what_is_no_document_is_the_users_own,
 }
@@ -69,6 +70,38 @@ async fn d14_a_document_that_is_saved_in_place_is_a_revision_of_its_template(wor
         proto::MoveFileRequest { path: path.to_owned(), destination: "templates/Bid.docx".to_owned() };
     files(&world).move_file(sales().request(request)).await.unwrap();
     assert_eq!(list(&world, &sales(), "templates").await, ["templates/Bid.docx"]);
+}
+
+async fn l7_a_file_of_a_message_is_a_template_of_its_format(world: World) {
+    let mjml = "<mjml><mj-body><mj-section><mj-column><mj-text>{{ partner.name }}</mj-text></mj-column></mj-section></mj-body></mjml>";
+    for (path, content, format) in [
+        ("templates/News.html", "<p>Dear {{ partner.name }}", proto::TemplateFormat::Html),
+        ("templates/News.mjml", mjml, proto::TemplateFormat::Mjml),
+        ("templates/News.txt", "Dear {{ partner.name }}", proto::TemplateFormat::Text),
+    ] {
+        write(&world, &sales(), path, content.into()).await.unwrap();
+        let filter = format!("format = {}", format.as_str_name());
+        let request = proto::ListTemplatesRequest { filter, ..Default::default() };
+        let found =
+            world.templates.clone().list_templates(sales().request(request)).await.unwrap().into_inner();
+        assert_eq!(found.templates.len(), 1, "{path}");
+        assert_eq!(found.templates[0].state(), proto::TemplateState::Ready, "{path}");
+        assert_eq!(read(&world, &sales(), path).await.unwrap(), content.as_bytes());
+    }
+    // A mistake is kept as a draft, and is a new revision; a document of Word in its place is not taken.
+    write(&world, &sales(), "templates/News.html", "<script>x</script>".into()).await.unwrap();
+    let refused = write(&world, &sales(), "templates/News.html", docx(&p("x"))).await;
+    assert_eq!(failure(refused).0, Code::PermissionDenied);
+    let request = proto::ListTemplatesRequest { filter: "state = DRAFT".to_owned(), ..Default::default() };
+    let found = world.templates.clone().list_templates(sales().request(request)).await.unwrap().into_inner();
+    assert_eq!(found.templates[0].findings[0].tag, "<script>");
+    let names = list(&world, &sales(), "templates").await;
+    assert_eq!(names, ["templates/News.html", "templates/News.mjml", "templates/News.txt"]);
+    // Below a folder of one's own it is a file like any other.
+    let folder = proto::MakeFolderRequest { path: "templates/old".to_owned() };
+    files(&world).make_folder(sales().request(folder)).await.unwrap();
+    write(&world, &sales(), "templates/old/a.txt", "{{ x".into()).await.unwrap();
+    assert_eq!(read(&world, &sales(), "templates/old/a.txt").await.unwrap(), b"{{ x");
 }
 
 async fn d14_letters_stand_in_their_partners_folder_to_be_read_only(world: World) {

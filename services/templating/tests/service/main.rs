@@ -8,6 +8,7 @@ mod erasing;
 mod letters;
 mod merges;
 mod messages;
+mod pdf;
 #[path = "../it/support.rs"]
 #[allow(dead_code, reason = "what the tests of the engine need of it, these need in part")]
 mod support;

@@ -88,7 +88,7 @@ impl Emit<'_, '_> {
                 self.marks.wrong(line, &shown, Problem::Markup(why.to_owned()));
             }
             let style = match name {
-                "style" => Style::HtmlStyle,
+                "style" => Style::HtmlCss,
                 // It names styles or other elements.
                 "class" | "id" | "for" | "name" => Style::HtmlLine,
                 "srcset" | "srcdoc" | "content" if has_tag(value) => {

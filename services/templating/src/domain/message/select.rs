@@ -193,8 +193,7 @@ fn compound<'s>(text: &'s str, weight: &mut (u32, u32, u32)) -> Option<(Compound
         weight.2 += 1;
         rest = behind;
     }
-    loop {
-        let Some(sign) = rest.chars().next() else { break };
+    while let Some(sign) = rest.chars().next() {
         match sign {
             '#' | '.' => {
                 let (name, behind) = word(&rest[1..])?;

@@ -172,7 +172,7 @@ fn flat(text: &str) -> String {
     for c in decoded(text).chars() {
         let c = if matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{c}') { ' ' } else { c };
         let is_sign = ('\u{e000}'..='\u{e00f}').contains(&c);
-        if !(c == ' ' && out.ends_with(' ')) && !is_sign {
+        if !(is_sign || c == ' ' && out.ends_with(' ')) {
             out.push(c);
         }
     }

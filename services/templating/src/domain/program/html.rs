@@ -23,7 +23,7 @@ pub(super) fn write(out: &mut Vec<u8>, text: &str, style: Style) -> Result<(), P
             }
             escaped(out, rest);
         }
-        Style::HtmlStyle => {
+        Style::HtmlCss => {
             let good = |c: char| c.is_ascii_alphanumeric() || "#%.,- ".contains(c);
             if text.len() > STYLE || !text.chars().all(good) {
                 let why = "in a style a field may hold letters, digits and #%.,- only";
@@ -136,9 +136,9 @@ mod tests {
 
     #[test]
     fn a_value_in_a_style_is_a_value() {
-        assert_eq!(written("#ff0000", Style::HtmlStyle).unwrap(), "#ff0000");
+        assert_eq!(written("#ff0000", Style::HtmlCss).unwrap(), "#ff0000");
         for bad in ["red; background: blue", "url(x)", "\"", "expression(1)"] {
-            assert_eq!(written(bad, Style::HtmlStyle), None, "{bad}");
+            assert_eq!(written(bad, Style::HtmlCss), None, "{bad}");
         }
     }
 

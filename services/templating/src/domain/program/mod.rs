@@ -165,7 +165,7 @@ pub enum Style {
     /// Into an attribute, a title or preformatted text of HTML.
     HtmlLine,
     /// Into a style attribute of HTML: only what a value of one property may be.
-    HtmlStyle,
+    HtmlCss,
     /// Into an attribute of HTML that is an address.
     HtmlAddress(Place),
     /// Into plain text.

@@ -15,7 +15,7 @@ pub(crate) fn write(out: &mut Vec<u8>, text: &str, style: Style) -> Result<(), P
             push_escaped(out, &flat);
         }
         Style::Target => push_escaped(out, &target(text)?),
-        Style::HtmlText | Style::HtmlLine | Style::HtmlStyle | Style::HtmlAddress(_) => {
+        Style::HtmlText | Style::HtmlLine | Style::HtmlCss | Style::HtmlAddress(_) => {
             html::write(out, text, style)?;
         }
         Style::Plain => html::plain(out, text),
