@@ -165,8 +165,6 @@ impl Grpc {
         templates => templating::template_service_client::TemplateServiceClient<Signed>;
         /// Letters for many.
         letter_merges => templating::merge_service_client::MergeServiceClient<Signed>;
-        /// What partners agreed to.
-        consents => directory::consent_service_client::ConsentServiceClient<Signed>;
         /// Mailings.
         mailings => mail::mailing_service_client::MailingServiceClient<Signed>;
         /// Who gets no mailings.

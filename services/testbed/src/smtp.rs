@@ -1,9 +1,10 @@
 //! A real mail server (aiosmtpd) that keeps what it takes and refuses by rules, in a process of its own.
 //! Called by the tests of mail and by scenarios. It ends when it is dropped.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use tempfile::TempDir;
 
@@ -12,6 +13,8 @@ pub struct SmtpServer {
     child: Child,
     folder: TempDir,
     port: u16,
+    /// How far the log was counted: bytes and lines. It grows to some ten thousand messages.
+    counted: Mutex<(u64, usize)>,
 }
 
 /// A message that it took.
@@ -87,7 +90,7 @@ impl SmtpServer {
         let mut output = BufReader::new(child.stdout.take().expect("its output"));
         output.read_line(&mut line).expect("it says its port");
         let port = line.trim().parse().expect("aiosmtpd is installed: tests/install does it");
-        SmtpServer { child, folder, port }
+        SmtpServer { child, folder, port, counted: Mutex::default() }
     }
 
     /// "smtp://127.0.0.1:41234"
@@ -129,8 +132,14 @@ impl SmtpServer {
 
     /// How many it took so far.
     pub fn count(&self) -> usize {
-        let text = std::fs::read(self.folder.path().join("log")).unwrap_or_default();
-        text.iter().filter(|byte| **byte == b'\n').count()
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(mut log) = std::fs::File::open(self.folder.path().join("log")) else { return 0 };
+        let mut new = Vec::new();
+        if log.seek(SeekFrom::Start(counted.0)).and_then(|_| log.read_to_end(&mut new)).is_ok() {
+            counted.0 += new.len() as u64;
+            counted.1 += new.iter().filter(|byte| **byte == b'\n').count();
+        }
+        counted.1
     }
 
     /// Recipients that were tried, taken or not, with the second of each since 1970.
