@@ -4,6 +4,7 @@
 use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::{Error, Result};
 
+pub use super::basis::{Basis, Consent};
 use super::hours::Hours;
 use super::{Mailbox, header};
 
@@ -49,37 +50,6 @@ impl State {
     /// Whether nothing comes any more.
     pub fn is_over(self) -> bool {
         matches!(self, State::Completed | State::Cancelled | State::Expired)
-    }
-}
-
-/// On what basis somebody gets it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Basis {
-    /// Only with consent.
-    Consent = 1,
-    /// Everybody who did not withdraw it.
-    NotWithdrawn = 2,
-}
-
-/// What a partner says of a purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Consent {
-    /// Nothing; or it is a bare address.
-    None,
-    /// Yes.
-    Granted,
-    /// No, or not any more.
-    Withdrawn,
-}
-
-impl Basis {
-    /// Why somebody does not get it; none when it does.
-    pub fn obstacle(self, consent: Consent, purpose: &str) -> Option<String> {
-        match (self, consent) {
-            (_, Consent::Withdrawn) => Some(format!("the consent to {purpose} was withdrawn")),
-            (Basis::Consent, Consent::None) => Some(format!("there is no consent to {purpose}")),
-            _ => None,
-        }
     }
 }
 
@@ -408,13 +378,5 @@ mod tests {
         assert_eq!(bad(Mailing { reply_to: "anna@".to_owned(), ..mailing() }), "mailing.reply_to");
         assert_eq!(bad(Mailing { display_name: "a\rb".to_owned(), ..mailing() }), "mailing.display_name");
         assert!(mailing().check().is_ok());
-    }
-
-    #[test]
-    fn consent_is_asked_as_the_basis_says() {
-        let may = |basis: Basis, consent| basis.obstacle(consent, "mailings").is_none();
-        assert!(may(Basis::Consent, Consent::Granted) && may(Basis::NotWithdrawn, Consent::Granted));
-        assert!(!may(Basis::Consent, Consent::None) && may(Basis::NotWithdrawn, Consent::None));
-        assert!(!may(Basis::Consent, Consent::Withdrawn) && !may(Basis::NotWithdrawn, Consent::Withdrawn));
     }
 }

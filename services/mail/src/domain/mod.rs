@@ -2,6 +2,7 @@
 //! Called by rpc, the store and the sender.
 
 pub mod address;
+pub mod basis;
 pub mod header;
 pub mod hours;
 pub mod keys;
