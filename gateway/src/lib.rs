@@ -3,5 +3,6 @@
 
 pub mod dav;
 mod edge;
+pub mod one_click;
 
 pub use edge::{Gateway, Links, RenderMetrics, serve};

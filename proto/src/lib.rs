@@ -31,6 +31,7 @@ service!(calendar, "kontor.calendar.v1");
 service!(telephony, "kontor.telephony.v1");
 service!(segmentation, "kontor.segmentation.v1");
 service!(templating, "kontor.templating.v1");
+service!(mail, "kontor.mail.v1");
 
 /// The encoded `FileDescriptorSet` of everything, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Who may stand on whom, by folder. Dev-dependencies are free.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("kontor-proto", &[]),
     ("kontor-vobject", &[]),
     ("kontor-kit", &["kontor-proto"]),
@@ -17,6 +17,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("kontor-telephony", SERVICE),
     ("kontor-segmentation", SERVICE),
     ("kontor-templating", SERVICE),
+    ("kontor-mail", SERVICE),
     ("kontor-gateway", &["kontor-kit", "kontor-vobject", "kontor-proto"]),
     ("kontor-tests", &["kontor", "kontor-kit", "kontor-testbed", "kontor-proto", "kontor-vobject"]),
 ];

@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kontor_proto::calendar::v1 as calendar;
 use kontor_proto::directory::v1 as directory;
+use kontor_proto::mail::v1 as mail;
 use kontor_proto::pipeline::v1 as pipeline;
 use kontor_proto::segmentation::v1 as segmentation;
 use kontor_proto::telephony::v1 as telephony;
@@ -164,6 +165,12 @@ impl Grpc {
         templates => templating::template_service_client::TemplateServiceClient<Signed>;
         /// Letters for many.
         letter_merges => templating::merge_service_client::MergeServiceClient<Signed>;
+        /// Mailings.
+        mailings => mail::mailing_service_client::MailingServiceClient<Signed>;
+        /// Who gets no mailings.
+        suppressions => mail::suppression_service_client::SuppressionServiceClient<Signed>;
+        /// How fast domains get mail.
+        domain_limits => mail::domain_limit_service_client::DomainLimitServiceClient<Signed>;
         /// Price lists.
         price_lists => segmentation::price_list_service_client::PriceListServiceClient<Signed>;
     }

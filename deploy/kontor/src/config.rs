@@ -11,7 +11,7 @@ use kontor_kit::{Error, Result};
 use crate::services::SERVICES;
 
 /// Every setting: key, default, what it is. Environment: `company.region` is `KONTOR_COMPANY_REGION`.
-const KEYS: [(&str, &str, &str); 24] = [
+const KEYS: [(&str, &str, &str); 34] = [
     ("data", "./kontor-data", "folder of the data"),
     ("listen", "127.0.0.1:8420", "address and port to listen on; port 0 takes a free one"),
     ("services", "all", "services to run here, by comma"),
@@ -29,6 +29,24 @@ const KEYS: [(&str, &str, &str); 24] = [
     ("peers.telephony", "", "address of telephony when it runs elsewhere"),
     ("peers.segmentation", "", "address of segmentation when it runs elsewhere"),
     ("peers.templating", "", "address of templating when it runs elsewhere"),
+    ("peers.mail", "", "address of mail when it runs elsewhere"),
+    (
+        "mail.relay",
+        "",
+        "server that takes our mail: smtp://host:25, smtp+starttls://user:secret@host:587 or smtps://user:secret@host:465",
+    ),
+    ("mail.from", "", "sender of mailings that name none: Example Ltd <news@example.com>"),
+    ("mail.return_path", "", "where bounces go, with a tag for each message: bounces@example.com"),
+    ("mail.connections", "8", "connections to the relay at once, of each process that runs mail"),
+    ("mail.domain_rate", "600", "messages a minute to one domain at most, in all; 0 is no limit"),
+    ("mail.domain_connections", "8", "messages on their way to one domain at once at most, in all"),
+    (
+        "mail.dkim.domain",
+        "",
+        "domain that signs messages: example.com; with selector and key_file, or none of them",
+    ),
+    ("mail.dkim.selector", "", "name of the key in DNS: the record is at SELECTOR._domainkey.DOMAIN"),
+    ("mail.dkim.key_file", "", "file with the private key, RSA or Ed25519 in PEM"),
     (
         "push.enabled",
         "true",
@@ -146,6 +164,7 @@ impl Config {
         if !public.is_empty() {
             kontor_telephony::domain::address::check("public.address", public)?;
         }
+        kontor_mail::Settings::check(&self.mail())?;
         let contact = self.get("push.contact");
         if !contact.is_empty() && !contact.starts_with("mailto:") && !contact.starts_with("https://") {
             return Err(Error::invalid(
@@ -210,6 +229,23 @@ impl Config {
         }
     }
 
+    /// The settings of mail.
+    pub fn mail(&self) -> kontor_mail::Config {
+        let text = |key: &str| self.get(key).to_owned();
+        kontor_mail::Config {
+            relay: text("mail.relay"),
+            from: text("mail.from"),
+            return_path: text("mail.return_path"),
+            connections: text("mail.connections"),
+            domain_rate: text("mail.domain_rate"),
+            domain_connections: text("mail.domain_connections"),
+            dkim_domain: text("mail.dkim.domain"),
+            dkim_selector: text("mail.dkim.selector"),
+            dkim_key_file: text("mail.dkim.key_file"),
+            public_address: text("public.address"),
+        }
+    }
+
     /// Whether the sample company is wanted.
     pub fn demo(&self) -> bool {
         self.get("demo") == "true"
@@ -250,7 +286,7 @@ impl Config {
         let mut text = String::new();
         for (key, _, help) in KEYS {
             let Some((value, origin)) = self.0.get(key) else { continue };
-            let secret = key.ends_with(".key") || key.ends_with(".url");
+            let secret = key.ends_with(".key") || key.ends_with(".url") || key.ends_with(".relay");
             let shown = if secret && !value.is_empty() { "(set)" } else { value.as_str() };
             let origin = match origin {
                 Origin::Default => "default",

@@ -26,7 +26,7 @@ enum Command {
         /// Address and port to listen on [default: 127.0.0.1:8420].
         #[arg(long, value_name = "ADDR")]
         listen: Option<String>,
-        /// Services to run here, by comma: gateway,directory,calendar,pipeline,telephony,segmentation,templating [default: all].
+        /// Services to run here, by comma: gateway,directory,calendar,pipeline,telephony,templating,mail,segmentation [default: all].
         #[arg(long, value_name = "LIST")]
         services: Option<String>,
         /// Fill an empty installation with a sample company and accounts with the password "demo".

@@ -29,7 +29,7 @@ pub type Start =
     for<'a> fn(&'a Config, &'a Context, &'a Links) -> Pin<Box<dyn Future<Output = Result<Unit>> + Send + 'a>>;
 
 /// All, from the ground up: each calls only those before it.
-pub static SERVICES: [Service; 6] = [
+pub static SERVICES: [Service; 7] = [
     Service {
         name: "directory",
         peer: "peers.directory",
@@ -78,22 +78,6 @@ pub static SERVICES: [Service; 6] = [
         },
     },
     Service {
-        name: "segmentation",
-        peer: "peers.segmentation",
-        migrations: kontor_segmentation::MIGRATIONS,
-        start: |_, context, links| {
-            Box::pin(async move {
-                // Without the last two, rules know no opportunities and no calls.
-                let peers = kontor_segmentation::Peers {
-                    directory: need(links, "segmentation", "directory")?,
-                    pipeline: links.get("pipeline").cloned(),
-                    telephony: links.get("telephony").cloned(),
-                };
-                kontor_segmentation::start(context, peers).await
-            })
-        },
-    },
-    Service {
         name: "templating",
         peer: "peers.templating",
         migrations: kontor_templating::MIGRATIONS,
@@ -101,6 +85,37 @@ pub static SERVICES: [Service; 6] = [
             Box::pin(async move {
                 let peers = kontor_templating::Peers { directory: need(links, "templating", "directory")? };
                 kontor_templating::start(context, peers).await
+            })
+        },
+    },
+    Service {
+        name: "mail",
+        peer: "peers.mail",
+        migrations: kontor_mail::MIGRATIONS,
+        start: |config, context, links| {
+            Box::pin(async move {
+                let peers = kontor_mail::Peers {
+                    directory: need(links, "mail", "directory")?,
+                    templating: need(links, "mail", "templating")?,
+                };
+                kontor_mail::start(context, peers, &config.mail()).await
+            })
+        },
+    },
+    Service {
+        name: "segmentation",
+        peer: "peers.segmentation",
+        migrations: kontor_segmentation::MIGRATIONS,
+        start: |_, context, links| {
+            Box::pin(async move {
+                // Without the pipeline and telephony rules know no opportunities and no calls; without mail there are no campaigns by mail.
+                let peers = kontor_segmentation::Peers {
+                    directory: need(links, "segmentation", "directory")?,
+                    pipeline: links.get("pipeline").cloned(),
+                    telephony: links.get("telephony").cloned(),
+                    mail: links.get("mail").cloned(),
+                };
+                kontor_segmentation::start(context, peers).await
             })
         },
     },

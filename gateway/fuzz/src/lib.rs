@@ -7,6 +7,7 @@ use kontor_gateway::dav::path::Place;
 use kontor_gateway::dav::xml::request::Value;
 use kontor_gateway::dav::xml::{Writer, push, report, request, share};
 use kontor_gateway::dav::{disposition, if_header, preconditions};
+use kontor_gateway::one_click::is_one_click;
 
 /// A body of any method. What was taken of a dead property must be well-formed inside another document, and stay the same.
 pub fn xml(body: &[u8]) {
@@ -109,4 +110,16 @@ pub fn upload(bytes: &[u8]) {
     let written = disposition::attachment(&name);
     HeaderValue::from_str(&written).expect("a header");
     assert_eq!(disposition::filename(written.as_bytes()), name, "{written}");
+}
+
+/// A one-click unsubscribe: the first line is the content type, the rest is the body. What has not the words never unsubscribes.
+pub fn unsubscribe(bytes: &[u8]) {
+    let (kind, body) = bytes.split_at(bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len()));
+    let Ok(kind) = std::str::from_utf8(kind) else { return };
+    let body = body.get(1..).unwrap_or_default();
+    if is_one_click(kind, body) {
+        let plain: Vec<u8> = percent_encoding::percent_decode(body).collect();
+        let has = |words: &[u8]| plain.windows(words.len()).any(|window| window == words);
+        assert!(has(b"List-Unsubscribe") && has(b"One-Click"));
+    }
 }

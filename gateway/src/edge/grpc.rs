@@ -16,13 +16,14 @@ use tonic::service::Routes;
 use super::Links;
 
 /// Services that are spoken between processes only.
-const INSIDE_ONLY: [&str; 6] = [
+const INSIDE_ONLY: [&str; 7] = [
     "kontor.collection.v1.CollectionService",
     "kontor.directory.v1.CredentialService",
     "kontor.directory.v1.SegmentBookService",
     "kontor.calendar.v1.FeedService",
     "kontor.calendar.v1.MessageService",
     "kontor.templating.v1.FileService",
+    "kontor.mail.v1.UnsubscribeService",
 ];
 
 pub(super) struct Router {

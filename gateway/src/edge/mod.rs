@@ -9,6 +9,7 @@ mod pops;
 mod serve;
 mod sign_in;
 mod unread;
+mod unsubscribe;
 mod webhook;
 
 use std::collections::HashMap;
@@ -53,6 +54,7 @@ struct Outside {
     dav: Dav,
     telephony: Option<Link>,
     calendar: Link,
+    mail: Option<Link>,
 }
 
 impl Gateway {
@@ -83,6 +85,7 @@ impl Gateway {
                     .with_files(links.get("templating").cloned()),
                 telephony: links.get("telephony").cloned(),
                 calendar: find("calendar")?,
+                mail: links.get("mail").cloned(),
             })
         } else {
             None
@@ -117,6 +120,7 @@ impl Gateway {
             Kind::Pops => Box::pin(self.pops(request, peer)).await,
             Kind::Dav => Box::pin(self.dav(request, peer)).await,
             Kind::Feed => Box::pin(self.feed(request, peer)).await,
+            Kind::Unsubscribe => Box::pin(self.unsubscribe(request, peer)).await,
             Kind::Nothing => plain(StatusCode::NOT_FOUND, "there is nothing here\n"),
         }
     }
@@ -205,6 +209,13 @@ impl Gateway {
         }
     }
 
+    async fn unsubscribe(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
+        match self.0.outside.as_ref().and_then(|outside| outside.mail.clone()) {
+            Some(link) => unsubscribe::answer(link, request, peer).await,
+            None => unsubscribe::nothing(),
+        }
+    }
+
     async fn dav(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
         let Some(outside) = &self.0.outside else {
             return plain(StatusCode::NOT_FOUND, "this process has no gateway\n");
@@ -241,6 +252,7 @@ enum Kind {
     Pops,
     Dav,
     Feed,
+    Unsubscribe,
     Nothing,
 }
 
@@ -253,6 +265,7 @@ impl Kind {
             Kind::Pops => "pops",
             Kind::Dav => "dav",
             Kind::Feed => "feed",
+            Kind::Unsubscribe => "unsubscribe",
             Kind::Nothing => "nothing",
         }
     }
@@ -270,6 +283,7 @@ fn kind_of(request: &Request<Body>) -> Kind {
         pops::PATH => Kind::Pops,
         path if path.starts_with("/telephony/") => Kind::Webhook,
         path if path.starts_with(feed::ROOT) => Kind::Feed,
+        path if path.starts_with(unsubscribe::ROOT) => Kind::Unsubscribe,
         path if Dav::takes(request.method(), path) => Kind::Dav,
         _ => Kind::Nothing,
     }

@@ -49,3 +49,8 @@ fn if_headers_of_the_corpus_do_no_harm() {
 fn uploads_of_the_corpus_do_no_harm() {
     each("upload", targets::upload);
 }
+
+#[test]
+fn unsubscribe_bodies_of_the_corpus_do_no_harm() {
+    each("unsubscribe", targets::unsubscribe);
+}

@@ -28,7 +28,7 @@ use crate::store;
 use crate::store::card::Cards;
 
 /// Sources that erase their own and have nothing for the history of partners.
-const OTHER_SOURCES: [&str; 2] = ["segmentation", "templating"];
+const OTHER_SOURCES: [&str; 3] = ["segmentation", "templating", "mail"];
 
 /// Other services whose events make the history of partners.
 const HISTORY_SOURCES: [&str; 3] = ["pipeline", "calendar", "telephony"];

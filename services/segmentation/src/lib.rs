@@ -1,5 +1,5 @@
 //! Segmentation: groups of partners by anything known of them, kept as they change; questionnaires, purchase statistics, price lists,
-//! phone campaigns.
+//! campaigns by telephone and by mail.
 //! Composed by the `kontor` binary.
 
 mod books;
@@ -28,7 +28,8 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0005_price_list",
     "0006_erasure",
     "0007_campaign",
-    "0008_segment_book"
+    "0008_segment_book",
+    "0009_mailing"
 ];
 
 /// Links to the services that segmentation reads facts from.
@@ -40,6 +41,8 @@ pub struct Peers {
     pub pipeline: Option<Link>,
     /// Numbers that are not called, and the call lists of campaigns; none where telephony is not run.
     pub telephony: Option<Link>,
+    /// The mailings of campaigns; none where mail is not run.
+    pub mail: Option<Link>,
 }
 
 /// Starts the service.

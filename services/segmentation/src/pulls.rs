@@ -12,6 +12,7 @@ use kontor_kit::{Error, Result, clock, currency, phone};
 use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
 use kontor_proto::directory::v1::segment_book_service_client::SegmentBookServiceClient;
 use kontor_proto::directory::v1::{GetPartnerRequest, Partner as Card, PartnerKind};
+use kontor_proto::mail::v1::mailing_service_client::MailingServiceClient;
 use kontor_proto::pipeline::v1::opportunity_service_client::OpportunityServiceClient;
 use kontor_proto::pipeline::v1::{GetOpportunityRequest, Opportunity as Deal, OpportunityState};
 use kontor_proto::telephony::v1::ListDoNotCallNumbersRequest;
@@ -138,6 +139,20 @@ impl Sources {
     /// FAILED_PRECONDITION with reason NO_TELEPHONY where it is not run.
     pub fn call_lists(&self) -> Result<CallListServiceClient<Link>> {
         self.telephony().cloned().map(CallListServiceClient::new).ok_or_else(no_telephony)
+    }
+
+    /// The link to mail, where it is run.
+    pub fn mail(&self) -> Option<&Link> {
+        self.peers.mail.as_ref()
+    }
+
+    /// Mailings.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION with reason NO_MAIL where mail is not run.
+    pub fn mailings(&self) -> Result<MailingServiceClient<Link>> {
+        let client = self.mail().cloned().map(MailingServiceClient::new);
+        client.ok_or_else(|| Error::precondition("NO_MAIL", "mail is not run here: a campaign can't be sent"))
     }
 
     /// Entries of call lists that are worked off.

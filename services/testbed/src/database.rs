@@ -12,8 +12,14 @@ pub const SERVER: &str = "KONTOR_TEST_POSTGRES";
 pub const TEMPLATE: &str = "KONTOR_TEST_TEMPLATE";
 
 /// Whose tests start most of the services: making their tables takes a second, a copy a fifth of one. For a service or two the copy is the slower way.
-const COPIES: [&str; 5] =
-    ["kontor-pipeline", "kontor-telephony", "kontor-segmentation", "kontor-templating", "kontor-tests"];
+const COPIES: [&str; 6] = [
+    "kontor-pipeline",
+    "kontor-telephony",
+    "kontor-segmentation",
+    "kontor-templating",
+    "kontor-mail",
+    "kontor-tests",
+];
 
 /// Storage of one test.
 pub struct Database {

@@ -7,6 +7,7 @@ pub mod database;
 pub mod gate;
 pub mod patience;
 pub mod place;
+pub mod smtp;
 pub mod traces;
 
 pub use caller::{admin, caller, failure, user};
@@ -14,6 +15,7 @@ pub use database::Database;
 pub use gate::Gate;
 pub use patience::patience;
 pub use place::{MONDAY, Place, SECOND};
+pub use smtp::SmtpServer;
 
 /// Makes two tests of each async function: on SQLite, and on PostgreSQL when there is one. Each gets what
 /// `start(Place)` of the named type gives.

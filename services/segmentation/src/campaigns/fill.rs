@@ -43,7 +43,12 @@ impl Worker {
                 None => new.push((ord, name)),
             }
         }
-        settled.extend(self.numbers(new).await?);
+        if campaign.mailing.is_empty() {
+            settled.extend(self.numbers(new).await?);
+        } else {
+            // Mail looks for the address, and again when it sends.
+            settled.extend(new.into_iter().map(|(ord, _)| (ord, Fate::Pending, String::new())));
+        }
         self.put(campaign, progress, settled).await?;
         self.offer_pending(campaign, progress).await
     }
@@ -106,7 +111,11 @@ impl Worker {
                 progress.fates = None;
                 return Ok(());
             }
-            let fates = self.offer(campaign, &pending).await?;
+            let fates = if campaign.mailing.is_empty() {
+                self.offer(campaign, &pending).await?
+            } else {
+                self.offer_to_mail(campaign, &pending).await?
+            };
             self.put(campaign, progress, fates).await?;
         }
         Ok(())

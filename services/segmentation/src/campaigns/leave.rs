@@ -51,6 +51,10 @@ impl Worker {
             }
             Ok(all)
         };
+        if !campaign.mailing.is_empty() {
+            let all = self.db.read(read).await?.into_iter().map(|(ord, partner, _)| (ord, partner)).collect();
+            return self.take_off(campaign, progress, all).await;
+        }
         let mut fates = Vec::new();
         for (ord, partner, number) in self.db.read(read).await? {
             match self.cancel(campaign, &partner, &number).await? {

@@ -1,10 +1,11 @@
-//! Works on campaigns that run: puts members of segments on call lists, also those who join later, and cancels the entries of those who leave. One process of the
-//! installation does it, the one that writes memberships. Started by lib.rs; `fill.rs` adds, `leave.rs` cancels.
+//! Works on campaigns that run: puts members of segments on call lists or makes them recipients of mailings, also those who join later, and cancels the entries of those who leave. One process of the
+//! installation does it, the one that writes memberships. Started by lib.rs; `fill.rs` adds, `leave.rs` cancels, `mailing.rs` does both by mail.
 //!
 //! What became of each partner stands in the database before and after telephony is asked, so it goes on after a crash where it was; a list of telephony has a number once.
 
 mod fill;
 mod leave;
+mod mailing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -83,7 +84,7 @@ pub fn state_changed(tx: &mut kontor_kit::db::Tx<'_>, campaign: &Campaign) {
 
 /// Works for as long as the process runs.
 pub fn start(context: &Context, db: &Db, live: &Live, sources: &Sources) {
-    if sources.telephony().is_none() {
+    if sources.telephony().is_none() && sources.mail().is_none() {
         return;
     }
     let worker = Worker { db: db.clone(), live: live.clone(), sources: sources.clone() };
@@ -184,7 +185,9 @@ impl Worker {
                 return Ok(());
             }
         }
-        self.add_numbers_that_came(campaign, progress, &members.wanted).await?;
+        if campaign.mailing.is_empty() {
+            self.add_numbers_that_came(campaign, progress, &members.wanted).await?;
+        }
         if !campaign.keeps_leavers {
             let left = progress.of(Fate::Added) - &members.wanted;
             self.leave(campaign, progress, left).await?;
@@ -247,7 +250,7 @@ impl Worker {
         let is_over = matches!(cause.code(), tonic::Code::NotFound | tonic::Code::FailedPrecondition);
         tracing::warn!(campaign = campaign.full_name(), cause = %cause, "a campaign can't go on");
         if is_over && campaign.state == State::Running {
-            let reason = format!("{} can't be filled: {}", campaign.call_list, cause.message());
+            let reason = format!("{} can't be filled: {}", campaign.target(), cause.message());
             return self.change(campaign, |it| it.pause(&reason)).await;
         }
         Ok(())

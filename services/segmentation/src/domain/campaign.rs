@@ -1,4 +1,4 @@
-//! A phone campaign: its states, when it asks back, when it stops by itself, and which number of a partner is called.
+//! A campaign, by telephone or by mail: its states, when it asks back, when it stops by itself, and which number of a partner is called.
 //! Called by rpc/campaign.rs and by the campaigns' work.
 
 use kontor_kit::auth::{Caller, Guard};
@@ -86,6 +86,8 @@ pub struct Campaign {
     pub segment: String,
     /// "callLists/{list}".
     pub call_list: String,
+    /// "mailings/{mailing}" of a campaign by mail, which has no list; else empty.
+    pub mailing: String,
     /// "teams/{team}", the list's.
     pub team: String,
     /// Ids of segments whose members are not called.
@@ -123,6 +125,11 @@ impl Campaign {
     /// Who may see it.
     pub fn guard(&self) -> Guard {
         Guard::new("", &*self.team)
+    }
+
+    /// What it fills: "callLists/{list}" or "mailings/{mailing}".
+    pub fn target(&self) -> &str {
+        if self.mailing.is_empty() { &self.call_list } else { &self.mailing }
     }
 
     /// Checks that the caller may change it.

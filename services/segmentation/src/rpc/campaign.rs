@@ -79,6 +79,11 @@ impl CampaignService for Campaigns {
         let request = request.into_inner();
         let (name, etag, id) = (request.name.clone(), request.etag.clone(), request.request_id.clone());
         let cancel_waiting = request.cancel_waiting;
+        let campaign = self.0.seen_campaign(&caller, &name, "name").await?;
+        campaign.must_be_managed_by(&caller)?;
+        if !campaign.mailing.is_empty() {
+            self.0.close_mailing(&caller, &campaign.mailing).await?;
+        }
         let end = move |_: &mut Conn<'_>, _: &Caller, campaign: &mut Campaign, _| {
             campaign.end(cancel_waiting);
             Ok(())

@@ -1,4 +1,4 @@
-//! Makes, changes, starts and watches phone campaigns, and counts them; protobuf to domain and back.
+//! Makes, changes, starts and watches campaigns, and counts them; protobuf to domain and back.
 //! Called by rpc/campaign.rs.
 
 use std::collections::BTreeMap;
@@ -45,6 +45,7 @@ pub(super) fn to_proto(campaign: &Campaign, counts: Option<proto::CampaignCounts
         display_name: campaign.display_name.clone(),
         segment: segment_name(&campaign.segment),
         call_list: campaign.call_list.clone(),
+        mailing: campaign.mailing.clone(),
         team: campaign.team.clone(),
         excluded_segments: campaign.excluded.iter().map(|it| segment_name(it)).collect(),
         leavers: leavers.into(),
@@ -215,6 +216,7 @@ impl House {
             display_name: String::new(),
             segment: segment_id(&given.segment, "campaign.segment")?,
             call_list: String::new(),
+            mailing: given.mailing.clone(),
             team: String::new(),
             excluded: Vec::new(),
             keeps_leavers: false,
@@ -232,7 +234,11 @@ impl House {
         read(&given, &Mask::read(None, &[], &FIELDS)?, &mut campaign)?;
         let (reader, checked) = (caller.clone(), campaign.clone());
         self.db.read(move |conn| check_segments(conn, &reader, &checked, true)).await?;
-        (campaign.call_list, campaign.team) = self.call_list(&caller, &given, &request).await?;
+        if given.mailing.is_empty() {
+            (campaign.call_list, campaign.team) = self.call_list(&caller, &given, &request).await?;
+        } else {
+            campaign.team = self.draft_team(&caller, &given).await?;
+        }
         if request.validate_only {
             return self.counted(campaign).await;
         }
@@ -320,6 +326,12 @@ impl House {
         campaign.must_be_managed_by(&caller)?;
         self.live.settled().await?;
         let audience = campaigns::members(&self.live, &campaign).await?.audience();
+        if !campaign.mailing.is_empty() {
+            let now = self.db.clock().now();
+            // Asked back before anything is started.
+            campaign.clone().start(audience, request.expected_members, now)?;
+            self.open_mailing(&caller, &campaign.mailing).await?;
+        }
         let (name, etag) = (request.name.clone(), request.etag.clone());
         let (request_id, expected) = (request.request_id.clone(), request.expected_members);
         let start = move |_: &mut Conn<'_>, _: &Caller, campaign: &mut Campaign, now| {

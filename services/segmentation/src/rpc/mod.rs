@@ -3,6 +3,7 @@
 
 mod answer;
 mod campaign;
+mod campaign_mail;
 mod campaign_manage;
 mod definition;
 mod entry;

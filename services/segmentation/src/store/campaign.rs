@@ -34,6 +34,7 @@ impl Stored for Campaign {
         "update_time",
         "start_time",
         "fill_time",
+        "mailing",
     ];
     const COLLECTION: &'static str = "campaigns";
 
@@ -86,6 +87,7 @@ impl Stored for Campaign {
             self.update_time,
             self.start_time,
             self.fill_time,
+            &self.mailing,
         ]
         .to_vec()
     }
@@ -111,6 +113,7 @@ impl Stored for Campaign {
             update_time: row.int(from + 15)?,
             start_time: row.opt_int(from + 16)?,
             fill_time: row.opt_int(from + 17)?,
+            mailing: row.string(from + 18)?,
         })
     }
 }
@@ -130,7 +133,7 @@ const LEAVERS: &[(&str, i64)] = &[("CANCEL", 1), ("KEEP", 2)];
 
 const LISTING: Listing = Listing {
     table: "campaign",
-    columns: "id, version, display_name, segment, call_list, team, excluded, leavers, priority, state, confirmed, cancelling, pause_reason, creator, create_time, update_time, start_time, fill_time",
+    columns: "id, version, display_name, segment, call_list, team, excluded, leavers, priority, state, confirmed, cancelling, pause_reason, creator, create_time, update_time, start_time, fill_time, mailing",
     id: "id",
     by_key: false,
     fields: &[
@@ -138,6 +141,7 @@ const LISTING: Listing = Listing {
         Field::filter("state", "state", Kind::Enum(STATES)),
         Field::filter("segment", "('segments/' || segment)", Kind::Text),
         Field::filter("call_list", "call_list", Kind::Text),
+        Field::filter("mailing", "mailing", Kind::Text),
         Field::filter("team", "team", Kind::Text),
         Field::order("create_time", "create_time", Kind::Time),
     ],

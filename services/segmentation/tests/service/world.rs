@@ -78,6 +78,7 @@ impl World {
             directory: directory.clone(),
             pipeline: Some(pipeline.clone()),
             telephony: Some(seen(telephony.clone())),
+            mail: None,
         };
         let link = Link::local(kontor_segmentation::start(own, peers).await.unwrap().routes);
         World {
@@ -101,6 +102,7 @@ impl World {
             directory: self.directory.clone(),
             pipeline: Some(self.pipeline.clone()),
             telephony: Some(self.telephony.clone()),
+            mail: None,
         };
         self.link = Link::local(kontor_segmentation::start(own, peers).await.unwrap().routes);
         self.campaigns = CampaignServiceClient::new(self.link.clone());
@@ -109,7 +111,7 @@ impl World {
     /// Segmentation of another process over the same database: only on PostgreSQL.
     pub async fn another_process(&self) -> (SegmentServiceClient<Link>, tokio_util::sync::CancellationToken) {
         let context = self.place.another_process();
-        let peers = Peers { directory: self.directory.clone(), pipeline: None, telephony: None };
+        let peers = Peers { directory: self.directory.clone(), pipeline: None, telephony: None, mail: None };
         let link = Link::local(kontor_segmentation::start(&context, peers).await.unwrap().routes);
         (SegmentServiceClient::new(link), context.stop)
     }

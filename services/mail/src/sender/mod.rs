@@ -1,0 +1,248 @@
+//! Sends what is due: leases messages, makes them, gives them to the relay over several connections, and notes what came of each.
+//! Started by lib.rs; rpc wakes it. Several processes may do it for the same mailings.
+//!
+//! `keeper.rs` follows the clock, `prepare.rs` makes messages, `queue.rs` holds those that are ready, `deliver.rs` sends them.
+
+mod connection;
+mod deliver;
+mod keeper;
+pub mod message;
+pub(crate) mod prepare;
+mod queue;
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use kontor_kit::db::Db;
+use kontor_kit::{Result, id};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+pub use connection::{Connection, Refusal};
+pub(crate) use prepare::{Look, Senders, look};
+
+use crate::domain::mailing::State;
+use crate::domain::pace::pause;
+use crate::rpc::House;
+use crate::store;
+use crate::store::lease::Leased;
+use queue::{Job, Queue};
+
+/// How often to look when nothing wakes us.
+const LOOK: Duration = Duration::from_millis(200);
+/// How often a sign of life is shown, and the clock of mailings is looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// Messages that are made together.
+const BATCH: i64 = crate::templates::AT_ONCE as i64;
+/// The longest rest before something is written again.
+const LONGEST_REST: Duration = Duration::from_secs(5);
+/// A process that could not show a sign of life for so long sends nothing: another one may have its messages soon.
+const SURE: Duration = Duration::from_secs(12);
+
+/// Sends for as long as the process runs. Cheap to clone.
+#[derive(Clone)]
+pub struct Sender(Arc<Inner>);
+
+struct Inner {
+    house: House,
+    /// Who has messages, in the database.
+    holder: String,
+    queue: Queue,
+    /// Messages that this process has.
+    held: AtomicI64,
+    wake: Notify,
+    stop: CancellationToken,
+    relay: Mutex<RelayState>,
+    /// When a sign of life was shown last.
+    alive: Mutex<Instant>,
+}
+
+/// Whether the relay can be used.
+#[derive(Default)]
+struct RelayState {
+    failures: i64,
+    until: Option<Instant>,
+}
+
+impl Sender {
+    /// Starts the work. It goes on a little when the process is asked to stop: what is on its way is finished.
+    pub fn start(house: &House) -> Sender {
+        let context = house.context.clone();
+        let sender = Sender(Arc::new(Inner {
+            house: house.clone(),
+            holder: id::new(),
+            queue: Queue::new(),
+            held: AtomicI64::new(0),
+            wake: Notify::new(),
+            stop: context.stop.clone(),
+            relay: Mutex::default(),
+            alive: Mutex::new(Instant::now()),
+        }));
+        let keeper = sender.clone();
+        context.tasks.spawn(async move { keeper.keep().await });
+        if house.settings.relay.is_some() {
+            for _ in 0..house.settings.connections {
+                let deliverer = sender.clone();
+                context.tasks.spawn(async move { deliverer.deliver_all().await });
+            }
+            let leaser = sender.clone();
+            context.tasks.spawn(async move { leaser.lease_all().await });
+        }
+        sender
+    }
+
+    /// Says that there is something to do.
+    pub fn wake(&self) {
+        self.0.wake.notify_one();
+    }
+
+    fn db(&self) -> &Db {
+        &self.0.house.db
+    }
+
+    fn now(&self) -> i64 {
+        self.db().clock().now()
+    }
+
+    fn is_sure(&self) -> bool {
+        self.0.alive.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < SURE
+    }
+
+    /// Leases and makes messages until the process stops, then gives back what is not on its way.
+    async fn lease_all(&self) {
+        let most = i64::try_from(self.0.house.settings.connections).unwrap_or(1) * 12;
+        let most = most.max(64);
+        while !self.0.stop.is_cancelled() {
+            let room = most - self.0.held.load(Ordering::SeqCst);
+            let leased = if room < most / 3 || !self.is_sure() || self.relay_pause().is_some() {
+                Ok(false)
+            } else {
+                self.lease(room.min(BATCH)).await
+            };
+            let is_more = leased.unwrap_or_else(|cause| {
+                tracing::warn!(%cause, "messages can't be leased");
+                false
+            });
+            if !is_more {
+                let stopped = self.0.stop.cancelled();
+                let _ = tokio::time::timeout(LOOK, async {
+                    tokio::select! { () = self.0.wake.notified() => {}, () = stopped => {} }
+                })
+                .await;
+            }
+        }
+        let left = self.0.queue.close();
+        let now = self.now();
+        self.give_back(left.into_iter().map(|job| job.leased).collect(), now).await;
+    }
+
+    /// Leases messages of all mailings that run, by turns. True when there may be more.
+    async fn lease(&self, room: i64) -> Result<bool> {
+        let mailings = self.db().read_few(store::mailing::live).await?;
+        let (zone, now) = (self.0.house.context.zone(), self.now());
+        let mut running: Vec<_> = mailings
+            .into_iter()
+            .filter(|it| it.state == State::Running && it.end_time.is_none_or(|end| end > now))
+            .filter(|it| it.hours.is_none_or(|hours| hours.is_open(&zone, now)))
+            .collect();
+        if running.is_empty() {
+            return Ok(false);
+        }
+        // None of them is always the first one.
+        let turn = usize::try_from(now / 1_000_000).unwrap_or(0) % running.len();
+        running.rotate_left(turn);
+        let share = (room / i64::try_from(running.len()).unwrap_or(1)).max(1);
+        let mut is_more = false;
+        for mailing in running {
+            let (wanted, holder) = (mailing.clone(), self.0.holder.clone());
+            let defaults = self.0.house.settings.defaults;
+            let write = move |tx: &mut kontor_kit::db::Tx<'_>| {
+                store::lease::take(tx, &wanted, &holder, defaults, share)
+            };
+            let leased = self.db().write(write).await?;
+            if leased.is_empty() {
+                continue;
+            }
+            is_more = true;
+            self.0.held.fetch_add(i64::try_from(leased.len()).unwrap_or(0), Ordering::SeqCst);
+            let (sender, mailing) = (self.clone(), Arc::new(mailing));
+            self.0.house.context.tasks.spawn(async move { sender.prepare(mailing, leased).await });
+        }
+        Ok(is_more)
+    }
+
+    /// This many messages are not this process' any more.
+    fn let_go(&self, count: usize) {
+        self.0.held.fetch_sub(i64::try_from(count).unwrap_or(0), Ordering::SeqCst);
+        self.wake();
+    }
+
+    /// Gives messages back that are not sent now.
+    async fn give_back(&self, leased: Vec<Leased>, due: i64) {
+        if leased.is_empty() {
+            return;
+        }
+        let count = leased.len();
+        let holder = self.0.holder.clone();
+        let written = self
+            .until_written(move |tx| {
+                let rows: Vec<_> = leased.iter().map(|it| (it.row.clone(), due)).collect();
+                store::lease::give_back(tx, &holder, &rows)?;
+                leased.iter().try_for_each(|it| store::mark::refund(tx, it))
+            })
+            .await;
+        if let Err(cause) = written {
+            tracing::warn!(%cause, "messages come back when their lease ends");
+        }
+        self.let_go(count);
+    }
+
+    /// Writes, again and again until the database takes it: what the relay took must not be sent once more. The row is this process' until then.
+    async fn until_written<T: Send + 'static>(
+        &self,
+        job: impl Fn(&mut kontor_kit::db::Tx<'_>) -> Result<T> + Send + Clone + 'static,
+    ) -> Result<T> {
+        let mut rest = LOOK;
+        loop {
+            match self.db().write(job.clone()).await {
+                Err(cause) if !self.0.stop.is_cancelled() => {
+                    tracing::warn!(%cause, "what came of messages is written again");
+                    tokio::time::sleep(rest).await;
+                    rest = (rest * 2).min(LONGEST_REST);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// How long the relay is left alone.
+    fn relay_pause(&self) -> Option<Duration> {
+        let relay = self.0.relay.lock().unwrap_or_else(PoisonError::into_inner);
+        relay.until?.checked_duration_since(Instant::now())
+    }
+
+    /// The relay can't be used. How long it is left alone, in microseconds.
+    fn relay_failed(&self, refusal: &Refusal) -> i64 {
+        let mut relay = self.0.relay.lock().unwrap_or_else(PoisonError::into_inner);
+        if relay.until.is_none_or(|until| until <= Instant::now()) {
+            relay.failures += 1;
+            // A relay is tried sooner than a domain: 2 seconds first, five minutes at most.
+            let micros = (pause(relay.failures, luck()) / 15).min(300_000_000);
+            relay.until = Some(Instant::now() + Duration::from_micros(micros.unsigned_abs()));
+            let (code, words) = (refusal.code, &refusal.words);
+            tracing::warn!(failures = relay.failures, code, words, "the relay can't be used");
+        }
+        let left = relay.until.and_then(|until| until.checked_duration_since(Instant::now()));
+        i64::try_from(left.unwrap_or_default().as_micros()).unwrap_or(0)
+    }
+
+    fn relay_works(&self) {
+        *self.0.relay.lock().unwrap_or_else(PoisonError::into_inner) = RelayState::default();
+    }
+}
+
+/// Any number, for pauses that differ.
+fn luck() -> u64 {
+    u64::from_le_bytes(kontor_kit::secret::random())
+}

@@ -1,0 +1,225 @@
+//! Mailings in the database.
+//! Called by rpc and the sender.
+
+use kontor_kit::audit::{self, Shown};
+use kontor_kit::auth::{Caller, Guard};
+use kontor_kit::db::{Conn, Row, Tx, Value};
+use kontor_kit::page::{Field, Kind, Listing, Page, Query, Scope};
+use kontor_kit::resource::{self, Stored};
+use kontor_kit::{Error, Result, args};
+
+use crate::domain::hours::Hours;
+use crate::domain::mailing::{Basis, Mailing, State};
+
+impl Stored for Mailing {
+    const TABLE: &'static str = "mailing";
+    const COLUMNS: &'static [&'static str] = &[
+        "id",
+        "version",
+        "display_name",
+        "template",
+        "subject",
+        "body",
+        "sender",
+        "reply_to",
+        "team",
+        "owner",
+        "basis",
+        "purpose",
+        "fields",
+        "locale",
+        "start_time",
+        "end_time",
+        "hours_from",
+        "hours_until",
+        "weekdays_only",
+        "rate",
+        "keep_open",
+        "state",
+        "pause_reason",
+        "revision",
+        "confirmed",
+        "create_time",
+        "update_time",
+        "finish_time",
+    ];
+    const COLLECTION: &'static str = "mailings";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn set_version(&mut self, version: i64) {
+        self.version = version;
+    }
+
+    fn audience(&self) -> Guard {
+        self.guard()
+    }
+
+    fn shown(column: &'static str) -> Shown {
+        match column {
+            "body" => Shown::As("text", Kind::Text),
+            "sender" => Shown::As("from", Kind::Text),
+            "basis" => Shown::As("basis", Kind::Enum(BASES)),
+            "state" => Shown::As("state", Kind::Enum(STATES)),
+            "hours_from" => Shown::As("daily_hours.from_minute", Kind::Int),
+            "hours_until" => Shown::As("daily_hours.until_minute", Kind::Int),
+            "weekdays_only" => Shown::As("daily_hours.weekdays_only", Kind::Bool),
+            "rate" => Shown::As("messages_per_minute", Kind::Int),
+            "keep_open" => Shown::As("keep_open", Kind::Bool),
+            "confirmed" => Shown::As("expected_recipients", Kind::Int),
+            // Values in bytes, which nobody reads.
+            "fields" | "finish_time" => Shown::Not,
+            other => audit::column(other),
+        }
+    }
+
+    fn values(&self) -> Vec<Value> {
+        args![
+            &self.id,
+            self.version,
+            &self.display_name,
+            &self.template,
+            &self.subject,
+            &self.text,
+            &self.sender,
+            &self.reply_to,
+            &self.team,
+            &self.owner,
+            self.basis as i64,
+            &self.purpose,
+            &self.fields[..],
+            &self.locale,
+            self.start_time,
+            self.end_time,
+            self.hours.map(|hours| hours.from),
+            self.hours.map(|hours| hours.until),
+            self.hours.is_some_and(|hours| hours.weekdays_only),
+            self.rate,
+            self.keep_open,
+            self.state as i64,
+            &self.pause_reason,
+            &self.revision,
+            self.confirmed,
+            self.create_time,
+            self.update_time,
+            self.finish_time,
+        ]
+        .to_vec()
+    }
+
+    fn from_row(row: &Row<'_>, from: usize) -> Result<Self> {
+        let weekdays_only = row.bool(from + 18)?;
+        let hours = row.opt_int(from + 16)?.zip(row.opt_int(from + 17)?);
+        let state = State::of(row.int(from + 21)?);
+        Ok(Mailing {
+            id: row.string(from)?,
+            version: row.int(from + 1)?,
+            display_name: row.string(from + 2)?,
+            template: row.string(from + 3)?,
+            subject: row.string(from + 4)?,
+            text: row.string(from + 5)?,
+            sender: row.string(from + 6)?,
+            reply_to: row.string(from + 7)?,
+            team: row.string(from + 8)?,
+            owner: row.string(from + 9)?,
+            basis: if row.int(from + 10)? == 2 { Basis::NotWithdrawn } else { Basis::Consent },
+            purpose: row.string(from + 11)?,
+            fields: row.bytes(from + 12)?.to_vec(),
+            locale: row.string(from + 13)?,
+            start_time: row.opt_int(from + 14)?,
+            end_time: row.opt_int(from + 15)?,
+            hours: hours.map(|(from, until)| Hours { from, until, weekdays_only }),
+            rate: row.int(from + 19)?,
+            keep_open: row.bool(from + 20)?,
+            state: state.ok_or_else(|| Error::internal("a mailing has an unknown state"))?,
+            pause_reason: row.string(from + 22)?,
+            revision: row.string(from + 23)?,
+            confirmed: row.int(from + 24)?,
+            create_time: row.int(from + 25)?,
+            update_time: row.int(from + 26)?,
+            finish_time: row.opt_int(from + 27)?,
+        })
+    }
+}
+
+const BASES: &[(&str, i64)] = &[("CONSENT", 1), ("NOT_WITHDRAWN", 2)];
+const STATES: &[(&str, i64)] = &[
+    ("DRAFT", 1),
+    ("SCHEDULED", 2),
+    ("RUNNING", 3),
+    ("PAUSED", 4),
+    ("COMPLETED", 5),
+    ("CANCELLED", 6),
+    ("EXPIRED", 7),
+    ("MAILING_STATE_DRAFT", 1),
+    ("MAILING_STATE_SCHEDULED", 2),
+    ("MAILING_STATE_RUNNING", 3),
+    ("MAILING_STATE_PAUSED", 4),
+    ("MAILING_STATE_COMPLETED", 5),
+    ("MAILING_STATE_CANCELLED", 6),
+    ("MAILING_STATE_EXPIRED", 7),
+];
+
+const LISTING: Listing = Listing {
+    table: "mailing",
+    columns: "id, version, display_name, template, subject, body, sender, reply_to, team, owner, basis, purpose, fields, locale, start_time, end_time, hours_from, hours_until, weekdays_only, rate, keep_open, state, pause_reason, revision, confirmed, create_time, update_time, finish_time",
+    id: "id",
+    by_key: false,
+    fields: &[
+        Field::both("display_name", "display_name", Kind::Text),
+        Field::filter("state", "state", Kind::Enum(STATES)),
+        Field::filter("owner", "owner", Kind::User),
+        Field::filter("team", "team", Kind::Text),
+        Field::filter("template", "template", Kind::Text),
+        Field::order("create_time", "create_time", Kind::Time),
+        Field::order("update_time", "update_time", Kind::Time),
+    ],
+    default_order: "create_time desc",
+    default_size: 50,
+    max_size: 1_000,
+};
+
+/// Those that the caller may see.
+///
+/// # Errors
+/// INVALID_ARGUMENT naming page_size, page_token, filter or order_by.
+pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<Mailing>> {
+    resource::list(conn, &LISTING, caller, query, Scope::of(caller, "owner", "team"))
+}
+
+/// One that the caller may see.
+///
+/// # Errors
+/// NOT_FOUND.
+pub fn get(conn: &mut Conn<'_>, caller: &Caller, id: &str) -> Result<Mailing> {
+    let found: Mailing = resource::get(conn, id)?;
+    caller.must_read(&found.guard(), &found.full_name())?;
+    Ok(found)
+}
+
+/// One that the caller may change, held until the commit.
+///
+/// # Errors
+/// NOT_FOUND, PERMISSION_DENIED, ABORTED for another etag.
+pub fn hold(tx: &mut Tx<'_>, caller: &Caller, id: &str, etag: &str) -> Result<Mailing> {
+    let found: Mailing = resource::hold(tx, id)?;
+    caller.must_write(&found.guard(), &found.full_name())?;
+    resource::check_etag(&found, etag)?;
+    Ok(found)
+}
+
+/// All that are scheduled, run or are paused.
+///
+/// # Errors
+/// Those of the database.
+pub fn live(conn: &mut Conn<'_>) -> Result<Vec<Mailing>> {
+    let columns = Mailing::COLUMNS.join(", ");
+    let sql = format!("SELECT {columns} FROM mailing WHERE state IN (2, 3, 4) ORDER BY id");
+    conn.all(&sql, &[], |row| Mailing::from_row(row, 0))
+}

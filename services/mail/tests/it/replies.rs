@@ -1,0 +1,173 @@
+//! What the relay says, and what follows.
+
+use kontor_proto::mail::v1 as proto;
+use kontor_proto::mail::v1::{MailingState, RecipientState as State};
+use kontor_testbed::{SECOND, failure};
+use tonic::Code;
+
+use crate::world::{World, sales};
+
+kontor_testbed::on_both! { World;
+    l7_no_such_address_suppresses_and_policy_does_not,
+    l7_a_domain_that_asks_for_less_waits_and_others_go_on,
+    l7_a_full_mailbox_is_tried_again_alone,
+    l7_a_sender_that_is_refused_pauses_the_mailing,
+    l7_a_relay_that_closes_is_tried_again,
+    l7_the_report_counts_by_state_domain_and_code,
+}
+
+async fn l7_no_such_address_suppresses_and_policy_does_not(world: World) {
+    world.smtp.set_rules(&[
+        "{\"stage\": \"rcpt\", \"match\": \"gone@\", \"reply\": \"550 5.1.1 no such user here\"}",
+        "{\"stage\": \"rcpt\", \"match\": \"policy@\", \"reply\": \"550 5.7.1 listed by a blocklist\"}",
+        "{\"stage\": \"data\", \"match\": \"spam@\", \"reply\": \"554 5.7.1 looks like spam\"}",
+    ]);
+    let mailing = world.mailing(proto::Mailing::default()).await;
+    world
+        .add(&mailing, &["gone@one.example", "policy@one.example", "spam@one.example", "good@one.example"])
+        .await;
+    let counts = world.send(&mailing).await.counts.unwrap();
+    assert_eq!((counts.sent, counts.failed), (1, 3));
+    let rows = world.recipients(&mailing, "state = FAILED").await;
+    let said: Vec<(i32, &str)> = rows.iter().map(|it| (it.reply_code, it.reason.as_str())).collect();
+    assert_eq!(
+        said,
+        [
+            (550, "5.1.1 no such user here"),
+            (550, "5.7.1 listed by a blocklist"),
+            (554, "5.7.1 looks like spam")
+        ]
+    );
+    let bounce = world.suppression("gone@one.example").await.unwrap();
+    assert_eq!(
+        (bounce.cause(), bounce.mailing.as_str()),
+        (proto::SuppressionCause::HardBounce, mailing.as_str())
+    );
+    assert_eq!(bounce.note, "550 5.1.1 no such user here");
+    for good in ["policy@one.example", "spam@one.example", "good@one.example"] {
+        assert_eq!(failure(world.suppression(good).await).0, Code::NotFound, "{good}");
+    }
+}
+
+async fn l7_a_domain_that_asks_for_less_waits_and_others_go_on(world: World) {
+    world.smtp.set_rules(&[
+        "{\"stage\": \"rcpt\", \"match\": \"@slow.example\", \"reply\": \"451 4.7.1 too many, come later\", \"times\": 1}",
+    ]);
+    let mailing = world.mailing(proto::Mailing::default()).await;
+    let slow: Vec<String> = (0..6).map(|at| format!("a{at}@slow.example")).collect();
+    let fast: Vec<String> = (0..6).map(|at| format!("a{at}@fast.example")).collect();
+    let all: Vec<&str> = slow.iter().chain(&fast).map(String::as_str).collect();
+    world.add(&mailing, &all).await;
+    world.go(&mailing).await;
+    let now = world.until(&mailing, |it| {
+        let counts = it.counts.as_ref().unwrap();
+        counts.deferred == 1 && counts.sent >= 6
+    });
+    let before = now.await.counts.unwrap();
+    world.a_while().await;
+    // Others may have been on their way with the one that was refused: as many as connections.
+    let resting = world.get(&mailing).await.counts.unwrap();
+    assert!(resting.sent <= 6 + 3 && resting.sent >= before.sent, "{resting:?}");
+    assert_eq!(world.taken().iter().filter(|it| it.ends_with("@fast.example")).count(), 6);
+    let request = proto::GetDomainLimitRequest { name: "domainLimits/slow.example".to_owned() };
+    let limit = world.limits.clone().get_domain_limit(sales().request(request)).await.unwrap().into_inner();
+    assert_eq!((limit.refusals, limit.last_reply.as_str()), (1, "4.7.1 too many, come later"));
+    assert!(limit.pause_end_time.is_some());
+    world.place.pass(40 * SECOND);
+    let done = world.until_state(&mailing, MailingState::Completed).await;
+    assert_eq!(done.counts.unwrap().sent, 12);
+    assert_eq!(world.smtp.count(), 12);
+    let request = proto::GetDomainLimitRequest { name: "domainLimits/slow.example".to_owned() };
+    let limit = world.limits.clone().get_domain_limit(sales().request(request)).await.unwrap().into_inner();
+    assert_eq!((limit.refusals, limit.pause_end_time), (0, None), "it takes mail again");
+}
+
+async fn l7_a_full_mailbox_is_tried_again_alone(world: World) {
+    world.smtp.set_rules(&[
+        "{\"stage\": \"rcpt\", \"match\": \"full@\", \"reply\": \"452 4.2.2 mailbox full\", \"times\": 2}",
+    ]);
+    let mailing = world.mailing(proto::Mailing::default()).await;
+    world.add(&mailing, &["full@one.example", "b@one.example", "c@one.example"]).await;
+    world.go(&mailing).await;
+    world.until(&mailing, |it| it.counts.as_ref().unwrap().sent == 2).await;
+    for tries in 1..=2 {
+        let is_deferred = async || {
+            let row = world.recipients(&mailing, "address = \"full@one.example\"").await.remove(0);
+            row.state() == State::Deferred && row.try_count == tries
+        };
+        for () in kontor_testbed::patience() {
+            if is_deferred().await {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert!(is_deferred().await);
+        world.place.pass(400 * SECOND);
+    }
+    let done = world.until_state(&mailing, MailingState::Completed).await;
+    assert_eq!(done.counts.unwrap().sent, 3);
+    assert_eq!(world.smtp.tries().iter().filter(|it| it.0 == "full@one.example").count(), 3);
+}
+
+async fn l7_a_sender_that_is_refused_pauses_the_mailing(world: World) {
+    world
+        .smtp
+        .set_rules(&["{\"stage\": \"mail\", \"match\": \".\", \"reply\": \"550 5.7.1 not your domain\"}"]);
+    let mailing = world.mailing(proto::Mailing::default()).await;
+    world.add(&mailing, &["a@one.example", "b@one.example"]).await;
+    world.go(&mailing).await;
+    let paused = world.until_state(&mailing, MailingState::Paused).await;
+    assert!(paused.pause_reason.contains("550 5.7.1 not your domain"), "{}", paused.pause_reason);
+    world.until(&mailing, |it| it.counts.as_ref().unwrap().waiting == 2).await;
+    world.smtp.set_rules(&[]);
+    world.resume(&mailing).await.unwrap();
+    let done = world.until_state(&mailing, MailingState::Completed).await;
+    assert_eq!((done.counts.unwrap().sent, done.pause_reason.as_str()), (2, ""));
+}
+
+async fn l7_a_relay_that_closes_is_tried_again(world: World) {
+    world.smtp.set_rules(&[
+        "{\"stage\": \"mail\", \"match\": \".\", \"reply\": \"421 4.3.2 closing\", \"times\": 1}",
+    ]);
+    let mailing = world.mailing(proto::Mailing::default()).await;
+    world.add(&mailing, &["a@one.example", "b@two.example", "c@three.example"]).await;
+    world.go(&mailing).await;
+    // The relay is left alone for two seconds, and so is who was given back; the clock of the test is moved on.
+    for () in kontor_testbed::patience() {
+        world.place.pass(SECOND);
+        if world.get(&mailing).await.state() == MailingState::Completed {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(world.until_state(&mailing, MailingState::Completed).await.counts.unwrap().sent, 3);
+    assert_eq!(world.smtp.count(), 3, "none was sent twice");
+    assert!(
+        world.recipients(&mailing, "").await.iter().all(|it| it.try_count == 1),
+        "a relay's trouble is nobody's try"
+    );
+}
+
+async fn l7_the_report_counts_by_state_domain_and_code(world: World) {
+    world.smtp.set_rules(&["{\"stage\": \"rcpt\", \"match\": \"gone@\", \"reply\": \"550 5.1.1 no\"}"]);
+    let nobody = world.partner("Nobody", &[]).await;
+    let mailing = world.mailing(proto::Mailing::default()).await;
+    world
+        .add(&mailing, &["a@one.example", "b@one.example", "gone@one.example", "c@two.example", &nobody])
+        .await;
+    world.send(&mailing).await;
+    let request = proto::GetMailingReportRequest { name: mailing.clone() };
+    let report =
+        world.mailings.clone().get_mailing_report(sales().request(request)).await.unwrap().into_inner();
+    let states: Vec<(State, i64)> = report.states.iter().map(|it| (it.state(), it.count)).collect();
+    assert_eq!(states, [(State::Sent, 3), (State::Failed, 1), (State::NoAddress, 1)]);
+    let domains: Vec<(&str, i64, i64, i64)> =
+        report.domains.iter().map(|it| (it.domain.as_str(), it.recipients, it.sent, it.failed)).collect();
+    assert_eq!(domains, [("one.example", 3, 2, 1), ("two.example", 1, 1, 0)]);
+    let replies: Vec<(i32, i64)> = report.replies.iter().map(|it| (it.code, it.count)).collect();
+    assert_eq!(replies, [(250, 3), (550, 1)]);
+    assert!(report.duration.is_some());
+    // Filters of the list.
+    assert_eq!(world.recipients(&mailing, "domain = \"one.example\" AND state = SENT").await.len(), 2);
+    assert_eq!(world.recipients(&mailing, "reply_code = 550").await.len(), 1);
+}

@@ -1,0 +1,189 @@
+//! Unsubscribing, erasing and merging: what becomes of addresses.
+
+use std::time::Duration;
+
+use kontor_proto::directory::v1 as directory;
+use kontor_proto::directory::v1::ConsentState;
+use kontor_proto::directory::v1::erasure_service_client::ErasureServiceClient;
+use kontor_proto::directory::v1::partner_merge_service_client::PartnerMergeServiceClient;
+use kontor_proto::mail::v1 as proto;
+use kontor_proto::mail::v1::RecipientState as State;
+use kontor_testbed::{admin, failure, patience};
+use tonic::{Code, Status};
+
+use crate::world::{World, sales};
+
+kontor_testbed::on_both! { World;
+    l7_one_click_suppresses_and_withdraws_the_consent_once,
+    l7_wrong_tokens_are_counted_and_only_the_gateway_may_ask,
+    l7_an_erased_person_stands_nowhere_and_still_gets_nothing,
+    l7_a_merged_partner_gets_a_mailing_once,
+}
+
+fn token(world: &World, to: &str) -> String {
+    let message = world.smtp.taken().into_iter().find(|it| it.to == to).expect("it was sent");
+    let address = message.header("List-Unsubscribe");
+    let token = address.rsplit('/').next().unwrap().trim_end_matches('>').to_owned();
+    // Also where the template puts it.
+    let quoted_printable = message.data.replace("=\r\n", "");
+    assert!(quoted_printable.matches(&token).count() >= 2, "{}", message.data);
+    token
+}
+
+async fn unsubscribe(world: &World, token: &str) -> Result<(), Status> {
+    let request = proto::UnsubscribeRequest { token: token.to_owned(), peer: "192.0.2.1".to_owned() };
+    let system = kontor_kit::auth::Caller::system();
+    world.unsubscribes.clone().unsubscribe(system.request(request)).await.map(|_| ())
+}
+
+async fn until_withdrawn(world: &World, partner: &str) {
+    for () in patience() {
+        if world.standing(partner).await == ConsentState::Withdrawn {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the consent was not withdrawn");
+}
+
+async fn l7_one_click_suppresses_and_withdraws_the_consent_once(world: World) {
+    let anna = world.partner("Anna", &["anna@one.example"]).await;
+    world.consent(&anna, ConsentState::Granted).await;
+    world.place.pass(1_000_000);
+    let basis = proto::MailingBasis::Consent.into();
+    let mailing = world.mailing(proto::Mailing { basis, ..Default::default() }).await;
+    world.add(&mailing, &[&anna]).await;
+    world.send(&mailing).await;
+    let token = token(&world, "anna@one.example");
+    // Looking changes nothing.
+    let request = proto::CheckUnsubscribeRequest { token: token.clone(), peer: String::new() };
+    let system = kontor_kit::auth::Caller::system();
+    let seen =
+        world.unsubscribes.clone().check_unsubscribe(system.request(request)).await.unwrap().into_inner();
+    assert_eq!(seen.company, "Kontor Ltd");
+    assert_eq!(failure(world.suppression("anna@one.example").await).0, Code::NotFound);
+    world.place.pass(1_000_000);
+    unsubscribe(&world, &token).await.unwrap();
+    let suppression = world.suppression("anna@one.example").await.unwrap();
+    assert_eq!(
+        (suppression.cause(), &suppression.mailing),
+        (proto::SuppressionCause::Unsubscribed, &mailing)
+    );
+    until_withdrawn(&world, &anna).await;
+    unsubscribe(&world, &token.to_uppercase()).await.unwrap();
+    assert_eq!(world.get(&mailing).await.counts.unwrap().unsubscribed, 1);
+    let rows = world.recipients(&mailing, "unsubscribed = true").await;
+    assert_eq!((rows.len(), rows[0].state()), (1, State::Sent));
+    assert!(rows[0].unsubscribe_time.is_some());
+    let next = world.mailing(proto::Mailing { basis, ..Default::default() }).await;
+    world.add(&next, &[&anna]).await;
+    world.send(&next).await;
+    assert_eq!(world.states(&next).await[0].0, State::NoConsent);
+    assert_eq!(world.smtp.count(), 1);
+}
+
+async fn l7_wrong_tokens_are_counted_and_only_the_gateway_may_ask(world: World) {
+    for wrong in ["", "x", &"0".repeat(32), &"u".repeat(32), &"a".repeat(500)] {
+        assert_eq!(failure(unsubscribe(&world, wrong).await).0, Code::NotFound, "{wrong}");
+    }
+    for _ in 0..15 {
+        assert_eq!(failure(unsubscribe(&world, "x").await).0, Code::NotFound);
+    }
+    assert_eq!(failure(unsubscribe(&world, "x").await).0, Code::ResourceExhausted);
+    let request = proto::UnsubscribeRequest { token: "x".to_owned(), peer: "192.0.2.2".to_owned() };
+    let other = world
+        .unsubscribes
+        .clone()
+        .unsubscribe(kontor_kit::auth::Caller::system().request(request.clone()))
+        .await;
+    assert_eq!(failure(other).0, Code::NotFound, "another peer has tries of its own");
+    let outside = world.unsubscribes.clone().unsubscribe(admin().request(request)).await;
+    assert_eq!(failure(outside).0, Code::PermissionDenied);
+}
+
+async fn l7_an_erased_person_stands_nowhere_and_still_gets_nothing(world: World) {
+    let anna = world.partner("Anna", &["anna@one.example"]).await;
+    let ben = world.partner("Ben", &["ben@one.example"]).await;
+    let mailing = world.mailing(proto::Mailing::default()).await;
+    world.add(&mailing, &[&anna, &ben]).await;
+    world.send(&mailing).await;
+    let (first, second) = (token(&world, "anna@one.example"), token(&world, "ben@one.example"));
+    unsubscribe(&world, &first).await.unwrap();
+    until_withdrawn(&world, &anna).await;
+    let waiting = world.mailing(proto::Mailing::default()).await;
+    world.add(&waiting, &[&ben]).await;
+    let mut client = ErasureServiceClient::new(world.directory.clone());
+    for partner in [&anna, &ben] {
+        let request = directory::ErasePartnerRequest {
+            name: partner.clone(),
+            reason: directory::ErasureReason::Requested.into(),
+            ..Default::default()
+        };
+        let erasure = client.erase_partner(admin().request(request)).await.unwrap().into_inner();
+        let mut report = erasure.clone();
+        for () in patience() {
+            let request = directory::GetErasureRequest { name: erasure.name.clone() };
+            report = client.get_erasure(admin().request(request)).await.unwrap().into_inner();
+            if report.state() == directory::ErasureState::Done {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(report.state(), directory::ErasureState::Done, "{report:?}");
+        assert!(format!("{report:?}").contains("\"mail\""), "{report:?}");
+    }
+    let rows = world.recipients(&mailing, "").await;
+    assert!(rows.iter().all(|it| it.partner.is_empty() && it.address.is_empty()), "{rows:?}");
+    assert!(rows.iter().all(|it| it.state() == State::Sent), "what became of them stays");
+    assert_eq!(world.states(&waiting).await, [(State::Removed, "Erased".to_owned())]);
+    // The address itself is nowhere, and still gets nothing.
+    let kept = world.suppression("anna@one.example").await.unwrap();
+    assert_eq!((kept.address.as_str(), kept.cause()), ("", proto::SuppressionCause::Unsubscribed));
+    let again = world.mailing(proto::Mailing::default()).await;
+    world.add(&again, &["anna@one.example"]).await;
+    assert_eq!(world.send(&again).await.counts.unwrap().suppressed, 1);
+    // Who finds an old message still unsubscribes by it.
+    unsubscribe(&world, &second).await.unwrap();
+    assert_eq!(world.suppression("ben@one.example").await.unwrap().address, "");
+}
+
+async fn l7_a_merged_partner_gets_a_mailing_once(world: World) {
+    let anna = world.partner("Anna", &["anna@one.example"]).await;
+    let anne = world.partner("Anne", &["anne@one.example"]).await;
+    let cleo = world.partner("Cleo", &["cleo@one.example"]).await;
+    let both = world.mailing(proto::Mailing::default()).await;
+    world.add(&both, &[&anna, &anne, &cleo]).await;
+    let one = world.mailing(proto::Mailing::default()).await;
+    world.add(&one, &[&anne]).await;
+    let request = directory::MergePartnersRequest {
+        name: anna.clone(),
+        others: vec![anne.clone()],
+        ..Default::default()
+    };
+    let mut client = PartnerMergeServiceClient::new(world.directory.clone());
+    let merge = client.merge_partners(admin().request(request)).await.unwrap().into_inner().merge.unwrap();
+    for () in patience() {
+        if world.states(&both).await[1].0 == State::Duplicate
+            && world.recipients(&one, "").await[0].partner == anna
+        {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(world.recipients(&one, "").await[0].partner, anna);
+    assert_eq!(world.add(&one, &[&anna, &anne]).await.already_there, 2);
+    world.send(&both).await;
+    assert_eq!(world.taken(), ["anna@one.example", "cleo@one.example"]);
+    let request = directory::UnmergePartnersRequest { name: merge.name, ..Default::default() };
+    client.unmerge_partners(admin().request(request)).await.unwrap();
+    for () in patience() {
+        if world.recipients(&one, "").await[0].partner == anne {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!(
+        "it did not come back: {:?}",
+        world.mailings.clone().list_recipients(sales().request(Default::default())).await
+    );
+}
