@@ -4,7 +4,7 @@
 //! What was told stands in the database; each round tells the difference to what is so now.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kontor_kit::Result;
 use kontor_kit::auth::Caller;
@@ -25,7 +25,7 @@ const MOST: u64 = 10_000;
 const AGAIN: u64 = 9_000;
 /// Partners in one request.
 const BATCH: usize = 500;
-/// How often to look.
+/// How often to look. A round may take half of the time: after one of a second, the next begins a second later.
 const LOOK: Duration = Duration::from_millis(300);
 /// Pause when the directory does not answer.
 const LATER: Duration = Duration::from_secs(2);
@@ -36,14 +36,14 @@ pub fn start(context: &Context, db: &Db, live: &Live, sources: &Sources) {
     context.spawn(async move {
         let mut told = None;
         loop {
-            let mut pause = LOOK;
+            let (mut pause, begun) = (LOOK, Instant::now());
             if !worker.live.is_writing() {
                 told = None;
             } else if let Err(cause) = worker.round(&mut told).await {
                 tracing::warn!(cause = %cause, "books of segments can't be told");
                 (told, pause) = (None, LATER);
             }
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(pause.max(begun.elapsed())).await;
         }
     });
 }

@@ -21,6 +21,8 @@ use rules::Rule;
 use rusqlite::{Connection, OpenFlags};
 
 const PASSWORD: &str = "a bench password";
+/// How long a process may take to come to rest.
+const REST: Duration = Duration::from_secs(180);
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -83,7 +85,7 @@ async fn bench() {
 
     forget(&data);
     let begun = Instant::now();
-    let (process, _admin) = start(&data, "all segments rebuilt from nothing at a start").await;
+    let (process, admin) = start(&data, "all segments rebuilt from nothing at a start").await;
     until(
         &data,
         "SELECT COUNT(*) >= (SELECT COUNT(*) FROM segment WHERE delete_time IS NULL) FROM segment_count",
@@ -92,7 +94,10 @@ async fn bench() {
     line("and written", seconds(begun));
     quiet(&process, "all is quiet again, after").await;
     line("memory after that", memory(&process));
-    oracle::compare(&data, &Grpc::new(&process.address, "bench", PASSWORD), &rules).await;
+    // The same again, where that takes seconds.
+    if size <= 200_000 {
+        oracle::compare(&data, &admin, &rules).await;
+    }
     assert!(process.stop().await);
     let begun = Instant::now();
     let (process, _admin) = start(&data, "a start with memberships that are written").await;
@@ -174,7 +179,10 @@ async fn scored(data: &Path) {
 async fn quiet(process: &Process, what: &str) {
     let (begun, mut calm, mut last) = (Instant::now(), 0, process.cpu_seconds());
     while calm < 3 {
-        assert!(begun.elapsed() < Duration::from_secs(900), "it does not come to rest");
+        if begun.elapsed() > REST {
+            line(what, format!("not within {} s", REST.as_secs()));
+            return;
+        }
         tokio::time::sleep(Duration::from_secs(1)).await;
         let now = process.cpu_seconds();
         calm = if now - last < 0.25 { calm + 1 } else { 0 };

@@ -5,7 +5,8 @@ mod load;
 mod work;
 mod write;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use kontor_kit::context::Context;
@@ -35,6 +36,8 @@ struct Shared {
     /// Whether this process writes.
     writes: watch::Sender<bool>,
     wake: Notify,
+    /// Changes that stand beside the chunks of segments at most, as far as it is known here: counting them looks at each.
+    beside: Mutex<HashMap<String, usize>>,
 }
 
 impl Live {
@@ -49,6 +52,7 @@ impl Live {
             reached: watch::channel(None).0,
             writes: watch::channel(false).0,
             wake: Notify::new(),
+            beside: Mutex::default(),
         }));
         context.spawn(live.clone().run());
         live

@@ -71,11 +71,16 @@ impl Live {
     /// Takes or renews the lease; who gets it anew writes what others left undone.
     async fn take_lease(&self, cursor: i64, anew: bool) -> Result<tokio::time::Instant> {
         let holder = self.0.holder.clone();
-        let has = self.0.db.write(move |tx| store::engine::lease(tx, &holder)).await?;
+        let lease = self.0.db.write(move |tx| {
+            let has = store::engine::lease(tx, &holder)?;
+            if has {
+                store::engine::trim(tx, KEPT)?;
+            }
+            Ok(has)
+        });
+        let has = lease.await?;
         if has && anew {
             self.catch_up(cursor).await?;
-            let trim = self.0.db.write(|tx| store::engine::trim(tx, KEPT));
-            trim.await?;
         }
         self.0.writes.send_replace(has);
         Ok(tokio::time::Instant::now())
