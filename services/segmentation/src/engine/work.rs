@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use kontor_kit::db::Conn;
@@ -56,6 +57,7 @@ impl Live {
         let now = self.0.db.clock().now();
         let (engine, mut cursor) = load::engine(&self.0.db, now).await?;
         *self.0.engine.write().unwrap_or_else(PoisonError::into_inner) = engine;
+        self.0.generation.fetch_add(1, Ordering::Release);
         let mut leased = self.take_lease(cursor, true).await?;
         self.0.reached.send_replace(Some(cursor));
         loop {
@@ -96,6 +98,9 @@ impl Live {
             apply(&mut engine, news, now)
         });
         let (writing, more_due, due) = applied.await.map_err(Error::internal)??;
+        if !writing.is_empty() {
+            self.0.generation.fetch_add(1, Ordering::Release);
+        }
         if self.is_writing() && (!writing.is_empty() || last > from) {
             self.write(writing, last).await?;
         }
