@@ -151,6 +151,8 @@ impl Grpc {
         diallers => telephony::dialler_service_client::DiallerServiceClient<Signed>;
         /// Segments.
         segments => segmentation::segment_service_client::SegmentServiceClient<Signed>;
+        /// Changes of segmentation.
+        segmentation_changes => segmentation::change_service_client::ChangeServiceClient<Signed>;
         /// Questionnaires and answers.
         questionnaires => segmentation::questionnaire_service_client::QuestionnaireServiceClient<Signed>;
         /// Facts that other software tells.

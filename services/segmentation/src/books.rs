@@ -3,8 +3,8 @@
 //!
 //! What was told stands in the database; each round tells the difference to what is so now.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use kontor_kit::Result;
 use kontor_kit::auth::Caller;
@@ -27,6 +27,10 @@ const AGAIN: u64 = 9_000;
 const BATCH: usize = 500;
 /// How often to look.
 const LOOK: Duration = Duration::from_millis(300);
+/// A round may take a part of the time, for the directory has other writes: after one of a second, the next begins this many later.
+const REST: u32 = 4;
+/// But not later than this.
+const LONGEST: Duration = Duration::from_secs(10);
 /// Pause when the directory does not answer.
 const LATER: Duration = Duration::from_secs(2);
 
@@ -35,15 +39,20 @@ pub fn start(context: &Context, db: &Db, live: &Live, sources: &Sources) {
     let worker = Worker { db: db.clone(), live: live.clone(), sources: sources.clone() };
     context.spawn(async move {
         let mut told = None;
+        let mut seen = 0;
         loop {
-            let mut pause = LOOK;
+            let (mut pause, begun) = (LOOK, Instant::now());
+            let generation = worker.live.generation();
             if !worker.live.is_writing() {
                 told = None;
+            } else if told.is_some() && generation == seen {
+                // Nothing joined, left or was renamed since.
             } else if let Err(cause) = worker.round(&mut told).await {
                 tracing::warn!(cause = %cause, "books of segments can't be told");
                 (told, pause) = (None, LATER);
             }
-            tokio::time::sleep(pause).await;
+            seen = generation;
+            tokio::time::sleep(pause.max((begun.elapsed() * REST).min(LONGEST))).await;
         }
     });
 }
@@ -73,8 +82,8 @@ impl Worker {
             None => self.db.read(store::book::all).await?,
         };
         let segments = self.db.read(store::segment::all_live).await?;
-        let gone: Vec<String> =
-            known.keys().filter(|id| !segments.iter().any(|it| it.id == **id)).cloned().collect();
+        let live: BTreeSet<&str> = segments.iter().map(|it| it.id.as_str()).collect();
+        let gone: Vec<String> = known.keys().filter(|id| !live.contains(id.as_str())).cloned().collect();
         let (mut known, news) = self
             .live
             .ask(move |engine| {

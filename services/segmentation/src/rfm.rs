@@ -27,7 +27,7 @@ pub fn start(context: &Context, db: &Db, live: &Live) {
         loop {
             let begun = Instant::now();
             if live.is_writing() {
-                match compute(&db, &company).await {
+                match compute(&db, &live, &company).await {
                     Ok(true) => live.wake(),
                     Ok(false) => {}
                     Err(cause) => tracing::warn!(cause = %cause, "scores can't be computed"),
@@ -46,7 +46,7 @@ pub fn span(settings: &Settings, company: &str, now: i64) -> (String, i64) {
 }
 
 /// Computes the scores when they are not those of now. True when some changed.
-async fn compute(db: &Db, company: &str) -> Result<bool> {
+async fn compute(db: &Db, live: &Live, company: &str) -> Result<bool> {
     let (dirty, done, time) = db.read_few(store::rfm::state).await?;
     let now = db.clock().now();
     let is_new_day = now.div_euclid(DAY) != time.div_euclid(DAY);
@@ -75,6 +75,8 @@ async fn compute(db: &Db, company: &str) -> Result<bool> {
     for part in changed.chunks(store::rfm::BATCH) {
         let part = part.to_vec();
         db.write(move |tx| store::rfm::set(tx, &part)).await?;
+        // What changes meanwhile waits behind one part in the log, not behind all of them. An engine that is slow or not loaded holds nothing up for ever.
+        let _ = live.settled().await;
     }
     db.write(move |tx| store::rfm::done(tx, dirty)).await?;
     Ok(any)

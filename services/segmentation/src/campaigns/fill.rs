@@ -70,14 +70,14 @@ impl Worker {
             .await
     }
 
-    /// Partners that had no number and have one now.
+    /// Partners that had no number and have one now, or whose number may be called now. Telephony says whether it may: its word may be newer than what was heard here.
     pub(super) async fn add_numbers_that_came(
         &self,
         campaign: &Campaign,
         progress: &mut Progress,
         wanted: &RoaringBitmap,
     ) -> Result<()> {
-        let without = progress.of(Fate::WithoutNumber);
+        let without = progress.of(Fate::WithoutNumber) | progress.of(Fate::DoNotCall);
         if without.is_empty() || progress.look.is_some_and(|at| Instant::now() < at) {
             return Ok(());
         }

@@ -5,7 +5,9 @@ mod load;
 mod work;
 mod write;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use kontor_kit::context::Context;
@@ -35,6 +37,10 @@ struct Shared {
     /// Whether this process writes.
     writes: watch::Sender<bool>,
     wake: Notify,
+    /// Grows whenever memberships or definitions are otherwise in memory.
+    generation: AtomicU64,
+    /// Changes that stand beside the chunks of segments at most, as far as it is known here: counting them looks at each.
+    beside: Mutex<HashMap<String, usize>>,
 }
 
 impl Live {
@@ -49,6 +55,8 @@ impl Live {
             reached: watch::channel(None).0,
             writes: watch::channel(false).0,
             wake: Notify::new(),
+            generation: AtomicU64::new(0),
+            beside: Mutex::default(),
         }));
         context.spawn(live.clone().run());
         live
@@ -57,6 +65,11 @@ impl Live {
     /// Says that something stands in the log.
     pub fn wake(&self) {
         self.0.wake.notify_one();
+    }
+
+    /// A number that grows whenever memberships or definitions change: while it is the same, so is all that comes of them.
+    pub fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
     }
 
     /// Whether this process is the one that writes.

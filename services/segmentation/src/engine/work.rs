@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use kontor_kit::db::Conn;
@@ -56,6 +57,7 @@ impl Live {
         let now = self.0.db.clock().now();
         let (engine, mut cursor) = load::engine(&self.0.db, now).await?;
         *self.0.engine.write().unwrap_or_else(PoisonError::into_inner) = engine;
+        self.0.generation.fetch_add(1, Ordering::Release);
         let mut leased = self.take_lease(cursor, true).await?;
         self.0.reached.send_replace(Some(cursor));
         loop {
@@ -71,11 +73,16 @@ impl Live {
     /// Takes or renews the lease; who gets it anew writes what others left undone.
     async fn take_lease(&self, cursor: i64, anew: bool) -> Result<tokio::time::Instant> {
         let holder = self.0.holder.clone();
-        let has = self.0.db.write(move |tx| store::engine::lease(tx, &holder)).await?;
+        let lease = self.0.db.write(move |tx| {
+            let has = store::engine::lease(tx, &holder)?;
+            if has {
+                store::engine::trim(tx, KEPT)?;
+            }
+            Ok(has)
+        });
+        let has = lease.await?;
         if has && anew {
             self.catch_up(cursor).await?;
-            let trim = self.0.db.write(|tx| store::engine::trim(tx, KEPT));
-            trim.await?;
         }
         self.0.writes.send_replace(has);
         Ok(tokio::time::Instant::now())
@@ -91,6 +98,9 @@ impl Live {
             apply(&mut engine, news, now)
         });
         let (writing, more_due, due) = applied.await.map_err(Error::internal)??;
+        if !writing.is_empty() {
+            self.0.generation.fetch_add(1, Ordering::Release);
+        }
         if self.is_writing() && (!writing.is_empty() || last > from) {
             self.write(writing, last).await?;
         }

@@ -16,6 +16,8 @@ use crate::domain::membership::{Engine, Flip, Flips};
 use crate::domain::segment::Segment;
 use crate::store;
 
+/// Segments that are caught up with in one transaction.
+const PART: usize = 20;
 /// Flips that are told one by one when lists changed. More are told as one, as when the definition changed.
 const TOLD: u64 = 10_000;
 
@@ -104,42 +106,67 @@ fn id_of(name: &str) -> &str {
 impl Live {
     /// Writes a round.
     pub(super) async fn write(&self, writing: Writing, done: i64) -> Result<()> {
-        let (live, writing) = (self.clone(), Arc::new(writing));
-        let full = self
+        let (live, writing, known) = (self.clone(), Arc::new(writing), self.known_beside());
+        let beside = self
             .0
             .db
             .write(move |tx| {
                 store::engine::advance(tx, &live.0.holder, done)?;
                 let day = live.day(tx.now());
-                write_all(tx, &writing, &day)
+                write_all(tx, &writing, &day, &known)
             })
             .await?;
+        let full: Vec<String> = beside
+            .iter()
+            .filter(|(_, count)| *count > store::member::DELTAS)
+            .map(|(name, _)| name.clone())
+            .collect();
+        self.note_beside(beside);
         for name in full {
             let members =
                 self.0.engine.read().unwrap_or_else(PoisonError::into_inner).members(&name).cloned();
-            let (Some(members), live) = (members, self.clone()) else { continue };
+            let (Some(members), live, id) = (members, self.clone(), id_of(&name).to_owned()) else {
+                continue;
+            };
             let write = self.0.db.write(move |tx| {
                 store::engine::advance(tx, &live.0.holder, done)?;
-                store::member::write(tx, id_of(&name), &members)
+                store::member::write(tx, &id, &members)
             });
             write.await?;
+            self.note_beside(vec![(name, 0)]);
         }
         Ok(())
     }
 
-    /// Writes what differs from what is written: what another process, or this one before it ended, left undone.
+    fn known_beside(&self) -> HashMap<String, usize> {
+        self.0.beside.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note_beside(&self, counts: Vec<(String, usize)>) {
+        self.0.beside.lock().unwrap_or_else(PoisonError::into_inner).extend(counts);
+    }
+
+    /// Writes what differs from what is written: what another process, or this one before it ended, left undone. In parts, so that no other write waits long.
     pub(super) async fn catch_up(&self, cursor: i64) -> Result<()> {
+        // Another process may have written since.
+        self.0.beside.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let stored = self.0.db.read(stored).await?;
-        let writing = {
+        let done = stored.done;
+        let mut parts = {
             let engine = self.0.engine.read().unwrap_or_else(PoisonError::into_inner);
             difference(&engine, stored)
         };
-        self.write(writing, cursor).await
+        let last = parts.pop().unwrap_or_default();
+        for part in parts {
+            self.write(part, done).await?;
+        }
+        self.write(last, cursor).await
     }
 }
 
-/// What is written of each segment; those that are there; those whose definitions changed since.
+/// Up to where memberships are written, and what is written of each segment; those that are there; those whose definitions changed since.
 struct Stored {
+    done: i64,
     members: BTreeMap<String, RoaringBitmap>,
     live: BTreeSet<String>,
     changed: BTreeSet<String>,
@@ -157,7 +184,7 @@ fn stored(conn: &mut Conn<'_>) -> Result<Stored> {
         _ => None,
     });
     let live = store::segment::all_live(conn)?.into_iter().map(|segment| segment.full_name());
-    Ok(Stored { members, live: live.collect(), changed: changed.collect() })
+    Ok(Stored { done, members, live: live.collect(), changed: changed.collect() })
 }
 
 /// Whether a segment builds on one of these.
@@ -168,15 +195,16 @@ fn builds_on(engine: &Engine, name: &str, these: &BTreeSet<String>) -> bool {
     })
 }
 
-fn difference(engine: &Engine, stored: Stored) -> Writing {
-    let (mut writing, mut old) = (Writing::default(), stored.members);
-    let mut differ = BTreeMap::new();
+/// In parts, each of some segments.
+fn difference(engine: &Engine, stored: Stored) -> Vec<Writing> {
+    let mut old = stored.members;
+    let (mut differ, mut saved) = (BTreeMap::new(), BTreeSet::new());
     let mut moved = stored.changed;
     for name in &stored.live {
         let Some(members) = engine.members(name) else { continue };
         let before = old.remove(name);
         if before.is_none() {
-            writing.saved(name);
+            saved.insert(name);
             moved.insert(name.clone());
         }
         let before = before.unwrap_or_default();
@@ -195,33 +223,55 @@ fn difference(engine: &Engine, stored: Stored) -> Writing {
         let more: Vec<String> = more.into_iter().map(|name| (*name).clone()).collect();
         moved.extend(more);
     }
-    for (name, flips) in differ {
-        let cause = if moved.contains(name) { Cause::Definition } else { Cause::Lists };
-        writing.rebuilt(vec![flips], cause);
+    let all: BTreeSet<&String> = differ.keys().copied().chain(saved.iter().copied()).collect();
+    let all: Vec<&String> = all.into_iter().collect();
+    let mut parts = Vec::new();
+    for names in all.chunks(PART) {
+        let mut writing = Writing::default();
+        for name in names {
+            if saved.contains(*name) {
+                writing.saved(name);
+            }
+            let cause = if moved.contains(*name) { Cause::Definition } else { Cause::Lists };
+            writing.rebuilt(differ.remove(*name).into_iter().collect(), cause);
+        }
+        writing.measure(engine);
+        parts.push(writing);
     }
-    for gone in old.into_keys() {
-        writing.deleted(&gone);
+    if !old.is_empty() {
+        let mut writing = Writing::default();
+        old.into_keys().for_each(|gone| writing.deleted(&gone));
+        parts.push(writing);
     }
-    writing.measure(engine);
-    writing
+    parts
 }
 
-/// Writes all of it. Answers the segments whose chunks should be written anew.
-fn write_all(tx: &mut Tx<'_>, writing: &Writing, day: &str) -> Result<Vec<String>> {
+/// Writes all of it. Answers how many changes stand beside the chunks of the segments now, at most; `known` says how many did.
+fn write_all(
+    tx: &mut Tx<'_>,
+    writing: &Writing,
+    day: &str,
+    known_beside: &HashMap<String, usize>,
+) -> Result<Vec<(String, usize)>> {
     let mut by_segment: BTreeMap<&str, Vec<(u32, bool)>> = BTreeMap::new();
     for flip in &writing.flips {
         by_segment.entry(&flip.segment).or_default().push((flip.partner, flip.joined));
     }
     let mut known: HashMap<String, Option<Segment>> = HashMap::new();
     tell_flips(tx, &writing.flips, &mut known)?;
-    let mut full = Vec::new();
+    let mut beside = Vec::new();
     for (name, flips) in &by_segment {
         let size = writing.sizes.get(*name).copied().unwrap_or(0);
-        let is_rewritten = writing.members.contains_key(*name) || writing.deleted.contains(*name);
-        if store::member::flip(tx, id_of(name), day, flips, size)? && !is_rewritten {
-            full.push((*name).to_owned());
+        store::member::flip(tx, id_of(name), day, flips, size)?;
+        if !writing.members.contains_key(*name) && !writing.deleted.contains(*name) {
+            let count = match known_beside.get(*name) {
+                Some(before) => before + flips.len(),
+                None => store::member::beside(tx, id_of(name))?,
+            };
+            beside.push(((*name).to_owned(), count));
         }
     }
+    beside.extend(writing.members.keys().chain(&writing.deleted).map(|name| (name.clone(), 0)));
     for (name, members) in &writing.members {
         let flips = writing.rebuilt.get(name.as_str());
         let counts = flips.map_or((0, 0), |(joined, left)| (joined.len(), left.len()));
@@ -235,7 +285,7 @@ fn write_all(tx: &mut Tx<'_>, writing: &Writing, day: &str) -> Result<Vec<String
     for name in &writing.deleted {
         store::member::forget(tx, id_of(name))?;
     }
-    Ok(full)
+    Ok(beside)
 }
 
 fn segment<'k>(

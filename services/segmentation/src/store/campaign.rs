@@ -272,13 +272,15 @@ pub fn all(conn: &mut Conn<'_>, campaign: &str) -> Result<BTreeMap<Fate, Roaring
     Ok(all)
 }
 
-/// Partners that had no number and have one now.
+/// Partners that had no number and have one now, and those whose number was not to be called and may be called now.
 ///
 /// # Errors
 /// Those of the database.
 pub fn with_number_now(conn: &mut Conn<'_>, campaign: &str, limit: i64) -> Result<Vec<u32>> {
     let sql = "SELECT ord FROM campaign_partner AS it WHERE campaign = $1 AND state = 4
-         AND EXISTS (SELECT 1 FROM fact_text WHERE fact_text.ord = it.ord AND field = 'phones') ORDER BY ord LIMIT $2";
+         AND EXISTS (SELECT 1 FROM fact_text WHERE fact_text.ord = it.ord AND field = 'phones')
+         UNION ALL SELECT ord FROM campaign_partner AS it WHERE campaign = $1 AND state = 5
+         AND NOT EXISTS (SELECT 1 FROM do_not_call WHERE e164 = it.number) ORDER BY ord LIMIT $2";
     conn.all(sql, args![campaign, limit], |row| u32::try_from(row.int(0)?).map_err(Error::internal))
 }
 

@@ -1,14 +1,16 @@
 //! Memberships in the database: chunks of bitmaps, what changed since, sizes and their history by days of the installation.
 //! Called by the engine; read by rpc/size.rs.
 
+use std::collections::BTreeMap;
+
 use kontor_kit::db::{Conn, Tx};
 use kontor_kit::{Error, Result, args};
 use roaring::RoaringBitmap;
 
 use crate::domain::membership::chunk;
 
-/// Changes of a segment beside its chunks at most.
-const DELTAS: i64 = 2_000;
+/// From so many changes beside the chunks of a segment on the chunks are written anew.
+pub const DELTAS: usize = 2_000;
 
 /// The members that are written for a segment.
 ///
@@ -41,22 +43,31 @@ pub fn segments(conn: &mut Conn<'_>) -> Result<Vec<String>> {
     conn.all("SELECT segment FROM segment_count ORDER BY segment", &[], |row| row.string(0))
 }
 
-/// Writes that single partners joined or left, and the size after that. True when there is so much beside the chunks that they should be written anew.
+/// Writes that single partners joined or left, the last of a partner being what counts, and the size after that.
 ///
 /// # Errors
 /// Those of the database.
-pub fn flip(tx: &mut Tx<'_>, segment: &str, day: &str, flips: &[(u32, bool)], size: u64) -> Result<bool> {
-    let rows: Vec<_> = flips.iter().map(|(ord, joined)| args![segment, *ord, *joined].to_vec()).collect();
-    for row in rows {
-        // One after the other: PostgreSQL does not take the same key twice in one statement.
-        let sql = "INSERT INTO member_delta (segment, ord, joined) VALUES ($1, $2, $3)
-             ON CONFLICT (segment, ord) DO UPDATE SET joined = excluded.joined";
-        tx.execute(sql, &row)?;
-    }
+pub fn flip(tx: &mut Tx<'_>, segment: &str, day: &str, flips: &[(u32, bool)], size: u64) -> Result<()> {
+    // PostgreSQL does not take the same key twice in one statement.
+    let last: BTreeMap<u32, bool> = flips.iter().copied().collect();
+    let rows: Vec<_> = last.iter().map(|(ord, joined)| args![segment, *ord, *joined].to_vec()).collect();
+    tx.insert_many(
+        "member_delta",
+        "segment, ord, joined",
+        rows.into_iter(),
+        "ON CONFLICT (segment, ord) DO UPDATE SET joined = excluded.joined",
+    )?;
     let joined = flips.iter().filter(|(_, joined)| *joined).count() as u64;
-    note_size(tx, segment, day, size, joined, flips.len() as u64 - joined)?;
+    note_size(tx, segment, day, size, joined, flips.len() as u64 - joined)
+}
+
+/// How many changes stand beside the chunks of a segment. It looks at each of them.
+///
+/// # Errors
+/// Those of the database.
+pub fn beside(conn: &mut Conn<'_>, segment: &str) -> Result<usize> {
     let sql = "SELECT COUNT(*) FROM member_delta WHERE segment = $1";
-    Ok(tx.one(sql, args![segment], |row| row.int(0))?.unwrap_or(0) > DELTAS)
+    usize::try_from(conn.one(sql, args![segment], |row| row.int(0))?.unwrap_or(0)).map_err(Error::internal)
 }
 
 /// Writes all members anew, of whom so many joined, and that so many left.

@@ -14,7 +14,7 @@ use crate::domain::rfm::Scores;
 /// The one row of the settings.
 const ID: &str = "rfm";
 /// Partners whose scores are written in one statement's transaction.
-pub const BATCH: usize = 2_000;
+pub const BATCH: usize = 500;
 
 /// What the scores stand on.
 #[derive(Clone, Debug, PartialEq, Eq)]

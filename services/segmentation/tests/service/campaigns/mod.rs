@@ -1,9 +1,11 @@
 //! S9: a segment becomes a call list, each member once, do-not-call removed; late joiners are added once, leavers cancelled; nothing is doubled by a crash.
 
+mod crash;
+mod rules;
+
 use std::time::{Duration, Instant};
 
 use kontor_kit::auth::Caller;
-use kontor_kit::context::Context;
 use kontor_proto::segmentation::v1 as proto;
 use kontor_proto::segmentation::v1::CampaignPartnerState as Fate;
 use kontor_proto::telephony::v1 as telephony;
@@ -12,16 +14,14 @@ use kontor_proto::telephony::v1::call_list_service_client::CallListServiceClient
 use kontor_proto::telephony::v1::dispatch_service_client::DispatchServiceClient;
 use kontor_proto::telephony::v1::do_not_call_service_client::DoNotCallServiceClient;
 use kontor_proto::r#type::v1::Phone;
-use kontor_testbed::{Gate, Place, admin, failure, user};
-use tonic::{Code, Response, Status};
+use kontor_testbed::{admin, failure};
+use tonic::{Response, Status};
 
-use crate::world::{World, leader, neighbour, sales};
+use crate::world::{World, leader, sales};
 
 kontor_testbed::on_both! { World;
     s9_a_segment_becomes_a_call_list_with_do_not_call_removed,
     s9_late_joiners_are_added_once_and_leavers_are_cancelled,
-    s9_a_campaign_is_asked_back_paused_and_ended,
-    s9_leaders_of_the_list_fill_it_and_strangers_see_nothing,
 }
 
 /// How long a test waits for what must come.
@@ -184,6 +184,13 @@ impl World {
         client.create_do_not_call_number(admin().request(request)).await.unwrap();
     }
 
+    async fn may_be_called(&self, number: &str) {
+        let name = format!("doNotCallNumbers/{}", number.trim_start_matches('+'));
+        let mut client = DoNotCallServiceClient::new(self.telephony.clone());
+        let request = telephony::DeleteDoNotCallNumberRequest { name, ..Default::default() };
+        client.delete_do_not_call_number(admin().request(request)).await.unwrap();
+    }
+
     async fn exclude(&self, segment: &str, partner: &str) {
         let entry = proto::SegmentEntry {
             list: proto::SegmentList::Exclusion.into(),
@@ -253,13 +260,19 @@ async fn s9_a_segment_becomes_a_call_list_with_do_not_call_removed(world: World)
     );
     let entries = world.list_entries(&list).await;
     assert_eq!((entries[0].priority, entries[0].display_name.as_str()), (7, "Anna"));
-    assert_eq!(world.fates("spring", Fate::DoNotCall).await, [dan]);
+    assert_eq!(world.fates("spring", Fate::DoNotCall).await, std::slice::from_ref(&dan));
     assert_eq!(world.fates("spring", Fate::WithoutNumber).await, std::slice::from_ref(&cora));
     assert_eq!(world.fates("spring", Fate::AlreadyListed).await, [fay]);
     // Who gets a number is called then.
     world.set_phones(&cora, &[("+3224000003", &[])]).await;
     world.becomes("spring", |it| it.counts.as_ref().is_some_and(|it| it.added == 3)).await;
     assert!(world.entries(&list).await.contains(&format!("+3224000003 {cora} Open")));
+    // So is who may be called again.
+    world.may_be_called("+3224000004").await;
+    let counts =
+        world.becomes("spring", |it| it.counts.as_ref().is_some_and(|it| it.added == 4)).await.counts;
+    assert_eq!(counts.unwrap().do_not_call, 0);
+    assert!(world.entries(&list).await.contains(&format!("+3224000004 {dan} Open")));
     let told: Vec<i32> = world
         .events()
         .await
@@ -323,168 +336,4 @@ async fn s9_late_joiners_are_added_once_and_leavers_are_cancelled(world: World) 
     assert_eq!(open.len(), 3, "who came back is not called twice");
     assert_eq!(open.iter().filter(|it| it.state() == EntryState::Open).count(), 1);
     assert_eq!(world.fates("spring", Fate::Added).await, [cora]);
-}
-
-async fn s9_a_campaign_is_asked_back_paused_and_ended(world: World) {
-    let anna = world.belgian("Anna", "+3224000001").await;
-    world.add_segment("all", "true").await;
-    let given = proto::Campaign { leavers: proto::CampaignLeavers::Keep.into(), ..campaign("all") };
-    let made = world.create(&leader(), "spring", given.clone()).await.unwrap();
-    assert_eq!(made.counts.unwrap().waiting, 1);
-    let again = world.create(&leader(), "spring", given).await.unwrap();
-    assert_eq!(again.call_list, made.call_list, "a repeat makes no second list");
-    assert_eq!(world.entries(&made.call_list).await.len(), 0);
-    let status = world.begin(&leader(), "spring", 0).await.unwrap_err();
-    let (reason, metadata) = kontor_kit::error::reason(&status).unwrap();
-    assert_eq!((reason.as_str(), metadata["count"].as_str()), ("MATCHES_EVERYBODY", "1"));
-    let ben = world.belgian("Ben", "+3224000002").await;
-    world.members_become("all", &[&anna, &ben]).await;
-    assert_eq!(failure(world.begin(&leader(), "spring", 1).await).1, "TOO_MANY_MEMBERS");
-    world.begin(&leader(), "spring", 2).await.unwrap();
-    assert_eq!(world.filled("spring").await.counts.unwrap().added, 2);
-    let pause = async || {
-        let request =
-            proto::PauseCampaignRequest { name: "campaigns/spring".to_owned(), ..Default::default() };
-        world.campaigns.clone().pause_campaign(leader().request(request)).await
-    };
-    pause().await.unwrap();
-    assert_eq!(failure(pause().await).1, "CAMPAIGN_NOT_RUNNING");
-    let cora = world.belgian("Cora", "+3224000003").await;
-    world.members_become("all", &[&anna, &ben, &cora]).await;
-    assert_eq!(world.campaign("spring").await.counts.unwrap().waiting, 1);
-    world.begin(&leader(), "spring", 3).await.unwrap();
-    world.becomes("spring", |it| it.counts.as_ref().is_some_and(|it| it.added == 3)).await;
-    let request = proto::EndCampaignRequest {
-        name: "campaigns/spring".to_owned(),
-        cancel_waiting: true,
-        ..Default::default()
-    };
-    world.campaigns.clone().end_campaign(leader().request(request)).await.unwrap();
-    let ended = world.becomes("spring", |it| it.counts.as_ref().is_some_and(|it| it.cancelled == 3)).await;
-    assert_eq!(ended.state(), proto::CampaignState::Ended);
-    assert_eq!(failure(world.begin(&leader(), "spring", 3).await).1, "CAMPAIGN_ENDED");
-    // A list that ends pauses who fills it, with the reason.
-    let list = world.call_list(&leader(), "fair", "teams/sales").await;
-    let given = proto::Campaign { call_list: list.name.clone(), ..campaign("all") };
-    world.create(&leader(), "autumn", given).await.unwrap();
-    let ended = telephony::CallList { state: telephony::CallListState::Ended.into(), ..list };
-    let request = telephony::UpdateCallListRequest {
-        call_list: Some(ended),
-        update_mask: Some(prost_types::FieldMask { paths: vec!["state".to_owned()] }),
-        ..Default::default()
-    };
-    let mut client = CallListServiceClient::new(world.telephony.clone());
-    client.update_call_list(admin().request(request)).await.unwrap();
-    world.begin(&leader(), "autumn", 3).await.unwrap();
-    let paused = world.becomes("autumn", |it| it.state() == proto::CampaignState::Paused).await;
-    assert_eq!(paused.pause_reason, "callLists/fair can't be filled: callLists/fair has ended");
-}
-
-async fn s9_leaders_of_the_list_fill_it_and_strangers_see_nothing(world: World) {
-    world.belgian("Anna", "+3224000001").await;
-    world.add_segment("be", "country == \"BE\"").await;
-    world.try_segment(&neighbour(), "theirs", "true", &[], "teams/support").await.unwrap();
-    let list = world.call_list(&neighbour(), "theirs", "teams/support").await.name;
-    let ours = campaign("be");
-    let refused = async |caller: &Caller, given: proto::Campaign| {
-        let status = world.create(caller, "x", given).await.unwrap_err();
-        let field = kontor_kit::error::reason(&status).and_then(|(_, mut it)| it.remove("field"));
-        (status.code(), field.unwrap_or_default())
-    };
-    let invalid = |field: &str| (Code::InvalidArgument, field.to_owned());
-    assert_eq!(refused(&sales(), ours.clone()).await, (Code::PermissionDenied, String::new()));
-    assert_eq!(refused(&neighbour(), ours.clone()).await, (Code::PermissionDenied, String::new()));
-    assert_eq!(refused(&leader(), campaign("theirs")).await, invalid("campaign.segment"));
-    let there = proto::Campaign { call_list: list, team: String::new(), ..ours.clone() };
-    assert_eq!(refused(&leader(), there).await, invalid("campaign.call_list"));
-    for (wrong, field) in [
-        (proto::Campaign { priority: 10, ..ours.clone() }, "campaign.priority"),
-        (proto::Campaign { display_name: " ".to_owned(), ..ours.clone() }, "campaign.display_name"),
-        (proto::Campaign { team: "x".to_owned(), ..ours.clone() }, "campaign.team"),
-        (
-            proto::Campaign { excluded_segments: vec!["segments/theirs".to_owned()], ..ours.clone() },
-            "campaign.excluded_segments[0]",
-        ),
-        (
-            proto::Campaign { excluded_segments: vec!["segments/be".to_owned()], ..ours.clone() },
-            "campaign.excluded_segments[0]",
-        ),
-    ] {
-        assert_eq!(refused(&leader(), wrong).await, invalid(field));
-    }
-    world.create(&leader(), "spring", ours).await.unwrap();
-    assert_eq!(failure(world.begin(&sales(), "spring", 0).await).0, Code::PermissionDenied);
-    for stranger in [neighbour(), user("eve")] {
-        assert_eq!(failure(world.begin(&stranger, "spring", 0).await).0, Code::NotFound);
-        let get = proto::GetCampaignRequest { name: "campaigns/spring".to_owned() };
-        let answer = world.campaigns.clone().get_campaign(stranger.request(get)).await;
-        assert_eq!(failure(answer).0, Code::NotFound);
-        let all = proto::ListCampaignsRequest::default();
-        let all = world.campaigns.clone().list_campaigns(stranger.request(all)).await.unwrap().into_inner();
-        assert_eq!(all.campaigns, []);
-    }
-    let all = proto::ListCampaignsRequest { filter: "state = DRAFT".to_owned(), ..Default::default() };
-    let all = world.campaigns.clone().list_campaigns(sales().request(all)).await.unwrap().into_inner();
-    assert_eq!(all.campaigns.len(), 1);
-}
-
-/// Segmentation of its own life, with a gate before telephony.
-struct Crashing {
-    world: World,
-    gate: Gate,
-    own: Context,
-}
-
-impl Crashing {
-    async fn start(place: Place) -> Crashing {
-        let (gate, own) = (Gate::default(), life(&place));
-        let world = World::over(place, &own, |telephony| gate.before(telephony)).await;
-        Crashing { world, gate, own }
-    }
-}
-
-/// A context that ends by itself.
-fn life(place: &Place) -> Context {
-    Context { stop: Default::default(), tasks: Default::default(), ..place.context.clone() }
-}
-
-mod crash {
-    use super::{Crashing, s9_a_crash_between_the_services_doubles_nothing};
-    kontor_testbed::on_both! { Crashing; s9_a_crash_between_the_services_doubles_nothing }
-}
-
-async fn s9_a_crash_between_the_services_doubles_nothing(crashing: Crashing) {
-    let Crashing { mut world, gate, own } = crashing;
-    let mut names = Vec::new();
-    for at in 0..5 {
-        names.push(world.belgian(&format!("Partner {at}"), &format!("+322400000{at}")).await);
-    }
-    world.known("Hans", "DE").await;
-    world.add_segment("be", "country == \"BE\"").await;
-    let list = world.create(&leader(), "spring", campaign("be")).await.unwrap().call_list;
-    // Telephony does what it is asked, and segmentation ends before it hears of it.
-    gate.lose_answers(true);
-    world.begin(&leader(), "spring", 0).await.unwrap();
-    let until = Instant::now() + PATIENCE;
-    while world.entries(&list).await.len() < 5 {
-        assert!(Instant::now() < until, "nothing was offered");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert_eq!(world.fates("spring", Fate::Pending).await.len(), 5);
-    own.stop.cancel();
-    own.tasks.close();
-    own.tasks.wait().await;
-    // On PostgreSQL the lease of a process that ended has to run out.
-    world.place.pass(6_000_000);
-    // The number of one is another by now: it was offered, so it is not offered again.
-    world.set_phones(&names[0], &[("+3224000077", &[])]).await;
-    let own = life(&world.place);
-    world.again(&own).await;
-    let counts = world.filled("spring").await.counts.unwrap();
-    assert_eq!((counts.added, counts.already_listed, counts.waiting), (5, 0, 0));
-    let entries = world.entries(&list).await;
-    let wanted: Vec<String> =
-        names.iter().enumerate().map(|(at, name)| format!("+322400000{at} {name} Open")).collect();
-    assert_eq!(entries, wanted);
-    own.stop.cancel();
 }
