@@ -17,7 +17,6 @@ mod feeds;
 mod free_busy;
 mod history;
 mod house;
-mod letters;
 mod limits;
 mod mailings;
 mod meetings;
