@@ -17,6 +17,7 @@ mod feeds;
 mod free_busy;
 mod history;
 mod house;
+mod letters;
 mod limits;
 mod mailings;
 mod meetings;
