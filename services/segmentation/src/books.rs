@@ -39,19 +39,15 @@ pub fn start(context: &Context, db: &Db, live: &Live, sources: &Sources) {
     let worker = Worker { db: db.clone(), live: live.clone(), sources: sources.clone() };
     context.spawn(async move {
         let mut told = None;
-        let mut seen = 0;
+        let mut seen = None;
         loop {
             let (mut pause, begun) = (LOOK, Instant::now());
-            let generation = worker.live.generation();
             if !worker.live.is_writing() {
                 told = None;
-            } else if told.is_some() && generation == seen {
-                // Nothing joined, left or was renamed since.
-            } else if let Err(cause) = worker.round(&mut told).await {
+            } else if let Err(cause) = worker.look(&mut told, &mut seen).await {
                 tracing::warn!(cause = %cause, "books of segments can't be told");
                 (told, pause) = (None, LATER);
             }
-            seen = generation;
             tokio::time::sleep(pause.max((begun.elapsed() * REST).min(LONGEST))).await;
         }
     });
@@ -76,6 +72,16 @@ struct Worker {
 type Told = BTreeMap<String, Book>;
 
 impl Worker {
+    /// A round, when anything joined, left, or was changed since the last one: memberships by the engine's number, names and teams by the versions of the segments.
+    async fn look(&self, told: &mut Option<Told>, seen: &mut Option<(u64, (i64, i64))>) -> Result<()> {
+        let now = Some((self.live.generation(), self.db.read(store::segment::stamp).await?));
+        if told.is_none() || *seen != now {
+            self.round(told).await?;
+            *seen = now;
+        }
+        Ok(())
+    }
+
     async fn round(&self, told: &mut Option<Told>) -> Result<()> {
         let known = match told.take() {
             Some(known) => known,

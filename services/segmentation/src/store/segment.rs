@@ -149,6 +149,17 @@ pub fn all_live(conn: &mut Conn<'_>) -> Result<Vec<Segment>> {
     conn.all(&sql, &[], |row| Segment::from_row(row, 0))
 }
 
+/// How many there are, and the sum of their versions: one of both differs once a segment was made, changed or deleted.
+///
+/// # Errors
+/// Those of the database.
+pub fn stamp(conn: &mut Conn<'_>) -> Result<(i64, i64)> {
+    let sql =
+        "SELECT COUNT(*), CAST(COALESCE(SUM(version), 0) AS BIGINT) FROM segment WHERE delete_time IS NULL";
+    let found = conn.one(sql, &[], |row| Ok((row.int(0)?, row.int(1)?)))?;
+    Ok(found.unwrap_or_default())
+}
+
 /// How many members it has.
 ///
 /// # Errors
