@@ -1,5 +1,5 @@
 //! A limit on tries: a sliding window of a minute in a bounded table. Each process counts for itself.
-//! Called by directory for wrong sign-ins, and by calendar for wrong secret addresses.
+//! Called by directory for wrong sign-ins, by calendar for wrong secret addresses, and by mail for wrong tokens.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;

@@ -73,11 +73,17 @@ async fn compute(db: &Db, live: &Live, company: &str) -> Result<bool> {
     changed.extend(new.into_iter().map(|(ord, scores)| (ord, Some(scores))));
     let any = !changed.is_empty();
     for part in changed.chunks(store::rfm::BATCH) {
+        // Another process has taken over, and computes them from what is so then.
+        if !live.is_writing() {
+            return Ok(any);
+        }
         let part = part.to_vec();
         db.write(move |tx| store::rfm::set(tx, &part)).await?;
         // What changes meanwhile waits behind one part in the log, not behind all of them. An engine that is slow or not loaded holds nothing up for ever.
         let _ = live.settled().await;
     }
-    db.write(move |tx| store::rfm::done(tx, dirty)).await?;
+    if live.is_writing() {
+        db.write(move |tx| store::rfm::done(tx, dirty)).await?;
+    }
     Ok(any)
 }

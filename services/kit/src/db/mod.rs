@@ -13,6 +13,7 @@ mod threads;
 mod tx;
 mod value;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -139,7 +140,10 @@ impl Db {
         T: Send + 'static,
         F: FnMut(&mut Conn<'_>) -> Result<T> + Send + 'static,
     {
-        match self.0.here.list(kind, &mut job) {
+        // The closure's type tells the methods apart.
+        let mut hash = DefaultHasher::new();
+        (kind, std::any::type_name::<F>()).hash(&mut hash);
+        match self.0.here.list(hash.finish(), &mut job) {
             Some(outcome) => outcome,
             None => self.read(job).await,
         }

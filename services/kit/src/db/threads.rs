@@ -3,8 +3,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
@@ -227,18 +225,16 @@ impl Line {
         }
     }
 
-    /// Stops statements of SQLite once `left`, counted down every `stride` instructions, is 0.
-    pub(super) fn stop_when_spent(&mut self, stride: u32, left: Arc<AtomicU32>) -> Result<()> {
-        if let Line::Sqlite(conn) = self {
-            let stride = i32::try_from(stride).unwrap_or(i32::MAX);
-            let spent = move || {
-                let now = left.load(Ordering::Relaxed).saturating_sub(1);
-                left.store(now, Ordering::Relaxed);
-                now == 0
-            };
-            conn.progress_handler(stride, Some(spent))?;
+    /// Asks every `stride` instructions of SQLite's machine whether a statement is to be stopped.
+    pub(super) fn stop_when(
+        &mut self,
+        stride: i32,
+        is_over: impl FnMut() -> bool + Send + 'static,
+    ) -> Result<()> {
+        match self {
+            Line::Sqlite(conn) => Ok(conn.progress_handler(stride, Some(is_over))?),
+            Line::Postgres(_) => Ok(()),
         }
-        Ok(())
     }
 
     /// A line that reads. On PostgreSQL it connects at its first read: a quiet service holds few connections.

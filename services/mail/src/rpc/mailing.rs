@@ -11,7 +11,7 @@ use kontor_proto::mail::v1::mailing_service_server::MailingService;
 use tonic::{Request, Response, Status};
 
 use super::convert::{recipient, to_proto};
-use super::report::Watch;
+use super::report::{LOOK, Watch};
 use super::{Answer, House};
 use crate::sender::Sender;
 use crate::store;
@@ -155,7 +155,7 @@ impl MailingService for Mailings {
         let caller = Caller::of(&request)?;
         let name = request.into_inner().name;
         self.house.mailing(&caller, &name, "name").await?;
-        let watch = Watch { caller, name, last: None, is_over: false };
+        let watch = Watch { caller, name, last: None, rest: LOOK, is_over: false };
         let house = self.house.clone();
         let news = stream::try_unfold((house, watch), async |(house, mut watch)| {
             let news = house.news(&mut watch).await.map_err(Status::from)?;

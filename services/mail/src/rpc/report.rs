@@ -1,7 +1,7 @@
 //! A mailing in numbers, and as it goes on.
 //! Called by rpc/mailing.rs.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kontor_kit::auth::Caller;
 use kontor_kit::db::Conn;
@@ -14,7 +14,7 @@ use crate::domain::mailing::{Mailing, State};
 use crate::store;
 
 /// How often a mailing that is watched is looked at.
-const LOOK: Duration = Duration::from_millis(500);
+pub(super) const LOOK: Duration = Duration::from_millis(500);
 /// Domains of a report.
 const DOMAINS: i64 = 100;
 
@@ -23,6 +23,8 @@ pub(super) struct Watch {
     pub(super) caller: Caller,
     pub(super) name: String,
     pub(super) last: Option<proto::Mailing>,
+    /// Until the next look: longer where there is much to count.
+    pub(super) rest: Duration,
     pub(super) is_over: bool,
 }
 
@@ -43,12 +45,14 @@ impl House {
         while !watch.is_over {
             if watch.last.is_some() {
                 let stopped = self.context.stop.cancelled();
-                if tokio::time::timeout(LOOK, stopped).await.is_ok() {
+                if tokio::time::timeout(watch.rest, stopped).await.is_ok() {
                     return Err(Error::unavailable("the server stops: ask again"));
                 }
             }
             let mailing = self.mailing(&watch.caller, &watch.name, "name").await?;
+            let begun = Instant::now();
             let now = self.counted(&mailing).await?;
+            watch.rest = LOOK.max(begun.elapsed() * 20);
             // What was on its way when it ended is told too.
             let busy = if mailing.state.is_over() && mailing.state != State::Completed {
                 let id = mailing.id.clone();

@@ -1,14 +1,13 @@
 //! UnsubscribeService: one click (RFC 8058). The token is the whole sign-in; wrong ones are counted by peer.
 //! Called by the gateway only.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kontor_kit::auth::Caller;
 use kontor_kit::db::Tx;
 use kontor_kit::resource;
 use kontor_kit::secret::Secret;
+use kontor_kit::window::Window;
 use kontor_kit::{Error, Result};
 use kontor_proto::mail::v1 as proto;
 use kontor_proto::mail::v1::unsubscribe_service_server::UnsubscribeService;
@@ -24,21 +23,17 @@ use crate::store::withdrawal::Withdrawal;
 use crate::{events, store};
 
 /// Wrong tokens of a peer in a minute.
-const WRONG: u32 = 20;
-/// The minute.
-const WINDOW: Duration = Duration::from_secs(60);
-/// Peers that are remembered.
-const PEERS: usize = 10_000;
+const WRONG: usize = 20;
 
 /// The service.
 pub struct Unsubscribes {
     house: House,
-    wrong: Mutex<HashMap<String, (Instant, u32)>>,
+    wrong: Mutex<Window>,
 }
 
 impl Unsubscribes {
     pub(super) fn new(house: House) -> Self {
-        Unsubscribes { house, wrong: Mutex::default() }
+        Unsubscribes { house, wrong: Mutex::new(Window::new(WRONG)) }
     }
 
     /// The message of a token.
@@ -58,28 +53,18 @@ impl Unsubscribes {
     }
 
     fn must_have_tries(&self, peer: &str) -> Result<()> {
-        let wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-        match wrong.get(peer) {
-            Some((since, count)) if *count >= WRONG && since.elapsed() < WINDOW => {
-                Err(Error::exhausted("too many wrong addresses: wait, then try again", WINDOW))
-            }
-            _ => Ok(()),
+        match self.wrong().wait(peer, self.house.db.clock().now()) {
+            Some(wait) => Err(Error::exhausted("too many wrong addresses: wait, then try again", wait)),
+            None => Ok(()),
         }
     }
 
     fn count_wrong(&self, peer: &str) {
-        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-        if wrong.len() >= PEERS {
-            wrong.retain(|_, (since, _)| since.elapsed() < WINDOW);
-            if wrong.len() >= PEERS {
-                wrong.clear();
-            }
-        }
-        let entry = wrong.entry(peer.to_owned()).or_insert((Instant::now(), 0));
-        if entry.0.elapsed() >= WINDOW {
-            *entry = (Instant::now(), 0);
-        }
-        entry.1 += 1;
+        self.wrong().note(peer, self.house.db.clock().now());
+    }
+
+    fn wrong(&self) -> MutexGuard<'_, Window> {
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

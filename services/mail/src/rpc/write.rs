@@ -100,20 +100,23 @@ impl House {
 
     pub(super) async fn delete(&self, caller: Caller, request: proto::DeleteMailingRequest) -> Result<()> {
         let id = mailing_id(&request.name, "name")?;
-        let (user, of) = (caller.clone(), id.clone());
-        let (request_id, etag) = (request.request_id.clone(), request.etag.clone());
-        let write = self.db.write(move |tx| {
-            replay::once(tx, &user, &request_id, &request, |tx| {
-                let row = store::mailing::hold(tx, &user, &of, &etag)?;
-                row.must_be_a_draft()?;
-                resource::delete(tx, &row)
-            })
-        });
-        write.await?;
-        // Nothing looks at them any more; many of them take a while.
+        // Many recipients take a while, so they go a part at a time, and the draft with the last of them: one that is made anew by its name keeps its own.
         loop {
-            let id = id.clone();
-            if self.db.write(move |tx| store::outgoing::drop_some(tx, &id)).await? == 0 {
+            let (user, id, request) = (caller.clone(), id.clone(), request.clone());
+            let write = self.db.write(move |tx| {
+                let mut is_more = false;
+                replay::once(tx, &user, &request.request_id, &request, |tx| {
+                    let row = store::mailing::hold(tx, &user, &id, &request.etag)?;
+                    row.must_be_a_draft()?;
+                    is_more = store::outgoing::drop_some(tx, &id)? > 0;
+                    if is_more { Ok(()) } else { resource::delete(tx, &row) }
+                })?;
+                if is_more {
+                    replay::forget::<proto::DeleteMailingRequest>(tx, &user, &request.request_id)?;
+                }
+                Ok(is_more)
+            });
+            if !write.await? {
                 return Ok(());
             }
         }

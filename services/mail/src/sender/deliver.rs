@@ -130,8 +130,8 @@ impl Sender {
         match verdict {
             Verdict::RelayDown => {
                 let due = self.now() + self.relay_failed(&refusal);
-                if refusal.stage == Stage::Content {
-                    // Nobody knows whether it was taken.
+                if matches!(refusal.stage, Stage::Content | Stage::Recipient) {
+                    // Nobody knows whether it was taken; or the relay hangs up at this recipient, and would again and again.
                     return self.defer(job, refusal, due).await;
                 }
                 self.give_back(vec![job.leased], due).await;
@@ -191,7 +191,8 @@ impl Sender {
 
     /// The domain asks for less: this one is tried later, and no other is sent to it meanwhile.
     async fn slow(&self, job: Job, refusal: Refusal) {
-        let (domain, words, luck) = (job.leased.row.domain.clone(), refusal.words.clone(), luck());
+        let words = without(&refusal.words, &job.leased.row.address);
+        let (domain, luck) = (job.leased.row.domain.clone(), luck());
         let paused = domain.clone();
         let write = move |tx: &mut Tx<'_>| {
             store::pace::refused(tx, &paused, &words, |refusals| pause(refusals, luck))
@@ -228,14 +229,28 @@ impl Sender {
     ) {
         let (holder, row, also) = (self.0.holder.clone(), job.leased.row, Arc::new(also));
         let write = move |tx: &mut Tx<'_>| {
-            store::mark::tried(tx, &holder, &row, &outcome)?;
-            also(tx)
+            // Of one that is another process' by now, or of a person who was erased meanwhile, nothing is noted.
+            if store::mark::tried(tx, &holder, &row, &outcome)? { also(tx) } else { Ok(()) }
         };
         if let Err(cause) = self.until_written(write).await {
             tracing::warn!(%cause, "what came of a message is not noted: it is tried again");
         }
         self.let_go(1);
     }
+}
+
+/// A reply without the recipient in it: all who sign in see what a domain said last.
+fn without(words: &str, address: &str) -> String {
+    let (mut rest, mut out) = (words, String::new());
+    if address.is_empty() {
+        return words.to_owned();
+    }
+    while let Some(at) = rest.to_ascii_lowercase().find(&address.to_ascii_lowercase()) {
+        out.push_str(&rest[..at]);
+        out.push_str("(address)");
+        rest = &rest[at + address.len()..];
+    }
+    out + rest
 }
 
 /// Nothing goes to this address any more: there is none.
@@ -272,5 +287,17 @@ fn name(verdict: Verdict) -> &'static str {
         Verdict::Later => "later",
         Verdict::NoSuchAddress => "no_such_address",
         Verdict::Refused => "refused",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without;
+
+    #[test]
+    fn what_a_domain_said_names_nobody() {
+        let words = "4.2.0 <Anna@Example.com>: greylisted, anna@example.com";
+        assert_eq!(without(words, "anna@example.com"), "4.2.0 <(address)>: greylisted, (address)");
+        assert_eq!(without("4.7.1 später", "é@x.de"), "4.7.1 später");
     }
 }

@@ -28,9 +28,14 @@ impl Sender {
             let _ = tokio::time::timeout(rest, self.0.stop.cancelled()).await;
         }
         let holder = self.0.holder.clone();
-        // What is still on its way has its lease until then.
-        let stopped = Instant::now();
+        // What is still on its way is this process' until then.
+        let (stopped, mut shown) = (Instant::now(), Instant::now());
         while self.0.held.load(Ordering::SeqCst) > 0 && stopped.elapsed() < PATIENCE {
+            if shown.elapsed() >= TICK {
+                let alive = holder.clone();
+                let _ = self.db().write(move |tx| store::worker::alive(tx, &alive)).await;
+                shown = Instant::now();
+            }
             tokio::time::sleep(super::LOOK).await;
         }
         let _ = self.db().write(move |tx| store::worker::gone(tx, &holder)).await;

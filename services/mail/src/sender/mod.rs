@@ -22,8 +22,8 @@ use tokio_util::sync::CancellationToken;
 pub use connection::{Connection, Refusal};
 pub(crate) use prepare::{Look, Senders, look};
 
-use crate::domain::mailing::State;
 use crate::domain::pace::pause;
+use crate::domain::reply::Stage;
 use crate::rpc::House;
 use crate::store;
 use crate::store::lease::Leased;
@@ -33,6 +33,8 @@ use queue::{Job, Queue};
 const LOOK: Duration = Duration::from_millis(200);
 /// How often a sign of life is shown, and the clock of mailings is looked at.
 const TICK: Duration = Duration::from_secs(1);
+/// Mailings that are leased for in one round.
+const MAILINGS: usize = 50;
 /// Messages that are made together.
 const BATCH: i64 = crate::templates::AT_ONCE as i64;
 /// The longest rest before something is written again.
@@ -139,33 +141,37 @@ impl Sender {
 
     /// Leases messages of all mailings that run, by turns. True when there may be more.
     async fn lease(&self, room: i64) -> Result<bool> {
-        let mailings = self.db().read_few(store::mailing::live).await?;
         let (zone, now) = (self.0.house.context.zone(), self.now());
-        let mut running: Vec<_> = mailings
+        let turn = usize::try_from(now / 1_000_000).unwrap_or(0);
+        let mailings = self.db().read(move |conn| store::mailing::ready(conn, now, turn, MAILINGS)).await?;
+        let running: Vec<_> = mailings
             .into_iter()
-            .filter(|it| it.state == State::Running && it.end_time.is_none_or(|end| end > now))
+            .filter(|it| it.end_time.is_none_or(|end| end > now))
             .filter(|it| it.hours.is_none_or(|hours| hours.is_open(&zone, now)))
             .collect();
         if running.is_empty() {
             return Ok(false);
         }
-        // None of them is always the first one.
-        let turn = usize::try_from(now / 1_000_000).unwrap_or(0) % running.len();
-        running.rotate_left(turn);
         let share = (room / i64::try_from(running.len()).unwrap_or(1)).max(1);
-        let mut is_more = false;
+        let (mut is_more, mut left) = (false, room);
         for mailing in running {
+            let most = share.min(left);
+            if most <= 0 {
+                break;
+            }
             let (wanted, holder) = (mailing.clone(), self.0.holder.clone());
             let defaults = self.0.house.settings.defaults;
             let write = move |tx: &mut kontor_kit::db::Tx<'_>| {
-                store::lease::take(tx, &wanted, &holder, defaults, share)
+                store::lease::take(tx, &wanted, &holder, defaults, most)
             };
             let leased = self.db().write(write).await?;
             if leased.is_empty() {
                 continue;
             }
             is_more = true;
-            self.0.held.fetch_add(i64::try_from(leased.len()).unwrap_or(0), Ordering::SeqCst);
+            let count = i64::try_from(leased.len()).unwrap_or(0);
+            left -= count;
+            self.0.held.fetch_add(count, Ordering::SeqCst);
             let (sender, mailing) = (self.clone(), Arc::new(mailing));
             self.0.house.context.tasks.spawn(async move { sender.prepare(mailing, leased).await });
         }
@@ -185,13 +191,7 @@ impl Sender {
         }
         let count = leased.len();
         let holder = self.0.holder.clone();
-        let written = self
-            .until_written(move |tx| {
-                let rows: Vec<_> = leased.iter().map(|it| (it.row.clone(), due)).collect();
-                store::lease::give_back(tx, &holder, &rows)?;
-                leased.iter().try_for_each(|it| store::mark::refund(tx, it))
-            })
-            .await;
+        let written = self.until_written(move |tx| store::lease::give_back(tx, &holder, &leased, due)).await;
         if let Err(cause) = written {
             tracing::warn!(%cause, "messages come back when their lease ends");
         }
@@ -203,10 +203,11 @@ impl Sender {
         &self,
         job: impl Fn(&mut kontor_kit::db::Tx<'_>) -> Result<T> + Send + Clone + 'static,
     ) -> Result<T> {
-        let mut rest = LOOK;
+        let (mut rest, begun) = (LOOK, Instant::now());
         loop {
             match self.db().write(job.clone()).await {
-                Err(cause) if !self.0.stop.is_cancelled() => {
+                // Also a process that stops gives a full writer some moments.
+                Err(cause) if !self.0.stop.is_cancelled() || begun.elapsed() < LONGEST_REST => {
                     tracing::warn!(%cause, "what came of messages is written again");
                     tokio::time::sleep(rest).await;
                     rest = (rest * 2).min(LONGEST_REST);
@@ -230,7 +231,10 @@ impl Sender {
             // A relay is tried sooner than a domain: 2 seconds first, five minutes at most.
             let micros = (pause(relay.failures, luck()) / 15).min(300_000_000);
             relay.until = Some(Instant::now() + Duration::from_micros(micros.unsigned_abs()));
-            let (code, words) = (refusal.code, &refusal.words);
+            // What is said of a recipient or a message may name people.
+            let is_general = matches!(refusal.stage, Stage::Connection | Stage::Sender);
+            let words = if is_general { refusal.words.as_str() } else { "" };
+            let code = refusal.code;
             tracing::warn!(failures = relay.failures, code, words, "the relay can't be used");
         }
         let left = relay.until.and_then(|until| until.checked_duration_since(Instant::now()));

@@ -238,8 +238,9 @@ fn note(
         resource::hold::<Mailing>(tx, &first.row.mailing)?;
     }
     for (leased, address) in moved {
-        store::mark::refund(tx, leased)?;
-        store::outgoing::set_address(tx, keys, &leased.row, address)?;
+        if store::outgoing::set_address(tx, keys, holder, &leased.row, address)? {
+            store::mark::refund(tx, leased)?;
+        }
     }
     Ok(())
 }

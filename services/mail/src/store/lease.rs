@@ -17,6 +17,8 @@ use crate::domain::recipient::Outgoing;
 
 /// Lanes that one lease looks at.
 const LANES: i64 = 100;
+/// Messages to one domain that a process has at once, for each that may be on its way.
+const HELD: i64 = 4;
 /// Messages that come back in one transaction at most.
 const BACK: i64 = 1_000;
 
@@ -103,6 +105,10 @@ fn of_domain(
     let rate = Rate::per_minute(limit.rate);
     // After a refusal one message tries whether the domain takes some again.
     let room = if pace.refusals > 0 { 1 } else { room };
+    // One that is slow has not all the places of this process.
+    let sql = "SELECT COUNT(*) FROM outgoing WHERE state = 2 AND holder = $1 AND domain = $2";
+    let held = tx.one(sql, args![holder, domain], |row| row.int(0))?.unwrap_or(0);
+    let room = room.min((HELD * limit.connections - held).max(0));
     let most = rate.map_or(room, |rate| rate.allows(pace.used, now, room));
     let rows = if most > 0 { mark(tx, (&mailing.id, domain), holder, most)? } else { Vec::new() };
     let count = i64::try_from(rows.len()).unwrap_or(0);
@@ -142,16 +148,18 @@ fn mark(tx: &mut Tx<'_>, (mailing, domain): (&str, &str), holder: &str, most: i6
     Ok(rows)
 }
 
-/// Gives messages back that were not sent after all, not before an instant.
+/// Gives messages back that were not sent after all, with their part of the rates, not before an instant. Those that the process has no more are left.
 ///
 /// # Errors
 /// Those of the database.
-pub fn give_back(tx: &mut Tx<'_>, holder: &str, rows: &[(Outgoing, i64)]) -> Result<()> {
+pub fn give_back(tx: &mut Tx<'_>, holder: &str, all: &[Leased], due: i64) -> Result<()> {
     let now = tx.now();
     let sql = "UPDATE outgoing SET state = CASE WHEN tries > 0 THEN 4 ELSE 1 END, holder = '', due = $3, update_time = $4 WHERE id = $1 AND state = 2 AND holder = $2";
-    for (row, due) in rows {
-        if tx.execute(sql, args![&row.id, holder, *due, now])? > 0 {
-            lane::open(tx, [(row.mailing.as_str(), row.domain.as_str())].into_iter(), *due)?;
+    for leased in all {
+        let row = &leased.row;
+        if tx.execute(sql, args![&row.id, holder, due, now])? > 0 {
+            lane::open(tx, [(row.mailing.as_str(), row.domain.as_str())].into_iter(), due)?;
+            super::mark::refund(tx, leased)?;
         }
     }
     Ok(())

@@ -117,19 +117,26 @@ pub fn add(tx: &mut Tx<'_>, keys: &Keys, mailing: &str, all: &[New]) -> Result<(
     lane::open(tx, domains.into_iter().map(|domain| (mailing, domain)), now)
 }
 
-/// Gives a recipient that a process holds another address: its partner has a new one. When another recipient has that, it becomes a double; true when it may go on.
-/// The mailing must be held, so that nobody adds the same address meanwhile.
+/// Gives a recipient that this process holds another address: its partner has a new one. When another recipient has that, it becomes a double. False when the
+/// process holds it no more. The mailing must be held, so that nobody adds the same address meanwhile.
 ///
 /// # Errors
 /// Those of the database.
-pub fn set_address(tx: &mut Tx<'_>, keys: &Keys, row: &Outgoing, address: &Address) -> Result<bool> {
+pub fn set_address(
+    tx: &mut Tx<'_>,
+    keys: &Keys,
+    holder: &str,
+    row: &Outgoing,
+    address: &Address,
+) -> Result<bool> {
     let key = address.key();
-    let sql = "SELECT 1 FROM outgoing WHERE mailing = $1 AND address_key = $2 AND id <> $3";
+    let sql =
+        "SELECT 1 FROM outgoing WHERE mailing = $1 AND address_key = $2 AND address_key <> '' AND id <> $3";
     let taken = tx.one(sql, args![&row.mailing, &key, &row.id], |_| Ok(()))?.is_some();
     let now = tx.now();
-    let sql = "UPDATE outgoing SET address = $2, address_key = $3, domain = $4, address_hash = $5, state = $6, reason = $7, holder = '', due = $8, update_time = $8 WHERE id = $1 AND state = 2";
+    let sql = "UPDATE outgoing SET address = $2, address_key = $3, domain = $4, address_hash = $5, state = $6, reason = $7, holder = '', due = $8, update_time = $8 WHERE id = $1 AND state = 2 AND holder = $9";
     let (state, reason) = if taken { (State::Duplicate, DUPLICATE) } else { (State::Pending, "") };
-    tx.execute(
+    let count = tx.execute(
         sql,
         args![
             &row.id,
@@ -139,13 +146,14 @@ pub fn set_address(tx: &mut Tx<'_>, keys: &Keys, row: &Outgoing, address: &Addre
             keys.address_hash(address),
             state as i64,
             reason,
-            now
+            now,
+            holder
         ],
     )?;
-    if !taken {
+    if count > 0 && !taken {
         lane::open(tx, [(row.mailing.as_str(), address.domain())].into_iter(), now)?;
     }
-    Ok(!taken)
+    Ok(count > 0)
 }
 
 /// What a double is told.
@@ -157,7 +165,8 @@ pub const DUPLICATE: &str = "another recipient of this mailing has the same addr
 /// Those of the database.
 pub fn remove(tx: &mut Tx<'_>, mailing: &str, partner: &str, reason: &str) -> Result<Option<State>> {
     let lock = if tx.is_postgres() { " FOR UPDATE" } else { "" };
-    let sql = format!("SELECT id, state FROM outgoing WHERE mailing = $1 AND partner = $2{lock}");
+    let sql =
+        format!("SELECT id, state FROM outgoing WHERE mailing = $1 AND partner = $2 AND partner <> ''{lock}");
     let found = tx.one(&sql, args![mailing, partner], |row| Ok((row.string(0)?, state(row.int(1)?)?)))?;
     let Some((id, before)) = found else { return Ok(None) };
     if matches!(before, State::Pending | State::Deferred) {

@@ -15,6 +15,7 @@ kontor_testbed::on_both! { World;
     l7_strangers_see_nothing_and_members_change_nothing,
     l7_texts_that_could_begin_a_header_are_refused_by_field,
     l7_a_draft_goes_with_its_recipients,
+    l7_a_repeated_delete_leaves_the_next_mailing_of_that_name_alone,
 }
 
 async fn l7_each_partner_and_each_address_is_a_recipient_once(world: World) {
@@ -170,6 +171,41 @@ async fn l7_texts_that_could_begin_a_header_are_refused_by_field(world: World) {
     let message = world.smtp.taken().remove(0);
     assert_eq!(message.header("Bcc"), "");
     assert!(message.header("To").contains("eve@one.example"));
+}
+
+async fn l7_a_repeated_delete_leaves_the_next_mailing_of_that_name_alone(world: World) {
+    let template = world.template("again", crate::world::PAGE).await;
+    let draft = async || {
+        let mailing = proto::Mailing {
+            display_name: "News".to_owned(),
+            template: template.clone(),
+            subject: "News".to_owned(),
+            basis: proto::MailingBasis::NotWithdrawn.into(),
+            ..Default::default()
+        };
+        let request = proto::CreateMailingRequest {
+            mailing: Some(mailing),
+            mailing_id: "again".to_owned(),
+            ..Default::default()
+        };
+        world.mailings.clone().create_mailing(sales().request(request)).await.unwrap().into_inner().name
+    };
+    let delete = async || {
+        let request = proto::DeleteMailingRequest {
+            name: "mailings/again".to_owned(),
+            request_id: "gone".to_owned(),
+            ..Default::default()
+        };
+        world.mailings.clone().delete_mailing(sales().request(request)).await
+    };
+    let first = draft().await;
+    world.add(&first, &["a@one.example", "b@one.example"]).await;
+    delete().await.unwrap();
+    let second = draft().await;
+    assert!(world.states(&second).await.is_empty(), "the first one's went with it");
+    world.add(&second, &["c@one.example"]).await;
+    delete().await.expect("the first answer, again");
+    assert_eq!(world.states(&second).await.len(), 1);
 }
 
 async fn l7_a_draft_goes_with_its_recipients(world: World) {

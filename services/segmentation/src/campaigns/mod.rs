@@ -205,10 +205,18 @@ impl Worker {
 
     /// A campaign that was ended with its entries.
     async fn cancel_all(&self, campaign: &Campaign, progress: &mut Progress) -> Result<()> {
-        self.offer_pending(campaign, progress).await?;
-        let left = progress.of(Fate::Added);
+        // Nobody becomes a recipient only to be taken off; of calls, what was offered and not noted is found out.
+        let by_mail = !campaign.mailing.is_empty();
+        if !by_mail {
+            self.offer_pending(campaign, progress).await?;
+        }
+        let waiting = |progress: &Progress| match by_mail {
+            true => progress.of(Fate::Added) | progress.of(Fate::Pending),
+            false => progress.of(Fate::Added),
+        };
+        let left = waiting(progress);
         self.leave(campaign, progress, left).await?;
-        if progress.of(Fate::Added).is_empty() {
+        if waiting(progress).is_empty() {
             self.change(campaign, |it| {
                 it.cancelling = false;
                 Ok(())

@@ -215,12 +215,12 @@ fn difference(engine: &Engine, stored: Stored) -> Vec<Writing> {
     }
     // What follows from a changed definition is told as such.
     loop {
-        let more: Vec<&&String> =
-            differ.keys().filter(|name| !moved.contains(**name) && builds_on(engine, name, &moved)).collect();
+        // Also by way of one whose own difference is written already.
+        let follows = |name: &&String| !moved.contains(*name) && builds_on(engine, name, &moved);
+        let more: Vec<String> = stored.live.iter().filter(follows).cloned().collect();
         if more.is_empty() {
             break;
         }
-        let more: Vec<String> = more.into_iter().map(|name| (*name).clone()).collect();
         moved.extend(more);
     }
     let all: BTreeSet<&String> = differ.keys().copied().chain(saved.iter().copied()).collect();

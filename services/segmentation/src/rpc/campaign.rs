@@ -7,13 +7,14 @@ use futures_util::{Stream, stream};
 use kontor_kit::auth::Caller;
 use kontor_kit::db::Conn;
 use kontor_kit::page::Query;
+use kontor_kit::resource;
 use kontor_proto::segmentation::v1 as proto;
 use kontor_proto::segmentation::v1::campaign_service_server::CampaignService;
 use tonic::{Request, Response, Status};
 
 use super::campaign_manage::{Watch, to_proto};
 use super::{Answer, House};
-use crate::domain::campaign::Campaign;
+use crate::domain::campaign::{Campaign, State};
 use crate::store;
 
 /// The service.
@@ -81,7 +82,9 @@ impl CampaignService for Campaigns {
         let cancel_waiting = request.cancel_waiting;
         let campaign = self.0.seen_campaign(&caller, &name, "name").await?;
         campaign.must_be_managed_by(&caller)?;
-        if !campaign.mailing.is_empty() {
+        if !campaign.mailing.is_empty() && campaign.state != State::Ended {
+            // Refused before anything is closed.
+            resource::check_etag(&campaign, &etag)?;
             self.0.close_mailing(&caller, &campaign.mailing).await?;
         }
         let end = move |_: &mut Conn<'_>, _: &Caller, campaign: &mut Campaign, _| {

@@ -61,10 +61,11 @@ impl House {
     /// Starts the mailing of a campaign that starts: it is open for members as they are added. One that was paused by hand stays so.
     pub(super) async fn open_mailing(&self, caller: &Caller, name: &str) -> Result<()> {
         let mailing = self.mailing(caller, name).await?;
+        // Also of one that was started by hand meanwhile; one that has ended says so.
+        self.keep_open(caller, name, true).await?;
         if mailing.state() != mail::MailingState::Draft {
             return Ok(());
         }
-        self.keep_open(caller, name, true).await?;
         let request = mail::StartMailingRequest {
             name: name.to_owned(),
             // Those that were added by hand before.
@@ -75,10 +76,10 @@ impl House {
         Ok(())
     }
 
-    /// Lets the mailing of a campaign that ends come to its end. One that has ended stays as it is.
+    /// Lets the mailing of a campaign that ends come to its end. One that has ended stays as it is, and one that is gone is nobody's hindrance.
     pub(super) async fn close_mailing(&self, caller: &Caller, name: &str) -> Result<()> {
         match self.keep_open(caller, name, false).await {
-            Err(cause) if cause.code() == tonic::Code::FailedPrecondition => Ok(()),
+            Err(cause) if cause.is_not_found() || cause.code() == tonic::Code::FailedPrecondition => Ok(()),
             outcome => outcome,
         }
     }

@@ -326,9 +326,11 @@ impl House {
         campaign.must_be_managed_by(&caller)?;
         self.live.settled().await?;
         let audience = campaigns::members(&self.live, &campaign).await?.audience();
-        if !campaign.mailing.is_empty() {
+        // A repeat of a start that was done goes straight to its first answer.
+        if !campaign.mailing.is_empty() && campaign.state != State::Running {
             let now = self.db.clock().now();
-            // Asked back before anything is started.
+            // Refused or asked back before anything is started.
+            resource::check_etag(&campaign, &request.etag)?;
             campaign.clone().start(audience, request.expected_members, now)?;
             self.open_mailing(&caller, &campaign.mailing).await?;
         }

@@ -136,7 +136,9 @@ pub fn advance(tx: &mut Tx<'_>, holder: &str, done: i64) -> Result<()> {
 /// # Errors
 /// Those of the database.
 pub fn trim(tx: &mut Tx<'_>, keep: i64) -> Result<()> {
-    let sql = "DELETE FROM engine_log WHERE sequence <= (SELECT done FROM engine WHERE id = 1) - $1";
+    // A part each time: the lease is renewed in the same transaction.
+    let sql = "DELETE FROM engine_log WHERE sequence <= (SELECT done FROM engine WHERE id = 1) - $1
+         AND sequence <= (SELECT MIN(sequence) FROM engine_log) + 20000";
     tx.execute(sql, args![keep]).map(|_| ())
 }
 
