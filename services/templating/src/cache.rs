@@ -116,6 +116,10 @@ impl Cache {
             return Ok(Ok(found));
         }
         let _slot = self.slots.acquire().await.map_err(Error::internal)?;
+        // Somebody else may have compiled it meanwhile.
+        if let Some(found) = self.find(&key) {
+            return Ok(Ok(found));
+        }
         let compiled = tokio::task::spawn_blocking(move || match format {
             Some(format) => {
                 Message::compile(format, &data, &message::limits()).map(Arc::new).map(Ready::Message)

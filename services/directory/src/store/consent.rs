@@ -18,10 +18,14 @@ use super::card::company_book;
 use super::{merge, partner};
 use crate::domain::consent::{Standing, State};
 
-/// Words of one partner about one purpose that are kept; a withdrawal always is.
+/// Words of one partner about one purpose that are kept. A withdrawal more takes the place of the one before it.
 const WORDS: i64 = 1_000;
-/// Purposes of one partner.
+/// Purposes of one partner for a word that agrees.
 const PURPOSES: usize = 100;
+/// Purposes of one partner with those that it only withdrew from.
+const WITHDRAWN: usize = 1_000;
+/// The columns that `read` reads.
+const COLUMNS: &str = "id, partner, purpose, state, state_time, source, actor, create_time";
 /// Partners whose standings are read by one statement.
 const AT_ONCE: usize = 500;
 
@@ -65,7 +69,7 @@ impl Consent {
 
 const LISTING: Listing = Listing {
     table: "consent",
-    columns: "id, partner, purpose, state, state_time, source, actor, create_time",
+    columns: COLUMNS,
     id: "id",
     by_key: false,
     fields: &[
@@ -129,17 +133,76 @@ pub fn set(tx: &mut Tx<'_>, caller: &Caller, said: Consent) -> Result<Consent> {
         return Err(Error::denied("you may not change partners"));
     }
     let present = standings(tx, std::slice::from_ref(&survivor))?.remove(&survivor).unwrap_or_default();
-    if said.state != State::Withdrawn {
-        let sql = "SELECT COUNT(*) FROM consent WHERE partner = $1 AND purpose = $2";
-        let words = tx.one(sql, args![&said.partner, &said.purpose], |row| row.int(0))?.unwrap_or(0);
-        let is_new = !present.iter().any(|standing| standing.purpose == said.purpose);
-        if words >= WORDS || is_new && present.len() >= PURPOSES {
-            let message =
-                format!("a partner has at most {PURPOSES} purposes and said at most {WORDS} words about one");
-            return Err(Error::new(tonic::Code::ResourceExhausted, "TOO_MANY", message));
+    let is_new = !present.iter().any(|standing| standing.purpose == said.purpose);
+    let is_withdrawal = said.state == State::Withdrawn;
+    if is_new && present.len() >= if is_withdrawal { WITHDRAWN } else { PURPOSES } {
+        return Err(too_many());
+    }
+    let sql = "SELECT COUNT(*) FROM consent WHERE partner = $1 AND purpose = $2";
+    if tx.one(sql, args![&said.partner, &said.purpose], |row| row.int(0))?.unwrap_or(0) >= WORDS {
+        let last = last_word(tx, &said.partner, &said.purpose)?;
+        match last.filter(|last| last.state == State::Withdrawn) {
+            _ if !is_withdrawal => return Err(too_many()),
+            // It says what is known, and no more rows of it are needed.
+            Some(mut last) if last.state_time >= said.state_time => {
+                last.present = present.iter().any(|standing| standing.consent == last.id);
+                return Ok(last);
+            }
+            Some(last) => drop_word(tx, &last)?,
+            None => {}
         }
     }
     let mut said = Consent { id: id::new(), create_time: tx.now(), actor: caller.name(), ..said };
+    insert(tx, &said)?;
+    let new = said.standing();
+    let old = present.iter().find(|standing| standing.purpose == said.purpose);
+    said.present = old.is_none_or(|old| new.compare(old).is_gt());
+    if said.present {
+        put(tx, &survivor, &new)?;
+        tell(tx, caller, &survivor, &said.purpose, Some(&new), &said.full_name());
+    }
+    Ok(said)
+}
+
+fn too_many() -> Error {
+    let message = format!(
+        "a partner has at most {PURPOSES} purposes, {WITHDRAWN} with those of withdrawals, and said at most {WORDS} words about one"
+    );
+    Error::new(tonic::Code::ResourceExhausted, "TOO_MANY", message)
+}
+
+/// What was said last by a name about a purpose.
+fn last_word(conn: &mut Conn<'_>, partner: &str, purpose: &str) -> Result<Option<Consent>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM consent WHERE partner = $1 AND purpose = $2
+         ORDER BY state_time DESC, state DESC, id DESC LIMIT 1"
+    );
+    conn.one(&sql, args![partner, purpose], |row| read(row, 0))
+}
+
+fn drop_word(tx: &mut Tx<'_>, word: &Consent) -> Result<()> {
+    tx.execute("DELETE FROM consent WHERE id = $1", args![&word.id])?;
+    tx.audit(entry(Action::Delete, word));
+    Ok(())
+}
+
+fn entry(action: Action, word: &Consent) -> Entry {
+    let entry = Entry::new(action, word.full_name(), &Guard::company());
+    let entry = entry.partner(format!("partners/{}", word.partner));
+    let time = kontor_kit::audit::instant(word.state_time);
+    let fields = [
+        ("purpose", word.purpose.clone()),
+        ("state", word.state.text().to_owned()),
+        ("state_time", time),
+        ("source", word.source.clone()),
+    ];
+    fields.into_iter().fold(entry, |entry, (name, text)| match action {
+        Action::Delete => entry.field(name, text, ""),
+        _ => entry.field(name, "", text),
+    })
+}
+
+fn insert(tx: &mut Tx<'_>, said: &Consent) -> Result<()> {
     tx.execute(
         "INSERT INTO consent (id, partner, purpose, state, state_time, source, actor, create_time)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -154,23 +217,35 @@ pub fn set(tx: &mut Tx<'_>, caller: &Caller, said: Consent) -> Result<Consent> {
             said.create_time
         ],
     )?;
-    let partner = format!("partners/{}", said.partner);
-    let entry = Entry::new(Action::Create, said.full_name(), &Guard::company()).partner(partner);
-    tx.audit(
-        entry
-            .field("purpose", "", &said.purpose)
-            .field("state", "", said.state.text())
-            .field("state_time", "", kontor_kit::audit::instant(said.state_time))
-            .field("source", "", &said.source),
-    );
-    let new = said.standing();
-    let old = present.iter().find(|standing| standing.purpose == said.purpose);
-    said.present = old.is_none_or(|old| new.compare(old).is_gt());
-    if said.present {
-        put(tx, &survivor, &new)?;
-        tell(tx, caller, &survivor, &said.purpose, Some(&new), &said.full_name());
+    tx.audit(entry(Action::Create, said));
+    Ok(())
+}
+
+/// A partner comes out of a merge: what the survivor withdrew from since is withdrawn for it too, for it was said for both.
+///
+/// # Errors
+/// Those of the database.
+pub fn hand_back(tx: &mut Tx<'_>, merge: &str, survivor: &str, partner: &str) -> Result<()> {
+    // Ids grow with time, and the merge and all words have theirs from under the lock of the book.
+    let sql = format!("SELECT {COLUMNS} FROM consent WHERE partner = $1 AND state = $2 AND id > $3");
+    let mut latest: BTreeMap<String, Consent> = BTreeMap::new();
+    tx.each(&sql, args![survivor, State::Withdrawn as i64, merge], |row| {
+        let word = read(row, 0)?;
+        if latest.get(&word.purpose).is_none_or(|old| word.standing().compare(&old.standing()).is_gt()) {
+            latest.insert(word.purpose.clone(), word);
+        }
+        Ok(())
+    })?;
+    for (purpose, word) in latest {
+        let own = last_word(tx, partner, &purpose)?.map(|own| (own.state_time, own.state));
+        if own.is_some_and(|own| own >= (word.state_time, word.state)) {
+            continue;
+        }
+        let source = format!("{} (said as partners/{survivor})", word.source);
+        let (id, partner, create_time) = (id::new(), partner.to_owned(), tx.now());
+        insert(tx, &Consent { id, partner, source, create_time, ..word })?;
     }
-    Ok(said)
+    Ok(())
 }
 
 /// Works out anew what counts for a partner and those that went into it, after a merge or its end.

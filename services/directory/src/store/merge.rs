@@ -9,6 +9,7 @@ use kontor_collection::{COMPANY, Conditions, Kind, NOBODY, Object, Target, write
 use kontor_kit::audit::{Action, Entry};
 use kontor_kit::auth::{Account, Caller, Guard};
 use kontor_kit::db::{Conn, Row, Tx};
+use kontor_kit::erase::is_one_of;
 use kontor_kit::page::{self, Field, Listing, Page, Query};
 use kontor_kit::{Error, Result, args, id};
 use kontor_proto::directory::v1::Contact;
@@ -76,6 +77,17 @@ pub fn list(
 /// Those of the database.
 pub fn survivor(conn: &mut Conn<'_>, partner: &str) -> Result<Option<String>> {
     conn.one("SELECT survivor FROM partner_merged WHERE partner = $1", args![partner], |row| row.string(0))
+}
+
+/// Who partners went into, by their ids, one step; those that went nowhere are not there.
+///
+/// # Errors
+/// Those of the database.
+pub fn survivors(conn: &mut Conn<'_>, partners: &[String]) -> Result<Vec<(String, String)>> {
+    let mut args = Vec::new();
+    let of = is_one_of("partner", partners, &mut args);
+    let sql = format!("SELECT partner, survivor FROM partner_merged WHERE {of}");
+    conn.all(&sql, &args, |row| Ok((row.string(0)?, row.string(1)?)))
 }
 
 /// All that went into a partner, and into those.
@@ -205,6 +217,7 @@ pub fn unmerge(tx: &mut Tx<'_>, cards: &Cards, caller: &Caller, merge: &str) -> 
         back.push(lighten(tx, cards, caller, present, (&before, &after_etag), &added)?);
     }
     for partner in &partners {
+        consent::hand_back(tx, merge, &survivor, partner)?;
         consent::settle(tx, caller, partner)?;
         back.push(partner::get(tx, partner)?);
     }

@@ -1,7 +1,7 @@
 //! Partners: lists, look-ups by number and address, and the one write that finds or makes.
 //! Called by rpc/partner.rs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use kontor_collection::store::collection;
 use kontor_kit::auth::Caller;
@@ -16,6 +16,8 @@ use crate::domain::contact::Fields;
 
 /// Partners that one statement looks for.
 const AT_ONCE: usize = 500;
+/// A merge of merges of merges; more steps than anybody makes.
+const STEPS: usize = 100;
 
 const KINDS: &[(&str, i64)] =
     &[("PARTNER_KIND_PERSON", 1), ("PARTNER_KIND_COMPANY", 2), ("PERSON", 1), ("COMPANY", 2)];
@@ -65,8 +67,7 @@ pub fn get(conn: &mut Conn<'_>, id: &str) -> Result<Stored> {
 /// NOT_FOUND.
 pub fn resolve(conn: &mut Conn<'_>, id: &str) -> Result<Stored> {
     let mut at = id.to_owned();
-    // A merge of merges of merges; more steps than anybody makes.
-    for _ in 0..100 {
+    for _ in 0..STEPS {
         if let Some(found) = find(conn, &at)?.filter(|found| found.partner) {
             return Ok(found);
         }
@@ -83,27 +84,43 @@ pub fn resolve(conn: &mut Conn<'_>, id: &str) -> Result<Stored> {
 /// # Errors
 /// Those of the database.
 pub fn many(conn: &mut Conn<'_>, ids: &[String]) -> Result<Vec<Option<Stored>>> {
-    let mut found = HashMap::with_capacity(ids.len());
-    for some in ids.chunks(AT_ONCE) {
-        let mut args = Vec::new();
-        let of = is_one_of("id", some, &mut args);
-        let sql = format!("SELECT {COLUMNS} FROM card WHERE partner = 1 AND {of}");
-        for row in conn.all(&sql, &args, |row| read(row, 0))? {
-            found.insert(row.id.clone(), row);
+    let mut found: HashMap<String, Stored> = HashMap::with_capacity(ids.len());
+    let mut next: HashMap<String, String> = HashMap::new();
+    let mut open: BTreeSet<String> = ids.iter().cloned().collect();
+    for _ in 0..STEPS {
+        if open.is_empty() {
+            break;
+        }
+        let asked: Vec<String> = std::mem::take(&mut open).into_iter().collect();
+        for some in asked.chunks(AT_ONCE) {
+            let mut args = Vec::new();
+            let of = is_one_of("id", some, &mut args);
+            let sql = format!("SELECT {COLUMNS} FROM card WHERE partner = 1 AND {of}");
+            for row in conn.all(&sql, &args, |row| read(row, 0))? {
+                found.insert(row.id.clone(), row);
+            }
+        }
+        let gone: Vec<String> = asked.into_iter().filter(|id| !found.contains_key(id)).collect();
+        for some in gone.chunks(AT_ONCE) {
+            for (partner, survivor) in super::merge::survivors(conn, some)? {
+                if !found.contains_key(&survivor) && !next.contains_key(&survivor) {
+                    open.insert(survivor.clone());
+                }
+                next.insert(partner, survivor);
+            }
         }
     }
-    let mut all = Vec::with_capacity(ids.len());
-    for id in ids {
-        all.push(match found.get(id) {
-            Some(row) => Some(row.clone()),
-            None => match resolve(conn, id) {
-                Ok(row) => Some(row),
-                Err(cause) if cause.is_not_found() => None,
-                Err(cause) => return Err(cause),
-            },
-        });
-    }
-    Ok(all)
+    let row = |id: &String| {
+        let mut at = id;
+        for _ in 0..STEPS {
+            match found.get(at) {
+                Some(row) => return Some(row.clone()),
+                None => at = next.get(at)?,
+            }
+        }
+        None
+    };
+    Ok(ids.iter().map(row).collect())
 }
 
 /// Shows the bytes of partners' cards.

@@ -19,6 +19,9 @@ kontor_testbed::on_both! { World;
     l7_a_partner_shows_what_counts_wherever_it_is_read,
     l7_of_two_merged_partners_the_stricter_counts_until_they_are_parted,
     l7_a_withdrawal_by_an_old_name_reaches_the_survivor,
+    l7_a_withdrawal_while_merged_holds_for_who_comes_back,
+    l7_one_partner_has_only_so_many_purposes,
+    l7_a_withdrawal_counts_however_many_there_were,
     l7_a_consent_is_told_as_event_audit_and_history,
     l7_consents_go_with_an_erased_or_deleted_partner,
     l7_wrong_consents_are_refused_and_a_repeat_is_one,
@@ -186,6 +189,88 @@ async fn l7_a_withdrawal_by_an_old_name_reaches_the_survivor(world: World) {
     assert_eq!(standing(&world, &twin).await, mailings(Withdrawn));
 }
 
+async fn l7_a_withdrawal_while_merged_holds_for_who_comes_back(world: World) {
+    let (ann, twin) = (create(&world, "Ann").await, create(&world, "Ann twin").await);
+    set(&world, &ann, Withdrawn, 500).await;
+    set(&world, &ann, Granted, 1_000).await;
+    set(&world, &twin, Granted, 1_000).await;
+    let merged = merge(&world, &ann, &twin).await;
+    set(&world, &ann, Withdrawn, 2_000).await;
+    set(&world, &ann, Withdrawn, 1_500).await;
+    let back = unmerge(&world, &merged).await;
+    assert_eq!(back.iter().map(|it| it.consents[0].state()).collect::<Vec<_>>(), [Withdrawn, Withdrawn]);
+    let words = list(&world, &twin).await;
+    let told: Vec<_> = words.iter().map(|it| (it.state_time.unwrap().seconds, it.source.clone())).collect();
+    let source = format!("form at example.com (said as {ann})");
+    assert_eq!(told, [(2_000, source.clone()), (1_000, "form at example.com".to_owned())]);
+    assert_eq!((words[0].present, words[0].actor.as_str()), (true, "users/sales"));
+    let entries = Audit::new(&world.link, "directory").of(&words[0].name).await;
+    let wanted = format!(
+        "CREATE sales by UnmergePartners: purpose -> mailings; state -> WITHDRAWN; state_time -> 1970-01-01T00:33:20Z; source -> {source}"
+    );
+    assert_eq!(entries.iter().map(line).collect::<Vec<_>>(), [wanted]);
+    // Who agreed later itself stays with that; and who went in with another one comes back with it.
+    let (bob, cy, dora) =
+        (create(&world, "Bob").await, create(&world, "Cy").await, create(&world, "Dora").await);
+    for partner in [&bob, &cy, &dora] {
+        set(&world, partner, Granted, 1_000).await;
+    }
+    let inner = merge(&world, &cy, &dora).await;
+    let outer = merge(&world, &bob, &cy).await;
+    set(&world, &bob, Withdrawn, 2_000).await;
+    set(&world, &cy, Granted, 3_000).await;
+    unmerge(&world, &outer).await;
+    assert_eq!(standing(&world, &bob).await, mailings(Withdrawn));
+    assert_eq!(standing(&world, &cy).await, mailings(Granted));
+    let outer = merge(&world, &bob, &cy).await;
+    set(&world, &bob, Withdrawn, 4_000).await;
+    unmerge(&world, &outer).await;
+    unmerge(&world, &inner).await;
+    assert_eq!(standing(&world, &cy).await, mailings(Withdrawn));
+    assert_eq!(standing(&world, &dora).await, mailings(Withdrawn));
+}
+
+async fn l7_one_partner_has_only_so_many_purposes(world: World) {
+    let ann = create(&world, "Ann").await;
+    let word = |state, number: u32| {
+        let purpose = format!("purpose-{number}");
+        sales().request(proto::SetConsentRequest { purpose, ..said(&ann, state, 1_000) })
+    };
+    for number in 0..1_000 {
+        try_set(&world, word(if number < 100 { Granted } else { Withdrawn }, number)).await.unwrap();
+    }
+    for refused in [word(Withdrawn, 1_000), word(Granted, 1_000)] {
+        assert_eq!(failure(try_set(&world, refused).await), (Code::ResourceExhausted, "TOO_MANY".to_owned()));
+    }
+    // What is there can still be withdrawn.
+    assert!(try_set(&world, word(Withdrawn, 7)).await.unwrap().present);
+    assert_eq!(get(&world, &ann).await.consents.len(), 1_000);
+}
+
+async fn l7_a_withdrawal_counts_however_many_there_were(world: World) {
+    let ann = create(&world, "Ann").await;
+    let mut last = set(&world, &ann, Granted, 1).await;
+    for second in 2..=1_000 {
+        last = set(&world, &ann, Withdrawn, second).await;
+    }
+    // One that says nothing new is answered by what is there.
+    assert_eq!(set(&world, &ann, Withdrawn, 500).await, last);
+    assert_eq!(set(&world, &ann, Withdrawn, 1_000).await, last);
+    let refused = try_set(&world, sales().request(said(&ann, Granted, 2_000))).await;
+    assert_eq!(failure(refused), (Code::ResourceExhausted, "TOO_MANY".to_owned()));
+    // A later one takes the place of the one before.
+    let later = set(&world, &ann, Withdrawn, 3_000).await;
+    assert!(later.present && later.name != last.name, "{later:?}");
+    let request = proto::ListConsentsRequest { parent: ann.clone(), page_size: 1_000, ..Default::default() };
+    let page = consents(&world).list_consents(sales().request(request)).await.unwrap().into_inner();
+    assert_eq!((page.consents.len(), page.next_page_token.as_str()), (1_000, ""));
+    assert_eq!((&page.consents[0], page.consents[1].state_time.unwrap().seconds), (&later, 999));
+    assert_eq!(page.consents[999].state(), Granted);
+    let entries = Audit::new(&world.link, "directory").of(&last.name).await;
+    assert!(entries.iter().map(line).any(|it| it.starts_with("DELETE sales by SetConsent")), "{entries:?}");
+    assert_eq!(get(&world, &ann).await.consents[0].state_time.unwrap().seconds, 3_000);
+}
+
 async fn l7_a_consent_is_told_as_event_audit_and_history(world: World) {
     let ann = create(&world, "Ann").await;
     let told = set(&world, &ann, Granted, 1_000).await;
@@ -329,6 +414,13 @@ async fn l7_many_partners_come_in_one_call(world: World) {
         let it = &found.results[0];
         assert_eq!((it.language.as_str(), it.gender.as_str(), it.honorific_prefixes.as_str()), wanted);
     }
+    // Names are followed through merges of merges.
+    let third = create(&world, "Ann third").await;
+    merge(&world, &third, &ann).await;
+    let names = vec![twin, ann.clone(), "partners/none".to_owned(), third.clone(), bob.clone()];
+    let found = partners(&world).batch_get_partners(ask(names, false)).await.unwrap().into_inner().results;
+    let to: Vec<_> = found.into_iter().map(|it| it.partner.map(|it| it.name)).collect();
+    assert_eq!(to, [Some(third.clone()), Some(third.clone()), None, Some(third), Some(bob)]);
     for names in [Vec::new(), vec!["x".to_owned()], vec![ann; 1_001]] {
         assert_eq!(
             failure(partners(&world).batch_get_partners(ask(names, false)).await).0,

@@ -19,13 +19,17 @@ use crate::directory::Recipient;
 use crate::domain::declared::{Declared, MESSAGE};
 use crate::domain::message::{SCHEMES, has_scheme, with_own_fields};
 use crate::domain::stored::StoredTemplate;
-use crate::domain::{Fields, Finding, Letter, Locale, Message, Place, Problem, Record, Snippet, Value};
+use crate::domain::{
+    Fields, Finding, Format, Letter, Locale, Message, Place, Problem, Record, Snippet, Value,
+};
 use crate::maker::{self, Data, Maker};
 
 /// Recipients of a call.
 const RECIPIENTS: usize = 100;
 /// Characters of an address.
 const ADDRESS: usize = 2_000;
+/// Messages that are made before the caller takes them: each may have 2 MiB.
+const AHEAD: usize = 2;
 /// Where the links of a preview lead.
 const UNSUBSCRIBE: &str = "https://example.com/unsubscribe";
 const VIEW: &str = "https://example.com/view";
@@ -78,7 +82,7 @@ impl House {
         let fields = declared.for_format(message.format())?;
         let subject = Snippet::subject(&request.subject).and_then(|it| checked(it, &fields));
         let subject = subject.map_err(|findings| wrong("subject", &findings))?;
-        let text = given_text(&message, &request.text).transpose();
+        let text = given_text(message.format(), &request.text).transpose();
         let text = text.and_then(|it| it.map(|it| checked(it, &fields)).transpose());
         let text = text.map_err(|findings| wrong("text", &findings))?;
         let recipients = wanted(&request)?;
@@ -90,7 +94,7 @@ impl House {
         let maker = Maker::new(message, declared.fields()?, (&shared, &sender), locale, about, now)?;
         let partners = self.partners_of(&recipients).await?;
         let work = Work { maker, subject, text };
-        let (answers, stream) = mpsc::channel(16);
+        let (answers, stream) = mpsc::channel(AHEAD);
         tokio::task::spawn_blocking(move || {
             for wanted in recipients {
                 let result = work.make(&wanted, &partners);
@@ -145,7 +149,20 @@ impl House {
         let Some(format) = stored.document.message_format() else { return Err(not_a_message(&stored)) };
         let declared = Declared::from_text(&stored.fields)?;
         let fields = declared.for_format(format)?;
-        let mut findings = Vec::new();
+        let mut snippets = Vec::new();
+        let mut of_snippets = Vec::new();
+        for made in [Some(Snippet::subject(&request.subject)), given_text(format, &request.text)]
+            .into_iter()
+            .flatten()
+        {
+            match made {
+                Ok(snippet) => {
+                    of_snippets.extend(snippet.check(&fields));
+                    snippets.push(snippet);
+                }
+                Err(found) => of_snippets.extend(found),
+            }
+        }
         let message = match self.cache.get(Some(format), &sha256).await {
             Ok(Ready::Message(message)) => message,
             Ok(Ready::Letter(_)) => return Err(not_a_message(&stored)),
@@ -153,25 +170,14 @@ impl House {
             Err(cause) if cause.reason() == "TEMPLATE_DRAFT" => {
                 let name = request.template.clone();
                 let check = proto::CheckTemplateRequest { name, ..Default::default() };
-                let findings = self.check(caller, check).await?.findings;
+                let mut findings = self.check(caller, check).await?.findings;
+                findings.extend(document::some(&of_snippets));
                 return Ok(proto::CheckMessageResponse { findings, warnings: Vec::new() });
             }
             Err(cause) => return Err(cause),
         };
-        findings.extend(message.check(&fields));
-        let mut snippets = Vec::new();
-        for made in [Some(Snippet::subject(&request.subject)), given_text(&message, &request.text)]
-            .into_iter()
-            .flatten()
-        {
-            match made {
-                Ok(snippet) => {
-                    findings.extend(snippet.check(&fields));
-                    snippets.push(snippet);
-                }
-                Err(found) => findings.extend(found),
-            }
-        }
+        let mut findings = message.check(&fields);
+        findings.extend(of_snippets);
         let mut warnings = message.warnings();
         if request.subject.trim().is_empty() {
             let why = "there is no subject".to_owned();
@@ -222,13 +228,13 @@ impl House {
         let about = (&self.company, &self.context.zone());
         let none = proto::Fields::default();
         let now = self.db.clock().now();
-        let is_html = message.format() != crate::domain::Format::Text;
+        let is_html = message.format() != Format::Text;
         let maker = Maker::new(message, declared.fields()?, (&none, &sender), None, about, now)?;
         let work = Work { maker, subject: Snippet::subject("").map_err(unread)?, text: None };
         // What is missing or of another kind is told with the field's name.
         work.data(&wanted, &partners)?;
         let made = tokio::task::spawn_blocking(move || work.make(&wanted, &partners)).await;
-        let media_type = if is_html { crate::domain::Format::Html } else { crate::domain::Format::Text };
+        let media_type = if is_html { Format::Html } else { Format::Text };
         let media_type = media_type.media_type().to_owned();
         match made.map_err(Error::internal)? {
             Outcome::Message(made) => Ok(proto::PreviewLetterResponse {
@@ -301,11 +307,11 @@ fn unread(findings: Vec<Finding>) -> Error {
     Error::internal(findings.first().map(ToString::to_string).unwrap_or_default())
 }
 
-fn given_text(message: &Message, text: &str) -> Option<std::result::Result<Snippet, Vec<Finding>>> {
+fn given_text(format: Format, text: &str) -> Option<std::result::Result<Snippet, Vec<Finding>>> {
     if text.is_empty() {
         return None;
     }
-    if message.format() == crate::domain::Format::Text {
+    if format == Format::Text {
         let why = "the template is plain text: leave the text away".to_owned();
         return Some(Err(vec![Finding::in_part("text", Problem::WrongType(why))]));
     }

@@ -5,7 +5,7 @@ use kontor_templating::domain::{Finding, Limits, Record, Renderer, Template};
 use crate::support::{Zip, compile, crc, docx, docx_of, letter, odt, p, told};
 
 /// CPU time of this thread: what other tests do meanwhile does not count.
-fn cpu_seconds() -> f64 {
+pub(crate) fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     stat.split_whitespace().next().and_then(|text| text.parse::<f64>().ok()).unwrap_or_default() / 1e9
 }

@@ -15,7 +15,7 @@ const MOST: usize = 128;
 type Bomb = (&'static str, fn() -> bool);
 
 /// Each gives whether it was refused; those that are not may take what is allowed.
-const BOMBS: [Bomb; 11] = [
+const BOMBS: [Bomb; 12] = [
     ("zip", || letter(&zip_bomb())),
     ("deep XML", || letter(&docx(&format!("{}{}", "<w:x>".repeat(5_000), "</w:x>".repeat(5_000))))),
     ("wide XML", || letter(&docx(&"<w:x/>".repeat(500_000)))),
@@ -24,6 +24,7 @@ const BOMBS: [Bomb; 11] = [
     ("rows of ODT", || letter(&odt(&"<text:p>{{ a }}</text:p>".repeat(100_000)))),
     ("deep HTML", || message(Format::Html, &"<div>".repeat(170_000))),
     ("table of HTML", || message(Format::Html, &format!("<table>{}</table>", "<tr><td>x".repeat(100_000)))),
+    ("findings", || message(Format::Html, &"\u{e000}".repeat(340_000))),
     ("styles", || {
         let rules = "* * a{color:red}".repeat(30_000);
         message(Format::Html, &format!("<style>{rules}</style>{}", "<p>x</p>".repeat(15_000)))

@@ -1,5 +1,6 @@
 //! Messages as the engine makes them: HTML, MJML and plain text, without a service.
 
+use crate::limits::cpu_seconds;
 use kontor_templating::domain::message::{self, limits, with_own_fields};
 use kontor_templating::domain::{
     Fields, Finding, Format, Kind, Letter, Locale, Message, Money, Record, Snippet, Value,
@@ -111,6 +112,33 @@ fn l7_a_value_that_fits_no_address_or_style_makes_no_message() {
 }
 
 #[test]
+fn l7_an_empty_field_leaves_no_scheme_to_the_next() {
+    let whole = |address: &str| compile(Format::Html, &format!("<a href=\"{address}\">x</a>")).unwrap();
+    for address in [
+        "{{ deal.url }}{{ partner.name }}",
+        " {{ deal.url }} {{ partner.name }}",
+        "{% for line in lines %}{{ deal.url }}{{ partner.name }}{% endfor %}",
+        "{% if vip %}{{ deal.url }}{% else %}https://example.com/?{% endif %}{{ partner.name }}",
+        "{{ deal.url }}{% if not vip %}?{% endif %}{{ partner.name }}",
+    ] {
+        for bad in ["javascript:alert(1)", "data:text/html,x", "//evil.example", "evil"] {
+            let told = made_of(&whole(address), &data(bad, "", ""), "en").unwrap_err();
+            assert!(told.contains("an address begins with"), "{address} {bad}: {told}");
+        }
+    }
+    for (address, name, url, wanted) in [
+        ("{{ deal.url }}j{{ partner.name }}", "avascript:x", "", "javascript%3Ax"),
+        ("{{ deal.url }}/{{ partner.name }}", "/evil.example", "", "/%2Fevil.example"),
+        ("{{ deal.url }}{{ partner.name }}", "https://example.com/b", "", "https://example.com/b"),
+        ("{{ deal.url }}/{{ partner.name }}", "a/b", "https://example.com", "https://example.com/a/b"),
+        ("https://{{ partner.name }}/", "example.com:8080", "", "https://example.com:8080/"),
+    ] {
+        let html = made_of(&whole(address), &data(name, "", url), "en").unwrap().html;
+        assert!(html.contains(&format!("href=\"{wanted}\"")), "{address}: {html}");
+    }
+}
+
+#[test]
 fn l7_loops_and_conditions_hold_rows_and_items() {
     let source = "<table><tr><th>What</th><th>Price</th></tr>
 {% for line in lines %}<tr><td>{{ line.title }}<td>{{ line.price }}{% endfor %}
@@ -140,6 +168,18 @@ fn l7_styles_are_written_into_the_elements_once() {
     let style = html.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
     assert_eq!(style, "@media (max-width: 600px) { p { color: blue !important } }\np:hover { color: green }");
     assert!(html.contains("<head><meta charset=\"utf-8\">"), "{html}");
+}
+
+#[test]
+fn l7_styles_keep_the_order_and_the_quotes_of_their_source() {
+    let source = "<style>p { margin-top: 5px; margin: 0; font-family: \"O'Neil\", serif }</style><p>x</p>";
+    let html = made(Format::Html, source).html;
+    let wanted = "<p style=\"margin-top: 5px; margin: 0; font-family: &quot;O'Neil&quot;, serif;\">";
+    assert!(html.contains(wanted), "{html}");
+    // The later one of a property counts, at its place.
+    let source = "<style>p { margin: 0; margin-top: 5px; margin: 1px }</style><p style='top: 0'>x</p>";
+    let html = made(Format::Html, source).html;
+    assert!(html.contains("<p style=\"margin-top: 5px; margin: 1px; top: 0\">"), "{html}");
 }
 
 #[test]
@@ -220,6 +260,7 @@ fn l7_what_mail_programs_drop_is_told_with_its_line() {
         ("<link rel=stylesheet href='https://example.com/a.css'>", "<link>: mail programs load no styles"),
         ("<style>@import url(https://example.com/a.css);</style>", "<style>: mail programs load no styles"),
         ("<iframe src='https://example.com'></iframe>", "<iframe>: mail programs take it away"),
+        ("<style>p{color:red};q{color:blue}</style>", "<style>: a ; stands before \";q\": take it out"),
         ("<style>p { color: {{ deal.color }} }</style>", "no field may stand in <style>"),
         ("<p>a</p><!-- {{ partner.name }} -->", "no field may stand in a comment"),
         ("<!--[if mso]><script>x</script><![endif]--><p>a</p>", "take the comment out"),
@@ -318,6 +359,35 @@ fn l9_hostile_messages_end_soon() {
             Format::Html,
             format!("<style>{}</style>{}", many("a+a+a+a{color:red}", 4_000), many("<a>x</a>", 15_000)),
         ),
+        (
+            Format::Html,
+            format!(
+                "<style>{}</style>{}{}",
+                many("p:first-child{color:red}", 250),
+                many("<!--[if -->", 45_000),
+                many("<p>x</p>", 19_000)
+            ),
+        ),
+        (
+            Format::Html,
+            format!(
+                "<style>{}.b{{color:red}}</style><p class='{}'>x</p>",
+                many(".b,", 170_000),
+                many("a ", 200_000)
+            ),
+        ),
+        (
+            Format::Html,
+            format!("<style>{}*{{color:red}}</style>{}", many("*,", 400_000), many("<p>x</p>", 19_000)),
+        ),
+        (Format::Html, format!("<style>p{{{}}}</style>{}", many("a:b;", 200_000), many("<p>x</p>", 19_000))),
+        // Only the script in it is wrong: its styles are written into it before.
+        (Format::Html, {
+            let own =
+                |letter: char| (0..50_000).map(move |n| format!("{letter}{n:05}:b;")).collect::<String>();
+            format!("<style>p{{{}}}</style><p style='{}'>x</p><script></script>", own('a'), own('z'))
+        }),
+        (Format::Html, many("\u{e000}", 340_000)),
         (Format::Html, many("{{ partner.name }}", 50_000)),
         (Format::Html, many("{% if a %}", 50_000)),
         (Format::Html, many("<!--", 200_000)),
@@ -348,6 +418,34 @@ fn l9_hostile_messages_end_soon() {
         (Format::Text, many("{% for a in lines %}", 50_000)),
     ];
     for (number, (format, source)) in sources.into_iter().enumerate() {
+        let begin = cpu_seconds();
         assert!(compile(format, &source).is_err(), "{number}: {}", &source[..60]);
+        // A debug build is several times slower than what people run.
+        let spent = cpu_seconds() - begin;
+        assert!(spent < if cfg!(debug_assertions) { 20.0 } else { 2.0 }, "{number}: {spent} s");
     }
+}
+
+#[test]
+fn l9_a_word_of_ours_in_a_source_costs_nothing() {
+    let source = format!(
+        "<mjml><mj-body><mj-section><mj-column><mj-text color=\"{{{{ deal.color }}}}\">kontor-field-x1-{{{{ partner.name }}}}
+kontor-field-xx2- kontor-field-{}</mj-text></mj-column></mj-section></mj-body></mjml>",
+        "x".repeat(400_000)
+    );
+    let begin = cpu_seconds();
+    let html = made(Format::Mjml, &source).html;
+    let spent = cpu_seconds() - begin;
+    assert!(spent < if cfg!(debug_assertions) { 20.0 } else { 2.0 }, "{spent} s");
+    assert!(html.contains("color:#ff0000"), "{}", &html[..2_000]);
+    assert!(html.contains("kontor-field-x1-Ann") && html.contains("kontor-field-xx2- kontor-field-xxx"));
+}
+
+#[test]
+fn l9_a_message_has_at_most_1_mib() {
+    let message = compile(Format::Text, "{{ partner.name }}{{ partner.name }}").unwrap();
+    let told = |size: usize| made_of(&message, &data(&"x".repeat(size), "", ""), "en");
+    assert_eq!(told(500_000).unwrap().text.len(), 1_000_000);
+    let finding = told(600_000).unwrap_err();
+    assert!(finding.contains("more than 1048576 bytes"), "{finding}");
 }

@@ -257,6 +257,10 @@ async fn l7_a_message_is_checked_before_anything_is_sent(world: World) {
     save(&world, "c", proto::TemplateFormat::Html, "<script></script>", &[]).await.unwrap();
     let draft = check(&world, "templates/c", "x", "").await;
     assert_eq!(draft.findings[0].tag, "<script>");
+    // And what is wrong beside it.
+    let all = check(&world, "templates/c", "For {{ partner.nane }}", "{% if x %}").await;
+    let told: Vec<_> = all.findings.iter().map(|it| (it.part.as_str(), it.tag.as_str())).collect();
+    assert_eq!(told, [("html", "<script>"), ("subject", "{{ partner.nane }}"), ("text", "{% if x %}")]);
 }
 
 async fn l7_a_preview_shows_the_message_of_a_partner(world: World) {

@@ -55,7 +55,11 @@ pub(super) fn read(source: &str, sheet: &mut Sheet) -> Result<(), String> {
             continue;
         }
         let open = find(rest, '{').ok_or_else(|| format!("{:?} is no rule of a style", clip(rest)))?;
-        let end = end_of(rest).ok_or("a rule of the style is not closed")?;
+        // What `find` skips, brackets and quotes, may hold signs that end rules: the end is looked for behind it.
+        let end = open + end_of(&rest[open..]).ok_or("a rule of the style is not closed")?;
+        if find(&rest[..open], ';').is_some() {
+            return Err(format!("a ; stands before {:?}: take it out", clip(&rest[..open])));
+        }
         let (prelude, block) = (rest[..open].trim(), rest[open + 1..end].trim_end_matches('}'));
         rule(sheet, prelude, block);
         if sheet.rules.len() > RULES {
@@ -204,9 +208,22 @@ mod tests {
 
     #[test]
     fn styles_from_elsewhere_and_broken_ones_are_told() {
-        for bad in ["@import url(http://example.com/a.css);", "p { color: red", "p", "@media x { p {"] {
+        for bad in [
+            "@import url(http://example.com/a.css);",
+            "p { color: red",
+            "p",
+            "@media x { p {",
+            "p{color:red};q{color:blue}",
+            "a[{}] {x:y",
+            ";",
+            ";{",
+        ] {
             assert!(read(bad, &mut Sheet::default()).is_err(), "{bad}");
         }
+        let mut sheet = Sheet::default();
+        read("a[{}] {x:y} a[x=\";\"] {x:z} p {x: \"}\"}", &mut sheet).unwrap();
+        assert_eq!((sheet.rules.len(), sheet.rest.as_str()), (2, "a[{}] {x:y}"));
+        assert_eq!(sheet.rules[1].declarations[0].value, "\"}\"");
     }
 
     #[test]

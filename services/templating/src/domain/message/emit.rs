@@ -126,16 +126,20 @@ impl Emit<'_, '_> {
         for piece in pieces(value) {
             match piece {
                 Piece::Text(text) => {
-                    if state == UrlPlace::Start && !text.trim().is_empty() {
-                        if has_scheme(text) || text.trim_start().starts_with('#') {
-                            state = UrlPlace::Path;
-                        } else {
+                    // Readers drop blanks before an address; without them a field sees that nothing stands before it.
+                    let may_begin = matches!(state, UrlPlace::Start | UrlPlace::Behind);
+                    let text = if may_begin { text.trim_start() } else { text };
+                    if text.is_empty() {
+                        continue;
+                    }
+                    if state == UrlPlace::Start {
+                        if !has_scheme(text) && !text.starts_with('#') {
                             let why = "an address begins with http:, https:, mailto:, tel: or cid:";
                             self.marks.wrong(line, shown, Problem::Markup(why.to_owned()));
-                            state = UrlPlace::Path;
                         }
+                        state = UrlPlace::Path;
                     }
-                    if state == UrlPlace::Path && text.contains(['?', '#']) {
+                    if matches!(state, UrlPlace::Path | UrlPlace::Behind) && text.contains(['?', '#']) {
                         state = UrlPlace::Query;
                     }
                     self.quoted(text);
@@ -144,7 +148,7 @@ impl Emit<'_, '_> {
                     let word = self.marks.words.get(number as usize).map(|(word, _)| word.clone());
                     self.blocks.tag(number, Style::HtmlAddress(state), depth, self.marks);
                     match word {
-                        Some(Word::Output(..)) if state == UrlPlace::Start => state = UrlPlace::Path,
+                        Some(Word::Output(..)) if state == UrlPlace::Start => state = UrlPlace::Behind,
                         Some(Word::If(..) | Word::For(..)) => around.push((state, None, false)),
                         Some(Word::Elif(..) | Word::Else) => {
                             let is_last = matches!(word, Some(Word::Else));
@@ -177,6 +181,7 @@ fn joined(one: Option<UrlPlace>, other: UrlPlace) -> UrlPlace {
         (None, other) => other,
         (Some(UrlPlace::Start), _) | (_, UrlPlace::Start) => UrlPlace::Start,
         (Some(UrlPlace::Query), _) | (_, UrlPlace::Query) => UrlPlace::Query,
+        (Some(UrlPlace::Behind), _) | (_, UrlPlace::Behind) => UrlPlace::Behind,
         _ => UrlPlace::Path,
     }
 }

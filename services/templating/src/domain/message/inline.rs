@@ -1,15 +1,15 @@
 //! Writes the styles of a message into its elements, for mail programs take <style> away or read half of it. Done once, before any field is filled.
 //! Called by mod.rs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::css::{Declaration, Sheet, declarations, read};
 use super::marks::Marks;
-use super::select::Spent;
+use super::select::{Spent, spend};
 use super::tree::{Id, Node, Tree};
 use crate::domain::finding::Problem;
 
-/// Looks of a selector at an element.
+/// Looks of a selector at an element, and what the longer ones cost more.
 const WORK: u64 = 5_000_000;
 /// Bytes that styles may bring into the elements.
 const BROUGHT: usize = 2 << 20;
@@ -102,7 +102,8 @@ fn is_shown(name: &str) -> bool {
     !matches!(name, "head" | "title" | "meta" | "style" | "link" | "br" | "wbr" | "col" | "html")
 }
 
-type Weight = (bool, (u32, u32, u32), usize);
+/// Whether it is important, its selector, the places of its rule and in its rule.
+type Weight = (bool, (u32, u32, u32), usize, usize);
 
 /// What the rules say about an element: one declaration a property, those that weigh more behind.
 fn declarations_of<'s>(
@@ -114,14 +115,17 @@ fn declarations_of<'s>(
     let mut found: BTreeMap<&str, (Weight, &Declaration)> = BTreeMap::new();
     for (place, rule) in sheet.rules.iter().enumerate() {
         let mut weight = None;
+        // Those that would weigh no more are passed over, not looked at.
+        spend(work, rule.selectors.len() / 32)?;
         for selector in &rule.selectors {
             if weight.is_none_or(|weight| selector.weight > weight) && selector.matches(tree, id, work)? {
                 weight = Some(selector.weight);
             }
         }
         let Some(weight) = weight else { continue };
-        for declaration in &rule.declarations {
-            let new: Weight = (declaration.important, weight, place);
+        spend(work, rule.declarations.len())?;
+        for (at, declaration) in rule.declarations.iter().enumerate() {
+            let new: Weight = (declaration.important, weight, place, at);
             let old = found.get(&*declaration.property).map(|(old, _)| *old);
             if old.is_none_or(|old| new >= old) {
                 found.insert(&declaration.property, (new, declaration));
@@ -135,19 +139,19 @@ fn declarations_of<'s>(
 
 /// The rules' declarations before the element's own, which beat them but for the important ones.
 fn joined(found: &[&Declaration], own: &str) -> String {
-    let mine = declarations(own);
+    let own_declarations = declarations(own);
+    // Whether one of its declarations of a property is important.
+    let mut mine: HashMap<&str, bool> = HashMap::with_capacity(own_declarations.len());
+    for declaration in &own_declarations {
+        *mine.entry(&*declaration.property).or_default() |= declaration.important;
+    }
     let mut out = String::new();
     for declaration in found {
-        let beaten = mine
-            .iter()
-            .any(|it| it.property == declaration.property && (it.important || !declaration.important));
+        let beaten = mine.get(&*declaration.property).is_some_and(|mine| *mine || !declaration.important);
         if !beaten {
             let important = if declaration.important { " !important" } else { "" };
-            out.push_str(&format!(
-                "{}: {}{important}; ",
-                declaration.property,
-                declaration.value.replace('"', "'")
-            ));
+            // Quotes in it are written as references with the attribute.
+            out.push_str(&format!("{}: {}{important}; ", declaration.property, declaration.value));
         }
     }
     out.push_str(own);

@@ -13,6 +13,8 @@ use crate::domain::markup::{Word, word};
 pub(super) const BEGIN: char = '\u{e000}';
 /// Ends a mark.
 pub(super) const END: char = '\u{e001}';
+/// Findings that are kept: of more nobody reads.
+const FINDINGS: usize = 1_000;
 /// Bytes of a tag at most.
 const LONGEST: usize = 4_096;
 
@@ -24,14 +26,15 @@ pub(super) struct Marks {
     pub(super) words: Vec<(Word, u32)>,
     /// Where the tags are.
     pub(super) places: Vec<Place>,
-    /// What is wrong.
+    /// What is wrong, as far as it is kept.
     pub(super) findings: Vec<Finding>,
+    told: usize,
 }
 
 impl Marks {
     /// None yet, in a part of the message: "html".
     pub(super) fn new(part: &str) -> Marks {
-        Marks { part: part.into(), words: Vec::new(), places: Vec::new(), findings: Vec::new() }
+        Marks { part: part.into(), words: Vec::new(), places: Vec::new(), findings: Vec::new(), told: 0 }
     }
 
     /// Whether this is its part.
@@ -39,16 +42,27 @@ impl Marks {
         *self.part == *part
     }
 
+    /// How often something wrong was noted, kept or not.
+    pub(super) fn told(&self) -> usize {
+        self.told
+    }
+
     /// Notes what is wrong on a line.
     pub(super) fn wrong(&mut self, line: u32, tag: &str, problem: Problem) {
-        let place = Place { part: self.part.clone(), paragraph: line, tag: shorten(tag) };
-        self.findings.push(Finding { place, problem });
+        self.told += 1;
+        if self.findings.len() < FINDINGS {
+            let place = Place { part: self.part.clone(), paragraph: line, tag: shorten(tag) };
+            self.findings.push(Finding { place, problem });
+        }
     }
 
     /// Notes what is wrong at a tag.
     pub(super) fn wrong_at(&mut self, place: u32, problem: Problem) {
-        let place = self.places[place as usize].clone();
-        self.findings.push(Finding { place, problem });
+        self.told += 1;
+        if self.findings.len() < FINDINGS {
+            let place = self.places[place as usize].clone();
+            self.findings.push(Finding { place, problem });
+        }
     }
 
     /// Reads an expression of a tag; a wrong one is noted and gives nothing.

@@ -75,9 +75,9 @@ pub(super) struct Made {
 /// Compiles a source with marks.
 pub(super) fn compile(source: &str, marks: &mut Marks) -> Option<Made> {
     let tree = read(source, Rules::Mjml, marks)?;
-    let before = marks.findings.len();
+    let before = marks.told();
     look(&tree, marks);
-    if marks.findings.len() > before {
+    if marks.told() > before {
         return None;
     }
     let sign = sign(source);
@@ -92,7 +92,7 @@ pub(super) fn compile(source: &str, marks: &mut Marks) -> Option<Made> {
         out.node(*id);
     }
     let Writer { text, style, .. } = out;
-    if marks.findings.len() > before {
+    if marks.told() > before {
         return None;
     }
     // A panic in there is a template that can't be compiled, not a service that is down.
@@ -116,11 +116,10 @@ pub(super) fn compile(source: &str, marks: &mut Marks) -> Option<Made> {
 
 /// A word that stands nowhere in the source. It takes the place of a mark in attributes, where mrml writes other characters in a way of its own.
 fn sign(source: &str) -> String {
-    let mut sign = "kontor-field-".to_owned();
-    while source.contains(&sign) {
-        sign.push('x');
-    }
-    sign
+    const SIGN: &str = "kontor-field-";
+    // One x more than behind any such word in the source.
+    let runs = source.split(SIGN).skip(1).map(|rest| rest.len() - rest.trim_start_matches('x').len());
+    format!("{SIGN}{}", "x".repeat(runs.max().map_or(0, |longest| longest + 1)))
 }
 
 /// The HTML with marks in the places of those words.

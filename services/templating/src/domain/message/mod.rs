@@ -31,6 +31,8 @@ use super::value::{Fields, Kind};
 
 /// Bytes of a template.
 pub const BYTES: usize = 1 << 20;
+/// Bytes of one part of a message: mail programs cut off what is far smaller, and mailings hold many at once.
+const OUTPUT: usize = 1 << 20;
 /// Characters of a subject.
 pub const SUBJECT: usize = 2_000;
 /// Bytes of the HTML with its styles written in, before any field is filled.
@@ -40,13 +42,7 @@ const CUT_OFF: usize = 102 * 1_024;
 
 /// The caps for messages: a thousand of them are made where one letter is.
 pub fn limits() -> Limits {
-    Limits {
-        template_bytes: BYTES,
-        tags: 2_000,
-        steps: 1_000_000,
-        output_bytes: 8 << 20,
-        ..Limits::default()
-    }
+    Limits { template_bytes: BYTES, tags: 2_000, steps: 1_000_000, output_bytes: OUTPUT, ..Limits::default() }
 }
 
 /// A compiled template of messages. It may be shared between threads.

@@ -99,9 +99,9 @@ impl Selector {
     }
 
     fn from(&self, place: usize, tree: &Tree, id: Id, work: &mut u64) -> Result<bool, Spent> {
-        *work = work.checked_sub(1).ok_or(Spent)?;
-        let fits = tree.element(id).is_some_and(|element| self.parts[place].1.fits(tree, id, element));
-        if !fits {
+        spend(work, 1)?;
+        let Some(element) = tree.element(id) else { return Ok(false) };
+        if !self.parts[place].1.fits(tree, id, element, work)? {
             return Ok(false);
         }
         let Some((joint, _)) = self.parts.get(place + 1) else { return Ok(true) };
@@ -132,42 +132,72 @@ fn siblings(tree: &Tree, id: Id) -> &[Id] {
 /// The element before this one.
 fn before(tree: &Tree, id: Id, work: &mut u64) -> Result<Option<Id>, Spent> {
     let siblings = siblings(tree, id);
-    *work = work.checked_sub(siblings.len() as u64 / 16 + 1).ok_or(Spent)?;
+    spend(work, siblings.len() / 16 + 1)?;
     // Children are added in their order, so their numbers grow.
     let at = siblings.iter().position(|sibling| *sibling == id).unwrap_or(0);
     Ok(siblings[..at].iter().rev().copied().find(|id| tree.element(*id).is_some()))
 }
 
 impl Compound {
-    fn fits(&self, tree: &Tree, id: Id, element: &Element) -> bool {
+    /// A long value and many siblings cost more than a look.
+    fn fits(&self, tree: &Tree, id: Id, element: &Element, work: &mut u64) -> Result<bool, Spent> {
         if self.name.as_ref().is_some_and(|name| **name != *element.name) {
-            return false;
+            return Ok(false);
         }
-        self.tests.iter().all(|test| match test {
-            Test::Id(wanted) => element.attribute("id") == Some(wanted),
-            Test::Class(wanted) => {
-                element.attribute("class").is_some_and(|classes| has_word(classes, wanted))
-            }
-            Test::Has(name) => element.attributes.iter().any(|(known, _)| **known == **name),
-            Test::Value(name, sign, wanted) => element.attribute(name).is_some_and(|value| match sign {
-                '~' => has_word(value, wanted),
-                '|' => {
-                    value.strip_prefix(&**wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        for test in &self.tests {
+            let fits = match test {
+                Test::Id(wanted) => element.attribute("id") == Some(wanted),
+                Test::Class(wanted) => {
+                    let classes = element.attribute("class").unwrap_or_default();
+                    spend(work, classes.len() / 32)?;
+                    has_word(classes, wanted)
                 }
-                '^' => !wanted.is_empty() && value.starts_with(&**wanted),
-                '$' => !wanted.is_empty() && value.ends_with(&**wanted),
-                '*' => !wanted.is_empty() && value.contains(&**wanted),
-                _ => value == wanted,
-            }),
-            Test::FirstChild => first_element(tree, siblings(tree, id).iter()) == Some(id),
-            Test::LastChild => first_element(tree, siblings(tree, id).iter().rev()) == Some(id),
-            Test::Root => &*element.name == "html",
-        })
+                Test::Has(name) => element.attributes.iter().any(|(known, _)| **known == **name),
+                Test::Value(name, sign, wanted) => {
+                    let value = element.attribute(name);
+                    spend(work, value.map_or(0, str::len) / 32)?;
+                    value.is_some_and(|value| is_value(value, *sign, wanted))
+                }
+                Test::FirstChild => first_element(tree, siblings(tree, id).iter(), work)? == Some(id),
+                Test::LastChild => first_element(tree, siblings(tree, id).iter().rev(), work)? == Some(id),
+                Test::Root => &*element.name == "html",
+            };
+            if !fits {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 
-fn first_element<'i>(tree: &Tree, mut ids: impl Iterator<Item = &'i Id>) -> Option<Id> {
-    ids.find(|id| tree.element(**id).is_some()).copied()
+/// Takes from the work that is left.
+pub(super) fn spend(work: &mut u64, cost: usize) -> Result<(), Spent> {
+    *work = work.checked_sub(cost as u64).ok_or(Spent)?;
+    Ok(())
+}
+
+fn is_value(value: &str, sign: char, wanted: &str) -> bool {
+    match sign {
+        '~' => has_word(value, wanted),
+        '|' => value.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')),
+        '^' => !wanted.is_empty() && value.starts_with(wanted),
+        '$' => !wanted.is_empty() && value.ends_with(wanted),
+        '*' => !wanted.is_empty() && value.contains(wanted),
+        _ => value == wanted,
+    }
+}
+
+fn first_element<'i>(
+    tree: &Tree,
+    ids: impl Iterator<Item = &'i Id>,
+    work: &mut u64,
+) -> Result<Option<Id>, Spent> {
+    for (seen, id) in ids.enumerate() {
+        if tree.element(*id).is_some() {
+            return spend(work, seen / 32).map(|()| Some(*id));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether a word stands among those of a value; what a field brings is no word yet.

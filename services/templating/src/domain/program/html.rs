@@ -44,6 +44,12 @@ fn escaped(out: &mut Vec<u8>, text: &str) {
 
 fn address(out: &mut Vec<u8>, text: &str, place: Place) -> Result<(), Problem> {
     let text = text.trim();
+    // A raw quote stands only where an attribute begins: all that was to stand before this value is empty.
+    let is_first = out.ends_with(b"=\"");
+    let place = match place {
+        Place::Behind | Place::Query if is_first => Place::Start,
+        place => place,
+    };
     match place {
         Place::Start if text.is_empty() => {}
         Place::Start if !has_scheme(text) => {
@@ -67,14 +73,19 @@ fn address(out: &mut Vec<u8>, text: &str, place: Place) -> Result<(), Problem> {
             push_escaped(out, &whole);
         }
         Place::Encoded => push_escaped(out, text),
-        Place::Path | Place::Query => {
-            let is_query = place == Place::Query;
+        Place::Path | Place::Behind | Place::Query => {
             for byte in text.bytes() {
                 match byte {
-                    b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'@' | b':' => {
+                    b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'@' => {
                         out.push(byte)
                     }
-                    b'/' | b'+' if !is_query => out.push(byte),
+                    // Only behind a scheme that stands there for sure is it no end of one.
+                    b':' if place == Place::Path => out.push(byte),
+                    // Two at the beginning lead to another host.
+                    b'/' if place == Place::Behind && out.ends_with(b"=\"/") => {
+                        out.extend_from_slice(b"%2F");
+                    }
+                    b'/' | b'+' if place != Place::Query => out.push(byte),
                     _ => out.extend_from_slice(format!("%{byte:02X}").as_bytes()),
                 }
             }
@@ -132,6 +143,9 @@ mod tests {
         let query = Style::HtmlAddress(Place::Query);
         assert_eq!(written("a+b@example.com&x=/ä", query).unwrap(), "a%2Bb@example.com%26x%3D%2F%C3%A4");
         assert_eq!(written("+32 2/555", Style::HtmlAddress(Place::Path)).unwrap(), "+32%202/555");
+        assert_eq!(written("a:1/b", Style::HtmlAddress(Place::Path)).unwrap(), "a:1/b");
+        assert_eq!(written("a:1/b", Style::HtmlAddress(Place::Behind)).unwrap(), "a%3A1/b");
+        assert_eq!(written("a:1/b", query).unwrap(), "a%3A1%2Fb");
     }
 
     #[test]

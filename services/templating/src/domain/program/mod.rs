@@ -181,6 +181,8 @@ pub enum Place {
     Start,
     /// Behind the scheme, before the question mark.
     Path,
+    /// Behind a field that may be empty: this one may still be the beginning.
+    Behind,
     /// Behind the question mark.
     Query,
     /// Anywhere; the template's filter encoded it.
@@ -191,9 +193,10 @@ impl Style {
     /// The style for an expression: what the filter `urlencode` encoded is not encoded again.
     pub fn for_expr(self, expr: &Expr) -> Style {
         match (self, expr) {
-            (Style::HtmlAddress(Place::Path | Place::Query), Expr::Filter(_, Filter::Address, _)) => {
-                Style::HtmlAddress(Place::Encoded)
-            }
+            (
+                Style::HtmlAddress(Place::Path | Place::Behind | Place::Query),
+                Expr::Filter(_, Filter::Address, _),
+            ) => Style::HtmlAddress(Place::Encoded),
             (style, _) => style,
         }
     }
