@@ -223,37 +223,43 @@ impl Listing {
         Ok(Page { rows, next_page_token })
     }
 
+    /// Each page asks for its text, so it is pushed together; formatting took a tenth of a short list's time.
     fn statement(&self, parts: &[String], condition: &str, order: &Order, limit: usize) -> String {
         let Listing { id, table, columns, .. } = self;
         let Order { column, descending, .. } = order;
         let way = if *descending { "DESC" } else { "ASC" };
+        let limit = limit.to_string();
+        let mut sql = String::with_capacity(1_024);
+        let mut push = |texts: &[&str]| texts.iter().for_each(|text| sql.push_str(text));
         if !self.by_key {
-            let any = parts.join(" OR ");
-            return format!(
-                "SELECT {column}, {id}, {columns} FROM {table} WHERE ({any}){condition} ORDER BY {column} {way}, {id} {way} LIMIT {limit}"
-            );
-        }
-        // Row-value order over (column, id): the id makes it total.
-        let keys = |part: &String| {
-            format!(
-                "SELECT {column} AS page_key, {id} AS page_id FROM {table} WHERE {part}{condition} ORDER BY {column} {way}, {id} {way} LIMIT {limit}"
-            )
-        };
-        let keys = match parts {
-            [part] => keys(part),
-            parts => {
-                let parts = parts.iter().enumerate();
-                let parts: Vec<String> = parts
-                    .map(|(number, part)| {
-                        format!("SELECT page_key, page_id FROM ({}) AS part_{number}", keys(part))
-                    })
-                    .collect();
-                format!("{} ORDER BY 1 {way}, 2 {way} LIMIT {limit}", parts.join(" UNION "))
+            push(&["SELECT ", column, ", ", id, ", ", columns, " FROM ", table, " WHERE ("]);
+            for (number, part) in parts.iter().enumerate() {
+                push(&[if number == 0 { "" } else { " OR " }, part]);
             }
-        };
-        format!(
-            "SELECT page_key, page_id, {columns} FROM ({keys}) AS page CROSS JOIN {table} WHERE {id} = page_id ORDER BY page_key {way}, page_id {way}"
-        )
+            push(&[")", condition, " ORDER BY ", column, " ", way, ", ", id, " ", way, " LIMIT ", &limit]);
+            return sql;
+        }
+        push(&["SELECT page_key, page_id, ", columns, " FROM ("]);
+        for (number, part) in parts.iter().enumerate() {
+            let is_one = parts.len() == 1;
+            push(&match number {
+                _ if is_one => [""; 2],
+                0 => ["", "SELECT page_key, page_id FROM ("],
+                _ => [" UNION ", "SELECT page_key, page_id FROM ("],
+            });
+            // Row-value order over (column, id): the id makes it total.
+            push(&["SELECT ", column, " AS page_key, ", id, " AS page_id FROM ", table, " WHERE ", part]);
+            push(&[condition, " ORDER BY ", column, " ", way, ", ", id, " ", way, " LIMIT ", &limit]);
+            if !is_one {
+                push(&[") AS part_", &number.to_string()]);
+            }
+        }
+        if parts.len() > 1 {
+            push(&[" ORDER BY 1 ", way, ", 2 ", way, " LIMIT ", &limit]);
+        }
+        push(&[") AS page CROSS JOIN ", table, " WHERE ", id, " = page_id ORDER BY page_key "]);
+        push(&[way, ", page_id ", way]);
+        sql
     }
 
     /// Whether so many rows have this value that looking at them in the order of the list finds a page sooner than its index does.

@@ -168,6 +168,7 @@ fn main() {
     drop(flips);
     println!("{:54} {:8} MiB  aim 400", "facts, memberships and due instants", engine.bytes() >> 20);
     println!("{:54} {:8} MiB", "  of that facts", engine.columns().bytes() >> 20);
+    println!("{:54} {:8} MiB", "  of that memberships", engine.members_bytes() >> 20);
     println!("{:54} {:8} MiB", "resident now", resident() >> 20);
     println!("{:54} {members:8}", "memberships");
     previews(&engine);

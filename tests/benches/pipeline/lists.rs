@@ -5,14 +5,16 @@ use std::time::Instant;
 
 use kontor_proto::pipeline::v1::ListOpportunitiesRequest;
 use kontor_proto::pipeline::v1::opportunity_service_client::OpportunityServiceClient;
+use kontor_tests::process::calm;
 use kontor_tests::{Grpc, Process};
 
 use crate::data::Names;
 use crate::floor::{DEAL, Floor};
 use crate::{PASSWORD, TURNS, measure, print};
 
-/// Pages of each kind in a turn: as many as fit into this many milliseconds, 1 to 20.
+/// Pages of each kind in a turn: as many as fit into this many milliseconds, and not more than `MOST`.
 const TURN_MS: f64 = 300.0;
+const MOST: u32 = 100;
 
 /// What a list is asked, and the same as SQL.
 struct Case {
@@ -48,6 +50,7 @@ const ORDERS: [(&str, &str); 5] = [
 
 /// Lists of opportunities.
 pub async fn figures(process: &Process, admin: &Grpc, floor: &Floor, names: &Names) {
+    calm(process.id()).await;
     let seller = Grpc::new(&process.address, "u7", PASSWORD);
     let everything = vec!["1 = 1".to_owned()];
     let own = vec![
@@ -70,8 +73,8 @@ pub async fn figures(process: &Process, admin: &Grpc, floor: &Floor, names: &Nam
                 let begun = Instant::now();
                 grpc.opportunities().list_opportunities(request(&case.filter)).await.expect("a page");
                 let one = begun.elapsed().as_secs_f64() * 1_000.0;
-                let times = (1..=20).rev().find(|times| f64::from(*times) * one < TURN_MS).unwrap_or(1);
-                let times = usize::try_from(times).expect("at most 20");
+                let times = (1..=MOST).rev().find(|times| f64::from(*times) * one < TURN_MS).unwrap_or(1);
+                let times = usize::try_from(times).expect("a small number");
                 for _ in 0..TURNS {
                     let ours = measure(process.id(), (times, 1), async |_| {
                         grpc.opportunities().list_opportunities(request(&case.filter)).await.expect("a page");

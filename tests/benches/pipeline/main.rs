@@ -14,7 +14,7 @@ use futures_util::stream::{self, StreamExt};
 use kontor_proto::pipeline::v1::lead_service_client::LeadServiceClient;
 use kontor_proto::pipeline::v1::opportunity_service_client::OpportunityServiceClient;
 use kontor_proto::pipeline::v1::{CreateLeadRequest, GetOpportunityRequest, Lead, MoveStageRequest};
-use kontor_tests::process::{cpu_seconds_of, run};
+use kontor_tests::process::{calm, cpu_seconds_of, run};
 use kontor_tests::{Grpc, Process};
 use tonic::transport::Channel;
 
@@ -119,32 +119,32 @@ async fn points(process: &Process, admin: &Grpc, floor: &floor::Floor, names: &d
         for turn in 0..TURNS {
             let id = process.id();
             let costs = [
-                measure(id, (reads, at_once), async |number| {
+                alone(id, id, (reads, at_once), async |number| {
                     let answer = admin.opportunities().get_opportunity(get(number)).await.expect("it");
                     assert!(!answer.get_ref().title.is_empty());
                 })
                 .await,
-                measure(floor.id, (reads, at_once), async |number| {
+                alone(id, floor.id, (reads, at_once), async |number| {
                     let answer = deals(floor).get_opportunity(get(number)).await.expect("it");
                     assert!(!answer.get_ref().title.is_empty());
                 })
                 .await,
-                measure(id, (writes, at_once), async |number| {
+                alone(id, id, (writes, at_once), async |number| {
                     admin.leads().create_lead(lead(number)).await.expect("made");
                 })
                 .await,
-                measure(floor.id, (writes, at_once), async |number| {
+                alone(id, floor.id, (writes, at_once), async |number| {
                     LeadServiceClient::new(floor.channel.clone())
                         .create_lead(lead(number))
                         .await
                         .expect("made");
                 })
                 .await,
-                measure(id, (writes, at_once), async |number| {
+                alone(id, id, (writes, at_once), async |number| {
                     admin.opportunities().move_stage(to(number, turn)).await.expect("moved");
                 })
                 .await,
-                measure(floor.id, (writes, at_once), async |number| {
+                alone(id, floor.id, (writes, at_once), async |number| {
                     deals(floor).move_stage(to(number, turn)).await.expect("moved");
                 })
                 .await,
@@ -160,6 +160,17 @@ async fn points(process: &Process, admin: &Grpc, floor: &floor::Floor, names: &d
         print(&format!("CreateLead, {callers}"), create, create_floor);
         print(&format!("MoveStage, {callers}"), moved, move_floor);
     }
+}
+
+/// As `measure`, when Kontor has come to rest: the other services follow the events of what was written before.
+async fn alone<F: Future<Output = ()>>(
+    kontor: u32,
+    process: u32,
+    size: (usize, usize),
+    operation: impl Fn(usize) -> F,
+) -> Cost {
+    calm(kontor).await;
+    measure(process, size, operation).await
 }
 
 fn deals(floor: &floor::Floor) -> OpportunityServiceClient<Channel> {

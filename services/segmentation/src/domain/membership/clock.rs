@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use crate::domain::facts::Micros;
 use crate::domain::facts::columns::Columns;
-use crate::domain::facts::columns::cells::{ABSENT, Cells};
+use crate::domain::facts::columns::cells::Cells;
+use crate::domain::facts::columns::narrow::ABSENT;
 use crate::domain::rule::Rule;
 use crate::domain::rule::one::strikes;
 use crate::domain::rule::plan::{Tick, shifted};

@@ -67,5 +67,5 @@ fn owners(columns: &Columns, table: &Table, passes: impl Fn(&str) -> bool) -> Bi
         return Bits::all(columns.len(), false);
     };
     let good: Vec<bool> = words.iter().map(passes).collect();
-    Bits::fill(columns.len(), |ord| table.range(ord).any(|row| good[cells[row] as usize]))
+    Bits::fill(columns.len(), |ord| table.range(ord).any(|row| good[cells.get(row) as usize]))
 }

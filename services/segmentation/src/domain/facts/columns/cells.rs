@@ -1,37 +1,34 @@
-//! One column of values, as narrow as its kind allows.
+//! One column of values, as narrow as its kind and what stands in it allow.
 //! Called by the tables and the scan.
 
+use super::narrow::{ABSENT, Codes, Numbers};
 use super::words::Words;
 use crate::domain::facts::{Column, Kind, Value};
-
-/// What stands for an absent number.
-pub(crate) const ABSENT: i64 = i64::MIN;
-const ABSENT_INT: i32 = i32::MIN;
 
 /// A column.
 #[derive(Debug)]
 pub(crate) enum Cells {
     Flag(Vec<bool>),
-    Int(Vec<i32>),
-    Long(Vec<i64>),
+    Int(Numbers),
+    Long(Numbers),
     /// 0 is empty, others count from 1 in the choices.
     Choice(Vec<u8>, &'static [&'static str]),
-    Text(Vec<u32>, Words),
+    Text(Codes, Words),
 }
 
 impl Cells {
     pub fn of(column: &Column) -> Cells {
         match column.kind {
             Kind::Bool => Cells::Flag(Vec::new()),
-            Kind::Int => Cells::Int(Vec::new()),
-            Kind::Decimal | Kind::Time => Cells::Long(Vec::new()),
+            Kind::Int => Cells::Int(Numbers::default()),
+            Kind::Decimal | Kind::Time => Cells::Long(Numbers::default()),
             Kind::Text if column.choices.is_empty() => Cells::texts(),
             Kind::Text => Cells::Choice(Vec::new(), column.choices),
         }
     }
 
     pub fn texts() -> Cells {
-        Cells::Text(Vec::new(), Words::new())
+        Cells::Text(Codes::default(), Words::new())
     }
 
     pub fn get(&self, at: usize) -> Value<'_> {
@@ -45,7 +42,7 @@ impl Cells {
                 0 => Value::Text(""),
                 code => Value::Text(choices[usize::from(code) - 1]),
             },
-            Cells::Text(cells, words) => Value::Text(words.text(cells[at])),
+            Cells::Text(cells, words) => Value::Text(words.text(cells.get(at) as u32)),
         }
     }
 
@@ -53,9 +50,7 @@ impl Cells {
     #[inline]
     pub fn number(&self, at: usize) -> i64 {
         match self {
-            Cells::Int(cells) if cells[at] == ABSENT_INT => ABSENT,
-            Cells::Int(cells) => i64::from(cells[at]),
-            Cells::Long(cells) => cells[at],
+            Cells::Int(cells) | Cells::Long(cells) => cells.get(at),
             Cells::Flag(_) | Cells::Choice(..) | Cells::Text(..) => ABSENT,
         }
     }
@@ -63,11 +58,11 @@ impl Cells {
     pub fn set(&mut self, at: usize, value: Value<'_>) {
         match self {
             Cells::Flag(cells) => cells[at] = value == Value::Bool(true),
-            Cells::Int(cells) => cells[at] = int(value),
-            Cells::Long(cells) => cells[at] = long(value),
+            Cells::Int(cells) => cells.set(at, int(value)),
+            Cells::Long(cells) => cells.set(at, long(value)),
             Cells::Choice(cells, choices) => cells[at] = choice(value, choices),
             Cells::Text(cells, words) => {
-                cells[at] = words.intern(text(value));
+                cells.set(at, i64::from(words.intern(text(value))));
                 if words.is_full() {
                     words.clean(cells);
                 }
@@ -79,18 +74,16 @@ impl Cells {
     pub fn grow(&mut self, len: usize) {
         match self {
             Cells::Flag(cells) => cells.resize(len, false),
-            Cells::Int(cells) => cells.resize(len, ABSENT_INT),
-            Cells::Long(cells) => cells.resize(len, ABSENT),
+            Cells::Int(cells) | Cells::Long(cells) => cells.grow(len),
             Cells::Choice(cells, _) => cells.resize(len, 0),
-            Cells::Text(cells, _) => cells.resize(len, 0),
+            Cells::Text(cells, _) => cells.grow(len),
         }
     }
 
     pub fn len(&self) -> usize {
         match self {
             Cells::Flag(cells) => cells.len(),
-            Cells::Int(cells) => cells.len(),
-            Cells::Long(cells) => cells.len(),
+            Cells::Int(cells) | Cells::Long(cells) => cells.len(),
             Cells::Choice(cells, _) => cells.len(),
             Cells::Text(cells, _) => cells.len(),
         }
@@ -98,26 +91,21 @@ impl Cells {
 
     /// Keeps the cells at these places, in this order.
     pub fn keep(&mut self, places: &[u32]) {
-        fn kept<T: Copy>(cells: &mut Vec<T>, places: &[u32]) {
-            *cells = places.iter().map(|place| cells[*place as usize]).collect();
-        }
         match self {
-            Cells::Flag(cells) => kept(cells, places),
-            Cells::Int(cells) => kept(cells, places),
-            Cells::Long(cells) => kept(cells, places),
-            Cells::Choice(cells, _) => kept(cells, places),
-            Cells::Text(cells, _) => kept(cells, places),
+            Cells::Flag(cells) => *cells = places.iter().map(|place| cells[*place as usize]).collect(),
+            Cells::Int(cells) | Cells::Long(cells) => cells.keep(places),
+            Cells::Choice(cells, _) => *cells = places.iter().map(|place| cells[*place as usize]).collect(),
+            Cells::Text(cells, _) => cells.keep(places),
         }
     }
 
     pub fn shrink(&mut self) {
         match self {
             Cells::Flag(cells) => cells.shrink_to_fit(),
-            Cells::Int(cells) => cells.shrink_to_fit(),
-            Cells::Long(cells) => cells.shrink_to_fit(),
+            Cells::Int(cells) | Cells::Long(cells) => cells.shrink(),
             Cells::Choice(cells, _) => cells.shrink_to_fit(),
             Cells::Text(cells, words) => {
-                cells.shrink_to_fit();
+                cells.shrink();
                 words.shrink();
             }
         }
@@ -127,18 +115,17 @@ impl Cells {
     pub fn bytes(&self) -> usize {
         match self {
             Cells::Flag(cells) => cells.capacity(),
-            Cells::Int(cells) => cells.capacity() * 4,
-            Cells::Long(cells) => cells.capacity() * 8,
+            Cells::Int(cells) | Cells::Long(cells) => cells.bytes(),
             Cells::Choice(cells, _) => cells.capacity(),
-            Cells::Text(cells, words) => cells.capacity() * 4 + words.bytes(),
+            Cells::Text(cells, words) => cells.bytes() + words.bytes(),
         }
     }
 }
 
-fn int(value: Value<'_>) -> i32 {
+fn int(value: Value<'_>) -> i64 {
     match value {
-        Value::Number(number) => number.clamp(i64::from(-i32::MAX), i64::from(i32::MAX)) as i32,
-        _ => ABSENT_INT,
+        Value::Number(number) => number.clamp(i64::from(-i32::MAX), i64::from(i32::MAX)),
+        _ => ABSENT,
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod bits;
 pub(crate) mod cells;
+pub(crate) mod narrow;
 pub(crate) mod table;
 mod words;
 

@@ -4,6 +4,8 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
+use super::narrow::Codes;
+
 /// Texts by number; number 0 is the empty text.
 #[derive(Debug)]
 pub(crate) struct Words {
@@ -102,13 +104,15 @@ impl Words {
     }
 
     /// Forgets the texts that no cell has; the cells get new numbers.
-    pub fn clean(&mut self, cells: &mut [u32]) {
+    pub fn clean(&mut self, cells: &mut Codes) {
         let mut clean = Words::new();
-        for cell in cells {
-            *cell = clean.intern(self.text(*cell));
+        let mut fresh = Codes::default();
+        fresh.grow(cells.len());
+        for at in 0..cells.len() {
+            fresh.set(at, i64::from(clean.intern(self.text(cells.get(at) as u32))));
         }
         clean.limit = (clean.len() * 2).max(LEAST);
-        *self = clean;
+        (*self, *cells) = (clean, fresh);
     }
 
     pub fn shrink(&mut self) {

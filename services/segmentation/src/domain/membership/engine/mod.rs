@@ -287,11 +287,17 @@ impl Engine {
 
     /// Bytes held by facts, members and due instants, about.
     pub fn bytes(&self) -> usize {
+        self.columns.bytes() + self.members_bytes() + self.clock.bytes()
+    }
+
+    /// Bytes held by members, about: two for a value of a sparse container, 8 KiB for a dense one, four for a run.
+    pub fn members_bytes(&self) -> usize {
         let members = self.segments.iter().map(|segment| segment.members.statistics());
-        let members: u64 = members
-            .map(|s| s.n_bytes_array_containers + s.n_bytes_run_containers + s.n_bytes_bitset_containers)
-            .sum();
-        self.columns.bytes() + members as usize + self.clock.bytes()
+        let bytes = members.map(|it| {
+            let sparse = u64::from(it.n_values_array_containers) * 2;
+            sparse + u64::from(it.n_bitset_containers) * 8_192 + it.n_bytes_run_containers
+        });
+        bytes.sum::<u64>() as usize
     }
 
     fn check(

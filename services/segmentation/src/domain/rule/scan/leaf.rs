@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 use super::super::plan::Words;
 use super::super::tree::Comparison;
 use super::operand::Operand;
+use super::parts::in_parts;
 use crate::domain::facts::columns::bits::Bits;
-use crate::domain::facts::columns::cells::{ABSENT, Cells};
+use crate::domain::facts::columns::cells::Cells;
+use crate::domain::facts::columns::narrow::{ABSENT, Numbers};
 
 /// A flag is set.
 pub fn flag(cells: &Cells) -> Bits {
@@ -21,10 +23,9 @@ pub fn flag(cells: &Cells) -> Bits {
 pub fn has(cells: &Cells) -> Bits {
     match cells {
         Cells::Flag(cells) => Bits::all(cells.len(), true),
-        Cells::Int(cells) => Bits::of(cells, |cell| cell != i32::MIN),
-        Cells::Long(cells) => Bits::of(cells, |cell| cell != ABSENT),
+        Cells::Int(cells) | Cells::Long(cells) => cells.bits(|cell| cell != ABSENT),
         Cells::Choice(cells, _) => Bits::of(cells, |cell| cell != 0),
-        Cells::Text(cells, _) => Bits::of(cells, |cell| cell != 0),
+        Cells::Text(cells, _) => cells.bits(|cell| cell != 0),
     }
 }
 
@@ -37,7 +38,7 @@ pub fn word_is(cells: &Cells, word: &str) -> Bits {
             None => Bits::all(cells.len(), false),
         },
         Cells::Text(cells, words) => match words.find(word) {
-            Some(code) => Bits::of(cells, |cell| cell == code),
+            Some(code) => cells.bits(|cell| cell == i64::from(code)),
             None => Bits::all(cells.len(), false),
         },
         other => Bits::all(other.len(), false),
@@ -65,11 +66,12 @@ pub fn words(cells: &Cells, passes: &Words) -> Bits {
             let codes: BTreeSet<u32> = wanted.iter().filter_map(|word| words.find(word)).collect();
             let mut good = vec![false; words.len()];
             codes.iter().for_each(|code| good[*code as usize] = true);
-            Bits::of(cells, |cell| good[cell as usize])
+            cells.bits(|cell| good[cell as usize])
         }
         (Cells::Text(cells, words), _) => {
-            let good: Vec<bool> = words.iter().map(|word| passes.pass(word)).collect();
-            Bits::of(cells, |cell| good[cell as usize])
+            let pass = |code: usize| passes.pass(words.text(code as u32));
+            let good = in_parts(words.len(), |codes| codes.map(pass).collect::<Vec<bool>>()).concat();
+            cells.bits(|cell| good[cell as usize])
         }
         (other, _) => Bits::all(other.len(), false),
     }
@@ -93,7 +95,7 @@ pub fn compare(len: usize, left: &Operand<'_>, how: Comparison, right: &Operand<
         (Operand::Const(value), Operand::Cells(cells, shift)) => {
             with(cells, how.turned(), value.saturating_sub(*shift))
         }
-        (Operand::Many(values), Operand::Const(value)) => longs(values, how, *value),
+        (Operand::Many(values), Operand::Const(value)) => numbers(values, how, *value),
         _ => Bits::fill(len, |at| {
             let (left, right) = (left.at(at), right.at(at));
             if left == ABSENT || right == ABSENT {
@@ -107,23 +109,20 @@ pub fn compare(len: usize, left: &Operand<'_>, how: Comparison, right: &Operand<
 
 fn with(cells: &Cells, how: Comparison, value: i64) -> Bits {
     match cells {
-        Cells::Long(cells) => longs(cells, how, value),
-        other => Bits::fill(other.len(), |at| match other.number(at) {
-            ABSENT => how == Comparison::NotEqual,
-            number => passes(number, how, value),
-        }),
+        Cells::Int(cells) | Cells::Long(cells) => numbers(cells, how, value),
+        other => Bits::all(other.len(), how == Comparison::NotEqual),
     }
 }
 
 /// One loop for each comparison, so that none of them asks which one it is. `ABSENT` is less than all.
-fn longs(cells: &[i64], how: Comparison, value: i64) -> Bits {
+fn numbers(cells: &Numbers, how: Comparison, value: i64) -> Bits {
     match how {
-        Comparison::Equal => Bits::of(cells, |cell| cell == value),
-        Comparison::NotEqual => Bits::of(cells, |cell| cell != value),
-        Comparison::Less => Bits::of(cells, |cell| cell < value && cell != ABSENT),
-        Comparison::LessOrEqual => Bits::of(cells, |cell| cell <= value && cell != ABSENT),
-        Comparison::Greater => Bits::of(cells, |cell| cell > value),
-        Comparison::GreaterOrEqual => Bits::of(cells, |cell| cell >= value && cell != ABSENT),
+        Comparison::Equal => cells.bits(|cell| cell == value),
+        Comparison::NotEqual => cells.bits(|cell| cell != value),
+        Comparison::Less => cells.bits(|cell| cell < value && cell != ABSENT),
+        Comparison::LessOrEqual => cells.bits(|cell| cell <= value && cell != ABSENT),
+        Comparison::Greater => cells.bits(|cell| cell > value),
+        Comparison::GreaterOrEqual => cells.bits(|cell| cell >= value && cell != ABSENT),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod leaf;
 mod operand;
+mod parts;
 
 use roaring::RoaringBitmap;
 
@@ -161,27 +162,38 @@ impl<'a> Scan<'a> {
 
     /// A test that looks from one list into another: each row for itself.
     fn one_by_one(&self, table: &Table, bag: &Bag, level: usize, test: &Test) -> Bits {
-        let mut bits = Bits::all(table.rows(), false);
-        for (ord, range) in table.ranges().enumerate() {
-            let view = self.columns.partner(ord as u32);
-            let member =
-                |segment: usize| self.segments[segment].is_some_and(|members| members.contains(ord as u32));
-            let one = One { source: &view, now: self.now, member: &member };
-            for (at, row) in range.enumerate() {
-                let mut bound = Bound::default();
-                bound[level] = Some(match bag {
-                    Bag::Records(_) => Item::Record(at),
-                    Bag::Texts(_) | Bag::Answers(_) => match texts(table).get(row) {
-                        Value::Text(text) => Item::Text(text),
-                        _ => Item::Text(""),
-                    },
-                });
-                if one.holds(test, &bound) {
-                    bits.set(row, true);
-                }
+        let parts = parts::in_parts(self.columns.len(), |ords| {
+            let mut bits = Bits::all(table.rows(), false);
+            for ord in ords {
+                self.rows_of_one(table, bag, level, test, ord, &mut bits);
+            }
+            bits
+        });
+        let all = parts.into_iter().reduce(|mut all, part| {
+            all.or(&part);
+            all
+        });
+        all.unwrap_or_else(|| Bits::all(table.rows(), false))
+    }
+
+    fn rows_of_one(&self, table: &Table, bag: &Bag, level: usize, test: &Test, ord: usize, bits: &mut Bits) {
+        let view = self.columns.partner(ord as u32);
+        let member =
+            |segment: usize| self.segments[segment].is_some_and(|members| members.contains(ord as u32));
+        let one = One { source: &view, now: self.now, member: &member };
+        for (at, row) in table.range(ord).enumerate() {
+            let mut bound = Bound::default();
+            bound[level] = Some(match bag {
+                Bag::Records(_) => Item::Record(at),
+                Bag::Texts(_) | Bag::Answers(_) => match texts(table).get(row) {
+                    Value::Text(text) => Item::Text(text),
+                    _ => Item::Text(""),
+                },
+            });
+            if one.holds(test, &bound) {
+                bits.set(row, true);
             }
         }
-        bits
     }
 
     /// The rows that pass a list's filters; none when it has no rows at all.
@@ -199,8 +211,8 @@ impl<'a> Scan<'a> {
         };
         match &self.columns.answers().cells[0] {
             Cells::Text(cells, words) => {
-                let code = words.find(question)?;
-                Some(Some(Bits::of(cells, |cell| cell == code)))
+                let code = i64::from(words.find(question)?);
+                Some(Some(cells.bits(|cell| cell == code)))
             }
             _ => None,
         }

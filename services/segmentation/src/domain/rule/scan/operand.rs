@@ -4,7 +4,8 @@
 use super::super::plan::{Bag, Number, Over, Place, number_levels, shifted};
 use super::{Frame, Scan, texts};
 use crate::domain::facts::columns::Columns;
-use crate::domain::facts::columns::cells::{ABSENT, Cells};
+use crate::domain::facts::columns::cells::Cells;
+use crate::domain::facts::columns::narrow::{ABSENT, Numbers};
 use crate::domain::facts::columns::table::Table;
 use crate::domain::facts::record::purchase;
 use crate::domain::facts::{List, Value};
@@ -16,7 +17,7 @@ pub(super) enum Operand<'a> {
     /// A column and what is added to it.
     Cells(&'a Cells, i64),
     /// One for each; `ABSENT` where there is none.
-    Many(Vec<i64>),
+    Many(Numbers),
 }
 
 impl Operand<'_> {
@@ -26,7 +27,7 @@ impl Operand<'_> {
         match self {
             Operand::Const(value) => *value,
             Operand::Cells(cells, shift) => moved(cells.number(at), *shift),
-            Operand::Many(values) => values[at],
+            Operand::Many(values) => values.get(at),
         }
     }
 }
@@ -80,7 +81,7 @@ impl<'a> Scan<'a> {
     /// Numbers of partners in a frame.
     fn each(&self, frame: Frame<'a>, partners: Vec<i64>) -> Operand<'a> {
         match frame {
-            Frame::Partners => Operand::Many(partners),
+            Frame::Partners => Operand::Many(Numbers::Eight(partners)),
             Frame::Rows { table, .. } => spread(table, |ord| partners[ord]),
         }
     }
@@ -105,13 +106,13 @@ impl<'a> Scan<'a> {
         let Cells::Text(currencies, words) = &cells[purchase::CURRENCY] else {
             return vec![0; self.columns.len()];
         };
-        let Some(currency) = words.find(currency) else {
+        let Some(currency) = words.find(currency).map(i64::from) else {
             return vec![0; self.columns.len()];
         };
         let from = window.map(|window| self.now.saturating_sub(window));
         let signed = |row: usize| {
             let (time, amount) = (cells[purchase::TIME].number(row), cells[purchase::AMOUNT].number(row));
-            let counts = currencies[row] == currency
+            let counts = currencies.get(row) == currency
                 && time != ABSENT
                 && amount != ABSENT
                 && time <= self.now
@@ -137,5 +138,5 @@ fn spread<'a>(table: &Table, number: impl Fn(usize) -> i64) -> Operand<'a> {
             values[range].fill(number);
         }
     }
-    Operand::Many(values)
+    Operand::Many(Numbers::Eight(values))
 }
