@@ -1,6 +1,6 @@
 """What a PDF of a letter costs with LibreOffice, by the ways there are: CPU milliseconds a letter, as a table.
 
-Run, with Debian's python3-uno:  taskset -c 0 /usr/bin/python3 tests/benches/office/pdf.py LETTERS.zip JOINED.docx
+Run, with Debian's python3-uno:  taskset -c 0 /usr/bin/python3 tests/benches/office/pdf.py LETTERS.zip JOINED.docx     (or JOINED.odt)
 LETTERS.zip is what DownloadMerge gives of a merge of 100 letters, JOINED.docx the same with MERGE_OUTPUT_JOINED.
 """
 
@@ -99,12 +99,13 @@ def over_uno(letters, joined):
 
 def main():
     letters = []
+    ending = Path(sys.argv[2]).suffix
     with zipfile.ZipFile(sys.argv[1]) as file:
         for number, item in enumerate(file.infolist()):
-            path = work / f"{number:03}.docx"
+            path = work / f"{number:03}{ending}"
             path.write_bytes(file.read(item))
             letters.append(path)
-    joined = work / "joined.docx"
+    joined = work / f"joined{ending}"
     shutil.copy(sys.argv[2], joined)
     subprocess.run([*office, "--convert-to", "pdf", "--outdir", work / "warm", letters[0]], check=True, capture_output=True)
     print("| way | letters | CPU ms | CPU ms a letter | |")
