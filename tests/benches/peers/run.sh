@@ -24,7 +24,11 @@ echo "| program | letters a CPU second | CPU ms a letter | bytes a letter |"
 echo "|---|---|---|---|"
 case ${KONTOR_LETTERS_BENCH:-cargo} in
 none) ;;
-cargo) (cd "$root" && "${one_core[@]}" cargo bench --quiet --workspace --bench letters) >"$folder/kontor" ;;
+cargo)
+    # Built on all cores, run on one.
+    (cd "$root" && cargo bench --quiet --workspace --bench letters --no-run)
+    (cd "$root" && "${one_core[@]}" cargo bench --quiet --workspace --bench letters) >"$folder/kontor"
+    ;;
 *) "${one_core[@]}" "$KONTOR_LETTERS_BENCH" >"$folder/kontor" ;;
 esac
 if [ -e "$folder/kontor" ]; then
