@@ -10,6 +10,7 @@ mod command_line;
 mod contacts;
 mod dav_methods;
 mod dav_reports;
+mod documents;
 mod durability;
 mod erasure;
 mod expand;

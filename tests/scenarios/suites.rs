@@ -16,8 +16,12 @@ use crate::support::texts;
 async fn all_steps_pass(script: &str, sandbox: &Sandbox, more: &[&str]) {
     let venv =
         std::env::var("KONTOR_TEST_VENV").expect("KONTOR_TEST_VENV names the tests' Python: run tests/run");
+    steps_pass(&format!("{venv}-suites/bin/python"), script, sandbox, more).await;
+}
+
+async fn steps_pass(python: &str, script: &str, sandbox: &Sandbox, more: &[&str]) {
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients").join(script);
-    let mut command = Command::new(PathBuf::from(format!("{venv}-suites")).join("bin/python"));
+    let mut command = Command::new(python);
     let url = format!("http://{}/", sandbox.address());
     command.arg(script).args(["--url", &url, "--user", "sales", "--password", "correct horse"]).args(more);
     let output = command.kill_on_drop(true).output().await.expect("the script runs: tests/install brings it");
@@ -53,6 +57,11 @@ both! {
 
     async fn d14_litmus_finds_no_fault_among_the_documents(sandbox: Sandbox) {
         all_steps_pass("run_litmus.py", &sandbox, &["--files"]).await;
+    }
+
+    async fn d14_libreoffice_opens_locks_and_saves_a_template_in_place(sandbox: Sandbox) {
+        // Debian's own Python: LibreOffice's bridge is made for that one.
+        steps_pass("/usr/bin/python3", "run_office.py", &sandbox, &[]).await;
     }
 
     async fn d5_caldav_server_tester_and_python_caldav_find_no_fault(sandbox: Sandbox) {

@@ -74,7 +74,7 @@ pub(super) async fn answer(link: Link, request: Request<Body>, peer: IpAddr) -> 
 }
 
 const NOT_FOUND: &str = "<p>This address leads nowhere. Take the whole address from the message.</p>";
-const BUTTON: &str = "<p>You will get no more mailings at your address.</p>\
+const BUTTON: &str = "<p>Press the button, and no more mailings are sent to your address.</p>\
     <form method=\"post\"><input type=\"hidden\" name=\"List-Unsubscribe\" value=\"One-Click\">\
     <button>Unsubscribe</button></form>";
 const DONE: &str = "<p>You are unsubscribed: no more mailings are sent to your address.</p>";

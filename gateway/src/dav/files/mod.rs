@@ -1,8 +1,10 @@
-//! Documents over WebDAV of class 1 and 2 at `/dav/files/`: methods, conditions and lock headers are dav-server's, files and locks are templating's.
+//! Documents over WebDAV of class 1 and 2 at `/dav/files/`: methods, conditions and lock headers are dav-server's, files and locks are
+//! templating's, PROPFIND is our own.
 //! Called by `Dav::handle`.
 
 mod document;
 mod locks;
+mod propfind;
 mod system;
 
 use axum::body::Body;
@@ -78,15 +80,19 @@ impl Files {
         } else {
             xml_body(&parts.headers, body).await?
         };
-        let handler = DavHandler::builder()
-            .strip_prefix(ROOT)
-            .filesystem(Box::new(system::Tree(self.0.clone())))
-            .locksystem(Box::new(locks::Locks { client: self.0.clone(), caller: caller.clone() }))
-            .build_handler();
-        let user = caller.user.clone();
-        let request = Request::from_parts(parts, Full::new(bytes));
-        let answer = handler.handle_guarded(request, user, caller).await;
-        let mut answer = answer.map(Body::new);
+        let mut answer = if is_propfind {
+            let asked = (parts.uri.path(), depth == Some(b"1"));
+            propfind::run(&self.0, &caller, asked, &parts.headers, &bytes).await?
+        } else {
+            let handler = DavHandler::builder()
+                .strip_prefix(ROOT)
+                .filesystem(Box::new(system::Tree(self.0.clone())))
+                .locksystem(Box::new(locks::Locks { client: self.0.clone(), caller: caller.clone() }))
+                .build_handler();
+            let user = caller.user.clone();
+            let request = Request::from_parts(parts, Full::new(bytes));
+            handler.handle_guarded(request, user, caller).await.map(Body::new)
+        };
         // What users keep here is shown as what it is, and runs nothing in a browser.
         let headers = answer.headers_mut();
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -153,16 +153,27 @@ pub struct Row {
 
 /// The name of a letter's file: its number, and whom it is for.
 pub fn filename(number: i64, recipient: &str, extension: &str) -> String {
-    let clean: String = recipient
+    match clean(recipient) {
+        none if none.is_empty() => format!("{number:05}.{extension}"),
+        clean => format!("{number:05} {clean}.{extension}"),
+    }
+}
+
+/// The name of a file with all letters: that of their template.
+pub fn joined_filename(template: &str, extension: &str) -> String {
+    match clean(template) {
+        none if none.is_empty() => format!("letters.{extension}"),
+        clean => format!("{clean}.{extension}"),
+    }
+}
+
+/// What may stand in the name of a file everywhere.
+fn clean(text: &str) -> String {
+    let clean: String = text
         .chars()
         .map(|it| if it.is_control() || "/\\:*?\"<>|".contains(it) { ' ' } else { it })
         .take(80)
         .collect();
     let clean = clean.split_whitespace().collect::<Vec<_>>().join(" ");
-    let clean = clean.trim_end_matches('.');
-    if clean.is_empty() {
-        format!("{number:05}.{extension}")
-    } else {
-        format!("{number:05} {clean}.{extension}")
-    }
+    clean.trim_end_matches('.').to_owned()
 }

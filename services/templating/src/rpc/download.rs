@@ -144,7 +144,7 @@ async fn pieces(sender: &Sender, data: &[u8]) -> Result<()> {
 }
 
 fn plain_name(merge: &Merge, extension: &str) -> String {
-    merge::filename(merge.letters, &merge.template_name, extension)
+    merge::joined_filename(&merge.template_name, extension)
 }
 
 fn media_type(filename: &str) -> &'static str {

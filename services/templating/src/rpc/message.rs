@@ -258,10 +258,7 @@ impl Work {
         };
         let data = match self.data(wanted, partners) {
             Ok(data) => data,
-            Err(cause) => {
-                let field = cause.field().map(|field| format!("{field}: ")).unwrap_or_default();
-                return told(format!("{field}{}", cause.message()), None);
-            }
+            Err(cause) => return told(cause.message().to_owned(), None),
         };
         let records = std::slice::from_ref(&data.record);
         let letter = Letter { records, locale: data.locale, now: self.maker.now, number: 1 };

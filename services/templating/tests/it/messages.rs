@@ -197,6 +197,17 @@ fn l7_the_plain_text_follows_from_the_html() {
 }
 
 #[test]
+fn l7_addresses_in_plain_text_lead_where_those_of_the_html_lead() {
+    let source = "<p><a href='https://example.com/{{ partner.name }}?q={{ partner.name }}'>here</a> \
+                  <a href='{{ message.view_url }}'>there</a></p>";
+    let made = made(Format::Html, source);
+    let name = "Ann%20%26%20%22Bob%22%20%3Cx%3E";
+    let address = format!("https://example.com/{name}?q={name}");
+    assert!(made.html.contains(&address), "{}", made.html);
+    assert_eq!(made.text, format!("here ({address}) there (https://example.com/v)\n"));
+}
+
+#[test]
 fn l7_plain_text_templates_have_no_lines_for_blocks() {
     let source = "Dear {{ partner.name }},\r\n{% for line in lines %}\n* {{ line.title }}: {{ line.price }}\n{% endfor %}\n{# a note #}\nBye";
     let made = made(Format::Text, source);

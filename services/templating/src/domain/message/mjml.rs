@@ -143,7 +143,9 @@ fn render(text: &str) -> Result<String, String> {
     let parsed = mrml::parse(text).map_err(|cause| told(&cause, text))?;
     // No fonts: they are loaded from elsewhere.
     let options = RenderOptions { fonts: HashMap::new(), ..RenderOptions::default() };
-    parsed.element.render(&options).map_err(|cause| format!("MJML can't be compiled: {cause}"))
+    let html = parsed.element.render(&options).map_err(|cause| format!("MJML can't be compiled: {cause}"))?;
+    // What a template does not say, readers find out themselves.
+    Ok(html.replace(" lang=\"und\"", ""))
 }
 
 fn told(cause: &Error, text: &str) -> String {

@@ -6,7 +6,7 @@ use super::marks::{Marks, Piece, decoded, pieces};
 use super::names::{is_block, refused};
 use super::tidy::{BLOCK, CELL, ITEM, LINE, LIST, LIST_END, NUMBERS, PARAGRAPH};
 use super::tree::{Element, Id, Node, Tree};
-use crate::domain::program::{Program, Style};
+use crate::domain::program::{Place, Program, Style};
 
 /// Writes a tree as a program of plain text. The findings of its tags are those that the HTML had already.
 pub(super) fn derive(tree: &Tree, marks: &mut Marks) -> Program {
@@ -104,8 +104,31 @@ impl Derive<'_, '_> {
         }
         self.nodes(&element.children);
         self.blocks.text(if inner.is_empty() { "" } else { " (" });
-        self.value(bare);
+        self.address(bare);
         self.blocks.text(if inner.is_empty() { "" } else { ")" });
+    }
+
+    /// An address: its fields are encoded as emit.rs has it.
+    fn address(&mut self, address: &str) {
+        let depth = self.blocks.depth();
+        let mut place = Place::Start;
+        for piece in pieces(address) {
+            match piece {
+                Piece::Text(text) => {
+                    if !text.is_empty() && place != Place::Query {
+                        place = if text.contains(['?', '#']) { Place::Query } else { Place::Path };
+                    }
+                    self.blocks.text(&flat(text));
+                }
+                Piece::Tag(number) => {
+                    self.blocks.tag(number, Style::PlainAddress(place), depth, self.marks);
+                    if place == Place::Start {
+                        place = Place::Behind;
+                    }
+                }
+            }
+        }
+        self.blocks.end_at(depth, self.marks);
     }
 
     /// A value of an attribute.

@@ -73,25 +73,35 @@ fn address(out: &mut Vec<u8>, text: &str, place: Place) -> Result<(), Problem> {
             push_escaped(out, &whole);
         }
         Place::Encoded => push_escaped(out, text),
-        Place::Path | Place::Behind | Place::Query => {
-            for byte in text.bytes() {
-                match byte {
-                    b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'@' => {
-                        out.push(byte)
-                    }
-                    // Only behind a scheme that stands there for sure is it no end of one.
-                    b':' if place == Place::Path => out.push(byte),
-                    // Two at the beginning lead to another host.
-                    b'/' if place == Place::Behind && out.ends_with(b"=\"/") => {
-                        out.extend_from_slice(b"%2F");
-                    }
-                    b'/' | b'+' if place != Place::Query => out.push(byte),
-                    _ => out.extend_from_slice(format!("%{byte:02X}").as_bytes()),
-                }
-            }
-        }
+        Place::Path | Place::Behind | Place::Query => encoded(out, text, place),
     }
     Ok(())
+}
+
+fn encoded(out: &mut Vec<u8>, text: &str, place: Place) {
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'@' => out.push(byte),
+            // Only behind a scheme that stands there for sure is it no end of one.
+            b':' if place == Place::Path => out.push(byte),
+            // Two at the beginning lead to another host.
+            b'/' if place == Place::Behind && out.ends_with(b"=\"/") => out.extend_from_slice(b"%2F"),
+            b'/' | b'+' if place != Place::Query => out.push(byte),
+            _ => out.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+        }
+    }
+}
+
+/// Writes a value into an address in plain text. One at its beginning brings its own encoding.
+pub(super) fn plain_address(out: &mut Vec<u8>, text: &str, place: Place) {
+    // A sign, a blank or the bracket before the address: what was to stand before this value is empty.
+    let end = String::from_utf8_lossy(&out[out.len().saturating_sub(4)..]);
+    let is_before = |c: char| c == '(' || c.is_whitespace() || ('\u{e000}'..='\u{e00f}').contains(&c);
+    let is_first = end.chars().next_back().is_none_or(is_before);
+    match place {
+        Place::Path | Place::Behind | Place::Query if !is_first => encoded(out, text.trim(), place),
+        _ => plain(out, text.trim()),
+    }
 }
 
 /// Writes a value into plain text: line ends are `\n`, and no other sign of control is in it.

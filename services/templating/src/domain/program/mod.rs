@@ -170,6 +170,8 @@ pub enum Style {
     HtmlAddress(Place),
     /// Into plain text.
     Plain,
+    /// Into an address in plain text: encoded as in HTML, so that both lead to the same.
+    PlainAddress(Place),
     /// Into one line of plain text.
     Line,
 }
@@ -197,6 +199,7 @@ impl Style {
                 Style::HtmlAddress(Place::Path | Place::Behind | Place::Query),
                 Expr::Filter(_, Filter::Address, _),
             ) => Style::HtmlAddress(Place::Encoded),
+            (Style::PlainAddress(_), Expr::Filter(_, Filter::Address, _)) => Style::Plain,
             (style, _) => style,
         }
     }

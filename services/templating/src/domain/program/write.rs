@@ -19,6 +19,7 @@ pub(crate) fn write(out: &mut Vec<u8>, text: &str, style: Style) -> Result<(), P
             html::write(out, text, style)?;
         }
         Style::Plain => html::plain(out, text),
+        Style::PlainAddress(place) => html::plain_address(out, text, place),
         Style::Line => out.extend_from_slice(text.replace(char::is_control, " ").as_bytes()),
     }
     Ok(())
