@@ -37,10 +37,9 @@ class SignIn(unohelper.Base, XInteractionHandler):
 
     def __init__(self, user, password):
         self.user, self.password = user, password
-        self.asked = []
 
     def handle(self, request):
-        self.asked.append(type(request.getRequest()).__name__)
+        # What is asked can't be read: the bridge of LibreOffice 7.4 fails on it (an exception with `args` of its own).
         for continuation in request.getContinuations():
             if hasattr(continuation, "setUserName"):
                 continuation.setUserName(self.user)
@@ -103,7 +102,7 @@ def main():
 
 def put(web):
     status, body = web.send("PUT", PATH, TEMPLATE.read_bytes())
-    expect(f"{status} {body[:200]}", status == 201)
+    expect(f"{status} {body[:200]}", status in (201, 204))
 
 
 def start(folder):
@@ -135,7 +134,7 @@ def load(desktop, url, sign_in):
     address = url.replace("http://", "vnd.sun.star.webdav://") + PATH.replace(" ", "%20")
     with_sign_in = PropertyValue("InteractionHandler", 0, sign_in, 0)
     document = desktop.loadComponentFromURL(address, "_blank", 0, (with_sign_in,))
-    expect(f"there is a document (asked: {sign_in.asked})", document is not None)
+    expect("there is a document", document is not None)
     expect("it may be written", not document.isReadonly())
     expect("its text is there", "partner.name" in document.getText().getString())
     return document
