@@ -1,6 +1,7 @@
 //! S9: a segment becomes a call list, each member once, do-not-call removed; late joiners are added once, leavers cancelled; nothing is doubled by a crash.
 
 mod crash;
+mod mail;
 mod rules;
 
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ use crate::world::{World, leader, sales};
 kontor_testbed::on_both! { World;
     s9_a_segment_becomes_a_call_list_with_do_not_call_removed,
     s9_late_joiners_are_added_once_and_leavers_are_cancelled,
+    s9_many_who_may_not_be_added_hide_nobody_behind_them,
 }
 
 /// How long a test waits for what must come.
@@ -336,4 +338,32 @@ async fn s9_late_joiners_are_added_once_and_leavers_are_cancelled(world: World) 
     assert_eq!(open.len(), 3, "who came back is not called twice");
     assert_eq!(open.iter().filter(|it| it.state() == EntryState::Open).count(), 1);
     assert_eq!(world.fates("spring", Fate::Added).await, [cora]);
+}
+
+/// More than are looked at together left when they got a number; the one behind them is a member.
+async fn s9_many_who_may_not_be_added_hide_nobody_behind_them(world: World) {
+    use futures_util::StreamExt;
+    let many = futures_util::stream::iter(0..520).map(|at| {
+        let world = &world;
+        async move { world.known(&format!("Partner {at}"), "BE").await }
+    });
+    let many: Vec<String> = many.buffer_unordered(16).collect().await;
+    let last = world.known("Last", "BE").await;
+    world.known("Hans", "DE").await;
+    world.add_segment("be", "country == \"BE\"").await;
+    let list = world.create(&leader(), "spring", campaign("be")).await.unwrap().call_list;
+    world.begin(&leader(), "spring", 0).await.unwrap();
+    assert_eq!(world.filled("spring").await.counts.unwrap().without_number, 521);
+    let moved = futures_util::stream::iter(many.iter().enumerate()).map(|(at, name)| {
+        let world = &world;
+        async move {
+            world.move_to(name, "DE").await;
+            world.set_phones(name, &[(&format!("+32240{at:05}"), &[])]).await;
+        }
+    });
+    moved.buffer_unordered(16).collect::<Vec<()>>().await;
+    world.members_become("be", &[&last]).await;
+    world.set_phones(&last, &[("+3224999999", &[])]).await;
+    world.becomes("spring", |it| it.counts.as_ref().is_some_and(|it| it.added == 1)).await;
+    assert_eq!(world.entries(&list).await, [format!("+3224999999 {last} Open")]);
 }
