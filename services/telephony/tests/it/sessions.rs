@@ -301,8 +301,14 @@ async fn t2_a_change_of_how_calls_are_made_keeps_the_connection(world: World) {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!((second.connections(), first.connections()), (1, 1), "the first goes on");
+    for () in kontor_testbed::patience() {
+        if world.connector("office").await.state.unwrap().connected {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     assert!(world.connector("office").await.state.unwrap().connected);
+    assert_eq!((second.connections(), first.connections()), (1, 1), "the first goes on");
     // How numbers are read is another matter.
     change(proto::Connector { outside_prefix: "0".to_owned(), ..Default::default() }, &["outside_prefix"])
         .await;
