@@ -8,7 +8,11 @@ use std::time::{Duration, Instant};
 use kontor_proto::calendar::v1::{EventKind, ListOccurrencesRequest};
 use kontor_proto::directory::v1::ListPartnersRequest;
 use kontor_proto::pipeline::v1::ListOpportunitiesRequest;
-use kontor_proto::telephony::v1::ListCallsRequest;
+use kontor_proto::telephony::v1::connector::Kind;
+use kontor_proto::telephony::v1::{
+    CallDirection, CallEvent, CallEventKind, Connector, CreateConnectorRequest, GrpcSettings,
+    ListCallsRequest, PushCallEventsRequest, WatchCallPopsRequest,
+};
 use kontor_tests::process::{program, run};
 use kontor_tests::{Grpc, Http, Process};
 use rustls::pki_types::pem::PemObject;
@@ -70,8 +74,42 @@ async fn the_sample_company_is_there_at_once_and_a_second_start_keeps_it() {
             answer.occurrences.iter().any(|it| it.kind() == EventKind::Deadline).then_some(())
         })
         .await;
+        if start == 1 {
+            a_call_pops_up(&process).await;
+        }
         assert!(process.stop().await);
     }
+}
+
+/// The README's call rings at the extension that the demo gave to sales, who sees whose it is.
+async fn a_call_pops_up(process: &Process) {
+    let sales = Grpc::new(&process.address, "sales", "demo");
+    let admin = Grpc::new(&process.address, "admin", "demo");
+    let kind = Some(Kind::Grpc(GrpcSettings::default()));
+    let connector = Connector { display_name: "Our telephones".into(), kind, ..Default::default() };
+    let request = CreateConnectorRequest {
+        connector: Some(connector),
+        connector_id: "pbx".into(),
+        ..Default::default()
+    };
+    admin.connectors().create_connector(request).await.expect("a connector");
+    let mut pops =
+        sales.calls().watch_call_pops(WatchCallPopsRequest::default()).await.expect("a stream").into_inner();
+    let event = CallEvent {
+        call_id: "1".into(),
+        kind: CallEventKind::Ringing.into(),
+        event_time: Some(kontor_kit::clock::to_proto(jiff::Timestamp::now().as_microsecond())),
+        direction: CallDirection::Inbound.into(),
+        from: "+32 471 11 34 40".into(),
+        to: "101".into(),
+        ..Default::default()
+    };
+    let push = PushCallEventsRequest { connector: "connectors/pbx".into(), sequence: 1, event: Some(event) };
+    let taken = admin.ingest().push_call_events(futures_util::stream::iter([push])).await.expect("taken");
+    assert_eq!(taken.into_inner().message().await.expect("no error").expect("an answer").error, "");
+    let pop = tokio::time::timeout(Duration::from_secs(60), pops.message()).await.expect("a pop");
+    let pop = pop.expect("no error").expect("a pop");
+    assert_eq!(pop.partner_display_name, "Anna Peeters");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -119,9 +157,12 @@ async fn d15_accounts_and_app_passwords_are_added_while_the_server_runs() {
     assert!(!good && errors.contains("users/nobody"), "{errors}");
     let elsewhere = folder.path().join("mistyped");
     let wrong = elsewhere.to_str().expect("a plain path");
-    let (good, _, errors) = run(&["token", "add", "anna", "--name", "x", "--data", wrong], "").await;
-    assert!(!good && errors.contains("no installation") && errors.contains("mistyped"), "{errors}");
-    assert!(!elsewhere.exists(), "nothing is made there");
+    let new_user = ["user", "add", "eva", "--password-stdin", "--data", wrong];
+    for command in [&["token", "add", "anna", "--name", "x", "--data", wrong][..], &new_user] {
+        let (good, _, errors) = run(command, "a long password\n").await;
+        assert!(!good && errors.contains("no installation") && errors.contains("mistyped"), "{errors}");
+        assert!(!elsewhere.exists(), "nothing is made there");
+    }
     assert!(process.stop().await);
 }
 
@@ -202,6 +243,11 @@ async fn p15_a_file_is_imported_from_the_command_line() {
     assert!(
         !good && output.starts_with("1000 rows: nothing was written; it would be 997 created,"),
         "{output}{errors}"
+    );
+    let progress: Vec<&str> = errors.lines().filter(|line| line.contains(" created")).collect();
+    assert!(
+        !progress.is_empty() && progress.iter().all(|line| line.contains("rows: it would be ")),
+        "the progress does not say that something was created: {errors}"
     );
     let (good, output, errors) = import(&["--token-file", &token, "--errors", &kept]).await;
     assert!(!good, "rows failed");

@@ -108,6 +108,17 @@ async fn calls(sandbox: &Sandbox, partner: &str) {
     let grpc = sandbox.grpc("sales");
     let made = log_call(&grpc, "zqxnote").await;
     assert_eq!(made.partner, partner);
+    connect(sandbox).await;
+    let base = jiff::Timestamp::now().as_microsecond() - 60_000_000;
+    let kinds = [CallEventKind::Ringing, CallEventKind::Answered, CallEventKind::Hungup];
+    for (place, kind) in kinds.into_iter().enumerate() {
+        let place = place as i64;
+        push(&grpc, "c1", place + 1, kind, base + place * 5_000_000).await;
+    }
+}
+
+/// A telephone system, and an extension for sales.
+async fn connect(sandbox: &Sandbox) {
     let user = User { name: "users/sales".into(), extension: "101".into(), ..Default::default() };
     let update_mask = Some(prost_types::FieldMask { paths: vec!["extension".into()] });
     let request = UpdateUserRequest { user: Some(user), update_mask, ..Default::default() };
@@ -121,28 +132,23 @@ async fn calls(sandbox: &Sandbox, partner: &str) {
         ..Default::default()
     };
     sandbox.grpc("admin").connectors().create_connector(request).await.expect("a connector");
-    let base = jiff::Timestamp::now().as_microsecond() - 60_000_000;
-    let kinds = [CallEventKind::Ringing, CallEventKind::Answered, CallEventKind::Hungup];
-    for (place, kind) in kinds.into_iter().enumerate() {
-        let place = place as i64;
-        let event = CallEvent {
-            call_id: "c1".into(),
-            kind: kind.into(),
-            event_time: Some(clock::to_proto(base + place * 5_000_000)),
-            direction: CallDirection::Inbound.into(),
-            from: NUMBER.into(),
-            to: "101".into(),
-            extension: "101".into(),
-            ..Default::default()
-        };
-        let push = PushCallEventsRequest {
-            connector: "connectors/switch".into(),
-            sequence: place + 1,
-            event: Some(event),
-        };
-        let taken = grpc.ingest().push_call_events(futures_util::stream::iter([push])).await.expect("taken");
-        assert_eq!(taken.into_inner().message().await.expect("no error").expect("an answer").error, "");
-    }
+}
+
+/// What the telephone system tells of a call from the person.
+async fn push(grpc: &Grpc, call: &str, sequence: i64, kind: CallEventKind, time: i64) {
+    let event = CallEvent {
+        call_id: call.into(),
+        kind: kind.into(),
+        event_time: Some(clock::to_proto(time)),
+        direction: CallDirection::Inbound.into(),
+        from: NUMBER.into(),
+        to: "101".into(),
+        extension: "101".into(),
+        ..Default::default()
+    };
+    let push = PushCallEventsRequest { connector: "connectors/switch".into(), sequence, event: Some(event) };
+    let taken = grpc.ingest().push_call_events(futures_util::stream::iter([push])).await.expect("taken");
+    assert_eq!(taken.into_inner().message().await.expect("no error").expect("an answer").error, "");
 }
 
 async fn log_call(grpc: &Grpc, note: &str) -> Call {
@@ -282,6 +288,67 @@ both! {
         assert_eq!(erase(&admin, &report.merged_partners[0]).await.name, erasure.name, "the same request has one answer");
         assert_eq!(done(&admin, &erasure.name).await, report);
         refused(grpc.erasures().get_erasure(GetErasureRequest { name: erasure.name }).await, Code::PermissionDenied, "administrator");
+    }
+}
+
+both! {
+    async fn h3_a_call_that_goes_on_is_waited_for_in_words_and_a_later_one_is_somebody_elses(sandbox: Sandbox) {
+        let (admin, grpc) = (sandbox.grpc("admin"), sandbox.grpc("sales"));
+        let partner = add_partner(&grpc, "Bram Claes", NUMBER, "bram@example.com").await.name;
+        connect(&sandbox).await;
+        let now = || jiff::Timestamp::now().as_microsecond();
+        push(&grpc, "c1", 1, CallEventKind::Ringing, now()).await;
+        push(&grpc, "c1", 2, CallEventKind::Answered, now()).await;
+        let listed = async || {
+            let calls = grpc.calls().list_calls(ListCallsRequest::default()).await.expect("calls").into_inner().calls;
+            let mut calls: Vec<Call> = calls;
+            calls.sort_by_key(|call| call.start_time.map(|time| (time.seconds, time.nanos)));
+            calls
+        };
+        let running = eventually("the call on its partner", async || {
+            listed().await.into_iter().find(|call| call.partner == partner)
+        })
+        .await;
+        let erasure = erase(&admin, &partner).await;
+        // The report says what it waits for, and by which name it can be looked at.
+        let report = eventually("what telephony waits for", async || {
+            let request = GetErasureRequest { name: erasure.name.clone() };
+            let report = admin.erasures().get_erasure(request).await.expect("a report").into_inner();
+            let part = report.services.iter().find(|part| part.service == "telephony")?.clone();
+            (!part.waits_for.is_empty()).then_some(part)
+        })
+        .await;
+        assert_eq!(report.state(), ErasureState::Pending);
+        assert!(report.waits_for.contains(&running.name) && report.waits_for.contains("go on"), "{report:?}");
+        eventually("what calendar waits for", async || {
+            let request = GetErasureRequest { name: erasure.name.clone() };
+            let report = admin.erasures().get_erasure(request).await.expect("a report").into_inner();
+            report.services.iter().any(|part| part.service == "calendar" && part.waits_for.contains("telephony")).then_some(())
+        })
+        .await;
+        // The same number again, while the first call goes on: somebody new.
+        for (sequence, kind) in [(3, CallEventKind::Ringing), (4, CallEventKind::Answered), (5, CallEventKind::Hungup)] {
+            push(&grpc, "c2", sequence, kind, now()).await;
+        }
+        push(&grpc, "c1", 6, CallEventKind::Hungup, now()).await;
+        let report = done(&admin, &erasure.name).await;
+        assert!(report.services.iter().all(|part| part.waits_for.is_empty()), "{report:?}");
+        let calls = listed().await;
+        let [first, second] = calls.as_slice() else { panic!("{calls:?}") };
+        let caller = |call: &Call| call.caller.clone().unwrap_or_default().e164;
+        assert_eq!((first.name.as_str(), caller(first), first.partner.as_str()), (running.name.as_str(), String::new(), ""));
+        assert_eq!((caller(second), second.partner.as_str()), ("+32471112233".to_owned(), ""), "{second:?}");
+        // So in the stream: the events of the first are emptied, those of the second are not.
+        let request = WatchChangesRequest { until_now: true, resume_token: "0".into(), ..Default::default() };
+        let mut stream = admin.telephony_changes().watch_changes(request).await.expect("a stream").into_inner();
+        let mut emptied = std::collections::BTreeMap::<String, Vec<bool>>::new();
+        while let Some(message) = stream.message().await.expect("a change") {
+            let Some(event) = message.event.filter(|event| event.subject.starts_with("calls/")) else { continue };
+            let payload = event.payload.expect("a payload");
+            emptied.entry(event.subject).or_default().push(payload.type_url.ends_with("ErasedPayload"));
+        }
+        assert!(emptied[&first.name].iter().all(|emptied| *emptied), "{emptied:?}");
+        assert!(!emptied[&second.name].is_empty() && emptied[&second.name].iter().all(|emptied| !emptied), "{emptied:?}");
     }
 }
 

@@ -31,11 +31,28 @@ pub fn read_password(from_stdin: bool) -> Result<String> {
     Ok(first)
 }
 
+/// Checks that there is an installation: a mistyped folder must not become a new one. (In a database of PostgreSQL there is nothing to mistype but its URL.)
+///
+/// # Errors
+/// FAILED_PRECONDITION (reason `NO_INSTALLATION`) when there is none.
+pub fn must_exist(config: &Config) -> Result<()> {
+    if let Storage::Sqlite(folder) = config.storage()
+        && !folder.join("directory.db").exists()
+    {
+        let folder = folder.display();
+        let message = format!(
+            "there is no installation in {folder}: name its folder with --data; `kontor serve` or `kontor migrate` makes a new one"
+        );
+        return Err(Error::precondition("NO_INSTALLATION", message));
+    }
+    Ok(())
+}
+
 /// The accounts of an installation, by its database.
 pub struct Accounts(Db);
 
 impl Accounts {
-    /// Opens them.
+    /// Opens them, and makes the installation when there is none. Called by tests, which want accounts before the first start.
     ///
     /// # Errors
     /// Those of opening the database.
@@ -46,18 +63,12 @@ impl Accounts {
         Ok(Accounts(db))
     }
 
-    /// Opens those of an installation that is there: a mistyped folder must not become a new one.
+    /// Opens those of an installation that is there.
     ///
     /// # Errors
-    /// FAILED_PRECONDITION (reason `NO_INSTALLATION`) when there is none, and those of opening the database.
+    /// Those of `must_exist` and of opening the database.
     pub async fn open_existing(config: &Config) -> Result<Accounts> {
-        if let Storage::Sqlite(folder) = config.storage()
-            && !folder.join("directory.db").exists()
-        {
-            let folder = folder.display();
-            let message = format!("there is no installation in {folder}: name its folder with --data");
-            return Err(Error::precondition("NO_INSTALLATION", message));
-        }
+        must_exist(config)?;
         Accounts::open(config).await
     }
 

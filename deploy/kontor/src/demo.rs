@@ -18,7 +18,10 @@ use kontor_proto::calendar::v1::{
 };
 use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
 use kontor_proto::directory::v1::team_service_client::TeamServiceClient;
-use kontor_proto::directory::v1::{CreatePartnerRequest, Partner, PartnerKind, Team, UpdateTeamRequest};
+use kontor_proto::directory::v1::user_service_client::UserServiceClient;
+use kontor_proto::directory::v1::{
+    CreatePartnerRequest, Partner, PartnerKind, Team, UpdateTeamRequest, UpdateUserRequest, User,
+};
 use kontor_proto::pipeline::v1::exchange_rate_service_client::ExchangeRateServiceClient;
 use kontor_proto::pipeline::v1::lead_service_client::LeadServiceClient;
 use kontor_proto::pipeline::v1::opportunity_service_client::OpportunityServiceClient;
@@ -38,9 +41,13 @@ const AT_ONCE: usize = 64;
 const DAY: i64 = 86_400_000_000;
 const MINUTE: i64 = 60_000_000;
 
-/// Accounts: login name, team.
-const USERS: [(&str, &str); 4] =
-    [("admin", ""), ("manager", "sales"), ("sales", "sales"), ("operator", "callcentre")];
+/// Accounts: login name, team, extension of the telephone.
+const USERS: [(&str, &str, &str); 4] = [
+    ("admin", "", "104"),
+    ("manager", "sales", "102"),
+    ("sales", "sales", "101"),
+    ("operator", "callcentre", "103"),
+];
 
 const COMPANIES: [(&str, &str); 12] = [
     ("Brouwerij De Linde", "Leuven"),
@@ -120,7 +127,8 @@ async fn add_accounts(context: &Context, directory: &Link) -> Result<bool> {
     if kontor_directory::admin::has_users(&db).await? {
         return Ok(false);
     }
-    let add = |(name, team): (&'static str, &'static str)| {
+    let mut users = UserServiceClient::new(directory.clone());
+    let add = |name: &'static str, team: &'static str| {
         let db = db.clone();
         async move {
             let team = Some(team).filter(|team| !team.is_empty());
@@ -129,8 +137,13 @@ async fn add_accounts(context: &Context, directory: &Link) -> Result<bool> {
         }
     };
     // One after the other: the password hash takes the time, and teams are made by their first member.
-    for user in USERS {
-        add(user).await?;
+    for (name, team, extension) in USERS {
+        add(name, team).await?;
+        let user =
+            User { name: format!("users/{name}"), extension: extension.to_owned(), ..Default::default() };
+        let update_mask = Some(prost_types::FieldMask { paths: vec!["extension".to_owned()] });
+        let request = UpdateUserRequest { user: Some(user), update_mask, ..Default::default() };
+        users.update_user(Caller::system().request(request)).await?;
     }
     let team = Team {
         name: "teams/sales".to_owned(),
@@ -215,7 +228,7 @@ fn plain(name: &str) -> String {
 }
 
 fn caller(user: &str) -> Caller {
-    let team = USERS.iter().find(|(name, _)| *name == user).map_or("", |(_, team)| team);
+    let team = USERS.iter().find(|(name, ..)| *name == user).map_or("", |(_, team, _)| team);
     let teams: Vec<String> = Some(team.to_owned()).filter(|team| !team.is_empty()).into_iter().collect();
     let led_teams = if user == "manager" { teams.clone() } else { Vec::new() };
     Caller::from(Account {
@@ -448,9 +461,11 @@ async fn add_calls(link: Link, context: &Context, partners: &[Partner]) -> Resul
     stream::iter(0..200_i64)
         .map(|place| {
             let mut client = client.clone();
-            let call = call(place, now, &partners[usize::try_from(place * 11).unwrap_or(0) % partners.len()]);
+            // All but the administrator telephone.
+            let (user, _, extension) = USERS[usize::try_from(1 + place % 3).unwrap_or(1)];
+            let partner = &partners[usize::try_from(place * 11).unwrap_or(0) % partners.len()];
+            let call = call(place, now, extension, partner);
             async move {
-                let user = ["operator", "sales", "manager"][usize::try_from(place % 3).unwrap_or(0)];
                 let request = CreateCallRequest { call: Some(call), ..Default::default() };
                 client.create_call(caller(user).request(request)).await.map(|_| ()).map_err(Error::from)
             }
@@ -460,10 +475,10 @@ async fn add_calls(link: Link, context: &Context, partners: &[Partner]) -> Resul
         .await
 }
 
-fn call(place: i64, now: i64, partner: &Partner) -> Call {
+fn call(place: i64, now: i64, extension: &str, partner: &Partner) -> Call {
     let number = partner.phones.first().map(|phone| phone.number.clone()).unwrap_or_default();
     let outside = Party { number, display_name: partner.display_name.clone(), ..Default::default() };
-    let inside = Party { number: format!("10{}", 1 + place % 3), ..Default::default() };
+    let inside = Party { number: extension.to_owned(), ..Default::default() };
     let inbound = place % 2 == 0;
     let outcome = match place % 7 {
         0 => CallOutcome::Missed,

@@ -203,7 +203,7 @@ async fn send(
     let token = how.server.token()?;
     let file = tokio::fs::File::open(path).await.map_err(|cause| unreadable(path, &cause))?;
     let size = file.metadata().await.map_err(|cause| unreadable(path, &cause))?.len();
-    let mut report = Report::new(how.errors.as_deref())?;
+    let mut report = Report::new(how)?;
     let client = ImportServiceClient::new(how.server.channel().await?);
     let (sender, pieces) = mpsc::channel(4);
     let reading = tokio::spawn(read(file, sender));
@@ -225,7 +225,7 @@ async fn send(
         return Err(unreadable(path, &cause));
     }
     match outcome? {
-        End::Done => report.finish(how.check),
+        End::Done => report.finish(),
         End::Interrupted => Ok(report.interrupted()),
     }
 }
@@ -388,14 +388,16 @@ struct Report {
     last: proto::ImportLeadsResponse,
     errors: Option<(PathBuf, std::io::BufWriter<std::fs::File>)>,
     first: Vec<proto::ImportError>,
+    /// Nothing is written.
+    check: bool,
     bar: bool,
     /// Phase and part of it that was last told, where there is no bar.
     told: Option<(i32, i64)>,
 }
 
 impl Report {
-    fn new(errors: Option<&Path>) -> Result<Report> {
-        let errors = match errors {
+    fn new(how: &How) -> Result<Report> {
+        let errors = match how.errors.as_deref() {
             None => None,
             Some(path) => {
                 let file = std::fs::File::create(path).map_err(|cause| unwritable(path, &cause))?;
@@ -406,7 +408,8 @@ impl Report {
             }
         };
         let bar = std::io::stderr().is_terminal();
-        Ok(Report { last: proto::ImportLeadsResponse::default(), errors, first: Vec::new(), bar, told: None })
+        let last = proto::ImportLeadsResponse::default();
+        Ok(Report { last, errors, first: Vec::new(), check: how.check, bar, told: None })
     }
 
     fn take(&mut self, mut answer: proto::ImportLeadsResponse) -> Result<()> {
@@ -436,7 +439,7 @@ impl Report {
         let line = if last.phase() == proto::ImportPhase::Receiving {
             format!("checking: {} KiB, {} rows", last.received_bytes / 1024, last.total_rows)
         } else {
-            format!("{} of {} rows: {}", last.done_rows, last.total_rows, counts(last))
+            format!("{} of {} rows: {}{}", last.done_rows, last.total_rows, self.would(), counts(last))
         };
         if self.bar {
             let filled = usize::try_from(20 * last.done_rows / last.total_rows.max(1)).unwrap_or(0).min(20);
@@ -467,20 +470,31 @@ impl Report {
     fn interrupted(&self) -> ExitCode {
         self.clear();
         eprintln!(
-            "stopped after {} rows ({}); what is written stays. Run the same command again to go on: nothing is created twice",
+            "stopped after {} rows ({}{}); {}",
             self.last.done_rows,
-            counts(&self.last)
+            self.would(),
+            counts(&self.last),
+            if self.check {
+                "nothing was written"
+            } else {
+                "what is written stays. Run the same command again to go on: nothing is created twice"
+            }
         );
         ExitCode::from(INTERRUPTED)
     }
 
-    fn finish(mut self, check: bool) -> Result<ExitCode> {
+    /// What stands before the counts: of a check they are what an import would do.
+    fn would(&self) -> &'static str {
+        if self.check { "it would be " } else { "" }
+    }
+
+    fn finish(mut self) -> Result<ExitCode> {
         self.clear();
         if let Some((path, file)) = &mut self.errors {
             file.flush().map_err(|cause| unwritable(path, &cause))?;
         }
-        let word = if check { "nothing was written; it would be " } else { "" };
-        println!("{} rows: {word}{}", self.last.total_rows, counts(&self.last));
+        let word = if self.check { "nothing was written; " } else { "" };
+        println!("{} rows: {word}{}{}", self.last.total_rows, self.would(), counts(&self.last));
         let failed = self.last.failed_rows;
         if failed == 0 {
             return Ok(ExitCode::SUCCESS);

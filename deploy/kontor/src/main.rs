@@ -146,9 +146,11 @@ fn run(command: Command) -> kontor_kit::Result<ExitCode> {
         }
         Command::User(UserCommand::Add { common, name, email, team, admin, password_stdin }) => {
             let config = common.read(&[])?;
+            // Before anybody thinks of a password.
+            accounts::must_exist(&config)?;
             let password = accounts::read_password(password_stdin)?;
             runtime()?.block_on(async {
-                let accounts = Accounts::open(&config).await?;
+                let accounts = Accounts::open_existing(&config).await?;
                 accounts.add_user(&name, &email, team.as_deref(), admin, &password).await
             })?;
         }

@@ -20,7 +20,8 @@ pub const MIGRATIONS: &[Migration] = kontor_collection::migrations![
     "0004_merge",
     "0005_erasure",
     "0006_timeline_subject",
-    "0007_consent"
+    "0007_consent",
+    "0008_erasure_waits"
 ];
 
 /// Starts the service. It calls no other service: what it hears comes as events.

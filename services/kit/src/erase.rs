@@ -5,6 +5,7 @@
 
 mod matcher;
 mod outbox;
+mod work;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,12 +16,11 @@ use kontor_proto::r#type::v1::Event;
 use prost::Message;
 use tokio::sync::Notify;
 
-use crate::audit::Who;
 use crate::auth::Guard;
 use crate::context::Context;
 use crate::db::{Conn, Db, Tx, Value};
 use crate::outbox::{NewEvent, is, payload};
-use crate::{Error, Result, args, audit};
+use crate::{Result, args, audit, clock};
 
 pub use matcher::{is_in, without};
 pub use outbox::empty;
@@ -69,11 +69,14 @@ impl Batch {
     }
 }
 
+type Words = dyn Fn(&[String]) -> String + Send + Sync;
+
 /// One kind of thing that a service erases.
 pub struct Step {
     name: &'static str,
     find: Box<Find>,
     erase: Box<Erase>,
+    waits_for: Box<Words>,
 }
 
 impl Step {
@@ -84,8 +87,21 @@ impl Step {
         find: impl Fn(&mut Conn<'_>, &Person, i64) -> Result<Vec<String>> + Send + Sync + 'static,
         erase: impl Fn(&mut Tx<'_>, &Person, &[String]) -> Result<Batch> + Send + Sync + 'static,
     ) -> Step {
-        Step { name, find: Box::new(find), erase: Box::new(erase) }
+        let waits_for = move |keys: &[String]| format!("{name} that can't be erased yet: {}", keys.len());
+        Step { name, find: Box::new(find), erase: Box::new(erase), waits_for: Box::new(waits_for) }
     }
+
+    /// With words for the report about those that can't be erased yet, by their keys. No personal data may stand there.
+    #[must_use]
+    pub fn waits_for(mut self, words: impl Fn(&[String]) -> String + Send + Sync + 'static) -> Step {
+        self.waits_for = Box::new(words);
+        self
+    }
+}
+
+/// The instant up to which things that only have an address or number of the person are the person's: what begins later is somebody new's.
+pub fn until(person: &Person) -> i64 {
+    person.begin_time.as_ref().map_or(i64::MAX, clock::from_proto)
 }
 
 /// A service that is followed.
@@ -133,7 +149,7 @@ pub fn start(context: &Context, db: &Db, plan: Plan) {
             Ok(())
         });
     }
-    let worker = Worker { db: db.clone(), plan: Arc::new(plan) };
+    let worker = work::Worker::new(db, plan);
     context.spawn(async move {
         loop {
             if let Err(cause) = worker.work_off().await {
@@ -203,138 +219,6 @@ fn forget(tx: &mut Tx<'_>, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// A job as it stands.
-#[derive(Clone)]
-struct Job {
-    person: Person,
-    step: usize,
-}
-
-struct Worker {
-    db: Db,
-    plan: Arc<Plan>,
-}
-
-impl Worker {
-    /// Works off every job that can be.
-    async fn work_off(&self) -> Result<()> {
-        let jobs = self.db.read(jobs).await?;
-        if jobs.iter().any(|job| job.step == 0) {
-            tokio::time::sleep(SETTLE).await;
-        }
-        let mut failed = None;
-        for job in jobs {
-            // One that can't go on must not hold up the others.
-            failed = self.work(job).await.err().or(failed);
-        }
-        failed.map_or(Ok(()), Err)
-    }
-
-    async fn work(&self, mut job: Job) -> Result<()> {
-        while job.step < self.plan.steps.len() {
-            if !self.run(&job).await? {
-                return Ok(());
-            }
-            job.step += 1;
-            let (erasure, step) = (job.person.erasure.clone(), job.step as i64);
-            let sql = "UPDATE erasure_job SET step = $2 WHERE erasure = $1 AND step < $2 AND step >= 0";
-            self.db.write(move |tx| tx.execute(sql, args![&erasure, step])).await?;
-        }
-        let waits_for = self.plan.waits_for.unwrap_or_default();
-        let person = job.person.clone();
-        if !self.db.read(move |conn| is_followed(conn, waits_for, &person)).await? {
-            return Ok(());
-        }
-        outbox::forget(&self.db, &job.person).await?;
-        self.forget_names(&job.person).await?;
-        let (plan, erasure) = (self.plan.clone(), job.person.erasure);
-        self.db.write(move |tx| finish(tx, &plan, &erasure)).await
-    }
-
-    /// Runs a step until nothing is found. False when something has to wait.
-    async fn run(&self, job: &Job) -> Result<bool> {
-        let (mut before, mut done) = (Vec::new(), 1);
-        loop {
-            let (plan, person, step) = (self.plan.clone(), job.person.clone(), job.step);
-            let find = move |conn: &mut Conn<'_>| (plan.steps[step].find)(conn, &person, BATCH);
-            let found = self.db.read(find).await?;
-            if found.is_empty() {
-                return Ok(true);
-            }
-            if found == before && done == 0 {
-                tracing::debug!(step = self.plan.steps[step].name, "something can't be erased yet");
-                return Ok(false);
-            }
-            before.clone_from(&found);
-            let (plan, person) = (self.plan.clone(), job.person.clone());
-            let write = self.db.write(move |tx| {
-                if !hold(tx, &person.erasure)? {
-                    return Ok(1);
-                }
-                tx.act_as(who(&person));
-                let batch = (plan.steps[step].erase)(tx, &person, &found)?;
-                for (kind, count) in &batch.counts {
-                    note(tx, &person.erasure, kind, *count)?;
-                }
-                tell(tx, plan.service, &person.erasure, batch.records)?;
-                Ok(batch.counts.iter().map(|(_, count)| *count).sum::<i64>())
-            });
-            done = write.await?;
-        }
-    }
-
-    async fn forget_names(&self, person: &Person) -> Result<()> {
-        let erasure = person.erasure.clone();
-        let sql = "SELECT record FROM erasure_record WHERE erasure = $1 ORDER BY record";
-        let mut names = self.db.read(move |conn| conn.all(sql, args![&erasure], |row| row.string(0))).await?;
-        names.extend(person.partners.iter().cloned());
-        for part in names.chunks(BATCH as usize) {
-            let (part, who) = (part.to_vec(), who(person));
-            let forget_part = move |tx: &mut Tx<'_>| {
-                tx.act_as(who.clone());
-                part.iter().try_for_each(|name| forget(tx, name))
-            };
-            self.db.write(forget_part).await?;
-        }
-        Ok(())
-    }
-}
-
-/// Who asked for the erasure, which is what brought all of this.
-fn who(person: &Person) -> Who {
-    Who::new(&person.actor, person.erasure.clone())
-}
-
-/// The jobs that are not done.
-fn jobs(conn: &mut Conn<'_>) -> Result<Vec<Job>> {
-    let sql = "SELECT person, step FROM erasure_job WHERE person IS NOT NULL ORDER BY erasure LIMIT 1000";
-    conn.all(sql, &[], |row| {
-        Ok(Job {
-            person: Person::decode(row.bytes(0)?).map_err(Error::internal)?,
-            step: usize::try_from(row.int(1)?).unwrap_or(0),
-        })
-    })
-}
-
-/// Whether all was heard that has to be. A service that does not take part has nothing to say.
-fn is_followed(conn: &mut Conn<'_>, waits_for: &[WaitsFor], person: &Person) -> Result<bool> {
-    for WaitsFor { source, consumers } in waits_for {
-        if !person.services.is_empty() && !person.services.iter().any(|service| service == source) {
-            continue;
-        }
-        let sql = "SELECT sequence FROM erasure_heard WHERE erasure = $1 AND source = $2";
-        let heard = conn.one(sql, args![&person.erasure, *source], |row| row.int(0))?;
-        let Some(heard) = heard else { return Ok(false) };
-        let sql = "SELECT 1 FROM kit_cursor WHERE consumer = $1 AND source = $2 AND sequence >= $3";
-        for consumer in *consumers {
-            if conn.one(sql, args![*consumer, *source, heard], |_| Ok(()))?.is_none() {
-                return Ok(false);
-            }
-        }
-    }
-    Ok(true)
-}
-
 /// Holds the job until the commit; false when another process has finished it.
 fn hold(tx: &mut Tx<'_>, erasure: &str) -> Result<bool> {
     let sql = "UPDATE erasure_job SET heard = heard WHERE erasure = $1 AND person IS NOT NULL";
@@ -391,7 +275,8 @@ fn finish(tx: &mut Tx<'_>, plan: &Plan, erasure: &str) -> Result<()> {
     if plan.waits_for.is_some() {
         tx.execute("DELETE FROM erasure_heard WHERE erasure = $1", args![erasure])?;
     }
-    let erased = PartnerDataErased { erasure: erasure.to_owned(), done: true, counts, records: Vec::new() };
+    let erased =
+        PartnerDataErased { erasure: erasure.to_owned(), done: true, counts, ..PartnerDataErased::default() };
     tx.publish(NewEvent::new(plan.service, erasure, &Guard::company(), &erased));
     Ok(())
 }

@@ -37,6 +37,18 @@ pub fn parse_child<'a>(parent: &str, child: &str, name: &'a str, field: &str) ->
     }
 }
 
+/// Whether a text can be the name of some resource: a collection, then more, as "leads/42" or "calendars/7/events/a b.ics".
+pub fn is_name(text: &str) -> bool {
+    let mut parts = text.split('/');
+    let is_collection = |part: &str| {
+        part.starts_with(|first: char| first.is_ascii_lowercase())
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    parts.next().is_some_and(is_collection)
+        && text.contains('/')
+        && parts.all(|part| !part.is_empty() && !part.chars().any(char::is_control))
+}
+
 /// Checks an id that a caller chose: 1 to 64 of a-z, 0-9, ".", "_", "-", beginning with a letter or digit.
 ///
 /// # Errors

@@ -108,8 +108,13 @@ pub struct Query {
 impl Query {
     /// Tells lists apart by what they cost: for `Db::read_list`.
     pub fn kind(&self, caller: &Caller) -> u64 {
+        self.kind_under(caller, "")
+    }
+
+    /// The same for a list of what is below `parent`: one long history must not send those of all others to the readers.
+    pub fn kind_under(&self, caller: &Caller, parent: &str) -> u64 {
         let mut hash = DefaultHasher::new();
-        (&caller.user, &self.filter, &self.order_by, self.page_size).hash(&mut hash);
+        (&caller.user, parent, &self.filter, &self.order_by, self.page_size).hash(&mut hash);
         hash.finish()
     }
 }

@@ -19,6 +19,11 @@ pub fn e164(text: &str, region: &str) -> Option<String> {
     Some(number.format_as(PhoneNumberFormat::E164).into_owned())
 }
 
+/// Whether a text can be a telephone number at all, be it an extension or one of a country that is not known: it has a digit.
+pub fn may_be_number(text: &str) -> bool {
+    text.chars().any(char::is_numeric)
+}
+
 /// The address as it is compared: without outer blanks and case. Empty for what is none.
 pub fn address(text: &str) -> String {
     let text = text.trim();
@@ -40,6 +45,16 @@ mod tests {
         }
         for text in ["", "front desk", "1", &"4".repeat(200)] {
             assert_eq!(e164(text, "BE"), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_has_a_digit() {
+        for text in ["101", "+32 471", "ext. 7", "٤٥"] {
+            assert!(may_be_number(text), "{text}");
+        }
+        for text in ["", "abc", "n/a", "-", "front desk"] {
+            assert!(!may_be_number(text), "{text}");
         }
     }
 

@@ -17,12 +17,22 @@ use crate::{events, list_events, store};
 /// Hears of erasures for as long as the process runs.
 pub fn start(context: &Context, db: &Db) {
     let steps = vec![
-        Step::new("calls", store::erasure::calls, erase_calls),
-        Step::new("list entries", store::erasure::list_entries, erase_list_entries),
+        Step::new("calls", store::erasure::calls, erase_calls).waits_for(calls_that_go_on),
+        Step::new("list entries", store::erasure::list_entries, erase_list_entries)
+            .waits_for(|ids| format!("entries of call lists that are being called: {}", ids.len())),
         Step::new("do-not-call notes", store::erasure::do_not_call_notes, erase_notes),
     ];
     let plan = Plan { service: "telephony", consumer: "telephony.erasure", waits_for: None, steps };
     erase::start(context, db, plan);
+}
+
+/// Calls that are named in a report at most.
+const NAMED: usize = 5;
+
+fn calls_that_go_on(ids: &[String]) -> String {
+    let names: Vec<String> = ids.iter().take(NAMED).map(|id| format!("calls/{id}")).collect();
+    let more = if ids.len() > NAMED { " and others" } else { "" };
+    format!("calls that go on and are erased when they are over: {}{more}", names.join(", "))
 }
 
 /// A call that goes on is left until it is over.
@@ -39,7 +49,7 @@ fn erase_calls(tx: &mut Tx<'_>, person: &Person, ids: &[String]) -> Result<Batch
     Ok(Batch { counts, records })
 }
 
-/// A conversation that goes on is left until it is over.
+/// An entry that is being called is left until that is over.
 fn erase_list_entries(tx: &mut Tx<'_>, _: &Person, ids: &[String]) -> Result<Batch> {
     let mut records = Vec::new();
     for id in ids {

@@ -152,12 +152,17 @@ impl Fields {
             let message = "use at most 50 numbers, 50 e-mail addresses and 20 postal addresses";
             return Err(Error::invalid(field("phones"), message));
         }
-        for (place, phone) in self.phones.iter_mut().enumerate() {
-            phone.number =
-                one_line(&phone.number, 64).filter(|number| !number.is_empty()).ok_or_else(|| {
+        for (place, entry) in self.phones.iter_mut().enumerate() {
+            entry.number =
+                one_line(&entry.number, 64).filter(|number| !number.is_empty()).ok_or_else(|| {
                     Error::invalid(field(&format!("phones[{place}].number")), "use 1 to 64 characters")
                 })?;
-            phone.types = checked_types(&phone.types, &field("phones.types"))?;
+            // What another program wrote into a card is never asked this.
+            if !phone::may_be_number(&entry.number) {
+                let message = format!("{:?} is no telephone number: it has no digit", entry.number);
+                return Err(Error::invalid(field(&format!("phones[{place}].number")), message));
+            }
+            entry.types = checked_types(&entry.types, &field("phones.types"))?;
         }
         for (place, email) in self.emails.iter_mut().enumerate() {
             email.address = one_line(&email.address, 254)

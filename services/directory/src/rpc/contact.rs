@@ -75,7 +75,7 @@ impl ContactService for Contacts {
         let query = Query { page_size, page_token, filter, order_by };
         let page = self
             .db
-            .read_list(query.kind(&caller), move |conn| {
+            .read_list(query.kind_under(&caller, &parent), move |conn| {
                 let found = find_book(conn, &caller, &book)?;
                 store::contact::list(conn, &caller, found.num, &query)
                     .map(|page| page.map(|row| to_proto(row, &book_id(&found))))

@@ -92,6 +92,7 @@ fn part(part: Part) -> proto::ServiceErasure {
         state: state(part.done_time),
         time: time(part.done_time),
         counts: part.counts,
+        waits_for: part.waits_for,
     }
 }
 

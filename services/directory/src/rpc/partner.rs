@@ -153,11 +153,11 @@ impl PartnerService for Partners {
     ) -> Answer<proto::LookupPartnersResponse> {
         Caller::of(&request)?;
         let request = request.into_inner();
-        if request.phone_number.trim().is_empty() && request.email.trim().is_empty() {
-            return Err(Error::invalid("phone_number", "give a number or an e-mail address").into());
-        }
         let e164 = phone::e164(&request.phone_number, self.region(&request.region)).unwrap_or_default();
         let address = phone::address(&request.email);
+        if address.is_empty() && !phone::may_be_number(&request.phone_number) {
+            return Err(neither(&request).into());
+        }
         let number = e164.clone();
         let read = self.db.read(move |conn| {
             let found = store::partner::lookup(conn, &number, &address)?;
@@ -223,6 +223,26 @@ impl Partners {
 
     fn region<'a>(&'a self, asked: &'a str) -> &'a str {
         if asked.is_empty() { self.cards.region() } else { asked }
+    }
+}
+
+/// What is asked is neither a number nor an address.
+fn neither(request: &proto::LookupPartnersRequest) -> Error {
+    let (number, email) = (request.phone_number.trim(), request.email.trim());
+    let shown = |text: &str| text.chars().take(40).collect::<String>();
+    match (number, email) {
+        ("", "") => Error::invalid("phone_number", "give a number or an e-mail address"),
+        ("", email) => {
+            let message = format!("{:?} is no e-mail address: give one like anna@example.com", shown(email));
+            Error::invalid("email", message)
+        }
+        (number, _) => {
+            let message = format!(
+                "{:?} is no telephone number: give one like +32 471 12 34 56, or an e-mail address in email",
+                shown(number)
+            );
+            Error::invalid("phone_number", message)
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use kontor_kit::auth::Caller;
 use kontor_kit::context::Context;
-use kontor_kit::db::Db;
+use kontor_kit::db::{Conn, Db};
 use kontor_kit::page::Query;
 use kontor_kit::{Error, Result, clock, id};
 use kontor_proto::directory::v1 as proto;
@@ -41,10 +41,9 @@ impl Timelines {
         let proto::ListTimelineEntriesRequest { parent, page_size, page_token, order_by } = request;
         let query = Query { page_size, page_token, filter: String::new(), order_by };
         let partner = parent.clone();
-        let page = self
-            .db
-            .read_list(query.kind(&caller), move |conn| timeline::list(conn, &caller, &partner, &query))
-            .await?;
+        let kind = query.kind_under(&caller, &parent);
+        let read = move |conn: &mut Conn<'_>| timeline::list(conn, &caller, &partner, &query);
+        let page = self.db.read_list(kind, read).await?;
         let page = page.map(|found| to_proto(&parent, found));
         Ok(proto::ListTimelineEntriesResponse {
             timeline_entries: page.rows,

@@ -8,7 +8,7 @@ use kontor_kit::db::{Conn, Row, Tx};
 use kontor_kit::erase::{self, Person, is_one_of};
 use kontor_kit::outbox::NewEvent;
 use kontor_kit::page::{Field, Kind, Listing, Page, Query};
-use kontor_kit::{Error, Result, args, id};
+use kontor_kit::{Error, Result, args, clock, id};
 use kontor_proto::directory::v1::{
     ErasedCount, PartnerDataErased, PartnerErased, PartnerErasureBegun, PartnerErasureDone,
 };
@@ -49,6 +49,8 @@ pub struct Part {
     pub done_time: i64,
     /// Kinds and numbers.
     pub counts: Vec<ErasedCount>,
+    /// What it waits for, in words; empty when for nothing.
+    pub waits_for: String,
 }
 
 const COLUMNS: &str = "id, partner, merged, actor, reason, note, create_time, done_time";
@@ -148,6 +150,7 @@ pub fn preview(conn: &mut Conn<'_>, caller: &Caller, id: &str, wish: &Wish, now:
         service: "directory".to_owned(),
         done_time: 0,
         counts: counts.map(|(kind, count)| ErasedCount { kind: kind.to_owned(), count }).collect(),
+        waits_for: String::new(),
     };
     let mut erasure = new(caller, String::new(), &names, wish, now);
     erasure.services = vec![own];
@@ -230,6 +233,7 @@ fn person(tx: &mut Tx<'_>, erasure: &Erasure, ids: &[String]) -> Result<Person> 
         display_names: keys.display_names,
         actor: erasure.actor.clone(),
         services: Vec::new(),
+        begin_time: Some(clock::to_proto(erasure.create_time)),
     })
 }
 
@@ -249,7 +253,7 @@ fn insert(tx: &mut Tx<'_>, erasure: &Erasure, names: &[String], services: &[Stri
     )?;
     for service in services {
         tx.execute(
-            "INSERT INTO erasure_service (erasure, service, done_time, counts) VALUES ($1, $2, 0, '')",
+            "INSERT INTO erasure_service (erasure, service, done_time, counts, waits_for) VALUES ($1, $2, 0, '', '')",
             args![&erasure.id, service],
         )?;
     }
@@ -272,12 +276,17 @@ pub fn begun(tx: &mut Tx<'_>, person: &Person, sequence: i64) -> Result<()> {
     empty_when_done(tx, id)
 }
 
-/// Takes a service's report. The first one counts.
+/// Takes a service's report: what it waits for, or that it is done. The first one of these counts.
 ///
 /// # Errors
 /// Those of the database.
 pub fn report(tx: &mut Tx<'_>, service: &str, erased: &PartnerDataErased) -> Result<()> {
     let id = erased.erasure.strip_prefix("erasures/").unwrap_or_default();
+    if !erased.done && !erased.waits_for.is_empty() {
+        let sql =
+            "UPDATE erasure_service SET waits_for = $3 WHERE erasure = $1 AND service = $2 AND done_time = 0";
+        tx.execute(sql, args![id, service, &erased.waits_for])?;
+    }
     if !erased.done {
         return Ok(());
     }
@@ -287,7 +296,7 @@ pub fn report(tx: &mut Tx<'_>, service: &str, erased: &PartnerDataErased) -> Res
     let counts: Vec<String> =
         erased.counts.iter().map(|counted| format!("{}={}", counted.kind, counted.count)).collect();
     let new = tx.execute(
-        "UPDATE erasure_service SET done_time = $3, counts = $4 WHERE erasure = $1 AND service = $2 AND done_time = 0",
+        "UPDATE erasure_service SET done_time = $3, counts = $4, waits_for = '' WHERE erasure = $1 AND service = $2 AND done_time = 0",
         args![id, service, now, counts.join("\n")],
     )?;
     let sql = "SELECT COUNT(*) FROM erasure_service WHERE erasure = $1 AND done_time = 0";
@@ -309,7 +318,7 @@ fn empty_when_done(tx: &mut Tx<'_>, id: &str) -> Result<()> {
 }
 
 fn parts(conn: &mut Conn<'_>, id: &str) -> Result<Vec<Part>> {
-    let sql = "SELECT service, done_time, counts FROM erasure_service WHERE erasure = $1 ORDER BY service";
+    let sql = "SELECT service, done_time, counts, waits_for FROM erasure_service WHERE erasure = $1 ORDER BY service";
     conn.all(sql, args![id], |row| {
         let counted = |line: &str| {
             let (kind, count) = line.split_once('=')?;
@@ -319,6 +328,7 @@ fn parts(conn: &mut Conn<'_>, id: &str) -> Result<Vec<Part>> {
             service: row.string(0)?,
             done_time: row.int(1)?,
             counts: row.text(2)?.lines().filter_map(counted).collect(),
+            waits_for: row.string(3)?,
         })
     })
 }

@@ -12,6 +12,7 @@ use crate::world::World;
 
 kontor_testbed::on_both! { World;
     t3_a_number_finds_its_partner_in_any_spelling,
+    a_number_has_a_digit_and_a_card_keeps_what_it_says,
     of_many_at_once_one_makes_the_partner,
     a_company_stays_a_company_on_its_card,
     each_change_has_exactly_one_event,
@@ -59,9 +60,63 @@ async fn t3_a_number_finds_its_partner_in_any_spelling(world: World) {
     assert_eq!(names(lookup(&world, "", " ANN@acme.BE ", "").await), ["Ann"]);
     assert_eq!(names(lookup(&world, "0471123456", "bob@acme.be", "").await), ["Ann", "Bob"]);
     assert_eq!(names(lookup(&world, "0471123457", "", "").await), [""; 0]);
-    assert_eq!(lookup(&world, "front desk", "", "").await.e164, "");
-    let nothing = partners(&world).lookup_partners(sales().request(Default::default())).await;
-    assert_eq!(failure(nothing).0, Code::InvalidArgument);
+    // An extension is a number that nobody has; a text without a digit is none, and a text without "@" no address.
+    let extension = lookup(&world, "101", "", "").await;
+    assert_eq!((extension.partners.len(), extension.e164.as_str()), (0, ""));
+    for (phone, email, field) in [
+        ("", "", "phone_number"),
+        ("hello", "", "phone_number"),
+        ("", "hello", "email"),
+        ("hello", "hi", "phone_number"),
+    ] {
+        let request = proto::LookupPartnersRequest {
+            phone_number: phone.to_owned(),
+            email: email.to_owned(),
+            ..Default::default()
+        };
+        let refused = partners(&world).lookup_partners(sales().request(request)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{phone:?} {email:?}");
+        let message = refused.message();
+        assert!(message.starts_with(&format!("{field}: ")) && message.contains("give"), "{message}");
+    }
+    assert_eq!(names(lookup(&world, "hello", "bob@acme.be", "").await), ["Bob"], "one of them is enough");
+}
+
+async fn a_number_has_a_digit_and_a_card_keeps_what_it_says(world: World) {
+    let refused = |outcome: Result<tonic::Response<proto::Partner>, tonic::Status>| {
+        let refused = outcome.expect_err("no number");
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        let message = refused.message();
+        assert!(message.starts_with("partner.phones[0].number: \"abc\""), "{message}");
+    };
+    let request =
+        proto::CreatePartnerRequest { partner: Some(person("Ann", "abc", "")), ..Default::default() };
+    refused(partners(&world).create_partner(sales().request(request)).await);
+    let wanted =
+        proto::MatchOrCreatePartnerRequest { partner: Some(person("Ann", "abc", "")), ..Default::default() };
+    let outcome = partners(&world).match_or_create_partner(sales().request(wanted)).await;
+    assert_eq!(failure(outcome).0, Code::InvalidArgument);
+    assert!(all_partners(&world).await.is_empty());
+    let ann = create(&world, person("Ann", "101", "")).await;
+    let update = |partner: proto::Partner, field: &str| proto::UpdatePartnerRequest {
+        partner: Some(proto::Partner { name: ann.name.clone(), ..partner }),
+        update_mask: Some(FieldMask { paths: vec![field.to_owned()] }),
+        ..Default::default()
+    };
+    let change = update(person("Ann", "abc", ""), "phones");
+    refused(partners(&world).update_partner(sales().request(change)).await);
+    // A card may say so: its bytes stay, and a change of something else goes through.
+    let book = company();
+    let text = "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:desk\r\nFN:Desk\r\nN:;Desk;;;\r\nTEL:ask the desk\r\nEND:VCARD\r\n";
+    put(&world, book.clone(), "desk.vcf", text).await.unwrap();
+    let desk = all_partners(&world).await.into_iter().find(|it| it.display_name == "Desk").unwrap();
+    assert_eq!(desk.phones[0].number, "ask the desk");
+    let noted = proto::Partner { name: desk.name.clone(), note: "noted".to_owned(), ..Default::default() };
+    let change = proto::UpdatePartnerRequest { partner: Some(noted), ..Default::default() };
+    let now = partners(&world).update_partner(sales().request(change)).await.unwrap().into_inner();
+    assert_eq!((now.note.as_str(), now.phones[0].number.as_str()), ("noted", "ask the desk"));
+    let card = objects(&world, book).await.into_iter().find(|it| it.name == "desk.vcf").unwrap();
+    assert!(String::from_utf8_lossy(&card.data).contains("TEL:ask the desk"));
 }
 
 async fn of_many_at_once_one_makes_the_partner(world: World) {

@@ -16,7 +16,7 @@ use crate::auth::Caller;
 use crate::context::Context;
 use crate::db::{Conn, Db, Value};
 use crate::page::{bad_token, read_token, write_token};
-use crate::{Error, Result, clock};
+use crate::{Error, Result, clock, id};
 
 /// What VerifyAudit answers.
 pub type VerifyStream = ReceiverStream<std::result::Result<VerifyAuditResponse, Status>>;
@@ -29,7 +29,7 @@ const BATCH: i64 = 500;
 /// A page of entries, newest first.
 ///
 /// # Errors
-/// INVALID_ARGUMENT naming page_size, page_token, actor, start_time or end_time.
+/// INVALID_ARGUMENT naming page_size, page_token, subject, partner, actor, start_time or end_time.
 pub async fn list(
     db: &Db,
     caller: Caller,
@@ -73,9 +73,14 @@ impl Asked {
             near.push_str(&format!(" AND {condition} ${}", args.len()));
         };
         if !request.subject.is_empty() {
+            if !id::is_name(&request.subject) {
+                let message = format!("{:?} is no resource name like opportunities/{{id}}", request.subject);
+                return Err(Error::invalid("subject", message));
+            }
             and("subject =", (&request.subject).into());
         }
         if !request.partner.is_empty() {
+            id::parse("partners", &request.partner, "partner")?;
             // The index has no entries without a partner.
             and("partner <> '' AND partner =", (&request.partner).into());
         }

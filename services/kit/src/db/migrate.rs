@@ -32,14 +32,24 @@ const KIT: &[Migration] = migrations!["0001_kit", "0002_audit"];
 /// Processes that start at the same moment wait for each other. The number is Kontor's own, nothing more.
 const BEGIN_POSTGRES: &str = "BEGIN; SELECT pg_advisory_xact_lock(5662683)";
 
-pub(super) fn run(conn: &mut Conn<'_>, migrations: &'static [Migration], now: i64) -> Result<()> {
+pub(super) fn run(
+    conn: &mut Conn<'_>,
+    service: &str,
+    migrations: &'static [Migration],
+    now: i64,
+) -> Result<()> {
     conn.script(if conn.is_postgres() { BEGIN_POSTGRES } else { "BEGIN IMMEDIATE" })?;
     let outcome = run_all(conn, migrations, now);
     conn.script(if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
-    outcome
+    let steps = outcome?;
+    if let Some(last) = steps.last() {
+        tracing::info!(service, steps = steps.len(), last, "the database was brought up to date");
+    }
+    Ok(())
 }
 
-fn run_all(conn: &mut Conn<'_>, migrations: &'static [Migration], now: i64) -> Result<()> {
+/// Answers what it ran.
+fn run_all(conn: &mut Conn<'_>, migrations: &'static [Migration], now: i64) -> Result<Vec<&'static str>> {
     conn.script("CREATE TABLE IF NOT EXISTS kit_migration (name TEXT PRIMARY KEY, time BIGINT NOT NULL)")?;
     let done = conn.all("SELECT name FROM kit_migration ORDER BY name", &[], |row| row.string(0))?;
     let known = || KIT.iter().chain(migrations);
@@ -51,10 +61,12 @@ fn run_all(conn: &mut Conn<'_>, migrations: &'static [Migration], now: i64) -> R
             ),
         ));
     }
+    let mut steps = Vec::new();
     for migration in known().filter(|migration| !done.iter().any(|name| name == migration.name)) {
         conn.script(if conn.is_postgres() { migration.postgres } else { migration.sqlite })?;
         conn.execute("INSERT INTO kit_migration (name, time) VALUES ($1, $2)", args![migration.name, now])?;
-        tracing::info!(migration = migration.name, "migrated");
+        tracing::debug!(migration = migration.name, "migrated");
+        steps.push(migration.name);
     }
-    Ok(())
+    Ok(steps)
 }

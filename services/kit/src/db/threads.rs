@@ -88,7 +88,7 @@ pub(super) fn start(
     announce: watch::Sender<i64>,
 ) -> Result<()> {
     let mut writer = Line::open(storage, service)?;
-    migrate::run(&mut writer.conn(), migrations, clock.now())?;
+    migrate::run(&mut writer.conn(), service, migrations, clock.now())?;
     for number in 0..READERS {
         let mut line = Line::reader(storage, service)?;
         let reads = reads.clone();

@@ -13,6 +13,8 @@ pub(super) struct Matcher {
     records: HashSet<String>,
     /// Addresses and numbers in lower case.
     words: Vec<Vec<u8>>,
+    /// What came later speaks of the person by them only if it names it too.
+    until: i64,
 }
 
 impl Matcher {
@@ -22,6 +24,7 @@ impl Matcher {
             names: person.partners.iter().cloned().collect(),
             records: records.into_iter().collect(),
             words: words.map(|word| word.to_lowercase().into_bytes()).filter(|word| word.len() > 3).collect(),
+            until: super::until(person),
         }
     }
 
@@ -45,6 +48,12 @@ impl Matcher {
         let unfolded = unfolded(&plain);
         let has = |text: &[u8]| self.words.iter().any(|word| find(text, word).is_some());
         has(&plain) || unfolded.as_deref().is_some_and(has)
+    }
+
+    /// Whether a message of that instant speaks of the person. Who has one of the addresses or numbers after the erasure was asked for is somebody
+    /// new, unless an erased record is meant: a call that went on.
+    pub(super) fn is_said(&self, message: &[u8], time: i64) -> bool {
+        self.is_in(message) && (time <= self.until || self.is_named_in(message))
     }
 
     /// Whether a message names the partner or an erased record somewhere.
@@ -192,6 +201,22 @@ mod tests {
         assert!(!matcher.is_named_in(b"\x0a\x2aleads/0193f2b0-1111-7000-8000-0000000000ac"));
         assert!(matcher.is_record(&format!("{lead}/notes/1")) && matcher.is_record(lead));
         assert!(!matcher.is_record("leads/0193f2b0") && !matcher.is_record(""));
+    }
+
+    #[test]
+    fn later_messages_are_the_persons_only_when_they_name_it() {
+        let person = Person {
+            partners: vec!["partners/1".to_owned()],
+            phones: vec!["+32471112233".to_owned()],
+            begin_time: Some(crate::clock::to_proto(1_000_000)),
+            ..Person::default()
+        };
+        let matcher = Matcher::new(&person, Vec::new());
+        let call = b"call from +32471112233.";
+        assert!(matcher.is_said(call, 1_000_000) && !matcher.is_said(call, 1_000_001));
+        assert!(matcher.is_said(b"call from +32471112233 of partners/1.", 1_000_001));
+        let older = Matcher::new(&Person { begin_time: None, ..person }, Vec::new());
+        assert!(older.is_said(call, i64::MAX));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use prost::{Message, Name};
 
 use super::{Person, note};
 use crate::db::{Conn, Db, Tx};
-use crate::{Error, Result, args, outbox};
+use crate::{Error, Result, args, clock, outbox};
 
 use super::matcher::Matcher;
 
@@ -98,7 +98,9 @@ fn events(conn: &mut Conn<'_>, matcher: &Matcher, after: i64) -> Result<(Vec<i64
         if own || kind == ErasedPayload::full_name() {
             continue;
         }
-        let says = |event: &Event| event.payload.as_ref().is_some_and(|any| matcher.is_in(&any.value));
+        let time = event.occur_time.as_ref().map_or(0, clock::from_proto);
+        let says =
+            |event: &Event| event.payload.as_ref().is_some_and(|any| matcher.is_said(&any.value, time));
         if matcher.is_partner(&event.partner) || matcher.is_record(&event.subject) || says(&event) {
             hits.push(event.sequence);
         }
@@ -114,13 +116,13 @@ fn answers(conn: &mut Conn<'_>, matcher: &Matcher, after: &Key) -> Result<(Vec<K
     // An erasure's own answer has no personal data.
     let own = directory::ErasePartnerRequest::full_name();
     conn.each(
-        "SELECT caller, method, request_id, answer FROM kit_request WHERE (caller, method, request_id) > ($1, $2, $3)
+        "SELECT caller, method, request_id, answer, time FROM kit_request WHERE (caller, method, request_id) > ($1, $2, $3)
          ORDER BY caller, method, request_id LIMIT $4",
         args![&after.0, &after.1, &after.2, LOOK],
         |row| {
             let key = (row.string(0)?, row.string(1)?, row.string(2)?);
-            let answer = row.bytes(3)?;
-            if key.1 != own && (matcher.is_in(answer) || matcher.is_named_in(answer)) {
+            let (answer, time) = (row.bytes(3)?, row.int(4)?);
+            if key.1 != own && (matcher.is_said(answer, time) || matcher.is_named_in(answer)) {
                 hits.push(key.clone());
             }
             last = Some(key);

@@ -454,6 +454,10 @@ async fn h4_bad_requests_name_the_field(place: Place) {
         (ListAuditEntriesRequest { page_size: -1, ..default() }, "page_size"),
         (ListAuditEntriesRequest { page_token: "?".to_owned(), ..default() }, "page_token"),
         (ListAuditEntriesRequest { actor: "anna".to_owned(), ..default() }, "actor"),
+        (ListAuditEntriesRequest { subject: "hello".to_owned(), ..default() }, "subject"),
+        (ListAuditEntriesRequest { subject: "things/".to_owned(), ..default() }, "subject"),
+        (ListAuditEntriesRequest { subject: "/things/a".to_owned(), ..default() }, "subject"),
+        (ListAuditEntriesRequest { partner: "hello".to_owned(), ..default() }, "partner"),
         (ListAuditEntriesRequest { start_time: time(5), end_time: time(5), ..default() }, "end_time"),
     ] {
         let cause = audit::list(&db, admin(), request).await.expect_err("refused");

@@ -159,15 +159,22 @@ pub fn set_address(
 /// What a double is told.
 pub const DUPLICATE: &str = "another recipient of this mailing has the same address";
 
-/// Takes a partner off. Its state before, none when it is no recipient.
+/// Takes a partner off, also by its name before it went into another one: what it had is that one's now. Its state before, none when it is no recipient.
 ///
 /// # Errors
 /// Those of the database.
 pub fn remove(tx: &mut Tx<'_>, mailing: &str, partner: &str, reason: &str) -> Result<Option<State>> {
     let lock = if tx.is_postgres() { " FOR UPDATE" } else { "" };
-    let sql =
-        format!("SELECT id, state FROM outgoing WHERE mailing = $1 AND partner = $2 AND partner <> ''{lock}");
-    let found = tx.one(&sql, args![mailing, partner], |row| Ok((row.string(0)?, state(row.int(1)?)?)))?;
+    let own = "partner = $2 AND partner <> ''";
+    let moved = "partner <> $2 AND id IN (SELECT outgoing FROM outgoing_move WHERE partner = $2)";
+    let mut found = None;
+    for whose in [own, moved] {
+        let sql = format!("SELECT id, state FROM outgoing WHERE mailing = $1 AND {whose} LIMIT 1{lock}");
+        found = tx.one(&sql, args![mailing, partner], |row| Ok((row.string(0)?, state(row.int(1)?)?)))?;
+        if found.is_some() {
+            break;
+        }
+    }
     let Some((id, before)) = found else { return Ok(None) };
     if matches!(before, State::Pending | State::Deferred) {
         let now = tx.now();

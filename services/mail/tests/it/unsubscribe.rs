@@ -18,6 +18,7 @@ kontor_testbed::on_both! { World;
     l7_wrong_tokens_are_counted_and_only_the_gateway_may_ask,
     l7_an_erased_person_stands_nowhere_and_still_gets_nothing,
     l7_a_merged_partner_gets_a_mailing_once,
+    l7_a_survivor_that_would_get_nothing_takes_the_turn_of_the_merged_one,
 }
 
 fn token(world: &World, to: &str) -> String {
@@ -145,6 +146,38 @@ async fn l7_an_erased_person_stands_nowhere_and_still_gets_nothing(world: World)
     // Who finds an old message still unsubscribes by it.
     unsubscribe(&world, &second).await.unwrap();
     assert_eq!(world.suppression("ben@one.example").await.unwrap().address, "");
+}
+
+async fn l7_a_survivor_that_would_get_nothing_takes_the_turn_of_the_merged_one(world: World) {
+    // Two cards of one person, the usual reason of a merge; and one that has no address.
+    let anna = world.partner("Anna", &["anna@one.example"]).await;
+    let anne = world.partner("Anne", &["anna@one.example"]).await;
+    let cleo = world.partner("Cleo", &["cleo@one.example"]).await;
+    let clea = world.partner("Clea", &[]).await;
+    let mailing = world.mailing(proto::Mailing::default()).await;
+    world.add(&mailing, &[&anna, &anne, &cleo, &clea]).await;
+    let states =
+        async || world.states(&mailing).await.into_iter().map(|(state, _)| state).collect::<Vec<_>>();
+    assert_eq!(states().await, [State::Pending, State::Duplicate, State::Pending, State::NoAddress]);
+    let mut client = PartnerMergeServiceClient::new(world.directory.clone());
+    for (survivor, other) in [(&anne, &anna), (&clea, &cleo)] {
+        let request = directory::MergePartnersRequest {
+            name: survivor.clone(),
+            others: vec![other.clone()],
+            ..Default::default()
+        };
+        client.merge_partners(admin().request(request)).await.unwrap();
+    }
+    let wanted = [State::Duplicate, State::Pending, State::Duplicate, State::Pending];
+    for () in patience() {
+        if states().await == wanted {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(states().await, wanted);
+    world.send(&mailing).await;
+    assert_eq!(world.taken(), ["anna@one.example", "cleo@one.example"]);
 }
 
 async fn l7_a_merged_partner_gets_a_mailing_once(world: World) {

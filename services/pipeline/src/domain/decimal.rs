@@ -42,6 +42,11 @@ impl Decimal {
         Some(Decimal { units: if negative { -units } else { units }, scale: u32::try_from(rest.len()).ok()? })
     }
 
+    /// Whether it is below zero.
+    pub const fn is_negative(self) -> bool {
+        self.units < 0
+    }
+
     /// The same with so many digits after the point, as a whole number of the last one: `units(4)` of 12.5 is 125000.
     pub fn units(self, scale: u32) -> Option<i128> {
         if scale >= self.scale {

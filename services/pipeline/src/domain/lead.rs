@@ -106,7 +106,16 @@ impl Lead {
 }
 
 impl Details {
-    /// The same, trimmed, when all is right. Names of users and teams are checked elsewhere.
+    /// The same, trimmed, when all is right, the number too. Names of users and teams are checked elsewhere.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT naming the field.
+    pub fn checked_new(self) -> Result<Details> {
+        Ok(Details { phone: text::phone("lead.phone", &self.phone)?, ..self.checked()? })
+    }
+
+    /// The same, trimmed, when all is right. A number may be one of before, when it was not asked whether it has a digit: who changes something else
+    /// can't mend that.
     ///
     /// # Errors
     /// INVALID_ARGUMENT naming the field.

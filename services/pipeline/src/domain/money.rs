@@ -30,6 +30,9 @@ impl Money {
         let digits = |text: &str, most: usize| {
             (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
         };
+        if Decimal::parse(amount).is_some_and(Decimal::is_negative) {
+            return Err(wrong(format!("{shown:?} is negative: an amount is zero or more, like 1250.00")));
+        }
         if !digits(whole, 15) || !rest.is_none_or(|rest| digits(rest, currency::MOST as usize)) {
             let message = format!(
                 "{shown:?} is no amount: use up to 15 digits and up to 4 after the point, like 1250.00"
@@ -151,6 +154,11 @@ mod tests {
             let refused = Money::parse("amount", currency, amount).unwrap_err();
             assert!(refused.message().starts_with("amount.amount"), "{}", refused.message());
             assert!(refused.message().contains(currency), "{}", refused.message());
+        }
+        for negative in ["-5", "-0.01", "-12.345"] {
+            let refused = Money::parse("amount", "EUR", negative).unwrap_err();
+            assert_eq!(refused.field(), Some("amount.amount"));
+            assert!(refused.message().contains("is negative"), "{}", refused.message());
         }
         let endless = Money::parse("amount", "EUR", &"9".repeat(1_000_000)).unwrap_err();
         assert!(endless.message().len() < 200);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use kontor_kit::{Error, Result};
+use kontor_kit::{Error, Result, phone};
 
 /// Tags of one record at most.
 const TAGS: usize = 50;
@@ -102,6 +102,25 @@ pub fn email(field: &str, email: &str) -> Result<String> {
     Err(Error::invalid(field, format!("{email:?} is no e-mail address")))
 }
 
+/// A telephone number as written, trimmed; may be empty. It has a digit.
+///
+/// # Errors
+/// INVALID_ARGUMENT naming `field`.
+pub fn phone(field: &str, number: &str) -> Result<String> {
+    let number = line(field, number, 64)?;
+    if number.is_empty() || phone::may_be_number(&number) {
+        return Ok(number);
+    }
+    Err(Error::invalid(field, format!("{number:?} is no telephone number: it has no digit")))
+}
+
+/// Whether a cell of a file says that there is nothing: "-", "n/a".
+pub fn says_nothing(cell: &str) -> bool {
+    let cell = cell.trim().to_lowercase();
+    !cell.chars().any(char::is_alphanumeric)
+        || ["n/a", "n.a.", "na", "none", "null", "nil"].contains(&cell.as_str())
+}
+
 /// An ISO 3166 country code in capitals; may be empty.
 ///
 /// # Errors
@@ -123,4 +142,27 @@ pub fn percent(field: &str, value: i32) -> Result<i32> {
         return Ok(value);
     }
     Err(Error::invalid(field, format!("{value} is not between 0 and 100")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_has_a_digit_and_some_cells_say_nothing() {
+        for number in ["", " 101 ", "0800 FLOWERS", "+32 471 12 34 56"] {
+            assert_eq!(phone("lead.phone", number).expect("good"), number.trim());
+        }
+        for number in ["abc", "-", "n/a"] {
+            let refused = phone("lead.phone", number).expect_err("no digit");
+            assert_eq!(refused.field(), Some("lead.phone"));
+            assert!(refused.message().contains("has no digit"), "{refused}");
+        }
+        for cell in ["", " - ", "--", "?", "N/A", "n.a.", "none"] {
+            assert!(says_nothing(cell), "{cell}");
+        }
+        for cell in ["abc", "1", "call her"] {
+            assert!(!says_nothing(cell), "{cell}");
+        }
+    }
 }

@@ -4,7 +4,7 @@
 use kontor_kit::auth::Caller;
 use kontor_kit::db::Tx;
 use kontor_kit::resource::{self, Stored};
-use kontor_kit::{Error, Result, id, replay};
+use kontor_kit::{Error, Result, id, phone, replay};
 use kontor_proto::directory::v1::{MatchOrCreatePartnerRequest, Partner, PartnerKind};
 use kontor_proto::pipeline::v1 as proto;
 use kontor_proto::r#type::v1::{Email, Phone};
@@ -113,7 +113,11 @@ fn wanted(lead: &Lead) -> Result<MatchOrCreatePartnerRequest> {
         display_name: display_name.to_owned(),
         organization: if person { details.company_name.clone() } else { String::new() },
         emails: filled(&details.email).map(|address| Email { address, ..Email::default() }).collect(),
-        phones: filled(&details.phone).map(|number| Phone { number, ..Phone::default() }).collect(),
+        // One of before may have no digit: the directory takes none such.
+        phones: filled(&details.phone)
+            .filter(|number| phone::may_be_number(number))
+            .map(|number| Phone { number, ..Phone::default() })
+            .collect(),
         ..Partner::default()
     };
     let digest = Sha256::digest(partner.encode_to_vec());

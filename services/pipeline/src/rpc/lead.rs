@@ -13,6 +13,7 @@ use tonic::{Request, Response, Status};
 
 use super::peers::Directory;
 use crate::domain::lead::{Details, Lead, State};
+use crate::domain::text;
 use crate::rates::Rates;
 use crate::store::score_cache::Scores;
 use crate::{events, store};
@@ -65,7 +66,7 @@ impl LeadService for Leads {
         if details.team.is_empty() {
             details.team = caller.first_team();
         }
-        let details = self.check_names(&caller, details.checked()?).await?;
+        let details = self.check_names(&caller, details.checked_new()?).await?;
         let now = self.db.clock().now();
         let lead = Lead {
             id: id::new(),
@@ -188,6 +189,9 @@ fn update(
 ) -> kontor_kit::Result<proto::Lead> {
     let lead = store::lead::get_for_change(tx, caller, lead)?;
     resource::check_etag(&lead, etag)?;
+    if mask.has("phone") {
+        text::phone("lead.phone", &wanted.phone)?;
+    }
     let details = merged(&lead.details, wanted, mask).checked()?;
     write(tx, caller, lead, details)
 }

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use kontor_kit::auth::Caller;
 use kontor_kit::link::{Link, MESSAGE_LIMIT};
-use kontor_kit::{Error, Result, clock, id};
+use kontor_kit::{Error, Result, clock, id, phone};
 use kontor_proto::calendar::v1::free_busy_service_client::FreeBusyServiceClient;
 use kontor_proto::calendar::v1::{BusyKind, FreeBusy, QueryFreeBusyRequest};
 use kontor_proto::directory::v1::partner_service_client::PartnerServiceClient;
@@ -132,7 +132,10 @@ impl Directory {
             return self.partner(caller, field, called).await;
         }
         let request = LookupPartnersRequest { email: called.to_owned(), ..Default::default() };
-        match self.lookup(caller, request).await?.as_slice() {
+        // What no address can be has no partner either.
+        let is_address = !phone::address(called).is_empty();
+        let found = if is_address { self.lookup(caller, request).await? } else { Vec::new() };
+        match found.as_slice() {
             [partner] => Ok(partner.clone()),
             [] => Err(Error::invalid(field, format!("no partner has the address {called:?}"))),
             several => {

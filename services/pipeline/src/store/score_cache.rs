@@ -44,9 +44,9 @@ impl Scores {
     /// # Errors
     /// Those of the database.
     pub fn read(conn: &mut Conn<'_>) -> Result<Scores> {
-        let model = Model { version: -1, ..Model::default() };
-        let mut copy = Held { model, priors: HashMap::new(), contributions: HashMap::new() };
-        copy.refresh(conn)?;
+        let mut model = Model { version: -1, ..Model::default() };
+        score::changes(conn, &mut model)?;
+        let copy = Held { model, priors: HashMap::new(), contributions: HashMap::new() };
         Ok(Scores(Arc::new(Mutex::new(copy))))
     }
 
@@ -82,28 +82,33 @@ impl Scores {
             return Ok((None, Copy::Fresh));
         }
         let now = score::version(conn)?;
-        let mut copy = self.copy();
-        if now - copy.model.version > FEW {
-            drop(copy);
+        let behind = now - self.copy().model.version;
+        if behind > FEW {
             return Ok((Some(Self::from_database(conn, deal)?), Copy::Behind));
         }
-        if now > copy.model.version {
-            copy.refresh(conn)?;
-        }
-        Ok((Some(copy.score(deal)), Copy::Fresh))
+        self.catch_up(conn)?;
+        Ok((Some(self.copy().score(deal)), Copy::Fresh))
     }
 
-    /// Brings the copy forward, on a thread of the database.
+    /// Brings the copy forward. What changed is read without holding it, for a read of many changes takes long, and threads of the runtime ask for scores
+    /// meanwhile: nobody who wants the copy ever waits for the database.
     ///
     /// # Errors
     /// Those of the database.
     pub fn catch_up(&self, conn: &mut Conn<'_>) -> Result<()> {
         let now = score::version(conn)?;
-        let mut copy = self.copy();
-        if copy.model.version < now { copy.refresh(conn) } else { Ok(()) }
+        let since = self.copy().model.version;
+        if since >= now {
+            return Ok(());
+        }
+        let mut news = Model { version: since, ..Model::default() };
+        score::changes(conn, &mut news)?;
+        self.copy().take(news);
+        Ok(())
     }
 
-    /// Percent of each, in their order, for a read on a thread of the database.
+    /// Percent of each, in their order, also on a thread that has other requests to serve: a read of many changes ends there by its budget and
+    /// leaves nothing behind.
     ///
     /// # Errors
     /// Those of the database.
@@ -122,16 +127,25 @@ impl Scores {
     }
 
     fn copy(&self) -> MutexGuard<'_, Held> {
-        // A panic leaves rows that were read and a number that is too low: they are read again.
+        // A panic leaves rows that were taken and a number that is too low: they are read again.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Held {
-    fn refresh(&mut self, conn: &mut Conn<'_>) -> Result<()> {
+    /// Takes over what changed since a version that the copy had. Another one may have brought it further meanwhile: rows are whole, so the newer ones stay.
+    fn take(&mut self, news: Model) {
+        if news.version <= self.model.version {
+            return;
+        }
         self.priors.clear();
         self.contributions.clear();
-        score::changes(conn, &mut self.model)
+        self.model.teams.extend(news.teams);
+        self.model.weights.extend(news.weights);
+        for (key, counts) in news.counts {
+            self.model.counts.entry(key).or_default().of.extend(counts.of);
+        }
+        self.model.version = news.version;
     }
 
     fn score(&mut self, deal: &Opportunity) -> f64 {
@@ -161,5 +175,25 @@ impl Held {
             };
         });
         100.0 * probability(sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::score::Team;
+
+    fn model(version: i64, outcomes: i64) -> Model {
+        let team = Team { outcomes, ..Team::default() };
+        Model { version, teams: [(COMPANY.to_owned(), team)].into(), ..Model::default() }
+    }
+
+    #[test]
+    fn what_was_read_before_newer_news_changes_nothing() {
+        let mut copy = Held { model: model(3, 3), priors: HashMap::new(), contributions: HashMap::new() };
+        copy.take(model(7, 7));
+        // Read at the same time from an older snapshot, and slower.
+        copy.take(model(5, 5));
+        assert_eq!((copy.model.version, copy.model.teams[COMPANY].outcomes), (7, 7));
     }
 }

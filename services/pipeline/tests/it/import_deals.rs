@@ -99,7 +99,7 @@ async fn p15_opportunities_with_errors_by_line_and_once_only(world: World) {
     for name in ["Twin", "Twin too"] {
         partner(&world, name, "twin@x.com").await;
     }
-    let wrong: [(&[&str], &str, &str, &str); 12] = [
+    let wrong: [(&[&str], &str, &str, &str); 13] = [
         (&["", "", "", "", "EUR", "", ""], "title", "INVALID_FIELD", "it is missing"),
         (&["x", "partners/none", "", "", "", "", ""], "partner", "INVALID_FIELD", "does not exist"),
         (&["x", "who@x.com", "", "", "", "", ""], "partner", "INVALID_FIELD", "no partner has the address"),
@@ -107,6 +107,7 @@ async fn p15_opportunities_with_errors_by_line_and_once_only(world: World) {
         (&["x", "", "moon", "", "", "", ""], "stage", "INVALID_FIELD", "is not a stage of pipelines/default"),
         (&["x", "", "", "1,250.00", "EUR", "", ""], "amount", "INVALID_FIELD", "is no amount"),
         (&["x", "", "", "1.234", "EUR", "", ""], "amount", "INVALID_FIELD", "EUR has 2"),
+        (&["x", "", "", "-5", "EUR", "", ""], "amount", "INVALID_FIELD", "is negative"),
         (&["x", "", "", "10", "", "", ""], "currency", "INVALID_FIELD", "it is missing"),
         (&["x", "", "", "10", "ZZZ", "", ""], "currency", "INVALID_FIELD", "ZZZ"),
         (&["x", "", "", "", "", "31.12.2026", ""], "Expected Close Date", "INVALID_FIELD", "is no day like"),
@@ -124,7 +125,7 @@ async fn p15_opportunities_with_errors_by_line_and_once_only(world: World) {
     }
     let file = file.bytes();
     let (end, errors) = import(&world, &anna(), settings("crm"), &file).await.unwrap();
-    assert_eq!((counts(&end), end.done_rows), ([1_200, 0, 0, 12], 1_212));
+    assert_eq!((counts(&end), end.done_rows), ([1_200, 0, 0, 13], 1_213));
     assert_eq!(errors.len(), wrong.len());
     for (at, (error, (_, field, reason, message))) in errors.iter().zip(wrong).enumerate() {
         assert_eq!(error.line, 1_202 + i64::try_from(at).unwrap());
@@ -133,7 +134,7 @@ async fn p15_opportunities_with_errors_by_line_and_once_only(world: World) {
     }
     for again in [anna(), ben()] {
         let (end, errors) = import(&world, &again, settings("crm"), &file).await.unwrap();
-        assert_eq!((counts(&end), errors.len()), ([0, 0, 1_200, 12], 12));
+        assert_eq!((counts(&end), errors.len()), ([0, 0, 1_200, 13], 13));
     }
     // The same source of leads is another matter.
     let leads = File::of(&["title", "external_id"]).row(&["Lead", "1"]).bytes();

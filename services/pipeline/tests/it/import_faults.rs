@@ -14,6 +14,7 @@ kontor_testbed::on_both! { World;
     p15_each_fault_of_a_file_has_its_own_error_and_nothing_is_written,
     p15_a_fault_at_the_end_of_a_long_file_leaves_nothing_behind,
     p15_marks_semicolons_and_named_encodings_are_read,
+    p15_a_number_without_a_digit_is_a_fault_of_its_row_and_a_dash_is_none,
     p15_a_file_of_a_gigabyte_is_refused,
     p15_wrong_settings_are_refused_by_name,
     p15_pieces_out_of_order_are_refused,
@@ -70,6 +71,27 @@ async fn p15_each_fault_of_a_file_has_its_own_error_and_nothing_is_written(world
         assert!(status.message().contains(message), "{shown}: {}", status.message());
     }
     assert!(leads(&world, &admin()).await.is_empty() && world.events(&admin()).await.is_empty());
+}
+
+async fn p15_a_number_without_a_digit_is_a_fault_of_its_row_and_a_dash_is_none(world: World) {
+    let file = b"title,Telefon\nRoof,abc\nGate,-\nFence,N/A\nDoor,101\n";
+    let columns = [("Telefon".to_owned(), "phone".to_owned())].into();
+    let answers =
+        import(&world, &anna(), proto::LeadImport { columns, ..settings("fair") }, file).await.unwrap();
+    let end = last(&answers);
+    assert_eq!((end.created_rows, end.failed_rows), (3, 1));
+    let faults: Vec<_> = answers.iter().flat_map(|answer| &answer.errors).collect();
+    let [fault] = faults.as_slice() else { panic!("{faults:?}") };
+    assert_eq!(
+        (fault.line, fault.column, fault.field.as_str(), fault.reason.as_str()),
+        (2, 2, "Telefon", "INVALID_FIELD")
+    );
+    assert!(fault.message.contains("\"abc\" is no telephone number"), "{}", fault.message);
+    let mut phones: Vec<_> =
+        leads(&world, &admin()).await.into_iter().map(|it| (it.title, it.phone)).collect();
+    phones.sort();
+    let wanted = [("Door", "101"), ("Fence", ""), ("Gate", "")];
+    assert_eq!(phones, wanted.map(|(title, phone)| (title.to_owned(), phone.to_owned())));
 }
 
 async fn p15_a_fault_at_the_end_of_a_long_file_leaves_nothing_behind(world: World) {

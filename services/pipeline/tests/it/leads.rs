@@ -15,6 +15,40 @@ kontor_testbed::on_both! { World;
     names_that_do_not_exist_are_refused_by_field,
     x3_validate_only_writes_nothing,
     a_lead_is_deleted_once,
+    p1_a_number_has_a_digit,
+}
+
+async fn p1_a_number_has_a_digit(world: World) {
+    let mut leads = world.leads.clone();
+    let refused = |status: tonic::Status| {
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert!(status.message().starts_with("lead.phone: \"abc\""), "{}", status.message());
+    };
+    let wrong = proto::Lead { phone: "abc".to_owned(), ..lead("Roof") };
+    let request = proto::CreateLeadRequest { lead: Some(wrong.clone()), ..Default::default() };
+    refused(leads.create_lead(anna().request(request)).await.unwrap_err());
+    // Numbers that no plan of numbers knows are numbers.
+    let made = world.add_lead(&anna(), proto::Lead { phone: "ext. 101".to_owned(), ..lead("Roof") }).await;
+    let change = |lead: proto::Lead, paths: &[&str]| proto::UpdateLeadRequest {
+        lead: Some(lead),
+        update_mask: mask(paths),
+        ..Default::default()
+    };
+    let wrong = proto::Lead { name: made.name.clone(), ..wrong };
+    refused(leads.update_lead(anna().request(change(wrong, &["phone"]))).await.unwrap_err());
+    // One that is there from before holds up no other change, and the lead can be converted without it.
+    let id = made.name.trim_start_matches("leads/").to_owned();
+    let old = move |tx: &mut kontor_kit::db::Tx<'_>| {
+        tx.execute("UPDATE lead SET phone = 'abc' WHERE id = $1", kontor_kit::args![&id])
+    };
+    let db = world.place.context.open_db("pipeline", kontor_pipeline::MIGRATIONS).await.unwrap();
+    db.write(old).await.unwrap();
+    let noted =
+        proto::Lead { name: made.name.clone(), description: "noted".to_owned(), ..Default::default() };
+    let now = leads.update_lead(anna().request(change(noted, &["description"]))).await.unwrap().into_inner();
+    assert_eq!((now.phone.as_str(), now.description.as_str()), ("abc", "noted"));
+    let request = proto::ConvertLeadRequest { name: made.name, ..Default::default() };
+    leads.convert_lead(anna().request(request)).await.unwrap();
 }
 
 async fn x3_the_same_request_twice_makes_one_lead(world: World) {

@@ -38,8 +38,13 @@ impl Worker {
         let (mut settled, mut new) = (Vec::new(), Vec::new());
         for (ord, name, known) in self.db.read(read).await? {
             match known {
-                // It went into this one, and was called then.
-                Some((fate, number)) => settled.push((ord, fate, number)),
+                // It went into this one, and was called then. What waits of it is this one's now.
+                Some((gone, fate, number)) => {
+                    if fate == Fate::Added {
+                        settled.push((gone, Fate::Left, number.clone()));
+                    }
+                    settled.push((ord, fate, number));
+                }
                 None => new.push((ord, name)),
             }
         }
@@ -81,14 +86,16 @@ impl Worker {
         if without.is_empty() || progress.look.is_some_and(|at| Instant::now() < at) {
             return Ok(());
         }
-        let (begun, id) = (Instant::now(), campaign.id.clone());
+        let (begun, id, after) = (Instant::now(), campaign.id.clone(), progress.looked);
         let limit = i64::try_from(BATCH).map_err(Error::internal)?;
         let read = move |conn: &mut Conn<'_>| {
-            let ords = store::campaign::with_number_now(conn, &id, limit)?;
+            let ords = store::campaign::with_number_now(conn, &id, after, limit)?;
             let names = store::partner::names(conn, &ords)?;
             Ok(ords.into_iter().zip(names).collect::<Vec<_>>())
         };
         let found = self.db.read(read).await?;
+        // Many that stay where they are, for they left or telephony still says no, must not hide those behind them: each look goes on behind the last one.
+        progress.looked = (found.len() >= BATCH).then(|| found.last().map(|(ord, _)| *ord)).flatten();
         progress.look = Some(Instant::now() + LOOK.max(begun.elapsed() * REST));
         let found: Vec<_> = found.into_iter().filter(|(ord, _)| wanted.contains(*ord)).collect();
         let mut all = self.numbers(found).await?;

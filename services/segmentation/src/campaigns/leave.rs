@@ -1,6 +1,7 @@
-//! Cancels the entries of partners that left, when they wait.
+//! Cancels the entries of partners that left, when they wait. A partner that left because it went into a member is that member: what it has waits for that one.
 //! Called by campaigns/mod.rs.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use kontor_kit::auth::Caller;
@@ -10,7 +11,7 @@ use kontor_proto::telephony::v1 as telephony;
 use kontor_proto::telephony::v1::CallListEntryState as State;
 use roaring::RoaringBitmap;
 
-use super::{BATCH, Progress, Worker};
+use super::{BATCH, Progress, Worker, members};
 use crate::domain::campaign::{Campaign, Fate};
 use crate::store;
 
@@ -27,6 +28,48 @@ enum Done {
 }
 
 impl Worker {
+    /// Of those who left, some went into another partner. Where that one is a member and has nothing of its own, it has what they had: telephony and mail
+    /// give it their entries when they hear of the merge. Answers those who are to be worked off; who can't be judged yet is left out.
+    pub(super) async fn hand_on(
+        &self,
+        campaign: &Campaign,
+        progress: &mut Progress,
+        mut left: RoaringBitmap,
+    ) -> Result<RoaringBitmap> {
+        if left.is_empty() {
+            return Ok(left);
+        }
+        let limit = i64::try_from(BATCH).map_err(Error::internal)?;
+        // One entry for each.
+        let mut given = HashSet::new();
+        let mut after = None;
+        loop {
+            let id = campaign.id.clone();
+            let read = move |conn: &mut Conn<'_>| store::campaign::merged(conn, &id, after, limit);
+            let (merged, last) = self.db.read(read).await?;
+            if !merged.is_empty() {
+                // Whether the survivors are members is asked anew: now that all is in memory that was committed with the merges.
+                self.live.settled().await?;
+                let wanted = members(&self.live, campaign).await?.wanted;
+                let mut fates = Vec::new();
+                for it in merged {
+                    if it.unread {
+                        left.remove(it.ord);
+                    } else if wanted.contains(it.survivor) && it.has_nothing() && given.insert(it.survivor) {
+                        left.remove(it.ord);
+                        fates.push((it.ord, Fate::Left, it.number.clone()));
+                        fates.push((it.survivor, Fate::Added, it.number));
+                    }
+                }
+                self.put(campaign, progress, fates).await?;
+            }
+            match last {
+                Some(_) => after = last,
+                None => return Ok(left),
+            }
+        }
+    }
+
     /// Works off a batch of those who left.
     pub(super) async fn leave(
         &self,
@@ -47,17 +90,25 @@ impl Worker {
             let mut all = Vec::with_capacity(ords.len());
             for (ord, name) in ords.iter().zip(names) {
                 let known = store::campaign::one(conn, &id, *ord)?;
-                all.push((*ord, name, known.map(|(_, number)| number).unwrap_or_default()));
+                let number = known.map(|(_, number)| number).unwrap_or_default();
+                // Telephony may have heard of a merge before.
+                let now = match store::partner::find(conn, &name)? {
+                    Some(ords) => store::partner::name(conn, ords.ord)?.unwrap_or_default(),
+                    None => name.clone(),
+                };
+                all.push((*ord, [name, now], number));
             }
             Ok(all)
         };
         if !campaign.mailing.is_empty() {
-            let all = self.db.read(read).await?.into_iter().map(|(ord, partner, _)| (ord, partner)).collect();
+            // Mail knows what it gave to whom.
+            let all =
+                self.db.read(read).await?.into_iter().map(|(ord, [partner, _], _)| (ord, partner)).collect();
             return self.take_off(campaign, progress, all).await;
         }
         let mut fates = Vec::new();
-        for (ord, partner, number) in self.db.read(read).await? {
-            match self.cancel(campaign, &partner, &number).await? {
+        for (ord, names, number) in self.db.read(read).await? {
+            match self.cancel(campaign, &names, &number).await? {
                 Done::Cancelled => fates.push((ord, Fate::Cancelled, number)),
                 Done::Stays => fates.push((ord, Fate::Left, number)),
                 Done::Busy => {
@@ -68,7 +119,7 @@ impl Worker {
         self.put(campaign, progress, fates).await
     }
 
-    async fn cancel(&self, campaign: &Campaign, partner: &str, number: &str) -> Result<Done> {
+    async fn cancel(&self, campaign: &Campaign, names: &[String; 2], number: &str) -> Result<Done> {
         let mut client = self.sources.call_lists()?;
         let request = telephony::ListCallListEntriesRequest {
             parent: campaign.call_list.clone(),
@@ -77,7 +128,7 @@ impl Worker {
             ..Default::default()
         };
         let found = client.list_call_list_entries(Caller::system().request(request)).await?.into_inner();
-        let Some(entry) = found.entries.into_iter().find(|entry| entry.partner == partner) else {
+        let Some(entry) = found.entries.into_iter().find(|entry| names.contains(&entry.partner)) else {
             return Ok(Done::Stays);
         };
         match entry.state() {

@@ -1,5 +1,5 @@
-//! Makes members recipients of a campaign's mailing, and takes those off who left before their turn. A mailing has each partner once, so what is offered again after a crash
-//! does no harm.
+//! Makes members recipients of a campaign's mailing, and takes those off who left before their turn. A mailing has each partner once, and the same offer after a crash gets
+//! the answer of the first, so it is known who became a recipient by the campaign and who was one before.
 //! Called by fill.rs and leave.rs.
 
 use std::time::{Duration, Instant};
@@ -8,6 +8,7 @@ use kontor_kit::auth::Caller;
 use kontor_kit::{Error, Result};
 use kontor_proto::mail::v1 as mail;
 use kontor_proto::mail::v1::RecipientState;
+use sha2::{Digest, Sha256};
 
 use super::{Progress, Worker};
 use crate::domain::campaign::{Campaign, Fate};
@@ -28,7 +29,7 @@ impl Worker {
         let request = mail::AddRecipientsRequest {
             parent: campaign.mailing.clone(),
             recipients: pending.iter().map(recipient).collect(),
-            request_id: String::new(),
+            request_id: offer_id(&campaign.id, pending),
         };
         let mut client = self.sources.mailings()?;
         let answer = client.add_recipients(Caller::system().request(request)).await?.into_inner();
@@ -37,10 +38,10 @@ impl Worker {
         }
         let fates = pending.iter().zip(answer.results()).map(|(seen, result)| {
             let fate = match result {
+                RecipientState::Pending => Fate::Added,
                 RecipientState::NoAddress => Fate::WithoutNumber,
-                RecipientState::Duplicate => Fate::Listed,
-                // New, or there since before a crash.
-                _ => Fate::Added,
+                // The mailing had the partner, or another partner of its address.
+                _ => Fate::Listed,
             };
             (seen.ord, fate, String::new())
         });
@@ -72,4 +73,15 @@ impl Worker {
         }
         self.put(campaign, progress, fates).await
     }
+}
+
+/// The id of an offer, the same after a crash: that of the campaign and of whom it names.
+fn offer_id(campaign: &str, pending: &[Seen]) -> String {
+    let mut digest = Sha256::new();
+    for seen in pending {
+        digest.update(seen.partner.as_bytes());
+        digest.update(b"\n");
+    }
+    let digest: String = digest.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("campaign-{campaign}-{digest}")
 }

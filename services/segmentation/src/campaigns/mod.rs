@@ -112,6 +112,8 @@ struct Progress {
     pause: Option<Instant>,
     /// When to look for numbers that came.
     look: Option<Instant>,
+    /// Behind whom to look then; none is from the first on.
+    looked: Option<u32>,
     /// Partners that left while an operator had their entry: when to look again.
     busy: HashMap<u32, Instant>,
 }
@@ -190,6 +192,7 @@ impl Worker {
         }
         if !campaign.keeps_leavers {
             let left = progress.of(Fate::Added) - &members.wanted;
+            let left = self.hand_on(campaign, progress, left).await?;
             self.leave(campaign, progress, left).await?;
         }
         if campaign.fill_time.is_none() {

@@ -12,11 +12,15 @@ use super::facts::Decimal;
 pub fn read(code_field: &str, code: &str, amount_field: &str, amount: &str) -> Result<i64> {
     let scale = currency::check(code_field, code)?;
     let shown: String = amount.chars().take(40).collect();
-    let value = Decimal::parse(amount).filter(|value| value.0 >= 0).ok_or_else(|| {
+    let value = Decimal::parse(amount).ok_or_else(|| {
         let message =
             format!("{shown:?} is no amount: use up to 14 digits and up to 4 after the point, like 1250.00");
         Error::invalid(amount_field, message)
     })?;
+    if value.0 < 0 {
+        let message = format!("{shown:?} is negative: an amount is zero or more, like 1250.00");
+        return Err(Error::invalid(amount_field, message));
+    }
     if value.0 % 10_i64.pow(currency::MOST - scale) != 0 {
         let message = format!("{shown:?} has too many digits after the point: {code} has {scale}");
         return Err(Error::invalid(amount_field, message));
@@ -57,7 +61,8 @@ mod tests {
         assert_eq!(text(120_000, "JPY"), "12");
         assert_eq!(amount("EUR", "12.505").expect_err("bad").field(), Some("a"));
         assert_eq!(amount("JPY", "12.5").expect_err("bad").field(), Some("a"));
-        assert_eq!(amount("EUR", "-1").expect_err("bad").field(), Some("a"));
+        let negative = amount("EUR", "-1").expect_err("bad");
+        assert!(negative.field() == Some("a") && negative.message().contains("is negative"), "{negative}");
         assert_eq!(amount("eur", "1").expect_err("bad").field(), Some("c"));
         assert_eq!(divide(100_000, 3, "EUR"), 33_300);
         assert_eq!(divide(100, 1, "EUR"), 100);

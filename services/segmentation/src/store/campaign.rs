@@ -272,16 +272,75 @@ pub fn all(conn: &mut Conn<'_>, campaign: &str) -> Result<BTreeMap<Fate, Roaring
     Ok(all)
 }
 
-/// Partners that had no number and have one now, and those whose number was not to be called and may be called now.
+/// Partners behind a number that had no number to call and have one now, and those whose number was not to be called and may be called now.
 ///
 /// # Errors
 /// Those of the database.
-pub fn with_number_now(conn: &mut Conn<'_>, campaign: &str, limit: i64) -> Result<Vec<u32>> {
-    let sql = "SELECT ord FROM campaign_partner AS it WHERE campaign = $1 AND state = 4
+pub fn with_number_now(
+    conn: &mut Conn<'_>,
+    campaign: &str,
+    after: Option<u32>,
+    limit: i64,
+) -> Result<Vec<u32>> {
+    let sql = "SELECT ord FROM campaign_partner AS it WHERE campaign = $1 AND state = 4 AND ord > $3
          AND EXISTS (SELECT 1 FROM fact_text WHERE fact_text.ord = it.ord AND field = 'phones')
-         UNION ALL SELECT ord FROM campaign_partner AS it WHERE campaign = $1 AND state = 5
+         UNION ALL SELECT ord FROM campaign_partner AS it WHERE campaign = $1 AND state = 5 AND ord > $3
          AND NOT EXISTS (SELECT 1 FROM do_not_call WHERE e164 = it.number) ORDER BY ord LIMIT $2";
-    conn.all(sql, args![campaign, limit], |row| u32::try_from(row.int(0)?).map_err(Error::internal))
+    let after = after.map_or(-1, i64::from);
+    conn.all(sql, args![campaign, limit, after], |row| u32::try_from(row.int(0)?).map_err(Error::internal))
+}
+
+/// A partner of a campaign that went into another one.
+#[derive(Clone, Debug)]
+pub struct Merged {
+    /// Its number.
+    pub ord: u32,
+    /// What it was called on.
+    pub number: String,
+    /// The one that it counts for now.
+    pub survivor: u32,
+    /// What became of that one in the campaign; none when it was not seen.
+    pub known: Option<Fate>,
+    /// The card of that one is still to be read: whether it is a member is not known yet.
+    pub unread: bool,
+}
+
+impl Merged {
+    /// Whether the survivor has no entry of its own in the campaign, and did not leave it before.
+    pub fn has_nothing(&self) -> bool {
+        !matches!(self.known, Some(Fate::Pending | Fate::Added | Fate::Cancelled | Fate::Left))
+    }
+}
+
+/// Partners behind a number that a campaign added and that went into others, at most so many; and the last number that was looked at, none at the end.
+///
+/// # Errors
+/// Those of the database.
+pub fn merged(
+    conn: &mut Conn<'_>,
+    campaign: &str,
+    after: Option<u32>,
+    limit: i64,
+) -> Result<(Vec<Merged>, Option<u32>)> {
+    let sql = "SELECT it.ord, number, partner FROM campaign_partner AS it JOIN partner_ord ON partner_ord.ord = it.ord
+         WHERE campaign = $1 AND state = $2 AND it.ord > $4 AND survivor <> '' ORDER BY it.ord LIMIT $3";
+    let after = after.map_or(-1, i64::from);
+    let found = conn.all(sql, args![campaign, Fate::Added as i64, limit, after], |row| {
+        let ord = u32::try_from(row.int(0)?).map_err(Error::internal)?;
+        Ok((ord, row.string(1)?, row.string(2)?))
+    })?;
+    let is_full = i64::try_from(found.len()).is_ok_and(|count| count >= limit);
+    let last = found.last().map(|(ord, ..)| *ord).filter(|_| is_full);
+    let mut all = Vec::with_capacity(found.len());
+    for (ord, number, partner) in found {
+        // None of an erased one.
+        let Some(ords) = super::partner::find(conn, &partner)? else { continue };
+        let survivor = super::partner::name(conn, ords.ord)?.unwrap_or_default();
+        let known = one(conn, campaign, ords.ord)?.map(|(fate, _)| fate);
+        let unread = super::pull::is_wanted(conn, &survivor)?;
+        all.push(Merged { ord, number, survivor: ords.ord, known, unread });
+    }
+    Ok((all, last))
 }
 
 /// Writes what became of partners.
@@ -301,14 +360,15 @@ pub fn put(tx: &mut Tx<'_>, campaign: &str, all: &[(u32, Fate, String)]) -> Resu
     )
 }
 
-/// What a campaign knows of a partner that went into another one, when it knows something: that one is not called again.
+/// What a campaign knows of a partner that went into another one, and that one's number, when it knows something: the survivor is not called again.
 ///
 /// # Errors
 /// Those of the database.
-pub fn of_family(conn: &mut Conn<'_>, campaign: &str, partner: &str) -> Result<Option<(Fate, String)>> {
+pub fn of_family(conn: &mut Conn<'_>, campaign: &str, partner: &str) -> Result<Option<(u32, Fate, String)>> {
     for ord in super::partner::family(conn, partner)?.into_iter().skip(1) {
-        if let Some(known) = one(conn, campaign, ord)?.filter(|(fate, _)| *fate != Fate::WithoutNumber) {
-            return Ok(Some(known));
+        let known = one(conn, campaign, ord)?.filter(|(fate, _)| *fate != Fate::WithoutNumber);
+        if let Some((fate, number)) = known {
+            return Ok(Some((ord, fate, number)));
         }
     }
     Ok(None)

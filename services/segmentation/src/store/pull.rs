@@ -32,6 +32,14 @@ pub fn want(tx: &mut Tx<'_>, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Whether something is still to be read.
+///
+/// # Errors
+/// Those of the database.
+pub fn is_wanted(conn: &mut Conn<'_>, name: &str) -> Result<bool> {
+    Ok(conn.one("SELECT 1 FROM pull WHERE name = $1", args![name], |_| Ok(()))?.is_some())
+}
+
 /// What is due, the oldest first, and when the next is due.
 ///
 /// # Errors

@@ -23,7 +23,7 @@ use kontor_proto::segmentation::v1::segment_service_client::SegmentServiceClient
 use kontor_proto::telephony::v1::call_service_client::CallServiceClient;
 use kontor_proto::r#type::v1::{Email, Event, Money, Phone, PostalAddress, WatchChangesRequest};
 use kontor_segmentation::Peers;
-use kontor_testbed::{Place, admin, caller};
+use kontor_testbed::{Gate, Place, admin, caller};
 use tonic::{Response, Status};
 
 /// Segmentation in one process, and all that it hears of.
@@ -33,6 +33,8 @@ pub struct World {
     pub directory: Link,
     pub pipeline: Link,
     pub telephony: Link,
+    pub templating: Option<Link>,
+    pub mail: Option<Link>,
     pub segments: SegmentServiceClient<Link>,
     pub questionnaires: QuestionnaireServiceClient<Link>,
     pub facts: FactServiceClient<Link>,
@@ -64,6 +66,20 @@ impl World {
 
     /// With a context of segmentation's own, and telephony as it finds it.
     pub async fn over(place: Place, own: &Context, seen: impl FnOnce(Link) -> Link) -> World {
+        World::among(place, own, seen, None).await
+    }
+
+    /// With a context of segmentation's own, and a mail of these settings behind a gate.
+    pub async fn by_mail(place: Place, own: &Context, config: kontor_mail::Config, gate: &Gate) -> World {
+        World::among(place, own, |telephony| telephony, Some((config, gate))).await
+    }
+
+    async fn among(
+        place: Place,
+        own: &Context,
+        seen: impl FnOnce(Link) -> Link,
+        mail: Option<(kontor_mail::Config, &Gate)>,
+    ) -> World {
         let context = &place.context;
         let directory = Link::local(kontor_directory::start(context).await.unwrap().routes);
         let peers = kontor_calendar::Peers { directory: directory.clone() };
@@ -74,11 +90,21 @@ impl World {
         let pipeline = Link::local(kontor_pipeline::start(context, peers).await.unwrap().routes);
         let peers = kontor_telephony::Peers { directory: directory.clone(), pipeline: pipeline.clone() };
         let telephony = Link::local(kontor_telephony::start(context, peers).await.unwrap().routes);
+        let (mut templating, mut real_mail, mut seen_mail) = (None, None, None);
+        if let Some((config, gate)) = mail {
+            let peers = kontor_templating::Peers { directory: directory.clone() };
+            let link = Link::local(kontor_templating::start(context, peers).await.unwrap().routes);
+            let peers = kontor_mail::Peers { directory: directory.clone(), templating: link.clone() };
+            templating = Some(link);
+            let link = Link::local(kontor_mail::start(context, peers, &config).await.unwrap().routes);
+            seen_mail = Some(gate.before(link.clone()));
+            real_mail = Some(link);
+        }
         let peers = Peers {
             directory: directory.clone(),
             pipeline: Some(pipeline.clone()),
             telephony: Some(seen(telephony.clone())),
-            mail: None,
+            mail: seen_mail,
         };
         let link = Link::local(kontor_segmentation::start(own, peers).await.unwrap().routes);
         World {
@@ -93,6 +119,8 @@ impl World {
             directory,
             pipeline,
             telephony,
+            templating,
+            mail: real_mail,
         }
     }
 
@@ -102,7 +130,7 @@ impl World {
             directory: self.directory.clone(),
             pipeline: Some(self.pipeline.clone()),
             telephony: Some(self.telephony.clone()),
-            mail: None,
+            mail: self.mail.clone(),
         };
         self.link = Link::local(kontor_segmentation::start(own, peers).await.unwrap().routes);
         self.campaigns = CampaignServiceClient::new(self.link.clone());

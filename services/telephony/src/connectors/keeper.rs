@@ -82,7 +82,7 @@ struct Desk {
 }
 
 struct Running {
-    /// As it was at the start. The version alone does not tell: one that is deleted and made anew begins with the same.
+    /// As it was when it was last looked at.
     connector: Connector,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -97,7 +97,8 @@ impl Desk {
             .running
             .iter()
             .filter(|(id, running)| {
-                wanted.get(id.as_str()) != Some(&&running.connector) || running.task.is_finished()
+                let goes_on = wanted.get(id.as_str()).is_some_and(|now| now.goes_on(&running.connector));
+                !goes_on || running.task.is_finished()
             })
             .map(|(id, _)| id.clone())
             .collect();
@@ -109,6 +110,8 @@ impl Desk {
             let runs = self.running.contains_key(&connector.id);
             if held && !runs {
                 self.begin(connector).await?;
+            } else if let Some(running) = self.running.get_mut(&connector.id).filter(|_| held) {
+                running.connector.clone_from(connector);
             } else if !held && runs {
                 self.stop(&connector.id, false).await?;
             }

@@ -159,6 +159,18 @@ impl Connector {
         self.kind.check()
     }
 
+    /// Whether a session that began with `before` goes on: nothing of the connection and of how its news are read is another. How calls are made is
+    /// read for each call. One that is deleted and made anew begins with a lower version, and is another one.
+    pub fn goes_on(&self, before: &Connector) -> bool {
+        let same = Connector {
+            version: before.version,
+            display_name: before.display_name.clone(),
+            dial: before.dial.clone(),
+            ..self.clone()
+        };
+        self.version >= before.version && same == *before
+    }
+
     /// How this telephone system writes numbers; `company` is the installation's country.
     ///
     /// # Errors

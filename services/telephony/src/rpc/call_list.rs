@@ -205,9 +205,10 @@ impl CallListService for CallLists {
             "callLists/-" => None,
             parent => Some(list_id(parent, "parent")?),
         };
-        let proto::ListCallListEntriesRequest { page_size, page_token, filter, order_by, .. } = request;
+        let proto::ListCallListEntriesRequest { parent, page_size, page_token, filter, order_by, .. } =
+            request;
         let query = Query { page_size, page_token, filter, order_by };
-        let kind = query.kind(&caller);
+        let kind = query.kind_under(&caller, &parent);
         let read = move |conn: &mut Conn<'_>| store::list_entry::list(conn, &caller, list.as_deref(), &query);
         let page = self.intake.db.read_list(kind, read).await?;
         let zone = &self.context.company.time_zone;

@@ -1,8 +1,8 @@
 //! Calls, entries of call lists and notes of an erased partner: found by partner and number. Row by row they lose who it was; when, how long and how they ended stays.
-//! Called by erase.rs.
+//! Called by erase.rs. What only has the number, and began after the erasure was asked for, is somebody new's.
 
 use kontor_kit::db::{Conn, Tx};
-use kontor_kit::erase::{Person, is_one_of};
+use kontor_kit::erase::{Person, is_one_of, until};
 use kontor_kit::resource::Stored;
 use kontor_kit::{Result, args};
 
@@ -13,17 +13,19 @@ use crate::domain::entry::Entry;
 /// # Errors
 /// Those of the database.
 pub fn calls(conn: &mut Conn<'_>, person: &Person, limit: i64) -> Result<Vec<String>> {
-    let mut args = args![limit].to_vec();
+    let mut args = args![limit, until(person)].to_vec();
     let mut any = vec![is_one_of("partner", &person.partners, &mut args)];
     for column in ["e164", "caller_e164", "callee_e164", "linked_e164"] {
-        any.push(is_one_of(column, &person.phones, &mut args));
+        any.push(format!("({} AND start_time <= $2)", is_one_of(column, &person.phones, &mut args)));
     }
-    let within = person.partners.iter().map(|name| ("(' ' || candidates || ' ')", format!("% {name} %")));
-    // As JSON has a text.
-    let transferred = person.phones.iter().map(|number| ("transfers", format!("%\"{number}\"%")));
-    for (column, pattern) in within.chain(transferred) {
-        args.push(pattern.into());
-        any.push(format!("{column} LIKE ${}", args.len()));
+    for name in &person.partners {
+        args.push(format!("% {name} %").into());
+        any.push(format!("(' ' || candidates || ' ') LIKE ${}", args.len()));
+    }
+    for number in &person.phones {
+        // As JSON has a text.
+        args.push(format!("%\"{number}\"%").into());
+        any.push(format!("(transfers LIKE ${} AND start_time <= $2)", args.len()));
     }
     let sql = format!("SELECT id FROM call WHERE {} ORDER BY id LIMIT $1", any.join(" OR "));
     conn.all(&sql, &args, |row| row.string(0))
@@ -44,11 +46,11 @@ pub fn hold(tx: &mut Tx<'_>, id: &str) -> Result<Option<Entry>> {
 /// # Errors
 /// Those of the database.
 pub fn list_entries(conn: &mut Conn<'_>, person: &Person, limit: i64) -> Result<Vec<String>> {
-    let mut args = args![limit].to_vec();
+    let mut args = args![limit, until(person)].to_vec();
     let partner = is_one_of("partner", &person.partners, &mut args);
     let number = is_one_of("e164", &person.phones, &mut args);
     let sql = format!(
-        "SELECT id FROM call_entry WHERE (partner <> '' AND {partner}) OR (e164 <> '' AND {number}) ORDER BY id LIMIT $1"
+        "SELECT id FROM call_entry WHERE (partner <> '' AND {partner}) OR (e164 <> '' AND {number} AND create_time <= $2) ORDER BY id LIMIT $1"
     );
     conn.all(&sql, &args, |row| row.string(0))
 }
@@ -58,8 +60,10 @@ pub fn list_entries(conn: &mut Conn<'_>, person: &Person, limit: i64) -> Result<
 /// # Errors
 /// Those of the database.
 pub fn do_not_call_notes(conn: &mut Conn<'_>, person: &Person, limit: i64) -> Result<Vec<String>> {
-    let mut args = args![limit].to_vec();
+    let mut args = args![limit, until(person)].to_vec();
     let number = is_one_of("e164", &person.phones, &mut args);
-    let sql = format!("SELECT id FROM do_not_call WHERE {number} AND note <> '' ORDER BY id LIMIT $1");
+    let sql = format!(
+        "SELECT id FROM do_not_call WHERE {number} AND note <> '' AND create_time <= $2 ORDER BY id LIMIT $1"
+    );
     conn.all(&sql, &args, |row| row.string(0))
 }

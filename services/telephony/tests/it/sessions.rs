@@ -18,6 +18,7 @@ kontor_testbed::on_both! { World;
     t1_recording_shuffled_within_two_seconds_gives_the_same_calls,
     t2_state_tells_what_is_wrong_in_words,
     t2_connector_made_anew_at_once_has_a_new_session,
+    t2_a_change_of_how_calls_are_made_keeps_the_connection,
     t2_another_process_takes_the_session_over,
 }
 
@@ -257,6 +258,67 @@ async fn t2_connector_made_anew_at_once_has_a_new_session(world: World) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+async fn t2_a_change_of_how_calls_are_made_keeps_the_connection(world: World) {
+    let first = Asterisk::play(messages("16", "answered"), &[]).await;
+    connect(&world, first.port).await;
+    ended(&world, 1).await;
+    let change = async |connector: proto::Connector, paths: &[&str]| {
+        let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        let request = proto::UpdateConnectorRequest {
+            connector: Some(proto::Connector { name: "connectors/office".to_owned(), ..connector }),
+            update_mask: Some(prost_types::FieldMask { paths }),
+            ..Default::default()
+        };
+        world.connectors.clone().update_connector(admin().request(request)).await.unwrap();
+    };
+    let dial = proto::DialSettings {
+        device: "PJSIP/{extension}".to_owned(),
+        context: "internal".to_owned(),
+        ..Default::default()
+    };
+    let new = proto::Connector { display_name: "Office".to_owned(), dial: Some(dial), ..Default::default() };
+    change(new, &["display_name", "dial"]).await;
+    // Whoever looks after the connectors has seen the change when one that was added later is connected.
+    let second = Asterisk::play(messages("16", "missed"), &[]).await;
+    let settings = proto::AsteriskSettings {
+        host: "127.0.0.1".to_owned(),
+        port: i32::from(second.port),
+        username: "kontor".to_owned(),
+        secret: "s3cret".to_owned(),
+        ..Default::default()
+    };
+    let request = proto::CreateConnectorRequest {
+        connector: Some(proto::Connector { kind: Some(Kind::Asterisk(settings)), ..Default::default() }),
+        connector_id: "second".to_owned(),
+        ..Default::default()
+    };
+    world.connectors.clone().create_connector(admin().request(request)).await.unwrap();
+    for () in kontor_testbed::patience() {
+        if second.connections() > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for () in kontor_testbed::patience() {
+        if world.connector("office").await.state.unwrap().connected {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(world.connector("office").await.state.unwrap().connected);
+    assert_eq!((second.connections(), first.connections()), (1, 1), "the first goes on");
+    // How numbers are read is another matter.
+    change(proto::Connector { outside_prefix: "0".to_owned(), ..Default::default() }, &["outside_prefix"])
+        .await;
+    for () in kontor_testbed::patience() {
+        if first.connections() == 2 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the session of the old settings goes on");
 }
 
 async fn t2_another_process_takes_the_session_over(world: World) {

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::domain::csv::Record;
 use crate::domain::lead::{Details, State};
+use crate::domain::text;
 
 impl Made for Details {
     const KIND: Kind = Kind::Leads;
@@ -29,6 +30,7 @@ impl Made for Details {
                 Target::ContactName => made.contact_name = text.to_owned(),
                 Target::CompanyName => made.company_name = text.to_owned(),
                 Target::Email => made.email = text.to_owned(),
+                Target::Phone if text::says_nothing(text) => {}
                 Target::Phone => made.phone = text.to_owned(),
                 Target::Region => made.region = or(&defaults.region),
                 Target::Source => made.source = or(&defaults.source),
@@ -55,7 +57,7 @@ impl Made for Details {
             })?;
         }
         made.tags = with_tags(made.tags, defaults);
-        made.checked()
+        made.checked_new()
     }
 
     fn people(&mut self) -> (&mut String, &mut String) {

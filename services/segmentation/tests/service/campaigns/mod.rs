@@ -1,6 +1,7 @@
 //! S9: a segment becomes a call list, each member once, do-not-call removed; late joiners are added once, leavers cancelled; nothing is doubled by a crash.
 
 mod crash;
+mod mail;
 mod rules;
 
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ use crate::world::{World, leader, sales};
 kontor_testbed::on_both! { World;
     s9_a_segment_becomes_a_call_list_with_do_not_call_removed,
     s9_late_joiners_are_added_once_and_leavers_are_cancelled,
+    s9_many_who_may_not_be_added_hide_nobody_behind_them,
 }
 
 /// How long a test waits for what must come.
@@ -336,4 +338,41 @@ async fn s9_late_joiners_are_added_once_and_leavers_are_cancelled(world: World) 
     assert_eq!(open.len(), 3, "who came back is not called twice");
     assert_eq!(open.iter().filter(|it| it.state() == EntryState::Open).count(), 1);
     assert_eq!(world.fates("spring", Fate::Added).await, [cora]);
+}
+
+/// More than are looked at together left when they got a number; the one behind them is a member.
+async fn s9_many_who_may_not_be_added_hide_nobody_behind_them(world: World) {
+    use futures_util::StreamExt;
+    let many = futures_util::stream::iter(0..510).map(|at| {
+        let world = &world;
+        async move { world.add_partner(&format!("Partner {at}"), "BE", "", "").await }
+    });
+    let many: Vec<String> = many.buffer_unordered(16).collect().await;
+    let tag = async |tags: &[&str]| {
+        let traits = many.iter().map(|partner| proto::Traits {
+            partner: partner.clone(),
+            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            ..Default::default()
+        });
+        let request = proto::PushTraitsRequest { traits: traits.collect() };
+        world.facts.clone().push_traits(admin().request(request)).await.unwrap();
+    };
+    tag(&["spring"]).await;
+    let last = world.add_partner("Last", "BE", "", "").await;
+    world.tag(&last, &["spring"]).await;
+    world.known("Hans", "DE").await;
+    world.add_segment("spring", "\"spring\" in tags").await;
+    let list = world.create(&leader(), "spring", campaign("spring")).await.unwrap().call_list;
+    world.begin(&leader(), "spring", 0).await.unwrap();
+    assert_eq!(world.filled("spring").await.counts.unwrap().without_number, 511);
+    tag(&[]).await;
+    let called = futures_util::stream::iter(many.iter().enumerate()).map(|(at, name)| {
+        let world = &world;
+        async move { world.set_phones(name, &[(&format!("+32240{at:05}"), &[])]).await }
+    });
+    called.buffer_unordered(16).collect::<Vec<()>>().await;
+    world.members_become("spring", &[&last]).await;
+    world.set_phones(&last, &[("+3224999999", &[])]).await;
+    world.becomes("spring", |it| it.counts.as_ref().is_some_and(|it| it.added == 1)).await;
+    assert_eq!(world.entries(&list).await, [format!("+3224999999 {last} Open")]);
 }
