@@ -116,7 +116,7 @@ async def main():
     parser.add_argument("--certificate")
     parser.add_argument("--key")
     parser.add_argument("--no-pipelining", action="store_true")
-    wanted = parser.parse_args()
+    wanted = parser.parse_intermixed_args()
     keeper = Keeper(wanted.folder, not wanted.no_pipelining)
     options = {}
     if wanted.login:

@@ -109,7 +109,7 @@ impl Connection {
         let outcome = self.conversation(from, to, message).await;
         self.last = Instant::now();
         if let Err(refusal) = &outcome {
-            self.is_broken = refusal.ends_the_line();
+            self.is_broken |= refusal.ends_the_line();
             if !self.is_broken {
                 self.is_broken = step(Stage::Sender, COMMAND, self.smtp.command(Rset)).await.is_err();
             }
@@ -145,13 +145,17 @@ impl Connection {
         }
         let recipient = step(Stage::Recipient, COMMAND, self.smtp.read_response()).await;
         if recipient.as_ref().is_err_and(Refusal::ends_the_line) {
+            self.is_broken = true;
             return mail.and(recipient).map(|_| ());
         }
         let content = step(Stage::Content, COMMAND, self.smtp.read_response()).await;
+        // An answer that is missing must not be taken for that to a later command.
+        self.is_broken |= content.as_ref().is_err_and(Refusal::ends_the_line);
         let refused = mail.and(recipient);
         if refused.is_err() && content.is_ok() {
             // It takes a message for nobody: an empty one ends that (RFC 2920 section 3.1).
-            let _ = step(Stage::Content, COMMAND, self.smtp.command(".\r\n")).await;
+            let ended = step(Stage::Content, COMMAND, self.smtp.command(".\r\n")).await;
+            self.is_broken |= ended.is_err_and(|it| it.ends_the_line());
         }
         refused.and(content).map(|_| ())
     }
