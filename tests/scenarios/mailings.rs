@@ -258,14 +258,22 @@ async fn kills(backend: Backend) {
     let lost: Vec<_> = addresses.iter().filter(|it| !copies.contains_key(it.as_str())).collect();
     assert!(lost.is_empty(), "lost: {lost:?}");
     assert_eq!(copies.len(), count);
-    // Of what is doubled, all but the last copy were handed over right before a kill: at most one by each connection.
+    // Of what is doubled, each copy but the last one was the last message of a connection that a kill cut off: the process had no time to note it. And no process
+    // sent one twice: between two copies lies a kill.
+    let last_of: BTreeMap<u64, usize> =
+        taken.iter().enumerate().map(|(at, message)| (message.connection, at)).collect();
+    let ended = smtp.ends();
+    let life = |at: usize| killed_at.iter().filter(|end| **end <= at).count();
     let mut by_kill: BTreeMap<usize, usize> = BTreeMap::new();
     for doubled in copies.values().filter(|copies| copies.len() > 1) {
         let ids: Vec<&str> = doubled.iter().map(|at| taken[*at].id.as_str()).collect();
         assert!(ids.windows(2).all(|pair| pair[0] == pair[1]), "the same message: {ids:?}");
-        for at in &doubled[..doubled.len() - 1] {
-            let kill = killed_at.iter().position(|end| at < end).expect("nothing is doubled without a kill");
-            *by_kill.entry(kill).or_default() += 1;
+        for pair in doubled.windows(2) {
+            let connection = taken[pair[0]].connection;
+            assert_eq!(last_of[&connection], pair[0], "it was noted before the next one went out");
+            assert!(!ended.contains(&connection), "it was noted before the connection ended");
+            assert!(life(pair[0]) < life(pair[1]), "nothing is doubled without a kill");
+            *by_kill.entry(life(pair[0])).or_default() += 1;
         }
     }
     let doubled: usize = by_kill.values().sum();

@@ -20,6 +20,7 @@ mod history;
 mod house;
 mod letters;
 mod limits;
+mod mailing_relays;
 mod mailings;
 mod meetings;
 mod model;

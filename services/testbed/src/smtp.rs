@@ -28,6 +28,12 @@ pub struct Taken {
     pub id: String,
     /// The whole message.
     pub data: String,
+    /// Which connection it came over.
+    pub connection: u64,
+    /// The cipher of TLS; empty without.
+    pub cipher: String,
+    /// Its commands came in one go.
+    pub pipelined: bool,
 }
 
 impl Taken {
@@ -71,7 +77,7 @@ impl SmtpServer {
         SmtpServer::start_with(&[])
     }
 
-    /// Starts one that wants a sign-in: "user:secret".
+    /// Starts one with arguments of the script: "user:secret" for one that wants a sign-in, or options.
     ///
     /// # Panics
     /// As `start`.
@@ -96,6 +102,11 @@ impl SmtpServer {
     /// "smtp://127.0.0.1:41234"
     pub fn relay(&self) -> String {
         format!("smtp://127.0.0.1:{}", self.port)
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// "127.0.0.1:41234"
@@ -125,7 +136,15 @@ impl SmtpServer {
         let read = |line: &str| {
             let value: serde_json::Value = serde_json::from_str(line).expect("a line of the log");
             let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
-            Taken { from: text("from"), to: text("to"), id: text("id"), data: text("data") }
+            Taken {
+                from: text("from"),
+                to: text("to"),
+                id: text("id"),
+                data: text("data"),
+                connection: value["connection"].as_u64().unwrap_or_default(),
+                cipher: text("cipher"),
+                pipelined: value["pipelined"].as_bool().unwrap_or_default(),
+            }
         };
         whole.lines().map(read).collect()
     }
@@ -140,6 +159,15 @@ impl SmtpServer {
             counted.1 += new.iter().filter(|byte| **byte == b'\n').count();
         }
         counted.1
+    }
+
+    /// Connections that the other side ended with QUIT.
+    ///
+    /// # Panics
+    /// When the log is damaged.
+    pub fn ends(&self) -> Vec<u64> {
+        let text = std::fs::read_to_string(self.folder.path().join("ends")).unwrap_or_default();
+        text.lines().map(|line| line.parse().expect("a number")).collect()
     }
 
     /// Recipients that were tried, taken or not, with the second of each since 1970.

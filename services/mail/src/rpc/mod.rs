@@ -32,7 +32,7 @@ use crate::directory::Directory;
 use crate::domain::Mailbox;
 use crate::domain::keys::Keys;
 use crate::domain::mailing::Mailing;
-use crate::sender::{Sender, Senders};
+use crate::sender::{Sender, Senders, Trust};
 use crate::settings::Settings;
 use crate::store;
 use crate::templates::Templates;
@@ -55,6 +55,8 @@ pub struct House {
     pub directory: Directory,
     /// Messages.
     pub templates: Templates,
+    /// Whose certificates the relay may have.
+    pub trust: Arc<Trust>,
     withdrawals: Arc<Notify>,
 }
 
@@ -74,6 +76,7 @@ impl House {
             keys: keys.clone(),
             directory: directory.clone(),
             templates: templates.clone(),
+            trust: Arc::default(),
             withdrawals: Arc::default(),
         }
     }

@@ -123,8 +123,11 @@ impl House {
             .unwrap_or_else(|_| "https://example.com/unsubscribe/".to_owned());
         let rendered = self.one(&mailing, &request.partner, format!("{root}test")).await?;
         let reply_to = Mailbox::parse(&mailing.reply_to).ok();
-        let mut connection =
-            Connection::open(relay, &self.settings.own_domain()).await.map_err(unreachable)?;
+        let open = async || {
+            let opened = Connection::open(relay, &self.settings.own_domain(), &self.trust).await;
+            opened.map_err(unreachable)
+        };
+        let mut connection = open().await?;
         let mut results = Vec::new();
         for address in addresses {
             let subject = format!("[Test] {}", rendered.subject);
@@ -141,13 +144,12 @@ impl House {
                 unsubscribe_url: "",
             };
             let wrong = |why: String| Error::precondition("NOT_MADE", why);
-            let bytes = message::build(&self.settings, parts).map_err(wrong)?;
+            let text = message::build(&self.settings, parts).map_err(wrong)?;
             let (sender, to) = (message::address(&from.address), message::address(&address));
             if !connection.is_good() {
-                connection =
-                    Connection::open(relay, &self.settings.own_domain()).await.map_err(unreachable)?;
+                connection = open().await?;
             }
-            let sent = connection.send(&sender.map_err(wrong)?, &to.map_err(wrong)?, &bytes).await;
+            let sent = connection.send(&sender.map_err(wrong)?, &to.map_err(wrong)?, &text).await;
             let (sent, reply) = match sent {
                 Ok(words) => (true, words),
                 Err(refusal) => (false, format!("{} {}", refusal.code, refusal.words)),
@@ -179,7 +181,8 @@ fn as_row(mailing: &Mailing, partner: &str, address: &Address) -> Outgoing {
 }
 
 fn unreachable(refusal: Refusal) -> Error {
-    Error::unavailable(format!("the relay can't be used: {} {}", refusal.code, refusal.words))
+    let code = if refusal.code > 0 { format!("{} ", refusal.code) } else { String::new() };
+    Error::unavailable(format!("the relay can't be used: {code}{}", refusal.words))
 }
 
 /// What is wrong with the template is a precondition here.

@@ -48,6 +48,7 @@ impl House {
         request: proto::StartMailingRequest,
     ) -> Result<proto::Mailing> {
         let mailing = self.own_mailing(&caller, &request.name, "name").await?;
+        let mut waiting = 0;
         let revision = if mailing.state == State::Draft {
             self.settings.relay()?;
             self.senders(&mailing)?;
@@ -59,6 +60,9 @@ impl House {
                     format!("the message can't be made: {}; CheckMailing says all", finding.message);
                 return Err(Error::precondition("TEMPLATE_FINDINGS", message));
             }
+            // Before the write: of a million recipients it takes a while. Who is added meanwhile is confirmed by whoever adds, as after the start.
+            let id = mailing.id.clone();
+            waiting = self.db.read(move |conn| store::count::waiting(conn, &id)).await?;
             revision
         } else {
             // It is refused below, or this is a repeat of the request that started it.
@@ -72,9 +76,7 @@ impl House {
                 // Checked was another message.
                 return Err(Error::etag_mismatch(row.full_name()));
             }
-            let waiting = store::count::waiting(tx, &row.id)?;
-            let now = tx.now();
-            row.start(waiting, expected, now)?;
+            row.start(waiting, expected, tx.now())?;
             row.revision.clone_from(&revision);
             Ok(())
         };

@@ -67,14 +67,15 @@ impl Sender {
             if let Some(old) = connection.take() {
                 old.close().await;
             }
-            match Connection::open(relay, &self.0.house.settings.own_domain()).await {
+            let house = &self.0.house;
+            match Connection::open(relay, &house.settings.own_domain(), &house.trust).await {
                 Ok(open) => *connection = Some(open),
                 Err(refusal) => return self.settle(job, Err(refusal)).await,
             }
         }
         let Some(open) = connection else { return self.let_go(1) };
         let outcome = tokio::select! {
-            outcome = open.send(&job.from, &job.to, &job.bytes) => outcome,
+            outcome = open.send(&job.from, &job.to, &job.message) => outcome,
             () = self.patience_is_over() => {
                 let words = "the program stopped before the relay answered".to_owned();
                 Err(Refusal { stage: Stage::Content, code: 0, words })

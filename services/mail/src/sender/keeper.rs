@@ -1,7 +1,6 @@
 //! What follows the clock: signs of life, messages of processes that are gone, mailings that begin, end by time, or are done.
 //! Run by one task of each process; every step may be done by several without harm.
 
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -45,7 +44,7 @@ impl Sender {
         if self.0.house.settings.relay.is_some() {
             let holder = self.0.holder.clone();
             let processes = self.db().write(move |tx| store::worker::alive(tx, &holder)).await?;
-            *self.0.alive.lock().unwrap_or_else(PoisonError::into_inner) = begun;
+            self.is_alive(begun);
             self.0.queue.set_processes(processes);
             loop {
                 let holder = self.0.holder.clone();

@@ -40,11 +40,11 @@ pub struct Parts<'a> {
     pub unsubscribe_url: &'a str,
 }
 
-/// The bytes of a message.
+/// A message, in ASCII and with CRLF at the end of each line.
 ///
 /// # Errors
 /// In words, why it can't be made.
-pub fn build(settings: &Settings, parts: Parts<'_>) -> Result<Vec<u8>, String> {
+pub fn build(settings: &Settings, parts: Parts<'_>) -> Result<String, String> {
     let Parts { from, reply_to, to_name, to, subject, text, html, message_id, .. } = parts;
     let subject = one_line(subject);
     if subject.chars().count() > SUBJECT {
@@ -62,9 +62,9 @@ pub fn build(settings: &Settings, parts: Parts<'_>) -> Result<Vec<u8>, String> {
         builder = builder.reply_to(mailbox(reply_to)?);
     }
     let message = if html.is_empty() {
-        builder.singlepart(SinglePart::plain(text.to_owned()))
+        builder.singlepart(SinglePart::plain(with_crlf(text)))
     } else {
-        builder.multipart(MultiPart::alternative_plain_html(text.to_owned(), html.to_owned()))
+        builder.multipart(MultiPart::alternative_plain_html(with_crlf(text), with_crlf(html)))
     };
     let mut message = message.map_err(|cause| cause.to_string())?;
     let mut header = |name: &'static str, value: String| {
@@ -81,7 +81,21 @@ pub fn build(settings: &Settings, parts: Parts<'_>) -> Result<Vec<u8>, String> {
     if let Some(dkim) = &settings.dkim {
         message.sign(dkim);
     }
-    Ok(message.formatted())
+    String::from_utf8(message.formatted()).map_err(|_| "it is no text".to_owned())
+}
+
+/// A text with CRLF for each of CR, LF and CRLF. The library would insert each CR into the whole text, which takes seconds of a long one; and nobody may end a message
+/// by a bare CR or LF.
+fn with_crlf(text: &str) -> String {
+    let (mut rest, mut out) = (text, String::with_capacity(text.len() + text.len() / 16));
+    while let Some(at) = rest.find(['\r', '\n']) {
+        out.push_str(&rest[..at]);
+        out.push_str("\r\n");
+        let end = if rest[at..].starts_with("\r\n") { 2 } else { 1 };
+        rest = &rest[at + end..];
+    }
+    out.push_str(rest);
+    out
 }
 
 fn mailbox(mailbox: &Mailbox) -> Result<lettre::message::Mailbox, String> {
@@ -101,6 +115,12 @@ pub fn address(address: &Address) -> Result<lettre::Address, String> {
 mod tests {
     use super::*;
     use crate::settings::Config;
+
+    #[test]
+    fn every_line_ends_in_the_same_way() {
+        assert_eq!(with_crlf("a\nb\r\nc\rd\r\r\n\n"), "a\r\nb\r\nc\r\nd\r\n\r\n\r\n");
+        assert_eq!(with_crlf("é"), "é");
+    }
 
     /// The longest headers that there are, signed on a stack as small as that of the threads that do it.
     #[test]
@@ -140,7 +160,7 @@ mod tests {
         let work = move || (build(SUBJECT), build(SUBJECT + 1));
         let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(work).unwrap();
         let (longest, longer) = thread.join().unwrap();
-        let longest = String::from_utf8(longest.unwrap()).unwrap();
+        let longest = longest.unwrap();
         assert!(longest.contains("DKIM-Signature: v=1; a=ed25519-sha256"), "{longest}");
         assert!(longest.split("\r\n").all(|line| line.len() < 998), "lines are folded");
         assert!(longer.unwrap_err().contains("subject"));

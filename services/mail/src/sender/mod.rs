@@ -19,7 +19,7 @@ use kontor_kit::{Result, id};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-pub use connection::{Connection, Refusal};
+pub use connection::{Connection, Refusal, Trust};
 pub(crate) use prepare::{Look, Senders, look};
 
 use crate::domain::pace::pause;
@@ -56,8 +56,8 @@ struct Inner {
     wake: Notify,
     stop: CancellationToken,
     relay: Mutex<RelayState>,
-    /// When a sign of life was shown last.
-    alive: Mutex<Instant>,
+    /// When a sign of life was shown last; none before the first one is written.
+    alive: Mutex<Option<Instant>>,
 }
 
 /// Whether the relay can be used.
@@ -79,7 +79,7 @@ impl Sender {
             wake: Notify::new(),
             stop: context.stop.clone(),
             relay: Mutex::default(),
-            alive: Mutex::new(Instant::now()),
+            alive: Mutex::default(),
         }));
         let keeper = sender.clone();
         context.tasks.spawn(async move { keeper.keep().await });
@@ -107,14 +107,23 @@ impl Sender {
         self.db().clock().now()
     }
 
+    /// Whether others know that this process is there: only then are messages its own.
     fn is_sure(&self) -> bool {
-        self.0.alive.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < SURE
+        let alive = self.0.alive.lock().unwrap_or_else(PoisonError::into_inner);
+        alive.is_some_and(|shown| shown.elapsed() < SURE)
+    }
+
+    /// A sign of life was written that was begun at this instant. The first one lets messages be leased.
+    fn is_alive(&self, since: Instant) {
+        let before = self.0.alive.lock().unwrap_or_else(PoisonError::into_inner).replace(since);
+        if before.is_none() {
+            self.wake();
+        }
     }
 
     /// Leases and makes messages until the process stops, then gives back what is not on its way.
     async fn lease_all(&self) {
-        let most = i64::try_from(self.0.house.settings.connections).unwrap_or(1) * 12;
-        let most = most.max(64);
+        let most = self.most();
         while !self.0.stop.is_cancelled() {
             let room = most - self.0.held.load(Ordering::SeqCst);
             let leased = if room < most / 3 || !self.is_sure() || self.relay_pause().is_some() {
@@ -178,10 +187,19 @@ impl Sender {
         Ok(is_more)
     }
 
+    /// Messages that a process has at once.
+    fn most(&self) -> i64 {
+        (i64::try_from(self.0.house.settings.connections).unwrap_or(1) * 12).max(64)
+    }
+
     /// This many messages are not this process' any more.
     fn let_go(&self, count: usize) {
-        self.0.held.fetch_sub(i64::try_from(count).unwrap_or(0), Ordering::SeqCst);
-        self.wake();
+        let count = i64::try_from(count).unwrap_or(0);
+        let held = self.0.held.fetch_sub(count, Ordering::SeqCst) - count;
+        // Not for each one that goes: who leases waits for room for some.
+        if self.most() - held >= self.most() / 3 {
+            self.wake();
+        }
     }
 
     /// Gives messages back that are not sent now.

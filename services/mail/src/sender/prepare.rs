@@ -315,9 +315,9 @@ impl Senders {
         let from = message::address(path.as_ref().unwrap_or(&self.from.address));
         let built = message::build(&house.settings, parts);
         match (built, from, message::address(&address)) {
-            (Ok(bytes), Ok(from), Ok(to)) => {
+            (Ok(message), Ok(from), Ok(to)) => {
                 let mailing = mailing.clone();
-                Built::Job(Box::new(Job { leased, mailing, bytes, from, to, hashes, made }))
+                Built::Job(Box::new(Job { leased, mailing, message, from, to, hashes, made }))
             }
             (Err(why), _, _) | (_, Err(why), _) | (_, _, Err(why)) => {
                 Built::Not(Box::new(leased), State::NotMade, why)

@@ -18,7 +18,7 @@ pub struct Job {
     /// Its mailing as it was when the message was made.
     pub mailing: Arc<Mailing>,
     /// The whole message.
-    pub bytes: Vec<u8>,
+    pub message: String,
     /// Where bounces go.
     pub from: lettre::Address,
     /// Where it goes.
@@ -118,8 +118,11 @@ impl Queue {
                 inner.busy.remove(domain);
             }
         }
+        let may_go = !inner.waiting.is_empty();
         drop(inner);
-        self.wake.notify_waiters();
+        if may_go {
+            self.wake.notify_waiters();
+        }
     }
 
     /// Takes messages out that are not to go now.

@@ -19,14 +19,12 @@ impl Stored for Mailing {
         "display_name",
         "template",
         "subject",
-        "body",
         "sender",
         "reply_to",
         "team",
         "owner",
         "basis",
         "purpose",
-        "fields",
         "locale",
         "start_time",
         "end_time",
@@ -42,6 +40,9 @@ impl Stored for Mailing {
         "create_time",
         "update_time",
         "finish_time",
+        // The last two stand in no list.
+        "body",
+        "fields",
     ];
     const COLLECTION: &'static str = "mailings";
 
@@ -86,14 +87,12 @@ impl Stored for Mailing {
             &self.display_name,
             &self.template,
             &self.subject,
-            &self.text,
             &self.sender,
             &self.reply_to,
             &self.team,
             &self.owner,
             self.basis as i64,
             &self.purpose,
-            &self.fields[..],
             &self.locale,
             self.start_time,
             self.end_time,
@@ -109,43 +108,56 @@ impl Stored for Mailing {
             self.create_time,
             self.update_time,
             self.finish_time,
+            &self.text,
+            &self.fields[..],
         ]
         .to_vec()
     }
 
     fn from_row(row: &Row<'_>, from: usize) -> Result<Self> {
-        let weekdays_only = row.bool(from + 18)?;
-        let hours = row.opt_int(from + 16)?.zip(row.opt_int(from + 17)?);
-        let state = State::of(row.int(from + 21)?);
-        Ok(Mailing {
-            id: row.string(from)?,
-            version: row.int(from + 1)?,
-            display_name: row.string(from + 2)?,
-            template: row.string(from + 3)?,
-            subject: row.string(from + 4)?,
-            text: row.string(from + 5)?,
-            sender: row.string(from + 6)?,
-            reply_to: row.string(from + 7)?,
-            team: row.string(from + 8)?,
-            owner: row.string(from + 9)?,
-            basis: if row.int(from + 10)? == 2 { Basis::NotWithdrawn } else { Basis::Consent },
-            purpose: row.string(from + 11)?,
-            fields: row.bytes(from + 12)?.to_vec(),
-            locale: row.string(from + 13)?,
-            start_time: row.opt_int(from + 14)?,
-            end_time: row.opt_int(from + 15)?,
-            hours: hours.map(|(from, until)| Hours { from, until, weekdays_only }),
-            rate: row.int(from + 19)?,
-            keep_open: row.bool(from + 20)?,
-            state: state.ok_or_else(|| Error::internal("a mailing has an unknown state"))?,
-            pause_reason: row.string(from + 22)?,
-            revision: row.string(from + 23)?,
-            confirmed: row.int(from + 24)?,
-            create_time: row.int(from + 25)?,
-            update_time: row.int(from + 26)?,
-            finish_time: row.opt_int(from + 27)?,
-        })
+        let mut found = short(row, from)?;
+        found.text = row.string(from + SHORT)?;
+        found.fields = row.bytes(from + SHORT + 1)?.to_vec();
+        Ok(found)
     }
+}
+
+/// Columns of `short`.
+const SHORT: usize = 26;
+
+/// Reads what a list shows (`LISTING.columns`): all but the text and the fields.
+fn short(row: &Row<'_>, from: usize) -> Result<Mailing> {
+    let weekdays_only = row.bool(from + 16)?;
+    let hours = row.opt_int(from + 14)?.zip(row.opt_int(from + 15)?);
+    let state = State::of(row.int(from + 19)?);
+    Ok(Mailing {
+        id: row.string(from)?,
+        version: row.int(from + 1)?,
+        display_name: row.string(from + 2)?,
+        template: row.string(from + 3)?,
+        subject: row.string(from + 4)?,
+        text: String::new(),
+        sender: row.string(from + 5)?,
+        reply_to: row.string(from + 6)?,
+        team: row.string(from + 7)?,
+        owner: row.string(from + 8)?,
+        basis: if row.int(from + 9)? == 2 { Basis::NotWithdrawn } else { Basis::Consent },
+        purpose: row.string(from + 10)?,
+        fields: Vec::new(),
+        locale: row.string(from + 11)?,
+        start_time: row.opt_int(from + 12)?,
+        end_time: row.opt_int(from + 13)?,
+        hours: hours.map(|(from, until)| Hours { from, until, weekdays_only }),
+        rate: row.int(from + 17)?,
+        keep_open: row.bool(from + 18)?,
+        state: state.ok_or_else(|| Error::internal("a mailing has an unknown state"))?,
+        pause_reason: row.string(from + 20)?,
+        revision: row.string(from + 21)?,
+        confirmed: row.int(from + 22)?,
+        create_time: row.int(from + 23)?,
+        update_time: row.int(from + 24)?,
+        finish_time: row.opt_int(from + 25)?,
+    })
 }
 
 const BASES: &[(&str, i64)] = &[("CONSENT", 1), ("NOT_WITHDRAWN", 2)];
@@ -168,7 +180,7 @@ const STATES: &[(&str, i64)] = &[
 
 const LISTING: Listing = Listing {
     table: "mailing",
-    columns: "id, version, display_name, template, subject, body, sender, reply_to, team, owner, basis, purpose, fields, locale, start_time, end_time, hours_from, hours_until, weekdays_only, rate, keep_open, state, pause_reason, revision, confirmed, create_time, update_time, finish_time",
+    columns: "id, version, display_name, template, subject, sender, reply_to, team, owner, basis, purpose, locale, start_time, end_time, hours_from, hours_until, weekdays_only, rate, keep_open, state, pause_reason, revision, confirmed, create_time, update_time, finish_time",
     id: "id",
     by_key: false,
     fields: &[
@@ -185,12 +197,12 @@ const LISTING: Listing = Listing {
     max_size: 1_000,
 };
 
-/// Those that the caller may see.
+/// Those that the caller may see, without their texts and fields: a thousand of them would be gigabytes.
 ///
 /// # Errors
 /// INVALID_ARGUMENT naming page_size, page_token, filter or order_by.
 pub fn list(conn: &mut Conn<'_>, caller: &Caller, query: &Query) -> Result<Page<Mailing>> {
-    resource::list(conn, &LISTING, caller, query, Scope::of(caller, "owner", "team"))
+    LISTING.run(conn, caller, query, Scope::of(caller, "owner", "team"), |row| short(row, 2))
 }
 
 /// One that the caller may see.
@@ -229,12 +241,12 @@ pub fn ready(conn: &mut Conn<'_>, now: i64, turn: usize, limit: usize) -> Result
     ids.iter().take(limit).map(|id| resource::get(conn, id)).collect()
 }
 
-/// All that are scheduled, run or are paused.
+/// All that are scheduled, run or are paused, without their texts and fields: they are looked at every second.
 ///
 /// # Errors
 /// Those of the database.
 pub fn live(conn: &mut Conn<'_>) -> Result<Vec<Mailing>> {
-    let columns = Mailing::COLUMNS.join(", ");
+    let columns = LISTING.columns;
     let sql = format!("SELECT {columns} FROM mailing WHERE state IN (2, 3, 4) ORDER BY id");
-    conn.all(&sql, &[], |row| Mailing::from_row(row, 0))
+    conn.all(&sql, &[], |row| short(row, 0))
 }

@@ -2,18 +2,36 @@
 
 use kontor_proto::mail::v1 as proto;
 use kontor_proto::mail::v1::{MailingState, RecipientState as State};
-use kontor_testbed::{SECOND, failure};
+use kontor_testbed::{Place, SECOND, SmtpServer, failure};
 use tonic::Code;
 
-use crate::world::{World, sales};
+use crate::world::{World, config, sales};
 
 kontor_testbed::on_both! { World;
     l7_no_such_address_suppresses_and_policy_does_not,
     l7_a_domain_that_asks_for_less_waits_and_others_go_on,
     l7_a_full_mailbox_is_tried_again_alone,
+    l7_a_refused_recipient_of_a_relay_that_wants_a_message_all_the_same_gets_none,
     l7_a_sender_that_is_refused_pauses_the_mailing,
     l7_a_relay_that_closes_is_tried_again,
     l7_the_report_counts_by_state_domain_and_code,
+}
+
+/// A world whose relay takes one command after the other only.
+struct WithoutPipelining;
+
+impl WithoutPipelining {
+    async fn start(place: Place) -> World {
+        let smtp = SmtpServer::start_with(&["--no-pipelining"]);
+        let config = config(&smtp);
+        World::with(place, smtp, &config).await
+    }
+}
+
+mod without_pipelining {
+    use super::{WithoutPipelining, l7_no_such_address_suppresses_and_policy_does_not};
+
+    kontor_testbed::on_both! { WithoutPipelining; l7_no_such_address_suppresses_and_policy_does_not }
 }
 
 async fn l7_no_such_address_suppresses_and_policy_does_not(world: World) {
@@ -107,6 +125,23 @@ async fn l7_a_full_mailbox_is_tried_again_alone(world: World) {
     let done = world.until_state(&mailing, MailingState::Completed).await;
     assert_eq!(done.counts.unwrap().sent, 3);
     assert_eq!(world.smtp.tries().iter().filter(|it| it.0 == "full@one.example").count(), 3);
+}
+
+async fn l7_a_refused_recipient_of_a_relay_that_wants_a_message_all_the_same_gets_none(world: World) {
+    world.smtp.set_rules(&[
+        "{\"stage\": \"rcpt\", \"match\": \"gone\", \"reply\": \"550 5.1.1 no such user here (lax)\"}",
+    ]);
+    let mailing = world.mailing(proto::Mailing::default()).await;
+    let all: Vec<String> =
+        (0..20).map(|at| format!("{}{at}@one.example", ["gone", "good"][at % 2])).collect();
+    world.add(&mailing, &all.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let counts = world.send(&mailing).await.counts.unwrap();
+    assert_eq!((counts.sent, counts.failed), (10, 10));
+    let taken = world.smtp.taken();
+    assert!(taken.iter().all(|it| it.pipelined && it.to.starts_with("good")));
+    // A refusal does not cost the connection.
+    let connections: std::collections::BTreeSet<u64> = taken.iter().map(|it| it.connection).collect();
+    assert!(taken.len() == 10 && connections.len() <= 4, "{connections:?}");
 }
 
 async fn l7_a_sender_that_is_refused_pauses_the_mailing(world: World) {

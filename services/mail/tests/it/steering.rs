@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use kontor_proto::mail::v1 as proto;
 use kontor_proto::mail::v1::MailingState;
-use kontor_testbed::failure;
+use kontor_testbed::{Place, SmtpServer, failure};
 use tonic::{Code, Response};
 
-use crate::world::{World, config, sales};
+use crate::world::{World, config, leader, neighbour, sales};
 
 kontor_testbed::on_both! { World;
     l7_a_start_asks_back_with_the_count,
@@ -16,7 +16,7 @@ kontor_testbed::on_both! { World;
     l7_one_that_is_kept_open_goes_on_for_those_who_come_later,
     l7_a_watcher_is_told_until_the_end,
     l7_what_was_started_says_what_it_said,
-    l7_two_processes_send_each_message_once,
+    l7_a_list_shows_all_but_texts_fields_and_counts,
 }
 
 fn many(count: usize) -> Vec<String> {
@@ -161,22 +161,92 @@ async fn l7_what_was_started_says_what_it_said(world: World) {
     assert_ne!(changed.etag, started.etag);
 }
 
-async fn l7_two_processes_send_each_message_once(world: World) {
-    if !world.place.is_postgres() {
-        // A SQLite file belongs to one process.
-        return;
-    }
-    let other = world.place.another_process();
+async fn l7_a_list_shows_all_but_texts_fields_and_counts(world: World) {
+    use kontor_proto::templating::v1::{FieldValue, Fields, field_value::Kind};
+    let value = FieldValue { kind: Some(Kind::Text("Ghent".to_owned())) };
+    let time = |hours: i64| {
+        let micros = kontor_testbed::MONDAY + hours * 3_600 * kontor_testbed::SECOND;
+        Some(kontor_kit::clock::to_proto(micros))
+    };
+    let all = proto::Mailing {
+        text: "News".to_owned(),
+        fields: Some(Fields { fields: [("city".to_owned(), value)].into() }),
+        from: "Anna <anna@kontor.example>".to_owned(),
+        reply_to: "Bob <bob@kontor.example>".to_owned(),
+        team: "teams/sales".to_owned(),
+        locale: "de-AT".to_owned(),
+        purpose: "news".to_owned(),
+        start_time: time(1),
+        end_time: time(9),
+        daily_hours: Some(proto::DailyHours { from_minute: 60, until_minute: 90, weekdays_only: true }),
+        messages_per_minute: 7,
+        keep_open: true,
+        ..Default::default()
+    };
+    let draft = world.mailing(all).await;
+    let running = world.mailing(proto::Mailing::default()).await;
+    world.add(&running, &["a@one.example"]).await;
+    world.send(&running).await;
+    let list = async |caller: kontor_kit::auth::Caller, filter: &str| {
+        let request = proto::ListMailingsRequest { filter: filter.to_owned(), ..Default::default() };
+        let answer = world.mailings.clone().list_mailings(caller.request(request)).await.unwrap();
+        answer.into_inner().mailings
+    };
+    let short = async |name: &str| {
+        let whole = world.get(name).await;
+        assert_eq!((whole.text.is_empty(), whole.fields.is_none()), (name == running, name == running));
+        proto::Mailing { text: String::new(), fields: None, counts: None, ..whole }
+    };
+    let expected = [short(&draft).await, short(&running).await];
+    let mut found = list(sales(), "").await;
+    found.sort_by_key(|it| it.name != draft);
+    assert_eq!(found, expected);
+    assert_eq!(list(sales(), "state = COMPLETED").await, expected[1..]);
+    assert_eq!(list(leader(), "").await, expected[..1], "what belongs to the team");
+    assert!(list(neighbour(), "").await.is_empty());
+}
+
+/// Each process has a relay of its own, so it is seen who sent what. On PostgreSQL only: a SQLite file belongs to one process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l7_two_processes_send_each_message_once_on_postgres() {
+    let Some(place) = Place::postgres().await else { return };
+    let world = World::start(place).await;
+    let (other, second) = (world.place.another_process(), SmtpServer::start());
     let peers =
         kontor_mail::Peers { directory: world.directory.clone(), templating: world.templating.clone() };
-    let _second = kontor_mail::start(&other, peers, &config(&world.smtp)).await.unwrap();
-    world.smtp.set_rules(&["{\"stage\": \"data\", \"match\": \".\", \"delay\": 0.01}"]);
+    let _unit = kontor_mail::start(&other, peers, &config(&second)).await.unwrap();
+    world.smtp.set_rules(&["{\"stage\": \"data\", \"match\": \".\", \"delay\": 0.05}"]);
     let mailing = world.mailing(proto::Mailing::default()).await;
     let all = many(300);
     world.add(&mailing, &all.iter().map(String::as_str).collect::<Vec<_>>()).await;
     world.send(&mailing).await;
+    let by_first = world.taken();
+    let mut taken: Vec<String> = second.taken().into_iter().map(|it| it.to).collect();
+    assert!(!by_first.is_empty() && !taken.is_empty(), "{} and {}", by_first.len(), taken.len());
+    taken.extend(by_first);
+    taken.sort();
     let mut all = all;
     all.sort();
-    assert_eq!(world.taken(), all);
+    assert_eq!(taken, all);
     other.stop.cancel();
+}
+
+/// What a process leases before the others know of it would be theirs too. On PostgreSQL only, where there are others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l7_nobody_leases_before_its_sign_of_life_is_written_on_postgres() {
+    let Some(place) = Place::postgres().await else { return };
+    let db = place.another_process().open_db("mail", kontor_mail::MIGRATIONS).await.unwrap();
+    // It can't be written while its table has another name.
+    let rename = async |sql: &'static str| db.write(move |tx| tx.execute(sql, &[])).await.unwrap();
+    rename("ALTER TABLE worker RENAME TO away").await;
+    let world = World::start(place).await;
+    let mailing = world.mailing(proto::Mailing::default()).await;
+    world.add(&mailing, &["a@one.example", "b@two.example"]).await;
+    world.go(&mailing).await;
+    world.a_while().await;
+    let states = world.states(&mailing).await;
+    assert!(states.iter().all(|it| it.0 == proto::RecipientState::Pending), "{states:?}");
+    rename("ALTER TABLE away RENAME TO worker").await;
+    world.until_state(&mailing, MailingState::Completed).await;
+    assert_eq!(world.taken(), ["a@one.example", "b@two.example"]);
 }
