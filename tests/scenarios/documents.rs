@@ -55,6 +55,11 @@ both! {
         for part in [token, "<D:owner><D:href>mailto:a@b.c</D:href></D:owner>", "<D:lockroot><D:href>/dav/files/templates/Caf%C3%A9%20%26%20note.txt</D:href>"] {
             assert!(locks.contains(part), "{part} in {locks}");
         }
+        // What goes deep is refused before anything climbs down it.
+        let deep = format!("<a xmlns=\"DAV:\">{}", "<a>".repeat(20_000));
+        for method in ["LOCK", "PROPPATCH", "PROPFIND"] {
+            http.send(method, NOTE, &[XML, ("depth", "0")], deep.clone()).await.expect(400);
+        }
         // A neighbour sees none of it.
         let other = sandbox.http("neighbour").send("PROPFIND", NOTE, &[XML, ("depth", "0")], "").await;
         assert_eq!(other.status.as_u16(), 404);

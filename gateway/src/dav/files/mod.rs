@@ -19,6 +19,8 @@ use kontor_proto::templating::v1::file_service_client::FileServiceClient;
 
 use super::body;
 use super::error::Failure;
+use super::path::Kind;
+use super::xml::Reader;
 
 /// Where the documents are.
 const ROOT: &str = "/dav/files";
@@ -78,7 +80,11 @@ impl Files {
             })
             .await?
         } else {
-            xml_body(&parts.headers, body).await?
+            let bytes = xml_body(&parts.headers, body).await?;
+            if matches!(parts.method.as_str(), "LOCK" | "PROPPATCH") && !bytes.is_empty() {
+                check_depth(&bytes)?;
+            }
+            bytes
         };
         let mut answer = if is_propfind {
             let asked = (parts.uri.path(), depth == Some(b"1"));
@@ -109,6 +115,14 @@ async fn xml_body(headers: &http::HeaderMap, body: Body) -> Result<Bytes, Failur
         return Err(Failure::bad_request("a DOCTYPE is not taken"));
     }
     Ok(bytes)
+}
+
+/// dav-server's reader calls itself once a level: our own, which has a cap, reads the body before.
+fn check_depth(bytes: &[u8]) -> Result<(), Failure> {
+    let wrong = |error| Failure::of_xml(&error, Kind::Calendar);
+    let mut reader = Reader::new(bytes).map_err(wrong)?;
+    reader.root().map_err(wrong)?;
+    reader.skip().map_err(wrong)
 }
 
 /// The whole tree at once is asked for by nobody who needs it (RFC 4918 section 9.1).

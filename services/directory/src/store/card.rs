@@ -177,6 +177,7 @@ impl Hooks for Cards {
         let id = &removal.object.id;
         let old = find(tx, id)?;
         forget(tx, id)?;
+        consent::hand_down(tx, id)?;
         consent::forget(tx, id)?;
         tx.execute("DELETE FROM card WHERE id = $1", args![id])?;
         let subject = self.subject(removal.collection, removal.object);

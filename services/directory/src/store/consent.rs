@@ -140,8 +140,7 @@ pub fn set(tx: &mut Tx<'_>, caller: &Caller, said: Consent) -> Result<Consent> {
     }
     let sql = "SELECT COUNT(*) FROM consent WHERE partner = $1 AND purpose = $2";
     if tx.one(sql, args![&said.partner, &said.purpose], |row| row.int(0))?.unwrap_or(0) >= WORDS {
-        let last = last_word(tx, &said.partner, &said.purpose)?;
-        match last.filter(|last| last.state == State::Withdrawn) {
+        match last_withdrawal(tx, &said.partner, &said.purpose)? {
             _ if !is_withdrawal => return Err(too_many()),
             // It says what is known, and no more rows of it are needed.
             Some(mut last) if last.state_time >= said.state_time => {
@@ -178,6 +177,14 @@ fn last_word(conn: &mut Conn<'_>, partner: &str, purpose: &str) -> Result<Option
          ORDER BY state_time DESC, state DESC, id DESC LIMIT 1"
     );
     conn.one(&sql, args![partner, purpose], |row| read(row, 0))
+}
+
+fn last_withdrawal(conn: &mut Conn<'_>, partner: &str, purpose: &str) -> Result<Option<Consent>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM consent WHERE partner = $1 AND purpose = $2 AND state = $3
+         ORDER BY state_time DESC, id DESC LIMIT 1"
+    );
+    conn.one(&sql, args![partner, purpose, State::Withdrawn as i64], |row| read(row, 0))
 }
 
 fn drop_word(tx: &mut Tx<'_>, word: &Consent) -> Result<()> {
@@ -244,6 +251,17 @@ pub fn hand_back(tx: &mut Tx<'_>, merge: &str, survivor: &str, partner: &str) ->
         let source = format!("{} (said as partners/{survivor})", word.source);
         let (id, partner, create_time) = (id::new(), partner.to_owned(), tx.now());
         insert(tx, &Consent { id, partner, source, create_time, ..word })?;
+    }
+    Ok(())
+}
+
+/// A survivor is deleted: who went into it may come back, so what it withdrew from since is written for them too.
+///
+/// # Errors
+/// Those of the database.
+pub fn hand_down(tx: &mut Tx<'_>, survivor: &str) -> Result<()> {
+    for (partner, merge) in merge::merged_into(tx, survivor)? {
+        hand_back(tx, &merge, survivor, &partner)?;
     }
     Ok(())
 }

@@ -90,6 +90,15 @@ pub fn survivors(conn: &mut Conn<'_>, partners: &[String]) -> Result<Vec<(String
     conn.all(&sql, &args, |row| Ok((row.string(0)?, row.string(1)?)))
 }
 
+/// Who went into a partner, one step, and by which merge.
+///
+/// # Errors
+/// Those of the database.
+pub fn merged_into(conn: &mut Conn<'_>, survivor: &str) -> Result<Vec<(String, String)>> {
+    let sql = "SELECT partner, merge FROM partner_merged WHERE survivor = $1 ORDER BY partner";
+    conn.all(sql, args![survivor], |row| Ok((row.string(0)?, row.string(1)?)))
+}
+
 /// All that went into a partner, and into those.
 ///
 /// # Errors

@@ -20,6 +20,7 @@ kontor_testbed::on_both! { World;
     l7_of_two_merged_partners_the_stricter_counts_until_they_are_parted,
     l7_a_withdrawal_by_an_old_name_reaches_the_survivor,
     l7_a_withdrawal_while_merged_holds_for_who_comes_back,
+    l7_a_withdrawal_while_merged_outlives_a_survivor_that_is_deleted,
     l7_one_partner_has_only_so_many_purposes,
     l7_a_withdrawal_counts_however_many_there_were,
     l7_a_consent_is_told_as_event_audit_and_history,
@@ -186,6 +187,18 @@ async fn l7_a_withdrawal_by_an_old_name_reaches_the_survivor(world: World) {
     assert_eq!(standing(&world, &ann).await, mailings(Withdrawn));
     unmerge(&world, &merged).await;
     assert_eq!(standing(&world, &ann).await, mailings(Granted));
+    assert_eq!(standing(&world, &twin).await, mailings(Withdrawn));
+}
+
+async fn l7_a_withdrawal_while_merged_outlives_a_survivor_that_is_deleted(world: World) {
+    let (ann, twin) = (create(&world, "Ann").await, create(&world, "Ann twin").await);
+    set(&world, &ann, Granted, 1_000).await;
+    set(&world, &twin, Granted, 1_000).await;
+    let merged = merge(&world, &ann, &twin).await;
+    set(&world, &ann, Withdrawn, 2_000).await;
+    let delete = proto::DeletePartnerRequest { name: ann, ..Default::default() };
+    partners(&world).delete_partner(sales().request(delete)).await.unwrap();
+    unmerge(&world, &merged).await;
     assert_eq!(standing(&world, &twin).await, mailings(Withdrawn));
 }
 

@@ -101,15 +101,26 @@ impl House {
     pub(super) async fn delete(&self, caller: Caller, request: proto::DeleteMailingRequest) -> Result<()> {
         let id = mailing_id(&request.name, "name")?;
         // Many recipients take a while, so they go a part at a time, and the draft with the last of them: one that is made anew by its name keeps its own.
+        let mut is_first = true;
         loop {
             let (user, id, request) = (caller.clone(), id.clone(), request.clone());
             let write = self.db.write(move |tx| {
                 let mut is_more = false;
                 replay::once(tx, &user, &request.request_id, &request, |tx| {
-                    let row = store::mailing::hold(tx, &user, &id, &request.etag)?;
+                    let etag = if is_first { request.etag.as_str() } else { "" };
+                    let mut row = store::mailing::hold(tx, &user, &id, etag)?;
                     row.must_be_a_draft()?;
                     is_more = store::outgoing::drop_some(tx, &id)? > 0;
-                    if is_more { Ok(()) } else { resource::delete(tx, &row) }
+                    if !is_more {
+                        return resource::delete(tx, &row);
+                    }
+                    if is_first {
+                        // Another version, and an end that has passed: nobody starts what is left of it.
+                        let now = tx.now();
+                        (row.end_time, row.update_time) = (Some(now), now);
+                        resource::update(tx, &mut row)?;
+                    }
+                    Ok(())
                 })?;
                 if is_more {
                     replay::forget::<proto::DeleteMailingRequest>(tx, &user, &request.request_id)?;
@@ -119,6 +130,7 @@ impl House {
             if !write.await? {
                 return Ok(());
             }
+            is_first = false;
         }
     }
 }

@@ -130,9 +130,10 @@ impl Connection {
         } else {
             step(Stage::Sender, COMMAND, self.smtp.command(mail)).await?;
             step(Stage::Recipient, COMMAND, self.smtp.command(recipient)).await?;
-            step(Stage::Content, COMMAND, self.smtp.command(Data)).await?;
+            in_turn(step(Stage::Content, COMMAND, self.smtp.command(Data)).await?, true)?;
         }
         let taken = step(Stage::Content, MESSAGE, self.smtp.command(on_the_wire(message))).await?;
+        let taken = in_turn(taken, false)?;
         Ok(shorten(&taken.message().collect::<Vec<_>>().join(" ")))
     }
 
@@ -149,6 +150,7 @@ impl Connection {
             return mail.and(recipient).map(|_| ());
         }
         let content = step(Stage::Content, COMMAND, self.smtp.read_response()).await;
+        let content = content.and_then(|answer| in_turn(answer, true));
         // An answer that is missing must not be taken for that to a later command.
         self.is_broken |= content.as_ref().is_err_and(Refusal::ends_the_line);
         let refused = mail.and(recipient);
@@ -166,6 +168,14 @@ impl Connection {
             let _ = tokio::time::timeout(Duration::from_secs(2), self.smtp.quit()).await;
         }
     }
+}
+
+/// 354 asks for the message and answers nothing else (RFC 5321 section 4.3.2). A relay that is out of turn gets nothing more on this connection.
+fn in_turn(answer: Response, is_data: bool) -> Result<Response, Refusal> {
+    if answer.has_code(354) == is_data {
+        return Ok(answer);
+    }
+    Err(Refusal { stage: Stage::Content, code: 0, words: "the relay answers out of turn".to_owned() })
 }
 
 type Answer<T> = Result<T, lettre::transport::smtp::Error>;
@@ -191,8 +201,12 @@ async fn connect(relay: &Relay, own_domain: &str, trust: &Trust) -> Answer<(Asyn
 /// Whether the relay takes several commands in one go. The library does not keep that, so it is asked once more; one that minds gets one command after the other.
 async fn pipelines(smtp: &mut AsyncSmtpConnection, hello: ClientId) -> Answer<bool> {
     match smtp.command(Ehlo::new(hello)).await {
-        Ok(answer) => Ok(answer.message().any(|line| line.trim().eq_ignore_ascii_case("PIPELINING"))),
-        Err(cause) if cause.status().is_some_and(|code| u16::from(code) != 421) => Ok(false),
+        Ok(answer) if answer.has_code(250) => {
+            Ok(answer.message().any(|line| line.trim().eq_ignore_ascii_case("PIPELINING")))
+        }
+        Ok(_) => Ok(false),
+        // What it says to a command that it does not take; a refused sign-in is none of these.
+        Err(cause) if cause.status().is_some_and(|code| (500..=504).contains(&u16::from(code))) => Ok(false),
         Err(cause) => Err(cause),
     }
 }

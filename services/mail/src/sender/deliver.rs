@@ -81,7 +81,8 @@ impl Sender {
                 Err(Refusal { stage: Stage::Content, code: 0, words })
             }
         };
-        if !open.is_good()
+        // One that was given up may have an answer on its way.
+        if (!open.is_good() || self.0.stop.is_cancelled())
             && let Some(old) = connection.take()
         {
             old.close().await;
@@ -132,7 +133,9 @@ impl Sender {
             Verdict::RelayDown => {
                 let due = self.now() + self.relay_failed(&refusal);
                 if matches!(refusal.stage, Stage::Content | Stage::Recipient) {
-                    // Nobody knows whether it was taken; or the relay hangs up at this recipient, and would again and again.
+                    // Nobody knows whether it was taken; or the relay hangs up at this recipient, and would again and again. Each try may be one more
+                    // copy, so the pauses grow.
+                    let due = due.max(self.now() + pause(job.leased.row.tries + 2, luck()));
                     return self.defer(job, refusal, due).await;
                 }
                 self.give_back(vec![job.leased], due).await;

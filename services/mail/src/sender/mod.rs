@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use kontor_kit::db::Db;
+use kontor_kit::db::{Conn, Db};
 use kontor_kit::{Result, id};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 pub use connection::{Connection, Refusal, Trust};
 pub(crate) use prepare::{Look, Senders, look};
 
+use crate::domain::mailing::Mailing;
 use crate::domain::pace::pause;
 use crate::domain::reply::Stage;
 use crate::rpc::House;
@@ -152,12 +153,11 @@ impl Sender {
     async fn lease(&self, room: i64) -> Result<bool> {
         let (zone, now) = (self.0.house.context.zone(), self.now());
         let turn = usize::try_from(now / 1_000_000).unwrap_or(0);
-        let mailings = self.db().read(move |conn| store::mailing::ready(conn, now, turn, MAILINGS)).await?;
-        let running: Vec<_> = mailings
-            .into_iter()
-            .filter(|it| it.end_time.is_none_or(|end| end > now))
-            .filter(|it| it.hours.is_none_or(|hours| hours.is_open(&zone, now)))
-            .collect();
+        let may_go = move |it: &Mailing| {
+            it.end_time.is_none_or(|end| end > now) && it.hours.is_none_or(|hours| hours.is_open(&zone, now))
+        };
+        let read = move |conn: &mut Conn<'_>| store::mailing::ready(conn, now, (turn, MAILINGS), may_go);
+        let running = self.db().read(read).await?;
         if running.is_empty() {
             return Ok(false);
         }

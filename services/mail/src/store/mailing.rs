@@ -226,19 +226,29 @@ pub fn hold(tx: &mut Tx<'_>, caller: &Caller, id: &str, etag: &str) -> Result<Ma
     Ok(found)
 }
 
-/// Those that run and have a lane to look at, `limit` of them, beginning with the one whose `turn` it is, so that none is always the first.
+/// Those that run, have a lane to look at, and `may_go` now: `limit` of them, beginning with the one whose `turn` it is, so that none is always the first.
+/// `may_go` sees them without their texts and fields.
 ///
 /// # Errors
 /// Those of the database.
-pub fn ready(conn: &mut Conn<'_>, now: i64, turn: usize, limit: usize) -> Result<Vec<Mailing>> {
-    let sql = "SELECT id FROM mailing WHERE state IN (2, 3, 4) AND state = 3
-         AND EXISTS (SELECT 1 FROM lane WHERE lane.mailing = mailing.id AND lane.ready <= $1) ORDER BY id";
-    let mut ids = conn.all(sql, args![now], |row| row.string(0))?;
-    if !ids.is_empty() {
-        let turn = turn % ids.len();
-        ids.rotate_left(turn);
+pub fn ready(
+    conn: &mut Conn<'_>,
+    now: i64,
+    (turn, limit): (usize, usize),
+    may_go: impl Fn(&Mailing) -> bool,
+) -> Result<Vec<Mailing>> {
+    let sql = format!(
+        "SELECT {} FROM mailing WHERE state IN (2, 3, 4) AND state = 3
+         AND EXISTS (SELECT 1 FROM lane WHERE lane.mailing = mailing.id AND lane.ready <= $1) ORDER BY id",
+        LISTING.columns
+    );
+    let mut found = conn.all(&sql, args![now], |row| short(row, 0))?;
+    found.retain(may_go);
+    if !found.is_empty() {
+        let turn = turn % found.len();
+        found.rotate_left(turn);
     }
-    ids.iter().take(limit).map(|id| resource::get(conn, id)).collect()
+    found.iter().take(limit).map(|it| resource::get(conn, &it.id)).collect()
 }
 
 /// All that are scheduled, run or are paused, without their texts and fields: they are looked at every second.

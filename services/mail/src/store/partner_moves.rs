@@ -13,6 +13,11 @@ use super::lane;
 /// Those of the database.
 pub fn merged(tx: &mut Tx<'_>, partner: &str, survivor: &str) -> Result<()> {
     let now = tx.now();
+    // The one that goes into it has the mailing: the survivor waits no more, nor for the turn of yet another one.
+    let sql = "UPDATE outgoing SET state = 11, address_key = '', reason = 'a partner that went into it has this mailing', update_time = $3
+         WHERE partner = $2 AND partner <> '' AND state IN (1, 4, 8, 9) AND EXISTS (SELECT 1 FROM outgoing AS other
+         WHERE other.mailing = outgoing.mailing AND other.partner = $1 AND other.partner <> '' AND other.state = 3)";
+    tx.execute(sql, args![partner, survivor, now])?;
     take_turns_over(tx, partner, survivor)?;
     let both = "partner = $1 AND partner <> '' AND EXISTS (SELECT 1 FROM outgoing AS other WHERE other.mailing = outgoing.mailing AND other.partner = $2 AND other.partner <> '')";
     let sql = format!(

@@ -29,9 +29,23 @@ impl WithoutPipelining {
 }
 
 mod without_pipelining {
-    use super::{WithoutPipelining, l7_no_such_address_suppresses_and_policy_does_not};
+    use super::{
+        WithoutPipelining, l7_a_relay_without_pipelining_gets_one_command_after_the_other,
+        l7_no_such_address_suppresses_and_policy_does_not,
+    };
 
-    kontor_testbed::on_both! { WithoutPipelining; l7_no_such_address_suppresses_and_policy_does_not }
+    kontor_testbed::on_both! { WithoutPipelining;
+        l7_no_such_address_suppresses_and_policy_does_not,
+        l7_a_relay_without_pipelining_gets_one_command_after_the_other,
+    }
+}
+
+async fn l7_a_relay_without_pipelining_gets_one_command_after_the_other(world: World) {
+    let mailing = world.mailing(proto::Mailing::default()).await;
+    world.add(&mailing, &["a@one.example", "b@two.example"]).await;
+    world.send(&mailing).await;
+    let taken = world.smtp.taken();
+    assert!(taken.len() == 2 && taken.iter().all(|it| !it.pipelined));
 }
 
 async fn l7_no_such_address_suppresses_and_policy_does_not(world: World) {

@@ -189,7 +189,7 @@ fn update(
 ) -> kontor_kit::Result<proto::Lead> {
     let lead = store::lead::get_for_change(tx, caller, lead)?;
     resource::check_etag(&lead, etag)?;
-    if mask.has("phone") {
+    if mask.has("phone") && wanted.phone != lead.details.phone {
         text::phone("lead.phone", &wanted.phone)?;
     }
     let details = merged(&lead.details, wanted, mask).checked()?;

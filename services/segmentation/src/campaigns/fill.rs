@@ -115,7 +115,9 @@ impl Worker {
             let pending = self.db.read(read).await?;
             if pending.is_empty() {
                 // Erased meanwhile.
-                progress.fates = None;
+                for ord in progress.of(Fate::Pending) {
+                    progress.forget(ord);
+                }
                 return Ok(());
             }
             let fates = if campaign.mailing.is_empty() {

@@ -87,10 +87,13 @@ impl Worker {
         let id = campaign.id.clone();
         let read = move |conn: &mut Conn<'_>| {
             let names = store::partner::names(conn, &ords)?;
-            let mut all = Vec::with_capacity(ords.len());
+            let (mut all, mut erased) = (Vec::with_capacity(ords.len()), Vec::new());
             for (ord, name) in ords.iter().zip(names) {
-                let known = store::campaign::one(conn, &id, *ord)?;
-                let number = known.map(|(_, number)| number).unwrap_or_default();
+                let Some((_, number)) = store::campaign::one(conn, &id, *ord)? else {
+                    // Erased meanwhile: nothing is written of it any more.
+                    erased.push(*ord);
+                    continue;
+                };
                 // Telephony may have heard of a merge before.
                 let now = match store::partner::find(conn, &name)? {
                     Some(ords) => store::partner::name(conn, ords.ord)?.unwrap_or_default(),
@@ -98,16 +101,20 @@ impl Worker {
                 };
                 all.push((*ord, [name, now], number));
             }
-            Ok(all)
+            Ok((all, erased))
         };
+        let (all, erased) = self.db.read(read).await?;
+        erased.into_iter().for_each(|ord| progress.forget(ord));
+        if all.is_empty() {
+            return Ok(());
+        }
         if !campaign.mailing.is_empty() {
             // Mail knows what it gave to whom.
-            let all =
-                self.db.read(read).await?.into_iter().map(|(ord, [partner, _], _)| (ord, partner)).collect();
+            let all = all.into_iter().map(|(ord, [partner, _], _)| (ord, partner)).collect();
             return self.take_off(campaign, progress, all).await;
         }
         let mut fates = Vec::new();
-        for (ord, names, number) in self.db.read(read).await? {
+        for (ord, names, number) in all {
             match self.cancel(campaign, &names, &number).await? {
                 Done::Cancelled => fates.push((ord, Fate::Cancelled, number)),
                 Done::Stays => fates.push((ord, Fate::Left, number)),

@@ -127,6 +127,12 @@ impl Progress {
         self.fates.iter().flat_map(BTreeMap::values).fold(RoaringBitmap::new(), |all, some| all | some)
     }
 
+    fn forget(&mut self, ord: u32) {
+        for some in self.fates.iter_mut().flat_map(BTreeMap::values_mut) {
+            some.remove(ord);
+        }
+    }
+
     fn moved(&mut self, all: &[(u32, Fate, String)]) {
         let fates = self.fates.get_or_insert_default();
         for (ord, fate, _) in all {

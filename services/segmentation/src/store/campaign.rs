@@ -365,11 +365,15 @@ pub fn put(tx: &mut Tx<'_>, campaign: &str, all: &[(u32, Fate, String)]) -> Resu
 /// # Errors
 /// Those of the database.
 pub fn of_family(conn: &mut Conn<'_>, campaign: &str, partner: &str) -> Result<Option<(u32, Fate, String)>> {
+    let mut first = None;
     for ord in super::partner::family(conn, partner)?.into_iter().skip(1) {
         let known = one(conn, campaign, ord)?.filter(|(fate, _)| *fate != Fate::WithoutNumber);
-        if let Some((fate, number)) = known {
-            return Ok(Some((ord, fate, number)));
+        match known {
+            // One that waits is called; what others of the family had does not take that away.
+            Some((Fate::Added, number)) => return Ok(Some((ord, Fate::Added, number))),
+            Some((fate, number)) => first = first.or(Some((ord, fate, number))),
+            None => {}
         }
     }
-    Ok(None)
+    Ok(first)
 }

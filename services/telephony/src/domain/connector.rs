@@ -160,7 +160,7 @@ impl Connector {
     }
 
     /// Whether a session that began with `before` goes on: nothing of the connection and of how its news are read is another. How calls are made is
-    /// read for each call. One that is deleted and made anew begins with a lower version, and is another one.
+    /// read for each call. One that is deleted and made anew begins with the first version again, and is another one.
     pub fn goes_on(&self, before: &Connector) -> bool {
         let same = Connector {
             version: before.version,
@@ -168,7 +168,7 @@ impl Connector {
             dial: before.dial.clone(),
             ..self.clone()
         };
-        self.version >= before.version && same == *before
+        (self.version > before.version || self == before) && same == *before
     }
 
     /// How this telephone system writes numbers; `company` is the installation's country.

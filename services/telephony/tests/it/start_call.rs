@@ -419,7 +419,7 @@ async fn t6_a_number_that_is_not_to_be_called_needs_a_word(world: World) {
 }
 
 async fn t6_faults_name_the_field(world: World) {
-    let silent = world.neighbours.add_partner("Silent", "call me").await;
+    let silent = world.neighbours.add_partner("Silent", "ask on floor 3").await;
     let (code, words) = refusal(start(&world, to(PARTNER)).await);
     assert_eq!(code, Code::FailedPrecondition);
     assert!(words.contains("no connector makes calls"), "{words}");

@@ -99,7 +99,8 @@ pub(super) fn plain_address(out: &mut Vec<u8>, text: &str, place: Place) {
     let is_before = |c: char| c == '(' || c.is_whitespace() || ('\u{e000}'..='\u{e00f}').contains(&c);
     let is_first = end.chars().next_back().is_none_or(is_before);
     match place {
-        Place::Path | Place::Behind | Place::Query if !is_first => encoded(out, text.trim(), place),
+        Place::Path => encoded(out, text.trim(), place),
+        Place::Behind | Place::Query if !is_first => encoded(out, text.trim(), place),
         _ => plain(out, text.trim()),
     }
 }
