@@ -198,6 +198,8 @@ impl Sender {
         let words = without(&refusal.words, &job.leased.row.address);
         let (domain, luck) = (job.leased.row.domain.clone(), luck());
         let paused = domain.clone();
+        // Those that wait in this process stop at once, and what came in until the pause is written after them.
+        let mut others = self.0.queue.take_domain(&domain);
         let write = move |tx: &mut Tx<'_>| {
             store::pace::refused(tx, &paused, &words, |refusals| pause(refusals, luck))
         };
@@ -205,7 +207,7 @@ impl Sender {
             Ok(until) => until,
             Err(_) => self.now() + pause(1, luck),
         };
-        let others = self.0.queue.take_domain(&domain);
+        others.extend(self.0.queue.take_domain(&domain));
         self.give_back(others.into_iter().map(|it| it.leased).collect(), until).await;
         self.defer(job, refusal, until).await;
     }
