@@ -1,6 +1,7 @@
 //! The Sandbox: a whole Kontor on port 0 with its own data, on SQLite or PostgreSQL, in one process or many.
 //! Called by every scenario and bench.
 
+pub mod bench;
 pub mod caller;
 pub mod database;
 pub mod http;

@@ -15,11 +15,7 @@ const PASSWORD: &str = "a bench password";
 const BATCH: i32 = 1_000;
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = kontor_tests::bench::runtime();
     runtime.block_on(bench());
 }
 

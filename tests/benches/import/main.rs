@@ -23,8 +23,7 @@ const WARM: usize = 5_000;
 fn main() {
     let asked = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
     let rows: usize = asked.unwrap_or(ROWS);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.expect("a runtime").block_on(bench(rows));
+    kontor_tests::bench::runtime().block_on(bench(rows));
 }
 
 async fn bench(rows: usize) {

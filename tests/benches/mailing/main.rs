@@ -22,11 +22,7 @@ const CONNECTIONS: usize = 8;
 const DOMAINS: usize = 25;
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = kontor_tests::bench::runtime();
     runtime.block_on(bench());
 }
 
@@ -58,7 +54,7 @@ impl Signing {
 
 async fn bench() {
     let tools = Tools::find();
-    let count = std::env::var("KONTOR_TEST_OBJECTS").ok().and_then(|it| it.parse().ok()).unwrap_or(20_000);
+    let count = kontor_tests::bench::number("KONTOR_TEST_OBJECTS", 20_000);
     let only = std::env::var("KONTOR_TEST_ONLY").unwrap_or_default();
     let all = [Signing::Not, Signing::Ed25519, Signing::Rsa];
     let wanted: Vec<Signing> = all.into_iter().filter(|it| only.is_empty() || only == it.name()).collect();

@@ -23,11 +23,7 @@ const PASSWORD: &str = "a bench password";
 const TURNS: usize = 3;
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = kontor_tests::bench::runtime();
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.iter().position(|argument| argument == "--floor") {
         Some(place) => runtime.block_on(floor::serve(std::path::Path::new(&arguments[place + 1]))),
@@ -78,8 +74,7 @@ pub async fn measure<F: Future<Output = ()>>(
 }
 
 async fn bench() {
-    let size: usize =
-        std::env::var("KONTOR_TEST_OBJECTS").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000);
+    let size: usize = kontor_tests::bench::number("KONTOR_TEST_OBJECTS", 100_000);
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("kontor");
     let names = data::fill(&data, size).await;

@@ -16,6 +16,7 @@ use kontor_proto::segmentation::v1::{
     AddSegmentEntriesRequest, CreateSegmentRequest, PreviewRuleRequest, Segment, SegmentEntry, SegmentList,
     segment_entry,
 };
+use kontor_tests::bench::number;
 use kontor_tests::{Grpc, Process};
 use rules::Rule;
 use rusqlite::{Connection, OpenFlags};
@@ -25,17 +26,8 @@ const PASSWORD: &str = "a bench password";
 const REST: Duration = Duration::from_secs(180);
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = kontor_tests::bench::runtime();
     runtime.block_on(bench());
-}
-
-/// A number from the environment.
-fn number(variable: &str, usual: usize) -> usize {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
 /// A line of the table.

@@ -22,11 +22,7 @@ use kontor_tests::{Grpc, Http, Process};
 const PASSWORD: &str = "a bench password";
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = kontor_tests::bench::runtime();
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.iter().position(|argument| argument == "--floor") {
         Some(place) => runtime.block_on(server::serve(std::path::Path::new(&arguments[place + 1]))),
@@ -68,8 +64,7 @@ impl Figures {
 }
 
 async fn bench() {
-    let size: usize =
-        std::env::var("KONTOR_TEST_OBJECTS").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000);
+    let size: usize = kontor_tests::bench::number("KONTOR_TEST_OBJECTS", 20_000);
     let folder = tempfile::tempdir().expect("a folder");
     let floors = Floors::measure(folder.path(), size).await;
     let data = folder.path().join("kontor");

@@ -8,23 +8,15 @@ mod next_calls;
 mod pops;
 
 use kontor_testbed::Database;
+use kontor_tests::bench::number;
 use kontor_tests::process::run;
 use kontor_tests::{Grpc, Process};
 
 const PASSWORD: &str = "a bench password";
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = kontor_tests::bench::runtime();
     runtime.block_on(bench());
-}
-
-/// A number from the environment.
-pub fn number(variable: &str, usual: usize) -> usize {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
 /// A Kontor with an administrator who may do all.

@@ -19,6 +19,7 @@ kontor_testbed::on_both! { World;
     l7_an_erased_person_stands_nowhere_and_still_gets_nothing,
     l7_a_merged_partner_gets_a_mailing_once,
     l7_a_survivor_that_would_get_nothing_takes_the_turn_of_the_merged_one,
+    l7_a_survivor_whose_merged_one_has_the_mailing_waits_no_more,
 }
 
 fn token(world: &World, to: &str) -> String {
@@ -178,6 +179,29 @@ async fn l7_a_survivor_that_would_get_nothing_takes_the_turn_of_the_merged_one(w
     assert_eq!(states().await, wanted);
     world.send(&mailing).await;
     assert_eq!(world.taken(), ["anna@one.example", "cleo@one.example"]);
+}
+
+async fn l7_a_survivor_whose_merged_one_has_the_mailing_waits_no_more(world: World) {
+    world.smtp.set_rules(&[
+        "{\"stage\": \"rcpt\", \"match\": \"anna@\", \"reply\": \"452 4.2.2 mailbox full\", \"times\": 1}",
+    ]);
+    let anna = world.partner("Anna", &["anna@one.example"]).await;
+    let anne = world.partner("Anne", &["anne@one.example"]).await;
+    let mailing = world.mailing(proto::Mailing::default()).await;
+    world.add(&mailing, &[&anna, &anne]).await;
+    world.go(&mailing).await;
+    let is_halfway = |it: &proto::Mailing| {
+        let counts = it.counts.as_ref().unwrap();
+        (counts.deferred, counts.sent) == (1, 1)
+    };
+    world.until(&mailing, is_halfway).await;
+    let request = directory::MergePartnersRequest { name: anna, others: vec![anne], ..Default::default() };
+    let mut client = PartnerMergeServiceClient::new(world.directory.clone());
+    client.merge_partners(admin().request(request)).await.unwrap();
+    world.until_state(&mailing, proto::MailingState::Completed).await;
+    let states: Vec<State> = world.states(&mailing).await.into_iter().map(|(state, _)| state).collect();
+    assert_eq!(states, [State::Removed, State::Sent]);
+    assert_eq!(world.taken(), ["anne@one.example"]);
 }
 
 async fn l7_a_merged_partner_gets_a_mailing_once(world: World) {

@@ -178,7 +178,7 @@ impl Worker {
         if campaign.cancelling {
             return self.cancel_all(campaign, progress).await;
         }
-        let members = members(&self.live, campaign).await?;
+        let mut members = members(&self.live, campaign).await?;
         if let Some(reason) = campaign.outgrown(members.wanted.len()) {
             return self.change(campaign, |it| it.pause(&reason)).await;
         }
@@ -192,14 +192,20 @@ impl Worker {
             if !self.still_runs(campaign).await? {
                 return Ok(());
             }
+            // Many take minutes: who is no member any more meanwhile is not added.
+            members = self::members(&self.live, campaign).await?;
         }
         if campaign.mailing.is_empty() {
             self.add_numbers_that_came(campaign, progress, &members.wanted).await?;
         }
         if !campaign.keeps_leavers {
             let left = progress.of(Fate::Added) - &members.wanted;
-            let left = self.hand_on(campaign, progress, left).await?;
-            self.leave(campaign, progress, left).await?;
+            // While all of them are with operators, nothing is looked for.
+            let now = Instant::now();
+            if left.iter().any(|ord| progress.busy.get(&ord).is_none_or(|until| *until <= now)) {
+                let left = self.hand_on(campaign, progress, left).await?;
+                self.leave(campaign, progress, left).await?;
+            }
         }
         if campaign.fill_time.is_none() {
             let now = self.db.clock().now();
