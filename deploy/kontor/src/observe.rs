@@ -1,6 +1,9 @@
 //! Logs, metrics and traces of the process. They never hold secrets or content.
 //! Called by `main.rs`: `start` before anything else, `stop` after everything else.
 
+mod fields;
+
+use std::io::IsTerminal;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -23,6 +26,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::Config;
+use fields::PlainFields;
 
 /// Time for the collector to take a batch of spans, also the last one when the process stops.
 const EXPORT_TIME: Duration = Duration::from_secs(5);
@@ -70,7 +74,9 @@ where
         .map_err(|cause| Error::invalid("log.level", format!("{level:?}: {cause}")))?;
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match config.get("log.format") {
-        "text" => Ok(layer.with_filter(filter).boxed()),
+        // Colours are for people; a file of logs holds none.
+        "text" if std::io::stderr().is_terminal() => Ok(layer.with_filter(filter).boxed()),
+        "text" => Ok(layer.with_ansi(false).fmt_fields(PlainFields).with_filter(filter).boxed()),
         "json" => Ok(layer.json().with_filter(filter).boxed()),
         other => Err(Error::invalid("log.format", format!("{other:?} is neither text nor json"))),
     }

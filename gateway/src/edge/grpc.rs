@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use axum::body::Body;
 use http::{Request, Response};
 use kontor_kit::auth::Caller;
-use kontor_kit::link::{Link, SERVICE_HEADER, forward};
+use kontor_kit::link::{Link, SERVICE_HEADER};
+use kontor_kit::routes::{Answers, Routes, service_of, unknown};
 use kontor_kit::{Error, Result};
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use tonic::Status;
-use tonic::service::Routes;
 
 use super::Links;
 
@@ -43,11 +43,11 @@ impl Router {
     }
 
     /// Passes the request on. `inside` is true for other processes of the installation.
-    pub(super) async fn answer(&self, request: Request<Body>, inside: bool) -> Response<Body> {
+    pub(super) async fn answer(&self, request: Request<Body>, inside: bool) -> Response<tonic::body::Body> {
         let path = request.uri().path();
-        let name = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+        let name = service_of(path);
         if name.starts_with("grpc.") {
-            return pass(self.own.clone(), request).await;
+            return pass(&self.own, request).await;
         }
         let service =
             name.strip_prefix("kontor.").and_then(|rest| rest.split('.').next()).unwrap_or_default();
@@ -58,22 +58,22 @@ impl Router {
         };
         let hidden = INSIDE_ONLY.contains(&name) && !inside;
         match self.services.get(service).filter(|_| !hidden) {
-            None => refuse(Status::unimplemented(format!("there is no method {path}"))),
+            None => unknown(path),
             Some(_) if request.extensions().get::<Caller>().is_none() => refuse(
                 Error::unauthenticated(
                     "sign in first: send `authorization: Bearer TOKEN` or `authorization: Basic ...`",
                 )
                 .into(),
             ),
-            Some(link) => pass(link.clone(), request).await,
+            Some(link) => pass(link, request).await,
         }
     }
 }
 
-async fn pass(link: Link, request: Request<Body>) -> Response<Body> {
-    match forward(link, request).await {
-        Ok(response) => response.map(Body::new),
-        Err(cause) => refuse(Error::internal(cause).into()),
+async fn pass(link: &Link, request: Request<Body>) -> Response<tonic::body::Body> {
+    match link.answer(request.map(tonic::body::Body::new)).await {
+        Ok(response) => response,
+        Err(never) => match never {},
     }
 }
 
@@ -91,8 +91,8 @@ fn outside(services: &Links) -> Result<Vec<String>> {
 }
 
 /// A gRPC answer that is only a status.
-pub(super) fn refuse(status: Status) -> Response<Body> {
-    status.into_http::<tonic::body::Body>().map(Body::new)
+pub(super) fn refuse(status: Status) -> Response<tonic::body::Body> {
+    status.into_http()
 }
 
 fn own_routes(names: &[String]) -> Result<Routes> {
@@ -115,5 +115,5 @@ fn own_routes(names: &[String]) -> Result<Routes> {
             health.set_service_status(name, tonic_health::ServingStatus::Serving).await;
         }
     });
-    Ok(Routes::new(v1).add_service(alpha).add_service(service).prepare())
+    Ok(Routes::new(v1).add_service(alpha).add_service(service))
 }

@@ -1,7 +1,6 @@
 //! An answer lasts as long as its sign-in: a stream ends when the app password is revoked, the user disabled, or taken out of a team.
 //! Put around gRPC answers by `Gateway::grpc`.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -16,34 +15,43 @@ use tonic::{Code, Status};
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// The body of an answer with the end of its sign-in.
-struct Leased {
-    body: Body,
-    ended: Pin<Box<dyn Future<Output = Status> + Send>>,
+struct Leased<C> {
+    body: tonic::body::Body,
+    check: C,
+    /// There once the body has been waited for: an answer that is complete at once needs no clock.
+    ended: Option<Pin<Box<dyn Future<Output = Status> + Send>>>,
     over: bool,
 }
 
 /// Ends `body` with UNAUTHENTICATED or ABORTED once `check` says so. An answer that is complete within five seconds is not checked.
-pub(super) fn lease<C, F>(body: Body, check: C) -> Body
+pub(super) fn lease<C, F>(body: tonic::body::Body, check: C) -> Body
 where
-    C: Fn() -> F + Send + 'static,
-    F: Future<Output = Result<(), Status>> + Send,
+    C: Fn() -> F + Clone + Unpin + Send + 'static,
+    F: Future<Output = Result<(), Status>> + Send + 'static,
 {
-    let ended = Box::pin(async move {
-        loop {
-            tokio::time::sleep(AGAIN).await;
-            match check().await {
-                Err(status) if matches!(status.code(), Code::Unauthenticated | Code::Aborted) => {
-                    return status;
-                }
-                // A directory that is away for a moment ends nothing.
-                _ => {}
-            }
-        }
-    });
-    Body::new(Leased { body, ended, over: false })
+    Body::new(Leased { body, check, ended: None, over: false })
 }
 
-impl http_body::Body for Leased {
+async fn ended<C, F>(check: C) -> Status
+where
+    C: Fn() -> F + Send,
+    F: Future<Output = Result<(), Status>> + Send + 'static,
+{
+    loop {
+        tokio::time::sleep(AGAIN).await;
+        match check().await {
+            Err(status) if matches!(status.code(), Code::Unauthenticated | Code::Aborted) => return status,
+            // A directory that is away for a moment ends nothing.
+            _ => {}
+        }
+    }
+}
+
+impl<C, F> http_body::Body for Leased<C>
+where
+    C: Fn() -> F + Clone + Unpin + Send + 'static,
+    F: Future<Output = Result<(), Status>> + Send + 'static,
+{
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -51,14 +59,16 @@ impl http_body::Body for Leased {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if self.over {
+        let Leased { body, check, ended: end, over } = &mut *self;
+        if *over {
             return Poll::Ready(None);
         }
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
-            return Poll::Ready(frame);
+        if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
+            return Poll::Ready(frame.map(|frame| frame.map_err(axum::Error::new)));
         }
-        let status = std::task::ready!(self.ended.as_mut().poll(context));
-        self.over = true;
+        let end = end.get_or_insert_with(|| Box::pin(ended(check.clone())));
+        let status = std::task::ready!(end.as_mut().poll(context));
+        *over = true;
         let mut trailers = HeaderMap::new();
         match status.add_header(&mut trailers) {
             Ok(()) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),

@@ -13,12 +13,11 @@ mod unsubscribe;
 mod webhook;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use kontor_kit::auth::{CALLER_HEADER, Caller};
 use kontor_kit::context::Context;
 use kontor_kit::link::Link;
@@ -29,7 +28,7 @@ use tracing::{Instrument, Span};
 pub use serve::serve;
 
 use crate::dav::Dav;
-use sign_in::SignIn;
+use sign_in::{Peer, SignIn};
 
 /// The services that this process can reach, by name.
 pub type Links = HashMap<&'static str, Link>;
@@ -79,7 +78,7 @@ impl Gateway {
         };
         let outside = if outside {
             Some(Outside {
-                sign_in: SignIn::new(&find("directory")?),
+                sign_in: SignIn::new(&find("directory")?, context.clock.clone()),
                 dav: Dav::new(find("calendar")?, find("directory")?)
                     .with_push(context.push.enabled)
                     .with_files(links.get("templating").cloned()),
@@ -95,7 +94,7 @@ impl Gateway {
     }
 
     /// Answers one request, in a span of its own.
-    pub async fn answer(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
+    async fn answer(&self, request: Request<Body>, peer: &Arc<Peer>) -> Response<Body> {
         let started = Instant::now();
         let kind = kind_of(&request);
         let span = span_of(&request, kind);
@@ -110,7 +109,7 @@ impl Gateway {
         response
     }
 
-    async fn route(&self, mut request: Request<Body>, kind: Kind, peer: IpAddr) -> Response<Body> {
+    async fn route(&self, mut request: Request<Body>, kind: Kind, peer: &Arc<Peer>) -> Response<Body> {
         let caller = self.take_signed_caller(&mut request);
         // What answers one request is moved about a dozen times before it runs, so each kind but the one that comes most stands in a box.
         match kind {
@@ -132,58 +131,42 @@ impl Gateway {
         key.verify(header.to_str().ok()?, self.0.context.clock.now())
     }
 
-    async fn grpc(&self, mut request: Request<Body>, signed: Option<Caller>, peer: IpAddr) -> Response<Body> {
+    async fn grpc(
+        &self,
+        mut request: Request<Body>,
+        signed: Option<Caller>,
+        peer: &Arc<Peer>,
+    ) -> Response<Body> {
         let outside = match (signed, &self.0.outside) {
             (Some(caller), _) => {
                 request.extensions_mut().insert(caller);
-                return self.0.grpc.answer(request, true).await;
+                return self.0.grpc.answer(request, true).await.map(Body::new);
             }
             (None, Some(outside)) => outside,
-            (None, None) => return self.0.grpc.answer(request, false).await,
+            (None, None) => return self.0.grpc.answer(request, false).await.map(Body::new),
         };
         match outside.sign_in.check(request.headers(), peer).await {
             Ok(Some(caller)) => {
                 note_user(&caller);
                 request.extensions_mut().insert(caller.clone());
-                let sign_in = sign_in::only(request.headers());
+                let lease = Lease::new(self, caller, request.headers(), peer);
                 let response = self.0.grpc.answer(request, false).await;
-                let (gateway, caller) = (self.clone(), Arc::new(caller));
-                response.map(|body| {
-                    lease::lease(body, move || {
-                        gateway.clone().still_may(caller.clone(), sign_in.clone(), peer)
-                    })
-                })
+                response.map(|body| lease::lease(body, move || lease.clone().still_may()))
             }
-            Ok(None) => self.0.grpc.answer(request, false).await,
-            Err(status) => grpc::refuse(status),
+            Ok(None) => self.0.grpc.answer(request, false).await.map(Body::new),
+            Err(status) => grpc::refuse(status).map(Body::new),
         }
     }
 
-    /// Whether a sign-in that was good still is, and the user may still do all that an answer began with.
-    async fn still_may(
-        self,
-        caller: Arc<Caller>,
-        headers: HeaderMap,
-        peer: IpAddr,
-    ) -> Result<(), tonic::Status> {
-        let Some(outside) = &self.0.outside else { return Ok(()) };
-        match outside.sign_in.check(&headers, peer).await? {
-            Some(now) if !now.may_all_of(&caller) => Err(tonic::Status::aborted(
-                "you may no longer see all that this stream began with: open it again",
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    async fn webhook(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
+    async fn webhook(&self, request: Request<Body>, peer: &Arc<Peer>) -> Response<Body> {
         match self.0.outside.as_ref().and_then(|outside| outside.telephony.clone()) {
             Some(_) if request.uri().path() == webhook::DOCUMENT => webhook::document(request.method()),
-            Some(link) => webhook::answer(link, request, peer).await,
+            Some(link) => webhook::answer(link, request, peer.address).await,
             None => plain(StatusCode::NOT_FOUND, "this installation takes no telephone events\n"),
         }
     }
 
-    async fn pops(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
+    async fn pops(&self, request: Request<Body>, peer: &Arc<Peer>) -> Response<Body> {
         let Some((outside, link)) =
             self.0.outside.as_ref().and_then(|outside| Some((outside, outside.telephony.clone()?)))
         else {
@@ -192,31 +175,29 @@ impl Gateway {
         match outside.sign_in.check(request.headers(), peer).await {
             Ok(Some(caller)) => {
                 note_user(&caller);
-                let (gateway, sign_in) = (self.clone(), sign_in::only(request.headers()));
-                let before = Arc::new(caller.clone());
-                let check = move || gateway.clone().still_may(before.clone(), sign_in.clone(), peer);
-                pops::answer(link, &caller, request, check).await
+                let lease = Lease::new(self, caller.clone(), request.headers(), peer);
+                pops::answer(link, &caller, request, move || lease.clone().still_may()).await
             }
             Ok(None) => sign_in::challenge("sign in with your user name and an app password\n"),
             Err(status) => sign_in::refuse(&status),
         }
     }
 
-    async fn feed(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
+    async fn feed(&self, request: Request<Body>, peer: &Arc<Peer>) -> Response<Body> {
         match &self.0.outside {
-            Some(outside) => feed::answer(outside.calendar.clone(), request, peer).await,
+            Some(outside) => feed::answer(outside.calendar.clone(), request, peer.address).await,
             None => feed::nothing(),
         }
     }
 
-    async fn unsubscribe(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
+    async fn unsubscribe(&self, request: Request<Body>, peer: &Arc<Peer>) -> Response<Body> {
         match self.0.outside.as_ref().and_then(|outside| outside.mail.clone()) {
-            Some(link) => unsubscribe::answer(link, request, peer).await,
+            Some(link) => unsubscribe::answer(link, request, peer.address).await,
             None => unsubscribe::nothing(),
         }
     }
 
-    async fn dav(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
+    async fn dav(&self, request: Request<Body>, peer: &Arc<Peer>) -> Response<Body> {
         let Some(outside) = &self.0.outside else {
             return plain(StatusCode::NOT_FOUND, "this process has no gateway\n");
         };
@@ -231,6 +212,33 @@ impl Gateway {
             }
             Ok(None) => sign_in::challenge("sign in with your user name and an app password\n"),
             Err(status) => sign_in::refuse(&status),
+        }
+    }
+}
+
+/// The sign-in that an answer began with, to be looked at again while it lasts.
+#[derive(Clone)]
+struct Lease {
+    gateway: Gateway,
+    caller: Caller,
+    header: Option<HeaderValue>,
+    peer: Arc<Peer>,
+}
+
+impl Lease {
+    fn new(gateway: &Gateway, caller: Caller, headers: &HeaderMap, peer: &Arc<Peer>) -> Lease {
+        let header = headers.get(http::header::AUTHORIZATION).cloned();
+        Lease { gateway: gateway.clone(), caller, header, peer: peer.clone() }
+    }
+
+    /// Whether the sign-in still is good, and the user may still do all that the answer began with.
+    async fn still_may(self) -> Result<(), tonic::Status> {
+        let (Some(outside), Some(header)) = (&self.gateway.0.outside, &self.header) else { return Ok(()) };
+        match outside.sign_in.check_header(header, &self.peer).await? {
+            Some(now) if !now.may_all_of(&self.caller) => Err(tonic::Status::aborted(
+                "you may no longer see all that this stream began with: open it again",
+            )),
+            _ => Ok(()),
         }
     }
 }

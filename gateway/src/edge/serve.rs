@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::sign_in::Peer;
 use super::{Gateway, unread};
 
 /// Connections at once. More wait in the listener's queue.
@@ -39,12 +40,12 @@ pub async fn serve(gateway: Gateway, listener: TcpListener, stop: CancellationTo
             accepted = accept(&listener, &room) => accepted,
         };
         let Some((stream, peer, permit)) = accepted else { continue };
-        let gateway = gateway.clone();
+        let (gateway, from) = (gateway.clone(), Arc::new(Peer::new(peer.ip())));
         let service = service_fn(move |request: Request<hyper::body::Incoming>| {
-            let gateway = gateway.clone();
+            let (gateway, from) = (gateway.clone(), from.clone());
             async move {
                 let (request, rest) = unread::watch(request);
-                let response = gateway.answer(request, peer.ip()).await;
+                let response = gateway.answer(request, &from).await;
                 rest.drain().await;
                 Ok::<_, Infallible>(response)
             }

@@ -1,17 +1,21 @@
-//! Signing in at the edge: the `authorization` header becomes a `Caller`, by asking directory, which keeps a cache.
+//! Signing in at the edge: the `authorization` header becomes a `Caller`, by asking directory, which keeps a cache. A connection that goes on
+//! with the same header asks once a second, and at once after a sign-in has ended.
 //! Called for gRPC and for DAV.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use kontor_kit::auth::Caller;
+use kontor_kit::clock::Clock;
 use kontor_kit::link::Link;
 use kontor_kit::near::Credentials;
 use kontor_proto::directory::v1::CheckCredentialRequest;
+use subtle::ConstantTimeEq;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -20,31 +24,84 @@ use super::plain;
 /// Longest header that is looked at, in bytes.
 const LENGTH: usize = 2_000;
 
-pub(super) struct SignIn(Arc<dyn Credentials>);
+/// How long a connection's last sign-in is good without asking, when nothing is heard of its end.
+const TRUST: i64 = 1_000_000;
+
+/// One connection: where it comes from, and who signed in on it last.
+pub(super) struct Peer {
+    pub(super) address: IpAddr,
+    last: Mutex<Option<Last>>,
+}
+
+/// A right sign-in. HTTP/2 holds the header for as long, in the table of its compression.
+struct Last {
+    header: HeaderValue,
+    caller: Caller,
+    ended: u64,
+    checked_time: i64,
+}
+
+impl Peer {
+    pub(super) fn new(address: IpAddr) -> Peer {
+        Peer { address, last: Mutex::default() }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Last>> {
+        // Nothing can panic while it is held.
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) struct SignIn {
+    directory: Arc<dyn Credentials>,
+    /// Moves when a sign-in ends. Without it, because directory is elsewhere, every request asks.
+    ended: Option<Arc<AtomicU64>>,
+    clock: Clock,
+}
 
 impl SignIn {
-    pub(super) fn new(directory: &Link) -> Self {
-        SignIn(directory.credentials())
+    pub(super) fn new(directory: &Link, clock: Clock) -> Self {
+        SignIn { directory: directory.credentials(), ended: directory.sign_ins_ended(), clock }
     }
 
     /// Who asks; none without a header. UNAUTHENTICATED or RESOURCE_EXHAUSTED when the secret is wrong.
-    pub(super) async fn check(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Option<Caller>, Status> {
-        let Some(header) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    pub(super) async fn check(&self, headers: &HeaderMap, peer: &Peer) -> Result<Option<Caller>, Status> {
+        match headers.get(header::AUTHORIZATION) {
+            Some(header) => self.check_header(header, peer).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Who asks with this `authorization` header.
+    pub(super) async fn check_header(
+        &self,
+        header: &HeaderValue,
+        peer: &Peer,
+    ) -> Result<Option<Caller>, Status> {
+        // Read before directory is asked: what ends meanwhile is not kept.
+        let ended = self.ended.as_ref().map(|ended| ended.load(Ordering::SeqCst));
+        let now = self.clock.now();
+        if let Some(last) = &*peer.last()
+            && Some(last.ended) == ended
+            && (0..TRUST).contains(&now.saturating_sub(last.checked_time))
+            && bool::from(last.header.as_bytes().ct_eq(header.as_bytes()))
+        {
+            return Ok(Some(last.caller.clone()));
+        }
         let (user, secret) = read(header).ok_or_else(|| {
             Status::unauthenticated(
                 "the authorization header is neither `Bearer TOKEN` nor `Basic base64(user:secret)`",
             )
         })?;
-        let request = CheckCredentialRequest { user, secret, peer: peer.to_string() };
-        let answer = self.0.check_credential(Caller::system().request(request)).await?;
-        Ok(answer.user.map(Caller::of_user))
+        let request = CheckCredentialRequest { user, secret, peer: peer.address.to_string() };
+        let answer = self.directory.check_credential(Caller::system().request(request)).await?;
+        let caller = answer.user.map(Caller::of_user);
+        if let (Some(caller), Some(ended)) = (&caller, ended) {
+            let (header, caller) = (header.clone(), caller.clone());
+            *peer.last() = Some(Last { header, caller, ended, checked_time: now });
+        }
+        Ok(caller)
     }
-}
-
-/// The header that signs in, alone: for a later check of the same sign-in.
-pub(super) fn only(headers: &HeaderMap) -> HeaderMap {
-    let value = headers.get(header::AUTHORIZATION).cloned();
-    value.map(|value| (header::AUTHORIZATION, value)).into_iter().collect()
 }
 
 fn read(header: &HeaderValue) -> Option<(String, String)> {

@@ -6,7 +6,7 @@ use http_body_util::BodyExt;
 use kontor_gateway::dav::{Dav, limits};
 use kontor_kit::auth::{Account, Caller};
 use kontor_kit::link::Link;
-use tonic::service::Routes;
+use kontor_kit::routes::Routes;
 
 fn dav() -> Dav {
     let nothing = || Link::local(Routes::default());

@@ -2,18 +2,13 @@
 //! Put on by `Unit::new`.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::LazyLock;
-use std::task::{Context as TaskContext, Poll};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use axum::response::Response;
-use http::Request;
+use http::{Request, Response};
 use prost::Message;
 use tonic::Code;
-use tower::{Layer, Service};
+use tonic::body::Body;
 use tracing::{Instrument, Span};
 
 use crate::audit::{self, Who};
@@ -21,6 +16,7 @@ use crate::auth::{CALLER_HEADER, Caller, ClusterKey};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::meter::{Meter, Meters};
+use crate::routes::{Answer, Answers, Routes};
 use crate::trace;
 
 /// Deadline of a call that names none. Streams are not ended by it, only the wait for their first answer.
@@ -28,61 +24,47 @@ pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
 /// Longest deadline that a caller gets, whatever it asks for.
 const LONGEST_DEADLINE: Duration = Duration::from_secs(3_600);
 
-/// Makes `ServiceStack` around a unit's routes.
+/// A unit's routes with everything around them. Cheap to clone.
 #[derive(Clone)]
-pub struct ServiceLayer {
+pub struct ServiceStack(Arc<Inner>);
+
+struct Inner {
     service: &'static str,
     key: Option<ClusterKey>,
     clock: Clock,
+    routes: Routes,
 }
 
-impl ServiceLayer {
-    /// The layer of one service.
-    pub fn new(service: &'static str, context: &Context) -> Self {
-        ServiceLayer { service, key: context.cluster_key.clone(), clock: context.clock.clone() }
+impl ServiceStack {
+    /// The layer of one service, around its routes.
+    pub(crate) fn new(service: &'static str, context: &Context, routes: Routes) -> Self {
+        let (key, clock) = (context.cluster_key.clone(), context.clock.clone());
+        ServiceStack(Arc::new(Inner { service, key, clock, routes }))
+    }
+
+    /// Takes the caller from the signed header of another process of this installation.
+    fn accept_signed_caller(&self, request: &mut Request<Body>) {
+        let Some(header) = request.headers_mut().remove(CALLER_HEADER) else { return };
+        let caller = self.0.key.as_ref().zip(header.to_str().ok());
+        if let Some(caller) = caller.and_then(|(key, text)| key.verify(text, self.0.clock.now())) {
+            request.extensions_mut().insert(caller);
+        }
     }
 }
 
-impl<S> Layer<S> for ServiceLayer {
-    type Service = ServiceStack<S>;
-    fn layer(&self, inner: S) -> ServiceStack<S> {
-        ServiceStack { inner, layer: self.clone() }
-    }
-}
-
-/// The routes with everything around them.
-#[derive(Clone)]
-pub struct ServiceStack<S> {
-    inner: S,
-    layer: ServiceLayer,
-}
-
-impl<S> Service<Request<axum::body::Body>> for ServiceStack<S>
-where
-    S: Service<Request<axum::body::Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut TaskContext<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request<axum::body::Body>) -> Self::Future {
+impl Answers for ServiceStack {
+    fn answer(&self, mut request: Request<Body>) -> Answer {
         self.accept_signed_caller(&mut request);
         let deadline = request.headers().get("grpc-timeout").and_then(parse_timeout);
         let deadline = deadline.unwrap_or(DEFAULT_DEADLINE).min(LONGEST_DEADLINE);
         let method = method_of(request.uri().path());
-        let service = self.layer.service;
+        let service = self.0.service;
         let span = span_of(service, method);
         let who = request.extensions().get::<Caller>().map(|caller| Who::caller(caller, method.path));
-        let clone = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let answer = self.0.routes.answer(request);
         let answer = async move {
             let started = Instant::now();
-            let work = audit::acting(who.unwrap_or_else(Who::system), inner.call(request));
+            let work = audit::acting(who.unwrap_or_else(Who::system), answer);
             let answer = tokio::time::timeout(deadline, work).await;
             let response = answer.unwrap_or_else(|_| {
                 Ok(tonic::Status::deadline_exceeded("the deadline passed before the answer was ready")
@@ -95,18 +77,7 @@ where
     }
 }
 
-impl<S> ServiceStack<S> {
-    /// Takes the caller from the signed header of another process of this installation.
-    fn accept_signed_caller(&self, request: &mut Request<axum::body::Body>) {
-        let Some(header) = request.headers_mut().remove(CALLER_HEADER) else { return };
-        let caller = self.layer.key.as_ref().zip(header.to_str().ok());
-        if let Some(caller) = caller.and_then(|(key, text)| key.verify(text, self.layer.clock.now())) {
-            request.extensions_mut().insert(caller);
-        }
-    }
-}
-
-fn record(service: &'static str, method: Method, response: &Response, took: Duration) {
+fn record(service: &'static str, method: Method, response: &Response<Body>, took: Duration) {
     let code = code_of(response);
     let span = Span::current();
     span.record("rpc.grpc.status_code", code as i32);
@@ -122,7 +93,7 @@ fn record(service: &'static str, method: Method, response: &Response, took: Dura
 }
 
 /// The status of an answer that is over; a stream that has begun counts as fine.
-fn code_of(response: &Response) -> Code {
+fn code_of(response: &Response<Body>) -> Code {
     response.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
 }
 

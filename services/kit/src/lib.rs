@@ -24,6 +24,7 @@ pub mod phone;
 mod records;
 pub mod replay;
 pub mod resource;
+pub mod routes;
 pub mod secret;
 pub mod slots;
 pub mod tags;

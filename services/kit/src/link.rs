@@ -2,19 +2,18 @@
 //! Made by the composing binary; every generated client stands on it.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
-use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use tonic::body::Body;
-use tonic::service::Routes;
-use tonic::transport::Endpoint;
-use tower::util::BoxCloneSyncService;
-use tower::{BoxError, Service, ServiceExt};
+use tonic::transport::{Channel, Endpoint};
+use tower::{Service, ServiceExt};
 
 use crate::auth::{CALLER_HEADER, Caller, ClusterKey};
 use crate::clock::Clock;
 use crate::near::Near;
+use crate::routes::{Answer, Answers};
 use crate::{Error, Result, trace};
 
 /// Largest message between services: an object of 10 MB with room to spare.
@@ -23,25 +22,22 @@ pub const MESSAGE_LIMIT: usize = 64 * 1024 * 1024;
 /// Header that says which service is meant, for contracts that several serve under one name.
 pub const SERVICE_HEADER: &str = "x-kontor-service";
 
-/// Clonable way to a service.
+/// Way to a service. Cheap to clone.
 #[derive(Clone)]
 pub struct Link {
-    channel: BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>,
+    way: Arc<dyn Answers>,
     near: Near,
 }
 
 impl Link {
-    /// To routes in this process: no socket, no copy. The caller travels as an extension of the request.
-    pub fn local(routes: Routes) -> Link {
-        Link::near_by(routes, Near::default())
+    /// To services in this process: no socket, no copy. The caller travels as an extension of the request.
+    pub fn local(services: impl Answers) -> Link {
+        Link::near_by(services, Near::default())
     }
 
-    /// To routes in this process, some of which may be called without them.
-    pub(crate) fn near_by(routes: Routes, near: Near) -> Link {
-        let service = tower::ServiceBuilder::new()
-            .map_err(|never: Infallible| -> BoxError { match never {} })
-            .service(routes);
-        Link { channel: BoxCloneSyncService::new(service), near }
+    /// To services in this process, some of whose methods may be called without them.
+    pub(crate) fn near_by(services: impl Answers, near: Near) -> Link {
+        Link { way: Arc::new(services), near }
     }
 
     pub(crate) fn near(&self) -> &Near {
@@ -63,22 +59,33 @@ impl Link {
             .initial_stream_window_size(256 * 1024)
             .initial_connection_window_size(64 * 1024 * 1024)
             .connect_lazy();
-        let service_name = service;
-        let service = channel.map_request(move |mut request: Request<Body>| {
-            request.headers_mut().remove(CALLER_HEADER);
-            request.headers_mut().insert(SERVICE_HEADER, HeaderValue::from_static(service));
-            trace::pass_on(request.headers_mut());
-            if let Some(caller) = request.extensions().get::<Caller>()
-                && let Ok(signed) = key.sign(caller, clock.now())
-                && let Ok(value) = HeaderValue::from_str(&signed)
-            {
-                request.headers_mut().insert(CALLER_HEADER, value);
-            }
-            request
-        });
-        let service = service
-            .map_result(move |answer| answer.or_else(|cause| Ok(failure_is_an_answer(service_name, &cause))));
-        Ok(Link { channel: BoxCloneSyncService::new(service), near: Near::default() })
+        Ok(Link { way: Arc::new(Far { service, channel, key, clock }), near: Near::default() })
+    }
+}
+
+/// A service in another process.
+struct Far {
+    service: &'static str,
+    channel: Channel,
+    key: ClusterKey,
+    clock: Clock,
+}
+
+impl Answers for Far {
+    fn answer(&self, mut request: Request<Body>) -> Answer {
+        request.headers_mut().remove(CALLER_HEADER);
+        request.headers_mut().insert(SERVICE_HEADER, HeaderValue::from_static(self.service));
+        trace::pass_on(request.headers_mut());
+        if let Some(caller) = request.extensions().get::<Caller>()
+            && let Ok(signed) = self.key.sign(caller, self.clock.now())
+            && let Ok(value) = HeaderValue::from_str(&signed)
+        {
+            request.headers_mut().insert(CALLER_HEADER, value);
+        }
+        let (service, channel) = (self.service, self.channel.clone());
+        Box::pin(async move {
+            Ok(channel.oneshot(request).await.unwrap_or_else(|cause| failure_is_an_answer(service, &cause)))
+        })
     }
 }
 
@@ -100,24 +107,14 @@ fn failure_is_an_answer(service: &str, cause: &(dyn std::error::Error + 'static)
 
 impl Service<Request<Body>> for Link {
     type Response = Response<Body>;
-    type Error = BoxError;
-    type Future =
-        <BoxCloneSyncService<Request<Body>, Response<Body>, BoxError> as Service<Request<Body>>>::Future;
+    type Error = Infallible;
+    type Future = Answer;
 
-    fn poll_ready(&mut self, context: &mut TaskContext<'_>) -> Poll<std::result::Result<(), BoxError>> {
-        self.channel.poll_ready(context)
+    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<std::result::Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        self.channel.call(request)
+    fn call(&mut self, request: Request<Body>) -> Answer {
+        self.way.answer(request)
     }
-}
-
-/// Passes any body on to a link, as the gateway does with requests from outside.
-pub async fn forward<B>(mut link: Link, request: Request<B>) -> std::result::Result<Response<Body>, BoxError>
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    link.ready().await?.call(request.map(Body::new)).await
 }

@@ -3,6 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use futures_util::Stream;
@@ -31,6 +32,7 @@ pub type Chunks<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 pub struct Near {
     collections: Option<Arc<dyn Collections>>,
     credentials: Option<Arc<dyn Credentials>>,
+    sign_ins_ended: Option<Arc<AtomicU64>>,
 }
 
 impl Near {
@@ -41,10 +43,11 @@ impl Near {
         self
     }
 
-    /// With a service of credentials.
+    /// With a service of credentials. `ended` is raised by it before an answer that it once gave is no longer true.
     #[must_use]
-    pub fn credentials(mut self, service: impl CredentialService) -> Near {
+    pub fn credentials(mut self, service: impl CredentialService, ended: Arc<AtomicU64>) -> Near {
         self.credentials = Some(Arc::new(Here(service)));
+        self.sign_ins_ended = Some(ended);
         self
     }
 }
@@ -56,6 +59,11 @@ impl Link {
             let client = CollectionServiceClient::new(self.clone());
             Arc::new(client.max_decoding_message_size(MESSAGE_LIMIT).max_encoding_message_size(MESSAGE_LIMIT))
         })
+    }
+
+    /// A number that moves when an answer of its check of secrets is no longer true. Nothing when it runs in another process.
+    pub fn sign_ins_ended(&self) -> Option<Arc<AtomicU64>> {
+        self.near().sign_ins_ended.clone()
     }
 
     /// Its check of secrets: directly, or over the wire.

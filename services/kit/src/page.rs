@@ -272,10 +272,21 @@ impl Listing {
         if !field.common || conn.is_postgres() {
             return Ok(false);
         }
-        // To skip them is cheaper than to count them: nothing is made of each.
-        let sql =
-            format!("SELECT 1 FROM {} WHERE {} = $1 LIMIT 1 OFFSET {}", self.table, field.column, COMMON - 1);
-        Ok(conn.one(&sql, std::slice::from_ref(value), |_| Ok(()))?.is_some())
+        let text = match value {
+            Value::Text(Some(text)) => text.as_str(),
+            Value::Int(Some(number)) => &number.to_string(),
+            _ => return Ok(false),
+        };
+        conn.lately(&(self.table, field.column, text), |conn| {
+            // To skip them is cheaper than to count them: nothing is made of each.
+            let sql = format!(
+                "SELECT 1 FROM {} WHERE {} = $1 LIMIT 1 OFFSET {}",
+                self.table,
+                field.column,
+                COMMON - 1
+            );
+            Ok(conn.one(&sql, std::slice::from_ref(value), |_| Ok(()))?.is_some())
+        })
     }
 
     fn size(&self, asked: i32) -> Result<usize> {

@@ -1,29 +1,27 @@
 //! A unit: one running service with its routes. And the macro-free way to add the layer to them.
 //! Made by each service's `start`; the binary hangs units into one process.
 
-use tonic::service::Routes;
-
 use crate::context::Context;
 use crate::db::Db;
-use crate::layer::ServiceLayer;
+use crate::layer::ServiceStack;
 use crate::link::Link;
 use crate::near::Near;
 use crate::records;
+use crate::routes::Routes;
 
 /// A started service.
 pub struct Unit {
     /// "pipeline"
     pub name: &'static str,
     /// Its gRPC routes, inside the layer of deadline, caller, trace and metrics.
-    pub routes: Routes,
+    pub routes: ServiceStack,
     near: Near,
 }
 
 impl Unit {
     /// Wraps the routes in the layer, so that a call in process and one from outside behave alike.
     pub fn new(name: &'static str, context: &Context, routes: Routes) -> Unit {
-        let router = routes.into_axum_router().layer(ServiceLayer::new(name, context));
-        Unit { name, routes: Routes::from(router).prepare(), near: Near::default() }
+        Unit { name, routes: ServiceStack::new(name, context, routes), near: Near::default() }
     }
 
     /// A service that keeps records in a database: its AuditService and its ChangeService are added to the routes.

@@ -1,17 +1,16 @@
 //! A gate before a real service: it can be shut, as when the service can't be reached, and it counts what goes through.
 //! Called by tests that take a neighbour away.
 
-use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::Router;
-use axum::extract::Request;
+use http::Request;
+use http_body_util::BodyExt;
 use kontor_kit::Error;
-use kontor_kit::link::{self, Link};
+use kontor_kit::link::Link;
+use kontor_kit::routes::{Answer, Answers};
 use tonic::Status;
 use tonic::body::Body;
-use tonic::service::Routes;
 
 /// Open at first. Cheap to clone: all clones are one gate.
 #[derive(Clone, Default)]
@@ -28,30 +27,7 @@ struct State {
 impl Gate {
     /// The same service behind this gate.
     pub fn before(&self, service: Link) -> Link {
-        let gate = self.clone();
-        let guard = tower::service_fn(move |request: Request| {
-            let (gate, service) = (gate.clone(), service.clone());
-            async move { Ok::<_, Infallible>(gate.pass(service, request).await) }
-        });
-        Link::local(Routes::from(Router::new().fallback_service(guard)))
-    }
-
-    async fn pass(&self, service: Link, request: Request) -> http::Response<Body> {
-        if self.0.shut.load(Ordering::SeqCst) {
-            return Status::from(Error::unavailable("the service can't be reached: the gate is shut"))
-                .into_http();
-        }
-        let path = request.uri().path().to_owned();
-        self.0.passed.lock().unwrap_or_else(PoisonError::into_inner).push(path);
-        let answer = link::forward(service, request).await;
-        if self.0.loses.load(Ordering::SeqCst) {
-            if let Ok(answer) = answer {
-                // To its end, so that all of it has its effect.
-                let _ = axum::body::to_bytes(axum::body::Body::new(answer.into_body()), usize::MAX).await;
-            }
-            return Status::from(Error::unavailable("the answer is lost at the gate")).into_http();
-        }
-        answer.unwrap_or_else(|cause| Status::from(Error::unavailable(cause.to_string())).into_http())
+        Link::local(Guarded { gate: self.clone(), service })
     }
 
     /// From now on every call is answered with UNAVAILABLE.
@@ -73,5 +49,32 @@ impl Gate {
     pub fn count(&self, method: &str) -> usize {
         let passed = self.0.passed.lock().unwrap_or_else(PoisonError::into_inner);
         passed.iter().filter(|path| path.rsplit('/').next() == Some(method)).count()
+    }
+}
+
+struct Guarded {
+    gate: Gate,
+    service: Link,
+}
+
+impl Answers for Guarded {
+    fn answer(&self, request: Request<Body>) -> Answer {
+        let state = self.gate.0.clone();
+        if state.shut.load(Ordering::SeqCst) {
+            let refusal = Error::unavailable("the service can't be reached: the gate is shut");
+            return Box::pin(async { Ok(Status::from(refusal).into_http()) });
+        }
+        let path = request.uri().path().to_owned();
+        state.passed.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+        let answer = self.service.answer(request);
+        Box::pin(async move {
+            let answer = answer.await?;
+            if !state.loses.load(Ordering::SeqCst) {
+                return Ok(answer);
+            }
+            // To its end, so that all of it has its effect.
+            let _ = answer.into_body().collect().await;
+            Ok(Status::from(Error::unavailable("the answer is lost at the gate")).into_http())
+        })
     }
 }

@@ -2,6 +2,7 @@
 //! Called by `start`.
 
 use kontor_kit::link::MESSAGE_LIMIT;
+use kontor_kit::routes::Routes;
 use kontor_proto::calendar::v1::attachment_service_server::AttachmentServiceServer;
 use kontor_proto::calendar::v1::availability_service_server::AvailabilityServiceServer;
 use kontor_proto::calendar::v1::calendar_service_server::CalendarServiceServer;
@@ -13,7 +14,6 @@ use kontor_proto::calendar::v1::proposal_service_server::ProposalServiceServer;
 use kontor_proto::calendar::v1::series_service_server::SeriesServiceServer;
 use kontor_proto::calendar::v1::subscription_service_server::SubscriptionServiceServer;
 use kontor_proto::calendar::v1::task_service_server::TaskServiceServer;
-use tonic::service::Routes;
 
 use super::Core;
 use super::feed::Feeds;

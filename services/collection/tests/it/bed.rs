@@ -10,6 +10,7 @@ use kontor_collection::{
 use kontor_kit::auth::Caller;
 use kontor_kit::db::{Db, Migration, Tx};
 use kontor_kit::link::{Link, MESSAGE_LIMIT};
+use kontor_kit::routes::Routes;
 use kontor_kit::unit::Unit;
 use kontor_kit::{Result, args};
 use kontor_proto::collection::v1 as proto;
@@ -19,7 +20,6 @@ use kontor_vobject::card::Card;
 use kontor_vobject::ical::CalendarObject;
 use kontor_vobject::{Document, Limits};
 use tonic::Status;
-use tonic::service::Routes;
 
 pub type Client = CollectionServiceClient<Link>;
 

@@ -2,6 +2,8 @@
 //! Called by rpc/sign_in.rs.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
@@ -28,7 +30,7 @@ pub struct Seen<A> {
 pub struct Cache<A> {
     inner: [u8; 32],
     outer: [u8; 32],
-    epoch: u64,
+    epoch: Arc<AtomicU64>,
     young: HashMap<Key, Seen<A>>,
     old: HashMap<Key, Seen<A>>,
 }
@@ -36,7 +38,7 @@ pub struct Cache<A> {
 impl<A: Clone> Cache<A> {
     /// An empty cache with two random keys.
     pub fn new(inner: [u8; 32], outer: [u8; 32]) -> Self {
-        Cache { inner, outer, epoch: 0, young: HashMap::new(), old: HashMap::new() }
+        Cache { inner, outer, epoch: Arc::default(), young: HashMap::new(), old: HashMap::new() }
     }
 
     /// The key of a user and a secret: a hash within a hash, each with its own random key (as HMAC does).
@@ -55,7 +57,12 @@ impl<A: Clone> Cache<A> {
 
     /// Moves with every `forget`. What was read before it must not be kept after it.
     pub fn epoch(&self) -> u64 {
-        self.epoch
+        self.epoch.load(Ordering::SeqCst)
+    }
+
+    /// The same number, for those who keep answers of their own.
+    pub fn shared_epoch(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.epoch)
     }
 
     /// An entry.
@@ -70,7 +77,7 @@ impl<A: Clone> Cache<A> {
 
     /// Keeps an entry, unless something was forgotten since `epoch`.
     pub fn insert(&mut self, key: Key, epoch: u64, seen: Seen<A>) {
-        if epoch == self.epoch {
+        if epoch == self.epoch() {
             self.add(key, seen);
         }
     }
@@ -91,7 +98,7 @@ impl<A: Clone> Cache<A> {
 
     /// Forgets all entries of a user.
     pub fn forget(&mut self, user: &str) {
-        self.epoch += 1;
+        self.epoch.fetch_add(1, Ordering::SeqCst);
         self.young.retain(|_, seen| seen.user != user);
         self.old.retain(|_, seen| seen.user != user);
     }

@@ -22,6 +22,7 @@ use kontor_kit::context::Context;
 use kontor_kit::db::Db;
 use kontor_kit::link::MESSAGE_LIMIT;
 use kontor_kit::near::Near;
+use kontor_kit::routes::Routes;
 use kontor_kit::unit::Unit;
 use kontor_proto::directory::v1::consent_service_server::ConsentServiceServer;
 use kontor_proto::directory::v1::contact_service_server::ContactServiceServer;
@@ -32,7 +33,6 @@ use kontor_proto::directory::v1::partner_service_server::PartnerServiceServer;
 use kontor_proto::directory::v1::segment_book_service_server::SegmentBookServiceServer;
 use kontor_proto::directory::v1::team_service_server::TeamServiceServer;
 use kontor_proto::directory::v1::user_service_server::UserServiceServer;
-use tonic::service::Routes;
 
 use crate::store::card::Cards;
 
@@ -50,6 +50,7 @@ pub async fn unit(context: &Context, db: &Db) -> Result<Unit> {
     let merges = merge::Merges { db: db.clone(), cards: cards.clone() };
     let erasures = erasure::Erasures { db: db.clone(), cards: cards.clone(), bus: context.bus.clone() };
     let partners = partner::Partners { db: db.clone(), cards: cards.clone(), timelines };
+    let ended = sign_ins.ended();
     let credentials = check::Credentials { sign_ins };
     let collections = collection::service(context, db, &cards).await?;
     let routes = Routes::new(UserServiceServer::new(users).max_decoding_message_size(MESSAGE_LIMIT))
@@ -63,5 +64,5 @@ pub async fn unit(context: &Context, db: &Db) -> Result<Unit> {
         .add_service(SegmentBookServiceServer::new(segment_book::SegmentBooks { db: db.clone() }))
         .add_service(collections.clone().into_service());
     Ok(Unit::service("directory", context, db, routes)
-        .offer(Near::default().collections(collections).credentials(credentials)))
+        .offer(Near::default().collections(collections).credentials(credentials, ended)))
 }

@@ -4,6 +4,7 @@
 //! In one process the writer's commit empties the cache, so a revocation works at once. Another process that serves the same
 //! database (a second copy, or `kontor token` on the command line) is noticed by the generation, which is read again every two seconds.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -103,6 +104,11 @@ impl SignIns {
             return Err(self.wrong(&attempt));
         }
         self.by_password(&attempt, key, epoch).await
+    }
+
+    /// Moves whenever answers that were given are no longer true.
+    pub fn ended(&self) -> Arc<AtomicU64> {
+        self.cache(|cache| cache.shared_epoch())
     }
 
     /// Ends the cached sign-ins of a user when this transaction is committed.

@@ -1,6 +1,12 @@
 //! One connection inside a read or a write: the portable SQL calls that stores use.
 //! Called by every store; the two back ends make it.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::{Deref, DerefMut};
+use std::time::{Duration, Instant};
+
 use super::postgres::Session;
 use super::{Row, Value};
 use crate::{Error, Result};
@@ -9,14 +15,75 @@ use crate::{Error, Result};
 pub struct Conn<'a>(pub(super) Backend<'a>);
 
 pub(super) enum Backend<'a> {
-    Sqlite(&'a rusqlite::Connection),
+    Sqlite(&'a File),
     Postgres(&'a mut Session),
+}
+
+/// How long a finding about the data of a file is good.
+const FINDING_FOR: Duration = Duration::from_secs(60);
+/// Findings that are kept at most.
+const FINDINGS: usize = 4_096;
+
+/// A connection to a file of SQLite, and what a read found out about its data lately.
+pub(super) struct File {
+    conn: rusqlite::Connection,
+    found: RefCell<HashMap<u64, Instant>>,
+}
+
+impl File {
+    pub fn new(conn: rusqlite::Connection) -> File {
+        File { conn, found: RefCell::default() }
+    }
+}
+
+impl Deref for File {
+    type Target = rusqlite::Connection;
+
+    fn deref(&self) -> &rusqlite::Connection {
+        &self.conn
+    }
+}
+
+impl DerefMut for File {
+    fn deref_mut(&mut self) -> &mut rusqlite::Connection {
+        &mut self.conn
+    }
 }
 
 impl Conn<'_> {
     /// True on PostgreSQL, for the rare statement that must differ.
     pub fn is_postgres(&self) -> bool {
         matches!(self.0, Backend::Postgres(_))
+    }
+
+    /// Whether `look` says so, or said so within the last minute for the same key: for what changes how a statement is asked, and not its answer.
+    ///
+    /// # Errors
+    /// Those of `look`.
+    pub(crate) fn lately(
+        &mut self,
+        key: &impl Hash,
+        look: impl FnOnce(&mut Self) -> Result<bool>,
+    ) -> Result<bool> {
+        let mut hash = DefaultHasher::new();
+        key.hash(&mut hash);
+        let key = hash.finish();
+        if let Backend::Sqlite(file) = self.0
+            && file.found.borrow().get(&key).is_some_and(|since| since.elapsed() < FINDING_FOR)
+        {
+            return Ok(true);
+        }
+        let says = look(self)?;
+        if let Backend::Sqlite(file) = self.0
+            && says
+        {
+            let mut found = file.found.borrow_mut();
+            if found.len() >= FINDINGS {
+                found.clear();
+            }
+            found.insert(key, Instant::now());
+        }
+        Ok(says)
     }
 
     /// Runs a statement and returns the number of rows that it touched.

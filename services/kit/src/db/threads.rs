@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use tokio::sync::{oneshot, watch};
 
-use super::conn::Backend;
+use super::conn::{Backend, File};
 use super::postgres::Session;
 use super::tx::Left;
 use super::{Conn, Migration, READERS, Storage, Tx, migrate};
@@ -211,14 +211,16 @@ fn attempt_jobs(line: &mut Line, group: &mut [Box<dyn WriteJob>], clock: &Clock)
 
 /// One database connection that one thread uses at a time.
 pub(super) enum Line {
-    Sqlite(rusqlite::Connection),
+    Sqlite(File),
     Postgres(Box<Session>),
 }
 
 impl Line {
     pub(super) fn open(storage: &Storage, service: &str) -> Result<Line> {
         match storage {
-            Storage::Sqlite(folder) => open_sqlite(&folder.join(format!("{service}.db"))).map(Line::Sqlite),
+            Storage::Sqlite(folder) => {
+                open_sqlite(&folder.join(format!("{service}.db"))).map(|conn| Line::Sqlite(File::new(conn)))
+            }
             Storage::Postgres(url) => {
                 Session::open(url, service).map(|session| Line::Postgres(Box::new(session)))
             }

@@ -2,21 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::body::Body;
-use axum::response::Response;
-use axum::routing::post;
 use http::Request;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use kontor_kit::auth::{CALLER_HEADER, Caller, ClusterKey};
 use kontor_kit::clock::Clock;
 use kontor_kit::context::Context;
-use kontor_kit::link::{Link, forward};
+use kontor_kit::link::Link;
+use kontor_kit::routes::{Answer, Answers, Routes};
 use kontor_kit::unit::Unit;
 use kontor_testbed::caller;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::service::Routes;
+use tonic::body::Body;
 use tonic::{Code, Status};
 
 use crate::support::Place;
@@ -25,22 +24,29 @@ use crate::support::Place;
 const WHO: &str = "/kontor.directory.v1.UserService/GetUser";
 const SLOW: &str = "/kontor.directory.v1.UserService/ListUsers";
 
-pub fn unit(context: &Context) -> Unit {
-    let who = async |request: Request<Body>| {
+struct Users;
+
+impl Answers for Users {
+    fn answer(&self, request: Request<Body>) -> Answer {
         let name =
             request.extensions().get::<Caller>().map_or("nobody".to_owned(), |caller| caller.user.clone());
-        answer(Status::new(Code::AlreadyExists, name))
-    };
-    let slow = async || {
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        answer(Status::new(Code::Ok, "late"))
-    };
-    let router = Router::new().route(WHO, post(who)).route(SLOW, post(slow));
-    Unit::new("directory", context, Routes::from(router))
+        let path = request.uri().path().to_owned();
+        Box::pin(async move {
+            let status = match path.as_str() {
+                WHO => Status::new(Code::AlreadyExists, name),
+                SLOW => {
+                    tokio::time::sleep(Duration::from_secs(60)).await;
+                    Status::new(Code::Ok, "late")
+                }
+                _ => Status::unimplemented(path),
+            };
+            Ok(status.into_http())
+        })
+    }
 }
 
-fn answer(status: Status) -> Response {
-    status.into_http()
+pub fn unit(context: &Context) -> Unit {
+    Unit::new("directory", context, Routes::default().add("kontor.directory.v1.UserService", Users))
 }
 
 fn key() -> ClusterKey {
@@ -55,8 +61,16 @@ fn context(place: &Place) -> Context {
 pub async fn serve(unit: Unit) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));
-    let server = tonic::transport::Server::builder().add_routes(unit.routes);
-    tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            let services = unit.routes.clone();
+            let service = service_fn(move |request: Request<_>| services.answer(request.map(Body::new)));
+            let connection =
+                http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service);
+            tokio::spawn(connection);
+        }
+    });
     address
 }
 
@@ -69,7 +83,7 @@ pub async fn call(link: &Link, path: &str, headers: &[(&str, &str)], caller: Opt
     if let Some(caller) = caller {
         request.extensions_mut().insert(caller);
     }
-    let response = forward(link.clone(), request).await.expect("an answer");
+    let Ok(response) = link.answer(request).await;
     Status::from_header_map(response.headers()).unwrap_or_else(|| Status::new(Code::Ok, ""))
 }
 

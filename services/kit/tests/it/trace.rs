@@ -1,8 +1,11 @@
 //! Traces: a call is one span below its caller's, in process and in another process, and holds no content.
 
+use std::sync::{Arc, Mutex};
+
 use kontor_kit::auth::ClusterKey;
 use kontor_kit::clock::Clock;
 use kontor_kit::link::Link;
+use kontor_kit::routes::{Answer, Answers, Routes};
 use opentelemetry::global;
 use opentelemetry::trace::{SpanId, TracerProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -61,23 +64,25 @@ fn a_call_in_process_is_a_span_below_its_callers() {
     }
 }
 
+/// Keeps the `traceparent` of the last call.
+struct Reads(Arc<Mutex<String>>);
+
+impl Answers for Reads {
+    fn answer(&self, request: http::Request<tonic::body::Body>) -> Answer {
+        let text = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+        *self.0.lock().expect("no panic") = text.unwrap_or_default().to_owned();
+        Box::pin(async { Ok(tonic::Status::ok("").into_http()) })
+    }
+}
+
 #[test]
 fn a_remote_link_passes_the_trace_on() {
-    let header = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let header = Arc::new(Mutex::new(String::new()));
     let seen = header.clone();
     let spans = spans_of(async move {
         let place = Place::sqlite();
-        let router = axum::Router::new().route(
-            WHO,
-            axum::routing::post(async move |headers: http::HeaderMap| {
-                let text =
-                    headers.get("traceparent").and_then(|value| value.to_str().ok()).unwrap_or_default();
-                *seen.lock().expect("no panic") = text.to_owned();
-                tonic::Status::ok("").into_http::<axum::body::Body>()
-            }),
-        );
-        let unit =
-            kontor_kit::unit::Unit::new("directory", &place.context(), tonic::service::Routes::from(router));
+        let routes = Routes::default().add("kontor.directory.v1.UserService", Reads(seen));
+        let unit = kontor_kit::unit::Unit::new("directory", &place.context(), routes);
         let address = serve(unit).await;
         let key = ClusterKey::new(b"0123456789abcdef").expect("long enough");
         let link = Link::remote("directory", &address, key, Clock::System).expect("an address");

@@ -19,13 +19,13 @@ use kontor_kit::auth::Caller;
 use kontor_kit::context::Context;
 use kontor_kit::db::Db;
 use kontor_kit::link::MESSAGE_LIMIT;
+use kontor_kit::routes::Routes;
 use kontor_kit::{Error, Result, id};
 use kontor_proto::mail::v1::domain_limit_service_server::DomainLimitServiceServer;
 use kontor_proto::mail::v1::mailing_service_server::MailingServiceServer;
 use kontor_proto::mail::v1::suppression_service_server::SuppressionServiceServer;
 use kontor_proto::mail::v1::unsubscribe_service_server::UnsubscribeServiceServer;
 use tokio::sync::Notify;
-use tonic::service::Routes;
 use tonic::{Response, Status};
 
 use crate::directory::Directory;

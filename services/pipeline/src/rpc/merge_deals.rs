@@ -255,7 +255,7 @@ fn give_step(
 }
 
 fn shown(tx: &mut Tx<'_>, scores: &Scores, deal: Opportunity) -> Result<proto::Opportunity> {
-    let probability = store::pipeline::stage(tx, &deal.stage)?.probability;
+    let probability = store::pipeline::probability(tx, &deal.stage)?;
     let score = scores.of(tx, &deal)?;
     let shown = to_proto(deal, probability, score, tx.now());
     with_step(tx, shown)

@@ -26,6 +26,7 @@ mod summary;
 use kontor_kit::context::Context;
 use kontor_kit::db::Db;
 use kontor_kit::link::MESSAGE_LIMIT;
+use kontor_kit::routes::Routes;
 use kontor_proto::pipeline::v1::assignment_service_server::AssignmentServiceServer;
 use kontor_proto::pipeline::v1::duplicate_service_server::DuplicateServiceServer;
 use kontor_proto::pipeline::v1::exchange_rate_service_server::ExchangeRateServiceServer;
@@ -37,7 +38,6 @@ use kontor_proto::pipeline::v1::next_step_service_server::NextStepServiceServer;
 use kontor_proto::pipeline::v1::opportunity_service_server::OpportunityServiceServer;
 use kontor_proto::pipeline::v1::pipeline_service_server::PipelineServiceServer;
 use kontor_proto::pipeline::v1::score_service_server::ScoreServiceServer;
-use tonic::service::Routes;
 
 use crate::Peers;
 use crate::rates::Rates;

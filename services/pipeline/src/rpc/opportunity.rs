@@ -83,7 +83,7 @@ impl OpportunityService for Opportunities {
             .db
             .read_few(move |conn| {
                 let deal = store::opportunity::get(conn, &caller, &deal)?;
-                let probability = store::pipeline::stage(conn, &deal.stage)?.probability;
+                let probability = store::pipeline::probability(conn, &deal.stage)?;
                 let (score, copy) = scores.of_read(conn, &deal)?;
                 Ok((with_step(conn, to_proto(deal, probability, score, now))?, copy))
             })

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use kontor_kit::db::{Conn, Tx, Value};
-use kontor_kit::erase::{Batch, ERASED, Person, is_in, is_one_of};
+use kontor_kit::erase::{Batch, ERASED, Person, is_in, is_one_of, until};
 use kontor_kit::resource::Stored;
 use kontor_kit::{Result, args};
 
@@ -25,26 +25,28 @@ pub fn opportunities(conn: &mut Conn<'_>, person: &Person, limit: i64) -> Result
     conn.all(&sql, &args, |row| row.string(0))
 }
 
-/// Ids of leads with an address or a number of the partner, found by the keys for duplicates; in the leads themselves while those are not all there.
+/// Ids of leads with an address or a number of the partner that were there when the erasure began, found by the keys for duplicates; in the leads
+/// themselves while those are not all there.
 ///
 /// # Errors
 /// Those of the database.
 pub fn leads(conn: &mut Conn<'_>, person: &Person, limit: i64) -> Result<Vec<String>> {
-    let mut args = args![limit].to_vec();
+    let mut args = args![limit, until(person)].to_vec();
     let email = is_one_of("value", &person.emails, &mut args);
     let phone = is_one_of("value", &person.phones, &mut args);
     let sql = format!(
-        "SELECT DISTINCT record FROM duplicate_key WHERE (kind = 1 AND {email}) OR (kind = 2 AND {phone}) ORDER BY record LIMIT $1"
+        "SELECT DISTINCT record FROM duplicate_key WHERE ((kind = 1 AND {email}) OR (kind = 2 AND {phone})) AND EXISTS (SELECT 1 FROM lead WHERE lead.id = duplicate_key.record AND lead.create_time <= $2) ORDER BY record LIMIT $1"
     );
     let found = conn.all(&sql, &args, |row| row.string(0))?;
     let has_keys = conn.one("SELECT done FROM duplicate_state WHERE id = 1", &[], |row| row.bool(0))?;
     if !found.is_empty() || has_keys == Some(true) {
         return Ok(found);
     }
-    let mut args = args![limit].to_vec();
+    let mut args = args![limit, until(person)].to_vec();
     let email = is_one_of("LOWER(email)", &person.emails, &mut args);
     let phone = is_one_of(PHONE, &person.phones, &mut args);
-    let sql = format!("SELECT id FROM lead WHERE {email} OR {phone} ORDER BY id LIMIT $1");
+    let sql =
+        format!("SELECT id FROM lead WHERE ({email} OR {phone}) AND create_time <= $2 ORDER BY id LIMIT $1");
     conn.all(&sql, &args, |row| row.string(0))
 }
 

@@ -86,7 +86,7 @@ impl Scores {
         if behind > FEW {
             return Ok((Some(Self::from_database(conn, deal)?), Copy::Behind));
         }
-        self.catch_up(conn)?;
+        self.catch_up_to(conn, now)?;
         Ok((Some(self.copy().score(deal)), Copy::Fresh))
     }
 
@@ -97,6 +97,10 @@ impl Scores {
     /// Those of the database.
     pub fn catch_up(&self, conn: &mut Conn<'_>) -> Result<()> {
         let now = score::version(conn)?;
+        self.catch_up_to(conn, now)
+    }
+
+    fn catch_up_to(&self, conn: &mut Conn<'_>, now: i64) -> Result<()> {
         let since = self.copy().model.version;
         if since >= now {
             return Ok(());

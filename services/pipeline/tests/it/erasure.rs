@@ -22,6 +22,7 @@ use crate::world::{World, anna, deal, lead};
 kontor_testbed::on_both! { World;
     h3_sums_scores_and_counts_stay_and_the_person_is_gone,
     h3_a_lead_with_the_address_is_erased_and_others_are_not,
+    h3_a_lead_that_came_after_the_erasure_began_is_somebody_elses,
 }
 
 /// A word that stands nowhere else.
@@ -282,4 +283,20 @@ async fn h3_a_lead_with_the_address_is_erased_and_others_are_not(world: World) {
             assert_eq!(now, *made);
         }
     }
+}
+
+/// Telephony may let an erasure wait for a day. Who uses the address by then is somebody else, and their lead is no part of it.
+async fn h3_a_lead_that_came_after_the_erasure_began_is_somebody_elses(world: World) {
+    let person = partner(&world, WORD, "+32 471 11 22 33", "anna@example.com").await;
+    let asks = || proto::Lead { email: "anna@example.com".to_owned(), ..lead("Asks") };
+    let before = world.add_lead(&anna(), asks()).await;
+    // The erasure begins before this lead is made, by the clock, and is heard of after it.
+    let begin = world.place.now();
+    world.place.set_clock(begin + 60 * SECOND);
+    let after = world.add_lead(&anna(), asks()).await;
+    world.place.set_clock(begin + SECOND);
+    let report = erase(&world, &person).await;
+    assert_eq!(count(&report, "leads"), 1);
+    assert_eq!(world.lead(&before.name).await.email, "");
+    assert_eq!(world.lead(&after.name).await, after);
 }

@@ -20,6 +20,7 @@ mod tree;
 use kontor_kit::context::Context;
 use kontor_kit::db::Db;
 use kontor_kit::link::MESSAGE_LIMIT;
+use kontor_kit::routes::Routes;
 use kontor_kit::{Error, Result, id};
 use kontor_proto::segmentation::v1::campaign_service_server::CampaignServiceServer;
 use kontor_proto::segmentation::v1::fact_service_server::FactServiceServer;
@@ -27,7 +28,6 @@ use kontor_proto::segmentation::v1::price_list_service_server::PriceListServiceS
 use kontor_proto::segmentation::v1::purchase_statistics_service_server::PurchaseStatisticsServiceServer;
 use kontor_proto::segmentation::v1::questionnaire_service_server::QuestionnaireServiceServer;
 use kontor_proto::segmentation::v1::segment_service_server::SegmentServiceServer;
-use tonic::service::Routes;
 use tonic::{Response, Status};
 
 use crate::engine::Live;

@@ -32,6 +32,7 @@ mod takes;
 
 use kontor_kit::context::Context;
 use kontor_kit::link::MESSAGE_LIMIT;
+use kontor_kit::routes::Routes;
 use kontor_kit::slots::Slots;
 use kontor_proto::telephony::v1::board_service_server::BoardServiceServer;
 use kontor_proto::telephony::v1::call_list_service_server::CallListServiceServer;
@@ -43,7 +44,6 @@ use kontor_proto::telephony::v1::do_not_call_service_server::DoNotCallServiceSer
 use kontor_proto::telephony::v1::ingest_service_server::IngestServiceServer;
 use kontor_proto::telephony::v1::operator_service_server::OperatorServiceServer;
 use kontor_proto::telephony::v1::pacing_service_server::PacingServiceServer;
-use tonic::service::Routes;
 
 use crate::board::Hub;
 use crate::connectors::keeper::Keeper;

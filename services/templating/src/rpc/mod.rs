@@ -17,12 +17,12 @@ mod template;
 use kontor_kit::context::{Company, Context};
 use kontor_kit::db::Db;
 use kontor_kit::link::MESSAGE_LIMIT;
+use kontor_kit::routes::Routes;
 use kontor_kit::{Error, Result, id};
 use kontor_proto::templating::v1::file_service_server::FileServiceServer;
 use kontor_proto::templating::v1::merge_service_server::MergeServiceServer;
 use kontor_proto::templating::v1::message_service_server::MessageServiceServer;
 use kontor_proto::templating::v1::template_service_server::TemplateServiceServer;
-use tonic::service::Routes;
 use tonic::{Response, Status};
 
 use crate::cache::Cache;
