@@ -76,7 +76,7 @@ impl Link {
 /// A service in this process.
 struct Here<S>(S);
 
-/// The deadline, and the name of who acts, that `ServiceLayer` gives to calls over the wire.
+/// The deadline, and the name of who acts, that `ServiceStack` gives to calls over the wire.
 async fn in_time<T>(who: Option<Who>, answer: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
     const DEADLINE: Duration = DEFAULT_DEADLINE;
     tokio::time::timeout(DEADLINE, audit::acting(who.unwrap_or_else(Who::system), answer))

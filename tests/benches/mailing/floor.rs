@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use kontor_tests::process::cpu_seconds_of;
 use tokio::process::{Child, Command};
 
-use crate::CONNECTIONS;
+use crate::connections;
 
 /// Where the two programs are.
 pub struct Tools {
@@ -78,7 +78,7 @@ impl Sink {
         if keeps_connections {
             command.arg("-d");
         }
-        let (sessions, messages) = (CONNECTIONS.to_string(), count.to_string());
+        let (sessions, messages) = (connections().to_string(), count.to_string());
         command.args([
             "-s",
             &sessions,

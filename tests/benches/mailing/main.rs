@@ -16,8 +16,10 @@ use kontor_tests::{Grpc, Process};
 use floor::{Sink, Tools};
 
 const PASSWORD: &str = "a bench password";
-/// Connections to the sink: the setting's default, and the floor's sessions.
-const CONNECTIONS: usize = 8;
+/// Connections to the sink, and the floor's sessions; `KONTOR_TEST_CONNECTIONS` sets another number.
+fn connections() -> usize {
+    kontor_tests::bench::number("KONTOR_TEST_CONNECTIONS", 8)
+}
 /// Domains of the recipients.
 const DOMAINS: usize = 25;
 
@@ -60,8 +62,9 @@ async fn bench() {
     let wanted: Vec<Signing> = all.into_iter().filter(|it| only.is_empty() || only == it.name()).collect();
     let databases: &[bool] =
         if std::env::var_os("KONTOR_TEST_POSTGRES").is_some() { &[false, true] } else { &[false] };
+    let connections = connections();
     println!(
-        "\n{count} bare addresses in {DOMAINS} domains, {CONNECTIONS} connections. Of the floor: of `smtp-source -d`, which keeps its connections; in brackets: of \
+        "\n{count} bare addresses in {DOMAINS} domains, {connections} connections. Of the floor: of `smtp-source -d`, which keeps its connections; in brackets: of \
          `smtp-source`, which opens one for each message\n\n| what | bytes | messages/s | of the floor | (connection a message) | CPU of Kontor, us a message | CPU of the sink, us a message | memory, MiB |\n|---|---|---|---|---|---|---|---|"
     );
     for on_postgres in databases {
@@ -127,8 +130,9 @@ impl Bed {
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().join("kontor").display().to_string();
         let database = if on_postgres { Database::postgres().await } else { None };
+        let connections = connections();
         let mut settings = format!(
-            "[mail]\nrelay = \"smtp://{}\"\nfrom = \"Kontor Ltd <news@kontor.example>\"\nreturn_path = \"bounces@kontor.example\"\nconnections = {CONNECTIONS}\n\
+            "[mail]\nrelay = \"smtp://{}\"\nfrom = \"Kontor Ltd <news@kontor.example>\"\nreturn_path = \"bounces@kontor.example\"\nconnections = {connections}\n\
              domain_rate = 0\ndomain_connections = 1000\n[public]\naddress = \"https://crm.kontor.example\"\n",
             sink.address
         );

@@ -3,8 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use regex::Regex;
-
+use super::pattern::Pattern;
 use super::tree::{Comparison, Quantifier};
 use crate::domain::facts::{List, Micros, Texts};
 
@@ -83,7 +82,7 @@ pub(crate) enum Words {
     StartsWith(String),
     EndsWith(String),
     Contains(String),
-    Matches(Regex),
+    Matches(Pattern),
 }
 
 impl Words {
