@@ -1,5 +1,6 @@
 //! Documents over WebDAV: what PROPFIND says of them, whatever a client's XML looks like. Row D14; litmus and LibreOffice stand in suites.rs.
 
+use kontor_proto::templating::v1::{ListTemplatesRequest, Template};
 use kontor_tests::{Http, both};
 
 const XML: (&str, &str) = ("content-type", "application/xml");
@@ -63,5 +64,52 @@ both! {
         // A neighbour sees none of it.
         let other = sandbox.http("neighbour").send("PROPFIND", NOTE, &[XML, ("depth", "0")], "").await;
         assert_eq!(other.status.as_u16(), 404);
+    }
+
+    /// Programs that save beside a file and then put that in its place, as Word does on a drive and rclone everywhere.
+    async fn d14_what_is_moved_or_copied_over_a_template_is_its_next_revision(sandbox: Sandbox) {
+        let (http, grpc) = (sandbox.http("sales"), sandbox.grpc("sales"));
+        http.put(NOTE, &[], "Hello {{ partner.name }}").await.expect(201);
+        let only = async || {
+            let found = grpc.templates().list_templates(ListTemplatesRequest::default()).await.expect("templates").into_inner().templates;
+            let [template] = found.as_slice() else { panic!("{found:?}") };
+            template.clone()
+        };
+        let number = |template: &Template| template.revision.rsplit('/').next().and_then(|it| it.parse::<i32>().ok()).expect("a number");
+        let first = only().await;
+        let to = |path: &str| vec![("destination".to_owned(), path.to_owned())];
+        let send = async |method: &str, from: &str, headers: &[(String, String)]| {
+            let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            http.send(method, from, &headers, "").await
+        };
+        let beside = format!("{FOLDER}~save-1.tmp");
+        http.put(&beside, &[], "Dear {{ partner.name }}").await.expect(201);
+        // Only where it may be overwritten.
+        let not_over = [to(NOTE), vec![("overwrite".to_owned(), "F".to_owned())]].concat();
+        send("MOVE", &beside, &not_over).await.expect(412);
+        send("MOVE", &beside, &to(NOTE)).await.expect(204);
+        let second = only().await;
+        assert_eq!((&second.name, number(&second)), (&first.name, number(&first) + 1));
+        assert_eq!(http.get(NOTE).await.expect(200).text(), "Dear {{ partner.name }}");
+        http.get(&beside).await.expect(404);
+        // A copy, and what stands there is left when the new document can't be read.
+        http.put(&beside, &[], "Hi {{ partner.name }}").await.expect(201);
+        send("COPY", &beside, &to(NOTE)).await.expect(204);
+        assert_eq!(http.get(NOTE).await.expect(200).text(), "Hi {{ partner.name }}");
+        http.put(&beside, &[], vec![0xff_u8, 0xfe, 0xff]).await.expect(204);
+        for method in ["MOVE", "COPY"] {
+            assert!(send(method, &beside, &to(NOTE)).await.status.is_client_error(), "{method}");
+        }
+        let third = only().await;
+        assert_eq!((&third.name, number(&third)), (&first.name, number(&first) + 2));
+        assert_eq!(http.get(NOTE).await.expect(200).text(), "Hi {{ partner.name }}");
+        assert_eq!(http.get(&beside).await.expect(200).body.as_ref(), [0xff, 0xfe, 0xff]);
+        // Own files take each other's place.
+        let other = format!("{FOLDER}other.tmp");
+        http.put(&other, &[], "other").await.expect(201);
+        send("MOVE", &other, &to(&beside)).await.expect(204);
+        assert_eq!(http.get(&beside).await.expect(200).text(), "other");
+        http.get(&other).await.expect(404);
+        assert_eq!(only().await.name, first.name);
     }
 }

@@ -10,6 +10,7 @@ mod system;
 use axum::body::Body;
 use bytes::Bytes;
 use dav_server::DavHandler;
+use dav_server::davpath::DavPath;
 use http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -90,9 +91,11 @@ impl Files {
             let asked = (parts.uri.path(), depth == Some(b"1"));
             propfind::run(&self.0, &caller, asked, &parts.headers, &bytes).await?
         } else {
+            let replaces = matches!(parts.method.as_str(), "COPY" | "MOVE")
+                && self.is_file(&caller, parts.uri.path()).await;
             let handler = DavHandler::builder()
                 .strip_prefix(ROOT)
-                .filesystem(Box::new(system::Tree(self.0.clone())))
+                .filesystem(Box::new(system::Tree { client: self.0.clone(), replaces }))
                 .locksystem(Box::new(locks::Locks { client: self.0.clone(), caller: caller.clone() }))
                 .build_handler();
             let user = caller.user.clone();
@@ -104,6 +107,13 @@ impl Files {
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
         Ok(answer)
+    }
+
+    /// Whether a file stands at this address, and no folder.
+    async fn is_file(&self, caller: &Caller, address: &str) -> bool {
+        let tree = system::Tree { client: self.0.clone(), replaces: false };
+        let Ok(mut path) = DavPath::new(address) else { return false };
+        path.set_prefix(ROOT).is_ok() && tree.stat(caller, &path).await.is_ok_and(|file| !file.folder)
     }
 }
 

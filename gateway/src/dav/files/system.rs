@@ -21,7 +21,11 @@ use super::document::Document;
 
 /// The tree.
 #[derive(Clone)]
-pub(super) struct Tree(pub(super) FileServiceClient<Link>);
+pub(super) struct Tree {
+    pub client: FileServiceClient<Link>,
+    /// A file goes over what stands at its destination: the service puts it there at once, where dav-server would remove that first.
+    pub replaces: bool,
+}
 
 /// What a service's answer is to dav-server.
 pub(super) fn refused(status: Status) -> FsError {
@@ -110,15 +114,15 @@ fn property(property: proto::FileProperty, with_content: bool) -> DavProp {
 }
 
 impl Tree {
-    async fn stat(&self, caller: &Caller, path: &DavPath) -> FsResult<proto::File> {
+    pub async fn stat(&self, caller: &Caller, path: &DavPath) -> FsResult<proto::File> {
         let request = proto::StatFileRequest { path: path_of(path)? };
-        let answer = self.0.clone().stat_file(caller.request(request)).await;
+        let answer = self.client.clone().stat_file(caller.request(request)).await;
         Ok(answer.map_err(refused)?.into_inner())
     }
 
     async fn properties(&self, caller: &Caller, path: &DavPath) -> FsResult<Vec<proto::FileProperty>> {
         let request = proto::ListPropertiesRequest { path: path_of(path)? };
-        let answer = self.0.clone().list_properties(caller.request(request)).await;
+        let answer = self.client.clone().list_properties(caller.request(request)).await;
         Ok(answer.map_err(refused)?.into_inner().properties)
     }
 }
@@ -131,7 +135,7 @@ impl GuardedFileSystem<Caller> for Tree {
         caller: &'a Caller,
     ) -> FsFuture<'a, Box<dyn DavFile>> {
         async move {
-            let file = Document::open(self.0.clone(), caller.clone(), path_of(path)?, &options).await?;
+            let file = Document::open(self.client.clone(), caller.clone(), path_of(path)?, &options).await?;
             let file: Box<dyn DavFile> = Box::new(file);
             Ok(file)
         }
@@ -146,7 +150,7 @@ impl GuardedFileSystem<Caller> for Tree {
     ) -> FsFuture<'a, FsStream<Box<dyn DavDirEntry>>> {
         async move {
             let request = proto::ListFilesRequest { path: path_of(path)? };
-            let answer = self.0.clone().list_files(caller.request(request)).await;
+            let answer = self.client.clone().list_files(caller.request(request)).await;
             let files = answer.map_err(refused)?.into_inner().files;
             let entries = files.into_iter().map(|file| {
                 let entry: Box<dyn DavDirEntry> = Box::new(Entry(file));
@@ -169,20 +173,28 @@ impl GuardedFileSystem<Caller> for Tree {
     fn create_dir<'a>(&'a self, path: &'a DavPath, caller: &'a Caller) -> FsFuture<'a, ()> {
         async move {
             let request = proto::MakeFolderRequest { path: path_of(path)? };
-            self.0.clone().make_folder(caller.request(request)).await.map_err(refused)?;
+            self.client.clone().make_folder(caller.request(request)).await.map_err(refused)?;
             Ok(())
         }
         .boxed()
     }
 
     fn remove_dir<'a>(&'a self, path: &'a DavPath, caller: &'a Caller) -> FsFuture<'a, ()> {
-        self.remove_file(path, caller)
+        async move {
+            let request = proto::RemoveFileRequest { path: path_of(path)? };
+            self.client.clone().remove_file(caller.request(request)).await.map_err(refused)?;
+            Ok(())
+        }
+        .boxed()
     }
 
     fn remove_file<'a>(&'a self, path: &'a DavPath, caller: &'a Caller) -> FsFuture<'a, ()> {
         async move {
+            if self.replaces {
+                return Ok(());
+            }
             let request = proto::RemoveFileRequest { path: path_of(path)? };
-            self.0.clone().remove_file(caller.request(request)).await.map_err(refused)?;
+            self.client.clone().remove_file(caller.request(request)).await.map_err(refused)?;
             Ok(())
         }
         .boxed()
@@ -191,7 +203,7 @@ impl GuardedFileSystem<Caller> for Tree {
     fn rename<'a>(&'a self, from: &'a DavPath, to: &'a DavPath, caller: &'a Caller) -> FsFuture<'a, ()> {
         async move {
             let request = proto::MoveFileRequest { path: path_of(from)?, destination: path_of(to)? };
-            self.0.clone().move_file(caller.request(request)).await.map_err(refused)?;
+            self.client.clone().move_file(caller.request(request)).await.map_err(refused)?;
             Ok(())
         }
         .boxed()
@@ -200,7 +212,7 @@ impl GuardedFileSystem<Caller> for Tree {
     fn copy<'a>(&'a self, from: &'a DavPath, to: &'a DavPath, caller: &'a Caller) -> FsFuture<'a, ()> {
         async move {
             let request = proto::CopyFileRequest { path: path_of(from)?, destination: path_of(to)? };
-            self.0.clone().copy_file(caller.request(request)).await.map_err(refused)?;
+            self.client.clone().copy_file(caller.request(request)).await.map_err(refused)?;
             Ok(())
         }
         .boxed()
@@ -235,7 +247,7 @@ impl GuardedFileSystem<Caller> for Tree {
                     request.remove.push(name);
                 }
             }
-            let outcome = self.0.clone().change_properties(caller.request(request)).await;
+            let outcome = self.client.clone().change_properties(caller.request(request)).await;
             let status = match outcome.map_err(refused) {
                 Ok(_) => StatusCode::OK,
                 Err(FsError::Forbidden) => StatusCode::FORBIDDEN,

@@ -29,6 +29,15 @@ fn must_have_folder(conn: &mut Conn<'_>, caller: &Caller, path: &str) -> Result<
     }
 }
 
+/// What stands at a path, if anything does.
+fn find_if_there(conn: &mut Conn<'_>, caller: &Caller, path: &str) -> Result<Option<Place>> {
+    match find(conn, caller, path) {
+        Ok(place) => Ok(Some(place)),
+        Err(cause) if cause.is_not_found() => Ok(None),
+        Err(cause) => Err(cause),
+    }
+}
+
 /// The name of the template that a new file at this path would be.
 fn becomes(path: &str) -> Option<(&str, i64)> {
     tree::template_name(path.strip_prefix("templates/").filter(|name| !name.contains('/'))?)
@@ -50,11 +59,7 @@ impl House {
             .db
             .read_few(move |conn| {
                 must_have_folder(conn, &reader, &wanted)?;
-                match find(conn, &reader, &wanted) {
-                    Ok(place) => Ok(Some(place)),
-                    Err(cause) if cause.is_not_found() => Ok(None),
-                    Err(cause) => Err(cause),
-                }
+                find_if_there(conn, &reader, &wanted)
             })
             .await?;
         if present.is_some() && request.create_new {
@@ -83,23 +88,24 @@ impl House {
         if data.is_empty() || Cache::hash(&data) == template.document.sha256 {
             return Ok(file_place::to_proto(&Place::Template(Box::new(template)), &path));
         }
-        let declared = Declared::from_text(&template.fields)?;
-        let format = template.document.message_format();
-        let document = self.look("data", &data, format, &declared).await.map_err(refused)?;
-        if document.format != template.document.format {
-            return Err(Error::denied("the document has another format than the file's name says"));
-        }
+        let document = self.revised(&template, &data).await?;
         let write = self.db.write(move |tx| {
             tx.act_for(&caller.name());
-            let mut row = store::template::hold(tx, &caller, &template.id, "")?;
-            row.document = document.clone();
-            row.revision += 1;
-            row.update_time = tx.now();
-            resource::update(tx, &mut row)?;
-            store::template::add_revision(tx, &row, &caller.name(), &data)?;
+            let row = revise(tx, &caller, &template.id, &document, &data)?;
             Ok(file_place::to_proto(&Place::Template(Box::new(row)), &path))
         });
         write.await
+    }
+
+    /// What is known of a document that is to be a template's next revision.
+    async fn revised(&self, template: &StoredTemplate, data: &Bytes) -> Result<Document> {
+        let declared = Declared::from_text(&template.fields)?;
+        let format = template.document.message_format();
+        let document = self.look("data", data, format, &declared).await.map_err(refused)?;
+        if document.format != template.document.format {
+            return Err(Error::denied("the document has another format than the file's name says"));
+        }
+        Ok(document)
     }
 
     /// A file of the caller's own; a document in "templates" becomes a template.
@@ -133,33 +139,44 @@ impl House {
         Ok(Some(document))
     }
 
-    /// Gives a file or a folder another path.
+    /// Gives a file or a folder another path. Over a template it is that template's next revision, as when an office program saves beside a file and
+    /// then puts it in its place; over a file of the caller's own it takes its place. All of it in one transaction.
     pub(super) async fn move_file(&self, caller: Caller, from: String, to: String) -> Result<()> {
-        let (reader, source) = (caller.clone(), from.clone());
-        let (place, data) = self
-            .db
-            .read(move |conn| {
-                let place = find(conn, &reader, &source)?;
-                let data = match &place {
-                    Place::Own(node) if !node.folder => store::file::data(conn, &node.id)?,
-                    _ => Vec::new(),
-                };
-                Ok((place, Bytes::from(data)))
-            })
-            .await?;
-        let document = match &place {
-            Place::Own(node) if !node.folder => self.document(&to, &data).await?,
+        let (reader, source, target) = (caller.clone(), from.clone(), to.clone());
+        let read = move |conn: &mut Conn<'_>| {
+            let place = find(conn, &reader, &source)?;
+            let data = match &place {
+                Place::Own(node) if !node.folder => store::file::data(conn, &node.id)?,
+                _ => Vec::new(),
+            };
+            Ok((place, Bytes::from(data), find_if_there(conn, &reader, &target)?))
+        };
+        let (place, data, present) = self.db.read(read).await?;
+        let document = match (&place, present) {
+            (Place::Own(node), Some(Place::Template(template))) if !node.folder => {
+                caller.must_write(&template.guard(), &template.full_name())?;
+                Some(self.revised(&template, &data).await?)
+            }
+            (Place::Own(node), _) if !node.folder => self.document(&to, &data).await?,
             _ => None,
         };
         let write = self.db.write(move |tx| {
             tx.act_for(&caller.name());
             must_have_folder(tx, &caller, &to)?;
-            match find(tx, &caller, &to) {
-                Err(cause) if cause.is_not_found() => {}
-                Err(cause) => return Err(cause),
-                Ok(_) => return Err(Error::already_exists(format!("the file {to:?}"))),
+            let place = find(tx, &caller, &from)?;
+            match (find_if_there(tx, &caller, &to)?, &place, &document) {
+                (None, ..) => {}
+                (Some(Place::Template(template)), Place::Own(node), Some(document)) => {
+                    revise(tx, &caller, &template.id, document, &data)?;
+                    return store::file::remove(tx, node);
+                }
+                (Some(Place::Own(old)), Place::Own(node), _) if !old.folder && !node.folder => {
+                    store::file::remove(tx, &old)?;
+                }
+                (Some(Place::Own(_)), ..) => return Err(Error::already_exists(format!("the file {to:?}"))),
+                (Some(_), ..) => return Err(read_only(&to)),
             }
-            match find(tx, &caller, &from)? {
+            match place {
                 Place::Template(template) => {
                     // Out of "templates", or to a name that no template has, it would be none any more.
                     let fits = becomes(&to).filter(|(_, format)| *format == template.document.format);
@@ -239,10 +256,8 @@ impl House {
     pub(super) async fn make_folder(&self, caller: Caller, path: String) -> Result<proto::File> {
         let write = self.db.write(move |tx| {
             must_have_folder(tx, &caller, &path)?;
-            match find(tx, &caller, &path) {
-                Ok(_) => return Err(Error::already_exists(format!("the file {path:?}"))),
-                Err(cause) if cause.is_not_found() => {}
-                Err(cause) => return Err(cause),
+            if find_if_there(tx, &caller, &path)?.is_some() {
+                return Err(Error::already_exists(format!("the file {path:?}")));
             }
             let node = store::file::put(tx, &caller.user, &path, None)?;
             Ok(file_place::to_proto(&Place::Own(node), &path))
@@ -265,6 +280,23 @@ pub(super) fn content(conn: &mut Conn<'_>, place: &Place, path: &str) -> Result<
         Place::Own(node) if !node.folder => store::file::data(conn, &node.id),
         _ => Err(missing()),
     }
+}
+
+/// A template's next revision.
+fn revise(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    template: &str,
+    document: &Document,
+    data: &[u8],
+) -> Result<StoredTemplate> {
+    let mut row = store::template::hold(tx, caller, template, "")?;
+    row.document = document.clone();
+    row.revision += 1;
+    row.update_time = tx.now();
+    resource::update(tx, &mut row)?;
+    store::template::add_revision(tx, &row, &caller.name(), data)?;
+    Ok(row)
 }
 
 /// A new template of a file, in place of a file of the caller's own that may stand there, with its properties and locks.
