@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use kontor_proto::directory::v1::{
-    CreateAppPasswordRequest, DeleteAppPasswordRequest, UpdateUserRequest, User,
+    CreateAppPasswordRequest, DeleteAppPasswordRequest, Team, UpdateTeamRequest, UpdateUserRequest, User,
 };
 use kontor_proto::telephony::v1::connector::Kind;
 use kontor_proto::telephony::v1::{
@@ -187,6 +187,13 @@ at_public_address! {
         let text = events.until("event: end\n", Duration::from_secs(30)).await.expect("the end");
         assert!(text.contains("the sign-in has ended"), "{text}");
         assert!(events.until("something more", wait).await.is_err(), "the stream is over");
+        // Who was taken out of a team may not go on with what that team may see.
+        let team = Team { name: "teams/support".to_owned(), ..Default::default() };
+        let update_mask = Some(prost_types::FieldMask { paths: vec!["members".to_owned()] });
+        let request = UpdateTeamRequest { team: Some(team), update_mask, ..Default::default() };
+        sandbox.grpc("admin").teams().update_team(request).await.expect("an empty team");
+        let text = others.until("event: end\n", Duration::from_secs(30)).await.expect("the end");
+        assert!(text.contains("no longer see"), "{text}");
     }
 }
 

@@ -12,6 +12,7 @@ use kontor_kit::link::Link;
 use kontor_proto::telephony::v1::call_service_client::CallServiceClient;
 use kontor_proto::telephony::v1::{Call, CallDirection, CallPop, CallState, Party, WatchCallPopsRequest};
 use serde_json::{Value, json};
+use tokio::time::{Instant, MissedTickBehavior};
 use tonic::{Code, Status, Streaming};
 
 use super::plain;
@@ -70,22 +71,30 @@ where
     F: Future<Output = Result<(), Status>> + Send + 'static,
 {
     let begin = format!(": call pops\nretry: {RETRY}\n\n");
-    stream::unfold((Some(begin), Some(pops), check), |(begin, pops, check)| async move {
+    // One clock for the whole stream: who is called every second is asked too.
+    let mut clock = tokio::time::interval_at(Instant::now() + AGAIN, AGAIN);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    stream::unfold((Some(begin), Some(pops), clock, check), |(begin, pops, mut clock, check)| async move {
         let mut pops = pops?;
         if let Some(begin) = begin {
-            return Some((Ok(begin.into()), (None, Some(pops), check)));
+            return Some((Ok(begin.into()), (None, Some(pops), clock, check)));
         }
         tokio::select! {
+            biased;
+            _ = clock.tick() => {
+                let reason = match check().await {
+                    Err(status) if status.code() == Code::Unauthenticated => "the sign-in has ended",
+                    Err(status) if status.code() == Code::Aborted => "you may no longer see all that this stream began with",
+                    // A directory that is away for a moment ends nothing.
+                    _ => return Some((Ok(":\n\n".into()), (None, Some(pops), clock, check))),
+                };
+                let end = format!("event: end\ndata: {{\"reason\": \"{reason}\"}}\n\n");
+                Some((Ok(end.into()), (None, None, clock, check)))
+            }
             pop = pops.message() => match pop {
-                Ok(Some(pop)) => Some((Ok(event(&pop).into()), (None, Some(pops), check))),
+                Ok(Some(pop)) => Some((Ok(event(&pop).into()), (None, Some(pops), clock, check))),
                 // the process stops, or telephony is away: the client connects again
                 Ok(None) | Err(_) => None,
-            },
-            () = tokio::time::sleep(AGAIN) => match check().await {
-                Err(status) if status.code() == Code::Unauthenticated => {
-                    Some((Ok("event: end\ndata: {\"reason\": \"the sign-in has ended\"}\n\n".into()), (None, None, check)))
-                }
-                _ => Some((Ok(":\n\n".into()), (None, Some(pops), check))),
             },
         }
     })

@@ -101,7 +101,7 @@ pub async fn add_token(db: &Db, user: &str, device: &str) -> Result<String> {
     Ok(secret.shown())
 }
 
-/// Sets an account password. Sign-ins that a running server keeps end within two seconds.
+/// Sets an account password. Sign-ins that a running server keeps end within three seconds.
 ///
 /// # Errors
 /// NOT_FOUND; INVALID_ARGUMENT for fewer than 8 characters.

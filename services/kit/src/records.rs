@@ -84,8 +84,9 @@ impl Answers for Changes {
     }
 }
 
+/// All behind the service's name: of more than a method's name nothing is known.
 fn method_of(request: &HttpRequest<Body>) -> &str {
-    request.uri().path().rsplit('/').next().unwrap_or_default()
+    request.uri().path().splitn(3, '/').nth(2).unwrap_or_default()
 }
 
 fn answer(work: impl Future<Output = HttpResponse<Body>> + Send + 'static) -> Answer {

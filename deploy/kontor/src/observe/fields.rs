@@ -1,7 +1,8 @@
 //! Fields of log lines in a file: `name="value"`. Every call has a span with two of them, so texts are copied, not formatted.
 //! Used by `observe.rs` for `log.format = "text"` where no terminal shows them; it looks as the library's own without colours.
 
-use std::fmt::{Debug, Result};
+use std::error::Error;
+use std::fmt::{Debug, Result, Write};
 
 use tracing::field::{Field, Visit};
 use tracing_subscriber::field::RecordFields;
@@ -28,6 +29,8 @@ struct Line<'writer> {
 impl Line<'_> {
     fn write(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> Result) {
         let name = match field.name() {
+            // Where a record of the `log` crate comes from stands before its fields.
+            name if name.starts_with("log.") => return,
             "message" => "",
             name => name.strip_prefix("r#").unwrap_or(name),
         };
@@ -48,7 +51,7 @@ impl Visit for Line<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
         self.write(field, |writer| match field.name() {
-            "message" => writer.write_str(value),
+            "message" => write!(Quiet(writer), "{value}"),
             _ if !value.bytes().all(is_plain) => write!(writer, "{value:?}"),
             _ => {
                 writer.write_char('"')?;
@@ -58,8 +61,32 @@ impl Visit for Line<'_> {
         });
     }
 
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.write(field, |writer| write!(Quiet(writer), "{value}"));
+    }
+
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.write(field, |writer| write!(writer, "{value:?}"));
+        self.write(field, |writer| match field.name() {
+            "message" => write!(Quiet(writer), "{value:?}"),
+            _ => write!(writer, "{value:?}"),
+        });
+    }
+}
+
+/// Writes what may move a terminal's cursor as an escape: messages of libraries can quote what others sent.
+struct Quiet<'a, 'writer>(&'a mut Writer<'writer>);
+
+impl Write for Quiet<'_, '_> {
+    fn write_str(&mut self, text: &str) -> Result {
+        for letter in text.chars() {
+            match letter {
+                '\x07' | '\x08' | '\x0c' | '\x1b' | '\x7f'..='\u{9f}' => {
+                    self.0.write_fmt(format_args!("{}", letter.escape_default()))?;
+                }
+                letter => self.0.write_char(letter)?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -104,6 +131,9 @@ mod tests {
         let _span = tracing::info_span!("rpc", service = "pipeline", method = "/a.B/C", count = 3).entered();
         tracing::info!(cause = %"it \"broke\"\nhere", name = "Zoë\nINFO forged", number = 7, on = true, "no luck");
         tracing::warn!("only words");
+        tracing::warn!("\x1b[2J from {}", "a\x07b");
+        let cause: &(dyn Error + 'static) = &std::fmt::Error;
+        tracing::error!(cause, log.target = "x", "why");
     }
 
     #[test]
@@ -114,7 +144,8 @@ mod tests {
         tracing::subscriber::with_default(subscriber, write);
         let subscriber = layer().with_writer(theirs.clone()).finish();
         tracing::subscriber::with_default(subscriber, write);
-        assert_eq!(ours.text(), theirs.text());
+        let same = |text: String| text.replace("\\u{1b}", "\\x1b").replace("\\u{7}", "\\x07");
+        assert_eq!(same(ours.text()), theirs.text());
         assert!(
             ours.text().contains("rpc{service=\"pipeline\" method=\"/a.B/C\" count=3}"),
             "{}",

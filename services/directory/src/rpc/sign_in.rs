@@ -2,7 +2,8 @@
 //! Called by rpc/check.rs, and by rpc/user.rs, rpc/team.rs and rpc/app_password.rs to end cached sign-ins.
 //!
 //! In one process the writer's commit empties the cache, so a revocation works at once. Another process that serves the same
-//! database (a second copy, or `kontor token` on the command line) is noticed by the generation, which is read again every two seconds.
+//! database (a second copy, or `kontor token` on the command line) is noticed by the generation, which is read again every two seconds; the edge
+//! asks again a second later at most.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -145,7 +146,8 @@ impl SignIns {
     async fn cached(&self, key: &Key) -> Result<Option<CheckCredentialResponse>> {
         let now = self.0.clock.now();
         let Some(seen) = self.cache(|cache| cache.find(key)) else { return Ok(None) };
-        if now.saturating_sub(seen.checked_time) >= micros(TRUST) {
+        // A clock that was set back is no reason to trust for longer.
+        if !(0..micros(TRUST)).contains(&now.saturating_sub(seen.checked_time)) {
             let generation = self.kept(&seen.user).await?.map(|kept| kept.generation);
             if generation != Some(seen.answer.generation) {
                 self.cache(|cache| cache.forget(&seen.user));

@@ -9,6 +9,7 @@ use kontor_kit::resource::Stored;
 use kontor_kit::{Result, args};
 
 use super::merge_rows::Merged;
+use crate::domain::lead::Lead;
 use crate::domain::next_step::NextStep;
 
 /// Numbers as people write them, without what stands between the digits.
@@ -25,28 +26,34 @@ pub fn opportunities(conn: &mut Conn<'_>, person: &Person, limit: i64) -> Result
     conn.all(&sql, &args, |row| row.string(0))
 }
 
+/// Clocks of two computers differ: a lead that came so little after an erasure began, in microseconds, is the person's.
+const CLOCKS: i64 = 5_000_000;
+
+/// Whether a lead was there when the erasure began, by `$2`; or took one in that may have been.
+const WAS_THERE: &str = "(lead.create_time <= $2 OR EXISTS (SELECT 1 FROM record_merge WHERE record_merge.kind = $3 AND record_merge.survivor = lead.id))";
+
 /// Ids of leads with an address or a number of the partner that were there when the erasure began, found by the keys for duplicates; in the leads
 /// themselves while those are not all there.
 ///
 /// # Errors
 /// Those of the database.
 pub fn leads(conn: &mut Conn<'_>, person: &Person, limit: i64) -> Result<Vec<String>> {
-    let mut args = args![limit, until(person)].to_vec();
+    let before = args![limit, until(person).saturating_add(CLOCKS), <Lead as Merged>::KIND];
+    let mut args = before.to_vec();
     let email = is_one_of("value", &person.emails, &mut args);
     let phone = is_one_of("value", &person.phones, &mut args);
     let sql = format!(
-        "SELECT DISTINCT record FROM duplicate_key WHERE ((kind = 1 AND {email}) OR (kind = 2 AND {phone})) AND EXISTS (SELECT 1 FROM lead WHERE lead.id = duplicate_key.record AND lead.create_time <= $2) ORDER BY record LIMIT $1"
+        "SELECT DISTINCT record FROM duplicate_key WHERE ((kind = 1 AND {email}) OR (kind = 2 AND {phone})) AND EXISTS (SELECT 1 FROM lead WHERE lead.id = duplicate_key.record AND {WAS_THERE}) ORDER BY record LIMIT $1"
     );
     let found = conn.all(&sql, &args, |row| row.string(0))?;
     let has_keys = conn.one("SELECT done FROM duplicate_state WHERE id = 1", &[], |row| row.bool(0))?;
     if !found.is_empty() || has_keys == Some(true) {
         return Ok(found);
     }
-    let mut args = args![limit, until(person)].to_vec();
+    let mut args = before.to_vec();
     let email = is_one_of("LOWER(email)", &person.emails, &mut args);
     let phone = is_one_of(PHONE, &person.phones, &mut args);
-    let sql =
-        format!("SELECT id FROM lead WHERE ({email} OR {phone}) AND create_time <= $2 ORDER BY id LIMIT $1");
+    let sql = format!("SELECT id FROM lead WHERE ({email} OR {phone}) AND {WAS_THERE} ORDER BY id LIMIT $1");
     conn.all(&sql, &args, |row| row.string(0))
 }
 

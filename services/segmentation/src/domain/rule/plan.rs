@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::pattern::Pattern;
+use regex::Regex;
+
 use super::tree::{Comparison, Quantifier};
 use crate::domain::facts::{List, Micros, Texts};
 
@@ -82,7 +83,7 @@ pub(crate) enum Words {
     StartsWith(String),
     EndsWith(String),
     Contains(String),
-    Matches(Pattern),
+    Matches(Regex),
 }
 
 impl Words {

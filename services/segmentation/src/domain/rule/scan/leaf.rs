@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::super::pattern::Whole;
 use super::super::plan::Words;
 use super::super::tree::Comparison;
 use super::operand::Operand;
@@ -10,6 +11,9 @@ use super::parts::in_parts;
 use crate::domain::facts::columns::bits::Bits;
 use crate::domain::facts::columns::cells::Cells;
 use crate::domain::facts::columns::narrow::{ABSENT, Numbers};
+
+/// Different texts from which on a pattern is worth a whole automaton.
+const MANY: usize = 20_000;
 
 /// A flag is set.
 pub fn flag(cells: &Cells) -> Bits {
@@ -69,7 +73,14 @@ pub fn words(cells: &Cells, passes: &Words) -> Bits {
             cells.bits(|cell| good[cell as usize])
         }
         (Cells::Text(cells, words), _) => {
-            let pass = |code: usize| passes.pass(words.text(code as u32));
+            let whole = match passes {
+                Words::Matches(regex) if words.len() >= MANY => Some(Whole::new(regex)),
+                _ => None,
+            };
+            let pass = |code: usize| {
+                let text = words.text(code as u32);
+                whole.as_ref().map_or_else(|| passes.pass(text), |whole| whole.is_match(text))
+            };
             let good = in_parts(words.len(), |codes| codes.map(pass).collect::<Vec<bool>>()).concat();
             cells.bits(|cell| good[cell as usize])
         }
