@@ -7,9 +7,10 @@ use kontor_proto::directory::v1::{
     CreateAppPasswordRequest, CreateUserRequest, DeleteAppPasswordRequest, GetUserRequest,
     ListPartnersRequest, Team, UpdateTeamRequest, User,
 };
+use kontor_proto::pipeline::v1::import_leads_request::Part;
 use kontor_proto::pipeline::v1::{
-    CreateLeadRequest, CreateOpportunityRequest, GetOpportunityRequest, Lead, ListLeadsRequest,
-    ListOpportunitiesRequest, Opportunity, UpdateOpportunityRequest,
+    CreateLeadRequest, CreateOpportunityRequest, GetOpportunityRequest, ImportLeadsRequest, Lead, LeadImport,
+    ListLeadsRequest, ListOpportunitiesRequest, Opportunity, UpdateOpportunityRequest,
 };
 use kontor_proto::r#type::v1::{WatchChangesRequest, WatchChangesResponse};
 use kontor_tests::{Grpc, Http, both};
@@ -181,6 +182,37 @@ both! {
         };
         let status = tokio::time::timeout(std::time::Duration::from_secs(15), ended).await.expect("it ends in time");
         assert_eq!(status.code(), Code::Unauthenticated);
+    }
+
+    /// What a client goes on sending after its app password was revoked is not taken, also behind an address from which many guess.
+    async fn d15_a_stream_that_is_open_takes_nothing_more_once_its_password_is_revoked(sandbox: Sandbox) {
+        let grpc = sandbox.grpc("sales");
+        let request = CreateAppPasswordRequest { parent: "users/sales".into(), display_name: "Importer".into(), ..Default::default() };
+        let made = grpc.users().create_app_password(request).await.expect("made").into_inner();
+        let token = Grpc::with_token(&sandbox.address(), &made.secret);
+        let (sender, parts) = tokio::sync::mpsc::channel(8);
+        let send = async |part: Part| sender.send(ImportLeadsRequest { part: Some(part) }).await;
+        let import = tokio::spawn(async move {
+            let mut answers = token.imports().import_leads(tokio_stream::wrappers::ReceiverStream::new(parts)).await?.into_inner();
+            while answers.message().await?.is_some() {}
+            Ok::<_, tonic::Status>(())
+        });
+        send(Part::Settings(LeadImport { source: "file".into(), ..Default::default() })).await.expect("open");
+        send(Part::Data("title,email\nFirst,first@example.com\n".into())).await.expect("open");
+        let guess = Grpc::with_token(&sandbox.address(), "aaaa-bbbb-cccc-dddd");
+        for _ in 0..12 {
+            guess.leads().list_leads(ListLeadsRequest::default()).await.expect_err("no such token");
+        }
+        let name = made.app_password.expect("a record").name;
+        grpc.users().delete_app_password(DeleteAppPasswordRequest { name, ..Default::default() }).await.expect("revoked");
+        // The other end may have closed already.
+        let _ = send(Part::Data("Second,second@example.com\n".into())).await;
+        drop(sender);
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(15), import).await.expect("it ends in time");
+        let status = ended.expect("no panic").expect_err("it is refused");
+        assert!(matches!(status.code(), Code::Unauthenticated | Code::ResourceExhausted), "{status:?}");
+        let leads = grpc.leads().list_leads(ListLeadsRequest::default()).await.expect("leads").into_inner().leads;
+        assert!(leads.iter().all(|lead| lead.title != "Second"), "{leads:?}");
     }
 
     async fn x4_an_open_stream_ends_when_its_user_leaves_a_team(sandbox: Sandbox) {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use kontor_kit::auth::{CALLER_HEADER, Caller};
 use kontor_kit::context::Context;
 use kontor_kit::link::Link;
@@ -28,6 +28,7 @@ use tracing::{Instrument, Span};
 pub use serve::serve;
 
 use crate::dav::Dav;
+use lease::Lease;
 use sign_in::{Peer, SignIn};
 
 /// The services that this process can reach, by name.
@@ -145,13 +146,14 @@ impl Gateway {
             (None, Some(outside)) => outside,
             (None, None) => return self.0.grpc.answer(request, false).await.map(Body::new),
         };
+        let ends = outside.sign_in.ends_so_far();
         match outside.sign_in.check(request.headers(), peer).await {
             Ok(Some(caller)) => {
                 note_user(&caller);
                 request.extensions_mut().insert(caller.clone());
-                let lease = Lease::new(self, caller, request.headers(), peer);
-                let response = self.0.grpc.answer(request, false).await;
-                response.map(|body| lease::lease(body, move || lease.clone().still_may()))
+                let lease = Lease::new(self, (caller, ends), request.headers(), peer);
+                let response = self.0.grpc.answer(request.map(|body| lease.request(body)), false).await;
+                response.map(|body| lease.answer(body))
             }
             Ok(None) => self.0.grpc.answer(request, false).await.map(Body::new),
             Err(status) => grpc::refuse(status).map(Body::new),
@@ -175,8 +177,8 @@ impl Gateway {
         match outside.sign_in.check(request.headers(), peer).await {
             Ok(Some(caller)) => {
                 note_user(&caller);
-                let lease = Lease::new(self, caller.clone(), request.headers(), peer);
-                pops::answer(link, &caller, request, move || lease.clone().still_may()).await
+                let lease = Lease::new(self, (caller.clone(), None), request.headers(), peer);
+                pops::answer(link, &caller, request, lease).await
             }
             Ok(None) => sign_in::challenge("sign in with your user name and an app password\n"),
             Err(status) => sign_in::refuse(&status),
@@ -212,33 +214,6 @@ impl Gateway {
             }
             Ok(None) => sign_in::challenge("sign in with your user name and an app password\n"),
             Err(status) => sign_in::refuse(&status),
-        }
-    }
-}
-
-/// The sign-in that an answer began with, to be looked at again while it lasts.
-#[derive(Clone)]
-struct Lease {
-    gateway: Gateway,
-    caller: Caller,
-    header: Option<HeaderValue>,
-    peer: Arc<Peer>,
-}
-
-impl Lease {
-    fn new(gateway: &Gateway, caller: Caller, headers: &HeaderMap, peer: &Arc<Peer>) -> Lease {
-        let header = headers.get(http::header::AUTHORIZATION).cloned();
-        Lease { gateway: gateway.clone(), caller, header, peer: peer.clone() }
-    }
-
-    /// Whether the sign-in still is good, and the user may still do all that the answer began with.
-    async fn still_may(self) -> Result<(), tonic::Status> {
-        let (Some(outside), Some(header)) = (&self.gateway.0.outside, &self.header) else { return Ok(()) };
-        match outside.sign_in.check_header(header, &self.peer).await? {
-            Some(now) if !now.may_all_of(&self.caller) => Err(tonic::Status::aborted(
-                "you may no longer see all that this stream began with: open it again",
-            )),
-            _ => Ok(()),
         }
     }
 }

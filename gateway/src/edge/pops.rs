@@ -1,8 +1,6 @@
 //! `GET /telephony/pops`: call pops as server-sent events, for web pages (WHATWG HTML, section 9.2). Each event is one `CallPop` as JSON.
 //! Called by `Gateway::answer` for whoever has signed in.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
@@ -15,25 +13,20 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior};
 use tonic::{Code, Status, Streaming};
 
+use super::lease::{AGAIN, Lease};
 use super::plain;
 
 /// Where they are.
 pub(super) const PATH: &str = "/telephony/pops";
 /// Pause before a client connects again, in milliseconds.
 const RETRY: u32 = 3_000;
-/// How often the sign-in of an open stream is checked again, and a comment is sent so that proxies keep it open.
-const AGAIN: Duration = Duration::from_secs(5);
 
-pub(super) async fn answer<C, F>(
+pub(super) async fn answer(
     link: Link,
     caller: &Caller,
     request: Request<Body>,
-    check: C,
-) -> Response<Body>
-where
-    C: Fn() -> F + Send + 'static,
-    F: Future<Output = Result<(), Status>> + Send + 'static,
-{
+    lease: Lease,
+) -> Response<Body> {
     if request.method() != Method::GET {
         let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "use GET\n");
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
@@ -51,7 +44,7 @@ where
         Ok(pops) => pops.into_inner(),
         Err(status) => return refuse(&status),
     };
-    let mut response = Response::new(Body::from_stream(events(pops, check)));
+    let mut response = Response::new(Body::from_stream(events(pops, lease)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -62,37 +55,33 @@ where
 }
 
 /// Nothing is made before the connection takes what was made: pops of a client that does not read wait in telephony, sixteen of them at most.
-fn events<C, F>(
+fn events(
     pops: Streaming<CallPop>,
-    check: C,
-) -> impl stream::Stream<Item = Result<Bytes, std::io::Error>>
-where
-    C: Fn() -> F + Send + 'static,
-    F: Future<Output = Result<(), Status>> + Send + 'static,
-{
+    lease: Lease,
+) -> impl stream::Stream<Item = Result<Bytes, std::io::Error>> {
     let begin = format!(": call pops\nretry: {RETRY}\n\n");
-    // One clock for the whole stream: who is called every second is asked too.
+    // One clock for the whole stream: who is called every second is asked too. The comment keeps proxies from closing it.
     let mut clock = tokio::time::interval_at(Instant::now() + AGAIN, AGAIN);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    stream::unfold((Some(begin), Some(pops), clock, check), |(begin, pops, mut clock, check)| async move {
+    stream::unfold((Some(begin), Some(pops), clock, lease), |(begin, pops, mut clock, lease)| async move {
         let mut pops = pops?;
         if let Some(begin) = begin {
-            return Some((Ok(begin.into()), (None, Some(pops), clock, check)));
+            return Some((Ok(begin.into()), (None, Some(pops), clock, lease)));
         }
         tokio::select! {
             biased;
             _ = clock.tick() => {
-                let reason = match check().await {
-                    Err(status) if status.code() == Code::Unauthenticated => "the sign-in has ended",
-                    Err(status) if status.code() == Code::Aborted => "you may no longer see all that this stream began with",
-                    // A directory that is away for a moment ends nothing.
-                    _ => return Some((Ok(":\n\n".into()), (None, Some(pops), clock, check))),
+                let reason = match lease.clone().end().await.map(|status| status.code()) {
+                    None => return Some((Ok(":\n\n".into()), (None, Some(pops), clock, lease))),
+                    Some(Code::Unauthenticated) => "the sign-in has ended",
+                    Some(Code::Aborted) => "you may no longer see all that this stream began with",
+                    Some(_) => "too many wrong sign-ins come from this address",
                 };
                 let end = format!("event: end\ndata: {{\"reason\": \"{reason}\"}}\n\n");
-                Some((Ok(end.into()), (None, None, clock, check)))
+                Some((Ok(end.into()), (None, None, clock, lease)))
             }
             pop = pops.message() => match pop {
-                Ok(Some(pop)) => Some((Ok(event(&pop).into()), (None, Some(pops), clock, check))),
+                Ok(Some(pop)) => Some((Ok(event(&pop).into()), (None, Some(pops), clock, lease))),
                 // the process stops, or telephony is away: the client connects again
                 Ok(None) | Err(_) => None,
             },

@@ -64,6 +64,11 @@ impl SignIn {
         SignIn { directory: directory.credentials(), ended: directory.sign_ins_ended(), clock }
     }
 
+    /// How many sign-ins have ended so far; none where directory is elsewhere.
+    pub(super) fn ends_so_far(&self) -> Option<u64> {
+        self.ended.as_ref().map(|ended| ended.load(Ordering::SeqCst))
+    }
+
     /// Who asks; none without a header. UNAUTHENTICATED or RESOURCE_EXHAUSTED when the secret is wrong.
     pub(super) async fn check(&self, headers: &HeaderMap, peer: &Peer) -> Result<Option<Caller>, Status> {
         match headers.get(header::AUTHORIZATION) {
@@ -79,7 +84,7 @@ impl SignIn {
         peer: &Peer,
     ) -> Result<Option<Caller>, Status> {
         // Read before directory is asked: what ends meanwhile is not kept.
-        let ended = self.ended.as_ref().map(|ended| ended.load(Ordering::SeqCst));
+        let ended = self.ends_so_far();
         let now = self.clock.now();
         if let Some(last) = &*peer.last()
             && Some(last.ended) == ended

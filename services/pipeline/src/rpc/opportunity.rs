@@ -167,8 +167,10 @@ impl OpportunityService for Opportunities {
             .db
             .write(move |tx| {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
-                    let etag = request.opportunity.as_ref().map_or("", |new| new.etag.as_str());
-                    update(tx, (&scores, &rates), &caller, &deal, etag, (&wanted, &mask))
+                    let (etag, stage) =
+                        request.opportunity.as_ref().map_or(("", ""), |new| (&new.etag, &new.stage));
+                    let stage = if request.update_mask.is_none() { stage } else { "" };
+                    update(tx, (&scores, &rates), &caller, (&deal, etag, stage), (&wanted, &mask))
                 })
             })
             .await?;
@@ -360,11 +362,14 @@ fn update(
     tx: &mut Tx<'_>,
     (scores, rates): (&Scores, &Rates),
     caller: &Caller,
-    deal: &str,
-    etag: &str,
+    (deal, etag, given_stage): (&str, &str, &str),
     (wanted, mask): (&Details, &Mask),
 ) -> kontor_kit::Result<proto::Opportunity> {
     let deal = store::opportunity::get_for_change(tx, caller, deal, etag)?;
+    if !given_stage.is_empty() && given_stage != deal.stage {
+        let words = format!("it stands in {}, and an update moves nothing: call MoveStage", deal.stage);
+        return Err(Error::invalid("opportunity.stage", words));
+    }
     let stage = store::pipeline::stage(tx, &deal.stage)?;
     let mut details = merged(&deal.details, wanted, mask).checked()?;
     // A caller that sends back what it read does not mean to fix the stage's probability.
