@@ -9,6 +9,7 @@ mod demo_segments;
 pub mod dialler;
 mod dialler_plot;
 pub mod import;
+pub mod memory;
 pub mod observe;
 pub mod serve;
 mod server;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use kontor::accounts::{self, Accounts};
 use kontor::config::Config;
-use kontor::{connector, dialler, import, observe, serve};
+use kontor::{connector, dialler, import, memory, observe, serve};
 
 /// A CRM back office of gRPC services, with calendars, address books and telephony for the programs people already use.
 #[derive(Parser)]
@@ -135,6 +135,9 @@ fn main() -> ExitCode {
 fn run(command: Command) -> kontor_kit::Result<ExitCode> {
     match command {
         Command::Serve { common, listen, services, demo } => {
+            if let Err(cause) = memory::settle() {
+                eprintln!("kontor: memory is not given back as it could be: {cause}");
+            }
             let demo = demo.then(|| "true".to_owned());
             let config = common.read(&[("listen", listen), ("services", services), ("demo", demo)])?;
             let render = observe::start(&config)?;
