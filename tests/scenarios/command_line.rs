@@ -112,6 +112,25 @@ async fn a_call_pops_up(process: &Process) {
     assert_eq!(pop.partner_display_name, "Anna Peeters");
 }
 
+/// It starts itself anew, in its own place, so that the C library has the settings; unless somebody has set one.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_has_the_settings_by_which_memory_is_given_back() {
+    for (own, expected) in [(None, "MALLOC_MMAP_THRESHOLD_=262144"), (Some("4"), "MALLOC_ARENA_MAX=4")] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join("data").display().to_string();
+        let own = own.map(|value: &str| ("MALLOC_ARENA_MAX".to_owned(), value.to_owned()));
+        let is_own = own.is_some();
+        let variables: Vec<(String, String)> = own.into_iter().collect();
+        let process = Process::start_as(&["--listen", "127.0.0.1:0", "--data", &data], &variables).await;
+        let environment = std::fs::read(format!("/proc/{}/environ", process.id())).expect("its environment");
+        let environment = String::from_utf8_lossy(&environment).into_owned();
+        assert!(environment.split('\0').any(|line| line == expected), "{environment}");
+        assert_eq!(environment.contains("MALLOC_TRIM_THRESHOLD_"), !is_own, "{environment}");
+        assert!(process.stop().await);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_folder_has_one_server_and_is_migrated_without_any() {
     let folder = tempfile::tempdir().expect("a folder");

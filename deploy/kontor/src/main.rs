@@ -136,7 +136,10 @@ fn run(command: Command) -> kontor_kit::Result<ExitCode> {
     match command {
         Command::Serve { common, listen, services, demo } => {
             if let Err(cause) = memory::settle() {
-                eprintln!("kontor: memory is not given back as it could be: {cause}");
+                eprintln!(
+                    "kontor: it could not start itself anew, so memory is not given back as it could be ({cause}): set {} in its environment",
+                    memory::words()
+                );
             }
             let demo = demo.then(|| "true".to_owned());
             let config = common.read(&[("listen", listen), ("services", services), ("demo", demo)])?;

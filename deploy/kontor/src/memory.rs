@@ -7,9 +7,14 @@
 
 use kontor_kit::Result;
 
-/// Two arenas for two cores' worth of threads; from 256 KiB on pages of its own; 8 MiB at the end of the heap are kept, so that small requests ask for none.
+/// Two arenas; from 256 KiB on pages of its own; 8 MiB at the end of the heap are kept, so that small requests ask for none.
 const SETTINGS: [(&str, &str); 3] =
     [("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "262144"), ("MALLOC_TRIM_THRESHOLD_", "8388608")];
+
+/// The settings, for people: "MALLOC_ARENA_MAX=2 ...".
+pub fn words() -> String {
+    SETTINGS.map(|(name, value)| format!("{name}={value}")).join(" ")
+}
 
 /// Starts this program anew in its own place, unless one of the settings is there already.
 ///
@@ -36,6 +41,5 @@ pub fn settle() -> Result<()> {
 /// None.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn settle() -> Result<()> {
-    let _ = SETTINGS;
     Ok(())
 }

@@ -169,7 +169,11 @@ impl OpportunityService for Opportunities {
                 replay::once(tx, &caller, &request.request_id, &request, |tx| {
                     let (etag, stage) =
                         request.opportunity.as_ref().map_or(("", ""), |new| (&new.etag, &new.stage));
-                    let stage = if request.update_mask.is_none() { stage } else { "" };
+                    let all = request
+                        .update_mask
+                        .as_ref()
+                        .is_none_or(|mask| mask.paths.iter().any(|path| path == "*"));
+                    let stage = if all { stage } else { "" };
                     update(tx, (&scores, &rates), &caller, (&deal, etag, stage), (&wanted, &mask))
                 })
             })

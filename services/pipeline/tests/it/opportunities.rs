@@ -198,6 +198,21 @@ async fn p19_a_stale_etag_leaves_the_assignee(world: World) {
     let stale = deals.update_opportunity(give("ben", &made.etag)).await;
     assert_eq!(failure(stale), (Code::Aborted, "ETAG_MISMATCH".to_owned()));
     assert_eq!(world.deal(&made.name).await, given);
+    // Nothing is moved by an update, nor passed over without a word.
+    for update_mask in [None, mask(&["*"])] {
+        let elsewhere =
+            proto::Opportunity { title: "Moved".to_owned(), stage: stage("negotiation"), ..given.clone() };
+        let request = proto::UpdateOpportunityRequest {
+            opportunity: Some(elsewhere),
+            update_mask,
+            ..Default::default()
+        };
+        let refused = deals.update_opportunity(anna().request(request)).await.unwrap_err();
+        assert!(
+            refused.message().starts_with("opportunity.stage") && refused.message().contains("MoveStage")
+        );
+    }
+    assert_eq!(world.deal(&made.name).await, given);
 }
 
 async fn amounts_are_exact_or_refused(world: World) {

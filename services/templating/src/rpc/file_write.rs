@@ -38,6 +38,19 @@ fn find_if_there(conn: &mut Conn<'_>, caller: &Caller, path: &str) -> Result<Opt
     }
 }
 
+/// Whether these are the bytes of a file.
+fn holds(place: &Place, data: &Bytes) -> bool {
+    matches!(place, Place::Own(node) if node.sha256 == Cache::hash(data))
+}
+
+/// The id of the template that stands at a place; empty when none does.
+fn of_template(place: Option<&Place>) -> &str {
+    match place {
+        Some(Place::Template(template)) => &template.id,
+        _ => "",
+    }
+}
+
 /// The name of the template that a new file at this path would be.
 fn becomes(path: &str) -> Option<(&str, i64)> {
     tree::template_name(path.strip_prefix("templates/").filter(|name| !name.contains('/'))?)
@@ -152,10 +165,10 @@ impl House {
             Ok((place, Bytes::from(data), find_if_there(conn, &reader, &target)?))
         };
         let (place, data, present) = self.db.read(read).await?;
-        let document = match (&place, present) {
+        let document = match (&place, &present) {
             (Place::Own(node), Some(Place::Template(template))) if !node.folder => {
                 caller.must_write(&template.guard(), &template.full_name())?;
-                Some(self.revised(&template, &data).await?)
+                Some(self.revised(template, &data).await?)
             }
             (Place::Own(node), _) if !node.folder => self.document(&to, &data).await?,
             _ => None,
@@ -164,7 +177,14 @@ impl House {
             tx.act_for(&caller.name());
             must_have_folder(tx, &caller, &to)?;
             let place = find(tx, &caller, &from)?;
-            match (find_if_there(tx, &caller, &to)?, &place, &document) {
+            let now = find_if_there(tx, &caller, &to)?;
+            // The document was looked at as it was then, for what stood there then.
+            if document.is_some()
+                && (!holds(&place, &data) || of_template(now.as_ref()) != of_template(present.as_ref()))
+            {
+                return Err(Error::etag_mismatch(format!("the file {to:?}")));
+            }
+            match (now, &place, &document) {
                 (None, ..) => {}
                 (Some(Place::Template(template)), Place::Own(node), Some(document)) => {
                     revise(tx, &caller, &template.id, document, &data)?;
