@@ -95,18 +95,18 @@ impl Connection {
         !self.is_broken && self.messages < MESSAGES && self.last.elapsed() < IDLE
     }
 
-    /// Sends one message. The relay's words when it took it.
+    /// Sends one message: who it is from and whom it is for at once, its content when `may_follow` has ended. The relay's words when it took it.
     ///
     /// # Errors
     /// What the relay said, or what broke.
     pub async fn send(
         &mut self,
-        from: &lettre::Address,
-        to: &lettre::Address,
+        (from, to): (&lettre::Address, &lettre::Address),
         message: &str,
+        may_follow: impl Future<Output = ()>,
     ) -> Result<String, Refusal> {
         self.messages += 1;
-        let outcome = self.conversation(from, to, message).await;
+        let outcome = self.conversation((from, to), message, may_follow).await;
         self.last = Instant::now();
         if let Err(refusal) = &outcome {
             self.is_broken |= refusal.ends_the_line();
@@ -119,9 +119,9 @@ impl Connection {
 
     async fn conversation(
         &mut self,
-        from: &lettre::Address,
-        to: &lettre::Address,
+        (from, to): (&lettre::Address, &lettre::Address),
         message: &str,
+        may_follow: impl Future<Output = ()>,
     ) -> Result<String, Refusal> {
         let (mail, recipient) =
             (Mail::new(Some(from.clone()), Vec::new()), Rcpt::new(to.clone(), Vec::new()));
@@ -132,6 +132,7 @@ impl Connection {
             step(Stage::Recipient, COMMAND, self.smtp.command(recipient)).await?;
             in_turn(step(Stage::Content, COMMAND, self.smtp.command(Data)).await?, true)?;
         }
+        may_follow.await;
         let taken = step(Stage::Content, MESSAGE, self.smtp.command(on_the_wire(message))).await?;
         let taken = in_turn(taken, false)?;
         Ok(shorten(&taken.message().collect::<Vec<_>>().join(" ")))

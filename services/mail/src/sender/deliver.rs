@@ -1,11 +1,12 @@
-//! The deliverers: each has one connection to the relay, sends one message after the other, and notes what came of it before it takes the next one. So a crash
-//! doubles at most one message for each connection.
+//! The deliverers: each has one connection to the relay and sends one message after the other. That the relay took one is noted while the next one is announced,
+//! and before its content goes out. So a crash doubles at most one message for each connection.
 //! Started by the sender.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use kontor_kit::db::Tx;
+use tokio::task::JoinHandle;
 
 use super::queue::Job;
 use super::{Connection, Refusal, Sender, luck};
@@ -35,20 +36,41 @@ enum Now {
     Gone,
 }
 
+/// What a deliverer has from one message to the next.
+#[derive(Default)]
+struct Line {
+    connection: Option<Connection>,
+    /// Notes that the message before was taken.
+    noting: Noting,
+}
+
+#[derive(Default)]
+struct Noting(Option<JoinHandle<()>>);
+
+impl Noting {
+    async fn ended(&mut self) {
+        if let Some(task) = &mut self.0 {
+            let _ = task.await;
+            self.0 = None;
+        }
+    }
+}
+
 impl Sender {
     pub(super) async fn deliver_all(&self) {
-        let mut connection = None;
+        let mut line = Line::default();
         while let Some(job) = self.0.queue.pop().await {
             let domain = job.leased.row.domain.clone();
-            self.deliver(&mut connection, job).await;
+            self.deliver(&mut line, job).await;
             self.0.queue.done(&domain);
         }
-        if let Some(connection) = connection {
+        line.noting.ended().await;
+        if let Some(connection) = line.connection {
             connection.close().await;
         }
     }
 
-    async fn deliver(&self, connection: &mut Option<Connection>, job: Job) {
+    async fn deliver(&self, Line { connection, noting }: &mut Line, job: Job) {
         match self.look(&job).await {
             Now::Send => {}
             Now::Back(due) => return self.give_back(vec![job.leased], due).await,
@@ -70,12 +92,12 @@ impl Sender {
             let house = &self.0.house;
             match Connection::open(relay, &house.settings.own_domain(), &house.trust).await {
                 Ok(open) => *connection = Some(open),
-                Err(refusal) => return self.settle(job, Err(refusal)).await,
+                Err(refusal) => return self.settle(job, refusal).await,
             }
         }
         let Some(open) = connection else { return self.let_go(1) };
         let outcome = tokio::select! {
-            outcome = open.send(&job.from, &job.to, &job.message) => outcome,
+            outcome = open.send((&job.from, &job.to), &job.message, noting.ended()) => outcome,
             () = self.patience_is_over() => {
                 let words = "the program stopped before the relay answered".to_owned();
                 Err(Refusal { stage: Stage::Content, code: 0, words })
@@ -87,7 +109,14 @@ impl Sender {
         {
             old.close().await;
         }
-        self.settle(job, outcome).await;
+        match outcome {
+            Ok(words) => {
+                let sender = self.clone();
+                let task = async move { sender.sent(job, words).await };
+                noting.0 = Some(self.0.house.context.tasks.spawn(task));
+            }
+            Err(refusal) => self.settle(job, refusal).await,
+        }
     }
 
     /// When the process stops, what is on its way has a moment to end.
@@ -121,12 +150,8 @@ impl Sender {
         }
     }
 
-    /// Notes what came of a message.
-    async fn settle(&self, job: Job, outcome: Result<String, Refusal>) {
-        let refusal = match outcome {
-            Ok(words) => return self.sent(job, words).await,
-            Err(refusal) => refusal,
-        };
+    /// Notes that a message was not taken, and what that means for it and for others.
+    async fn settle(&self, job: Job, refusal: Refusal) {
         let verdict = judge(refusal.stage, refusal.code, &refusal.words);
         metrics::counter!("kontor_mail_total", "result" => name(verdict)).increment(1);
         match verdict {
@@ -160,6 +185,7 @@ impl Sender {
         }
     }
 
+    /// Notes that a message was taken.
     async fn sent(&self, job: Job, words: String) {
         self.relay_works();
         metrics::counter!("kontor_mail_total", "result" => "sent").increment(1);
