@@ -5,7 +5,6 @@ pub mod accounts;
 pub mod config;
 pub mod connector;
 mod demo;
-mod demo_segments;
 pub mod dialler;
 mod dialler_plot;
 pub mod import;

@@ -1,5 +1,5 @@
 //! Letters a CPU second from a compiled template, and how the cost grows with the rows of a table; messages for mail beside them.
-//! Run: cargo bench -p kontor-templating --bench letters
+//! Run: cargo bench -p kontor-templating --bench letters. With `-- many`: a million letters of one template one after the other, and what is resident meanwhile.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -10,6 +10,9 @@ use kontor_templating::domain::{
 };
 
 fn main() {
+    if std::env::args().any(|word| word == "many") {
+        return many();
+    }
     println!("| template | rows | letters a CPU second | bytes a letter |");
     println!("|---|---|---|---|");
     for rows in [5, 50] {
@@ -30,6 +33,35 @@ fn main() {
         }
         println!("| {name} | compiled in | {:.2} ms | |", compiled.as_secs_f64() * 1_000.0);
     }
+}
+
+/// A million letters of 10 fields and a table of 20 rows, each given away before the next one is made.
+fn many() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/bench.docx");
+    let bytes = std::fs::read(path).expect("the template is in the repository");
+    let template = Template::compile(&bytes, &Limits::default()).expect("it compiles");
+    let mut renderer = Renderer::new(&template);
+    println!("| letters | resident, MiB |\n|---|---|\n| 0 | {:.1} |", resident());
+    for number in 1..=1_000_000_u32 {
+        let letter = Letter {
+            records: &[record(number.into(), 20)],
+            locale: Locale::english(),
+            now: date(2026, 11, 30).at(9, 0, 0, 0),
+            number: 1,
+        };
+        renderer.render(letter).expect("a letter");
+        black_box(renderer.bytes());
+        if number.is_multiple_of(200_000) || number == 1_000 {
+            println!("| {number} | {:.1} |", resident());
+        }
+    }
+}
+
+/// What is resident of this process, in MiB.
+fn resident() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a line");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).expect("a number") / 1024.0
 }
 
 /// Messages with subject, HTML and the plain text that follows from it.

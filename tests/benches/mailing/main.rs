@@ -65,7 +65,7 @@ async fn bench() {
     let connections = connections();
     println!(
         "\n{count} bare addresses in {DOMAINS} domains, {connections} connections. Of the floor: of `smtp-source -d`, which keeps its connections; in brackets: of \
-         `smtp-source`, which opens one for each message\n\n| what | bytes | messages/s | of the floor | (connection a message) | CPU of Kontor, us a message | CPU of the sink, us a message | memory, MiB |\n|---|---|---|---|---|---|---|---|"
+         `smtp-source`, which opens one for each message\n\n| what | bytes | messages/s | of the floor | (connection a message) | CPU of Kontor, us a message | CPU of the sink, us a message | memory of Kontor before it has recipients / with them / at most while it sends, MiB |\n|---|---|---|---|---|---|---|---|"
     );
     for on_postgres in databases {
         for signing in &wanted {
@@ -78,7 +78,9 @@ async fn bench() {
 async fn row(tools: &Tools, on_postgres: bool, signing: Signing, count: usize) {
     let sink = Sink::start(tools).await;
     let bed = Bed::start(&sink, on_postgres, signing).await;
+    let empty = bed.process.memory_mib();
     let mailing = bed.draft(count).await;
+    let filled = bed.process.memory_mib();
     let message = bed.message(&mailing).await;
     let file = bed.folder.path().join("message");
     std::fs::write(&file, message.replace("\r\n", "\n")).expect("a file");
@@ -95,14 +97,14 @@ async fn row(tools: &Tools, on_postgres: bool, signing: Signing, count: usize) {
         100.0 * single / kept
     );
     println!(
-        "| **Kontor on {database}, {}** | {bytes} | {:.0} | {:.0} % | {:.0} % | {:.0} | {:.0} | {:.0} |",
+        "| **Kontor on {database}, {}** | {bytes} | {:.0} | {:.0} % | {:.0} % | {:.0} | {:.0} | {empty:.0} / {filled:.0} / {:.0} |",
         signing.words(),
         sent.rate,
         100.0 * sent.rate / kept,
         100.0 * sent.rate / single,
         sent.cpu,
         sent.sink_cpu,
-        bed.process.memory_mib()
+        sent.memory
     );
     assert!(bed.process.stop().await);
 }
@@ -115,6 +117,8 @@ struct Sent {
     cpu: f64,
     /// CPU of the sink for each, in microseconds.
     sink_cpu: f64,
+    /// What was resident at most, in MiB.
+    memory: f64,
 }
 
 /// A Kontor that sends to the sink.
@@ -216,9 +220,11 @@ impl Bed {
         };
         self.admin.mailings().start_mailing(request).await.expect("it starts");
         let mut best = (0, std::time::Instant::now());
+        let mut memory = 0.0_f64;
         let report = loop {
             // Rarely, for counting takes the server's time too.
             tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            memory = memory.max(self.process.memory_mib());
             let request = mail::GetMailingReportRequest { name: mailing.to_owned() };
             let report =
                 self.admin.mailings().get_mailing_report(request).await.expect("a report").into_inner();
@@ -242,6 +248,7 @@ impl Bed {
             rate: count as f64 / seconds,
             cpu: (self.process.cpu_seconds() - cpu) * each,
             sink_cpu: (sink.cpu_seconds() - sink_cpu) * each,
+            memory,
         }
     }
 }

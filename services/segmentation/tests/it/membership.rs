@@ -246,6 +246,46 @@ fn s4_a_rule_of_time_lets_a_partner_go_at_its_instant() {
 }
 
 #[test]
+fn s4_instants_of_weeks_come_each_in_its_turn() {
+    let mut engine = Engine::default();
+    let quiet = ruled("!calls.exists(c, c.start_time > now - duration(\"30d\"))");
+    engine.save_segment("segments/quiet", quiet, NOW).expect("saved");
+    let mut dice = Dice(7);
+    // Called between now and a month ago; some of them in the same hour.
+    let mut due = BTreeSet::new();
+    for partner in 0..200_u32 {
+        let called = NOW - dice.roll(30 * 24) as i64 * (DAY / 24) - i64::from(partner);
+        let mut call = dice.call();
+        call.start_time = Some(called);
+        engine.put(partner, &Facts { calls: vec![call], ..Facts::default() }, NOW);
+        due.insert((called + 30 * DAY, partner));
+    }
+    // One is called again meanwhile, by somebody who looks at the clock only once a week.
+    let (_, again) = *due.iter().nth(100).expect("one");
+    let mut now = NOW;
+    while now < NOW + 14 * DAY {
+        now += 7 * DAY;
+        let (flips, is_more) = engine.tick(now, 1_000);
+        let came: Vec<u32> = due.iter().filter(|(at, _)| *at <= now).map(|(_, partner)| *partner).collect();
+        assert_eq!(flips.iter().map(|flip| flip.partner).collect::<Vec<_>>(), came);
+        assert!(!is_more);
+        due.retain(|(at, _)| *at > now);
+    }
+    let mut call = dice.call();
+    call.start_time = Some(now);
+    engine.change(again, &[Change::Calls(vec![call])], now);
+    due.retain(|(_, partner)| *partner != again);
+    due.insert((now + 30 * DAY, again));
+    for (at, partner) in due {
+        assert_eq!(engine.next_due(), Some(at));
+        assert_eq!(engine.tick(at - 1, 100), (Vec::new(), false));
+        let flip = Flip { segment: "segments/quiet".into(), partner, joined: true };
+        assert_eq!(engine.tick(at, 100), (vec![flip], false));
+    }
+    assert_eq!(engine.next_due(), None);
+}
+
+#[test]
 fn s5_an_address_number_or_domain_keeps_a_partner_out_also_when_it_comes_later() {
     let mut engine = Engine::default();
     let list = ContactList {

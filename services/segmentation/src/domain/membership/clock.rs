@@ -13,6 +13,8 @@ use crate::domain::rule::one::strikes;
 use crate::domain::rule::plan::{Tick, shifted};
 
 const NEVER: Micros = Micros::MAX;
+/// Instants so far ahead are in order: a day. Of a million partners most are due later, and have no entry until then.
+const NEAR: Micros = 86_400_000_000;
 
 /// Due instants.
 #[derive(Debug, Default)]
@@ -21,8 +23,11 @@ pub struct Clock {
     ticks: BTreeMap<Tick, Vec<usize>>,
     /// The next instant of each partner at which one of the ticks strikes.
     due: Vec<Micros>,
-    /// The same by instant. Entries that are not as in `due` are old ones.
+    /// The same by instant, up to `horizon`. Entries that are not as in `due` are old ones.
     heap: BinaryHeap<Reverse<(Micros, u32)>>,
+    horizon: Micros,
+    /// Whether somebody may be due after it.
+    is_more: bool,
     /// Instants that stand in rules, with the segments.
     literals: BTreeSet<(Micros, usize)>,
 }
@@ -73,8 +78,15 @@ impl Clock {
                 }
             }
         }
-        let coming = self.due.iter().enumerate().filter(|(_, due)| **due != NEVER);
-        self.heap = coming.map(|(ord, due)| Reverse((*due, ord as u32))).collect::<Vec<_>>().into();
+        self.put_in_order(now);
+    }
+
+    /// Puts those in order who are due up to a day after an instant.
+    fn put_in_order(&mut self, from: Micros) {
+        self.horizon = from.saturating_add(NEAR);
+        self.is_more = self.due.iter().any(|due| *due > self.horizon && *due != NEVER);
+        let near = self.due.iter().enumerate().filter(|(_, due)| **due <= self.horizon && **due != NEVER);
+        self.heap = near.map(|(ord, due)| Reverse((*due, ord as u32))).collect::<Vec<_>>().into();
     }
 
     /// Reckons the next instant after `now` of one partner.
@@ -94,8 +106,10 @@ impl Clock {
         }
         if self.due[at] != next {
             self.due[at] = next;
-            if next != NEVER {
+            if next <= self.horizon {
                 self.heap.push(Reverse((next, ord)));
+            } else {
+                self.is_more |= next != NEVER;
             }
         }
         if self.heap.len() > 2 * self.due.len() + 1024 {
@@ -124,6 +138,9 @@ impl Clock {
 
     /// The next partner that is due by now.
     pub fn next_partner(&mut self, now: Micros) -> Option<u32> {
+        if self.is_more && now > self.horizon {
+            self.put_in_order(now);
+        }
         while let Some(Reverse((instant, ord))) = self.heap.peek().copied() {
             if instant > now {
                 return None;
@@ -144,15 +161,24 @@ impl Clock {
 
     /// The next instant at which something is due.
     pub fn next(&mut self) -> Option<Micros> {
+        self.forget_old();
+        if self.is_more && self.heap.is_empty() {
+            let soonest = self.due.iter().copied().min().unwrap_or(NEVER);
+            self.put_in_order(soonest);
+        }
+        let partner = self.heap.peek().map(|Reverse((instant, _))| *instant);
+        let literal = self.literals.first().map(|(instant, _)| *instant);
+        [partner, literal].into_iter().flatten().min()
+    }
+
+    /// Drops old entries before the first that is as it was.
+    fn forget_old(&mut self) {
         while let Some(Reverse((instant, ord))) = self.heap.peek().copied() {
             if self.due[ord as usize] == instant {
                 break;
             }
             self.heap.pop();
         }
-        let partner = self.heap.peek().map(|Reverse((instant, _))| *instant);
-        let literal = self.literals.first().map(|(instant, _)| *instant);
-        [partner, literal].into_iter().flatten().min()
     }
 
     /// Bytes held.

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::cells::Cells;
+use super::narrow::Codes;
 use crate::domain::facts::{LIST_CAP, Value};
 
 /// Fewer dead rows are never cleaned up.
@@ -13,7 +14,7 @@ const LEAST: usize = 65_536;
 #[derive(Debug)]
 pub(crate) struct Table {
     starts: Vec<u32>,
-    lengths: Vec<u16>,
+    lengths: Codes,
     pub cells: Vec<Cells>,
     rows: usize,
     dead: usize,
@@ -21,7 +22,7 @@ pub(crate) struct Table {
 
 impl Table {
     pub fn new(cells: Vec<Cells>) -> Table {
-        Table { starts: Vec::new(), lengths: Vec::new(), cells, rows: 0, dead: 0 }
+        Table { starts: Vec::new(), lengths: Codes::default(), cells, rows: 0, dead: 0 }
     }
 
     /// How many rows there are, dead ones too.
@@ -33,15 +34,20 @@ impl Table {
     #[inline]
     pub fn range(&self, ord: usize) -> Range<usize> {
         match self.starts.get(ord) {
-            Some(start) => *start as usize..*start as usize + usize::from(self.lengths[ord]),
+            Some(start) => *start as usize..*start as usize + self.length(ord),
             None => 0..0,
         }
     }
 
     /// Ranges of all partners that have had some; the others have none.
     pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
-        let ranges = self.starts.iter().zip(&self.lengths);
-        ranges.map(|(start, length)| *start as usize..*start as usize + usize::from(*length))
+        let starts = self.starts.iter().enumerate();
+        starts.map(|(ord, start)| *start as usize..*start as usize + self.length(ord))
+    }
+
+    #[inline]
+    fn length(&self, ord: usize) -> usize {
+        self.lengths.get(ord) as usize
     }
 
     /// Takes over a list. Says whether it is another one than before.
@@ -68,10 +74,10 @@ impl Table {
         }
         if ord >= self.starts.len() {
             self.starts.resize(ord + 1, 0);
-            self.lengths.resize(ord + 1, 0);
+            self.lengths.grow(ord + 1);
         }
         self.starts[ord] = start as u32;
-        self.lengths[ord] = count as u16;
+        self.lengths.set(ord, count as i64);
         if self.dead > LEAST.max(self.rows / 3) {
             self.clean();
         }
@@ -80,9 +86,9 @@ impl Table {
 
     fn clean(&mut self) {
         let mut kept = Vec::with_capacity(self.rows - self.dead);
-        for (start, length) in self.starts.iter_mut().zip(&self.lengths) {
+        for (ord, start) in self.starts.iter_mut().enumerate() {
             let place = kept.len() as u32;
-            kept.extend(*start..*start + u32::from(*length));
+            kept.extend(*start..*start + self.lengths.get(ord) as u32);
             *start = place;
         }
         self.cells.iter_mut().for_each(|cells| cells.keep(&kept));
@@ -92,13 +98,13 @@ impl Table {
 
     pub fn shrink(&mut self) {
         self.starts.shrink_to_fit();
-        self.lengths.shrink_to_fit();
+        self.lengths.shrink();
         self.cells.iter_mut().for_each(Cells::shrink);
     }
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         let cells: usize = self.cells.iter().map(Cells::bytes).sum();
-        self.starts.capacity() * 4 + self.lengths.capacity() * 2 + cells
+        self.starts.capacity() * 4 + self.lengths.bytes() + cells
     }
 }

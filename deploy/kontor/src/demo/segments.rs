@@ -1,5 +1,5 @@
 //! The segments of the sample company, what its partners bought, and a price list.
-//! Called by demo.rs.
+//! Called by mod.rs.
 
 use kontor_kit::auth::Caller;
 use kontor_kit::context::Context;
@@ -15,7 +15,7 @@ use kontor_proto::segmentation::v1::{
 };
 use kontor_proto::r#type::v1::Money;
 
-const DAY: i64 = 86_400_000_000;
+use super::DAY;
 
 /// Ids, names and rules.
 const SEGMENTS: [(&str, &str, &str); 4] = [
@@ -33,7 +33,7 @@ const SEGMENTS: [(&str, &str, &str); 4] = [
 ///
 /// # Errors
 /// Those of the service.
-pub async fn add(link: Link, context: &Context, partners: &[Partner]) -> Result<()> {
+pub(super) async fn add(link: Link, context: &Context, partners: &[Partner]) -> Result<()> {
     let now = context.clock.now();
     let currency = &context.company.currency;
     let purchase = |place: usize| Purchase {
