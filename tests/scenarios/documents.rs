@@ -63,6 +63,9 @@ both! {
         for method in ["LOCK", "PROPPATCH", "PROPFIND"] {
             http.send(method, NOTE, &[XML, ("depth", "0")], deep.clone()).await.expect(400);
         }
+        // Nor anything that is larger than a document may be.
+        http.put(NOTE, &[], vec![b'x'; 33 << 20]).await.expect(413);
+        assert_eq!(http.get(NOTE).await.expect(200).text(), "Hello");
         // A neighbour sees none of it.
         let other = sandbox.http("neighbour").send("PROPFIND", NOTE, &[XML, ("depth", "0")], "").await;
         assert_eq!(other.status.as_u16(), 404);
