@@ -179,6 +179,13 @@ both! {
         assert_eq!((only(&grpc).await.name, number(&only(&grpc).await)), (first.name.clone(), 4));
         http.send("DELETE", &away, &[], "").await.expect(204);
         assert_eq!(http.get(&letter).await.expect(200).body.as_ref(), docx("Good day"));
+        // A lock takes the name too: it is the template, as it was.
+        move_to(&http, &letter, &away, &[]).await.expect(201);
+        let held = lock(&http, &letter).await;
+        assert_eq!(http.get(&letter).await.expect(200).body.as_ref(), docx("Good day"));
+        http.send("UNLOCK", &letter, &[("lock-token", &held)], "").await.expect(204);
+        http.send("DELETE", &away, &[], "").await.expect(204);
+        assert_eq!(number(&only(&grpc).await), 4);
         // Who has it open keeps others from it; who may not save it can't move it away.
         let held = lock(&leader, &letter).await;
         move_to(&http, &letter, &away, &[]).await.expect(423);

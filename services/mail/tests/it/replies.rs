@@ -55,7 +55,7 @@ async fn l7_a_relay_that_is_not_there_is_told_without_its_secret(world: World) {
     );
     assert!(!format!("{wait:?}").contains("kestrel77"), "{wait:?}");
     assert!(wait.since_time == Some(kontor_kit::clock::to_proto(MONDAY)), "{wait:?}");
-    assert!(wait.retry_time.unwrap().seconds >= wait.since_time.unwrap().seconds + 1, "{wait:?}");
+    assert!(wait.retry_time.unwrap().seconds > wait.since_time.unwrap().seconds, "{wait:?}");
     // The time of the first trouble stays.
     world.place.pass(60 * SECOND);
     let retried = |it: &proto::Mailing| it.waits.first().is_some_and(|now| now.retry_time != wait.retry_time);
@@ -70,39 +70,43 @@ async fn l7_a_relay_that_is_not_there_is_told_without_its_secret(world: World) {
 }
 
 async fn l7_a_mailing_says_what_it_waits_for(world: World) {
+    world.smtp.set_rules(&["{\"stage\": \"mail\", \"match\": \".\", \"reply\": \"451 4.3.0 come later\"}"]);
+    let mailing = world.mailing(proto::Mailing::default()).await;
+    world.add(&mailing, &["a@slow.example"]).await;
+    world.go(&mailing).await;
+    // The relay takes nothing from the sender for now.
+    let now = world.until(&mailing, |it| !it.waits.is_empty()).await;
+    let [wait] = now.waits.as_slice() else { panic!("{:?}", now.waits) };
+    assert_eq!(wait.reason(), Reason::Relay);
+    assert_eq!(wait.message, "the relay can't be used: 451 4.3.0 come later");
+    // Now it does, and it is the domain that asks for less: nobody was sent to yet.
     world.smtp.set_rules(&[
         "{\"stage\": \"rcpt\", \"match\": \"@slow.example\", \"reply\": \"451 4.7.1 <a@slow.example> too many\"}",
     ]);
-    let mailing = world.mailing(proto::Mailing::default()).await;
-    world.add(&mailing, &["a@slow.example", "b@fast.example"]).await;
-    world.go(&mailing).await;
-    let now = world.until(&mailing, |it| !it.waits.is_empty()).await;
-    let [wait] = now.waits.as_slice() else { panic!("{:?}", now.waits) };
-    assert_eq!((wait.reason(), wait.domain.as_str()), (Reason::DomainPaused, "slow.example"));
-    assert_eq!(wait.message, "slow.example asked for less: 4.7.1 <(address)> too many");
-    assert_eq!(wait.since_time, Some(kontor_kit::clock::to_proto(MONDAY)));
-    let retry = wait.retry_time.unwrap().seconds - wait.since_time.unwrap().seconds;
-    assert!((30..40).contains(&retry), "{retry}");
-    // Refused once more: since the first time.
-    world.place.pass(40 * SECOND);
-    let again = |it: &proto::Mailing| it.waits.first().is_some_and(|now| now.retry_time != wait.retry_time);
-    assert_eq!(world.until(&mailing, again).await.waits[0].since_time, wait.since_time);
-    // The relay too, which takes nothing from the sender for now.
-    world.smtp.set_rules(&["{\"stage\": \"mail\", \"match\": \".\", \"reply\": \"451 4.3.0 come later\"}"]);
-    world.place.pass(3_600 * SECOND);
-    let of_relay = |it: &proto::Mailing| it.waits.iter().any(|wait| wait.reason() == Reason::Relay);
-    let now = world.until(&mailing, of_relay).await;
-    assert_eq!(now.waits[0].message, "the relay can't be used: 451 4.3.0 come later");
-    world.smtp.set_rules(&[]);
+    let only_domain = |it: &proto::Mailing| {
+        it.waits.len() == 1 && it.waits.iter().all(|wait| wait.reason() == Reason::DomainPaused)
+    };
     for () in kontor_testbed::patience() {
         world.place.pass(SECOND);
-        if world.get(&mailing).await.state() == MailingState::Completed {
+        if only_domain(&world.get(&mailing).await) {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
+    let now = world.until(&mailing, only_domain).await;
+    let wait = &now.waits[0];
+    assert_eq!(wait.domain, "slow.example");
+    assert_eq!(wait.message, "slow.example asked for less: 4.7.1 <(address)> too many");
+    let retry = wait.retry_time.unwrap().seconds - wait.since_time.unwrap().seconds;
+    assert!(retry >= 30, "{retry}");
+    // Refused once more: since the first time.
+    world.place.pass(3_600 * SECOND);
+    let again = |it: &proto::Mailing| it.waits.first().is_some_and(|now| now.retry_time != wait.retry_time);
+    assert_eq!(world.until(&mailing, again).await.waits[0].since_time, wait.since_time);
+    world.smtp.set_rules(&[]);
+    world.place.pass(3_600 * SECOND);
     let done = world.until_state(&mailing, MailingState::Completed).await;
-    assert_eq!((done.counts.unwrap().sent, done.waits), (2, vec![]));
+    assert_eq!((done.counts.unwrap().sent, done.waits), (1, vec![]));
     // Outside of its hours: it is 9 o'clock in the morning, or a little later.
     let hours = proto::DailyHours { from_minute: 60, until_minute: 90, weekdays_only: false };
     let night = world.mailing(proto::Mailing { daily_hours: Some(hours), ..Default::default() }).await;

@@ -162,8 +162,9 @@ impl House {
         Ok(Some(document))
     }
 
-    /// Gives a file or a folder another path; a template is set aside when the path is one on the way to a new one. Over a template it is that template's next revision, as when an office program saves beside a file and
-    /// then puts it in its place; over a file of the caller's own it takes its place. All of it in one transaction.
+    /// Gives a file or a folder another path. Over a template it is that template's next revision, as when an office program saves beside a file and
+    /// then puts it in its place; over a file of the caller's own it takes its place. All of it in one transaction. A template that goes to a name that
+    /// is only used on the way is set aside.
     pub(super) async fn move_file(&self, caller: Caller, from: String, to: String) -> Result<()> {
         let (reader, source, target) = (caller.clone(), from.clone(), to.clone());
         let asked = self.db.clock().now();

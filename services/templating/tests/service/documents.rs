@@ -197,8 +197,8 @@ async fn d14_a_template_that_is_set_aside_is_seen_again_after_a_minute(world: Wo
     };
     move_away().await.unwrap();
     assert_eq!(failure(move_away().await).0, Code::NotFound);
-    assert_eq!(list(&world, &sales(), "templates").await, [away.clone()]);
-    assert_eq!(list(&world, &leader(), "templates").await, [path.clone()]);
+    assert_eq!(list(&world, &sales(), "templates").await, [away.as_str()]);
+    assert_eq!(list(&world, &leader(), "templates").await, [path.as_str()]);
     assert!(is_locked().await);
     // Nothing can take its name meanwhile.
     let make = proto::MakeFolderRequest { path: path.clone() };
@@ -207,7 +207,7 @@ async fn d14_a_template_that_is_set_aside_is_seen_again_after_a_minute(world: Wo
     assert_eq!(failure(read(&world, &sales(), &path).await).0, Code::NotFound);
     world.place.pass(1_000_000);
     assert_eq!(read(&world, &sales(), &path).await.unwrap(), docx(&p("x")));
-    assert_eq!(list(&world, &sales(), "templates").await, [path.clone(), away.clone()]);
+    assert_eq!(list(&world, &sales(), "templates").await, [path.as_str(), away.as_str()]);
     assert!(!is_locked().await);
     // The file beside it is an own one, whose end is not the template's; another may take its place.
     write(&world, &sales(), &away, b"y".to_vec()).await.unwrap();
@@ -218,7 +218,7 @@ async fn d14_a_template_that_is_set_aside_is_seen_again_after_a_minute(world: Wo
     assert_eq!(revision().await, "templates/a/revisions/1");
     // What is written to its name while it is away is its next revision.
     write(&world, &sales(), &path, docx(&p("y"))).await.unwrap();
-    assert_eq!(list(&world, &sales(), "templates").await, [path.clone()]);
+    assert_eq!(list(&world, &sales(), "templates").await, [path.as_str()]);
     assert_eq!(revision().await, "templates/a/revisions/2");
 }
 
