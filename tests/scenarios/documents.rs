@@ -1,7 +1,9 @@
 //! Documents over WebDAV: what PROPFIND says of them, whatever a client's XML looks like. Row D14; litmus and LibreOffice stand in suites.rs.
 
-use kontor_proto::templating::v1::{ListTemplatesRequest, Template};
-use kontor_tests::{Http, both};
+use kontor_proto::templating::v1::{ListTemplatesRequest, Template, UpdateTemplateRequest};
+use kontor_tests::{Grpc, Http, both};
+
+use crate::letters::docx;
 
 const XML: (&str, &str) = ("content-type", "application/xml");
 const FOLDER: &str = "/dav/files/templates/";
@@ -61,6 +63,9 @@ both! {
         for method in ["LOCK", "PROPPATCH", "PROPFIND"] {
             http.send(method, NOTE, &[XML, ("depth", "0")], deep.clone()).await.expect(400);
         }
+        // Nor anything that is larger than a document may be.
+        http.put(NOTE, &[], vec![b'x'; 33 << 20]).await.expect(413);
+        assert_eq!(http.get(NOTE).await.expect(200).text(), "Hello");
         // A neighbour sees none of it.
         let other = sandbox.http("neighbour").send("PROPFIND", NOTE, &[XML, ("depth", "0")], "").await;
         assert_eq!(other.status.as_u16(), 404);
@@ -70,13 +75,7 @@ both! {
     async fn d14_what_is_moved_or_copied_over_a_template_is_its_next_revision(sandbox: Sandbox) {
         let (http, grpc) = (sandbox.http("sales"), sandbox.grpc("sales"));
         http.put(NOTE, &[], "Hello {{ partner.name }}").await.expect(201);
-        let only = async || {
-            let found = grpc.templates().list_templates(ListTemplatesRequest::default()).await.expect("templates").into_inner().templates;
-            let [template] = found.as_slice() else { panic!("{found:?}") };
-            template.clone()
-        };
-        let number = |template: &Template| template.revision.rsplit('/').next().and_then(|it| it.parse::<i32>().ok()).expect("a number");
-        let first = only().await;
+        let first = only(&grpc).await;
         let to = |path: &str| vec![("destination".to_owned(), path.to_owned())];
         let send = async |method: &str, from: &str, headers: &[(String, String)]| {
             let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -88,7 +87,7 @@ both! {
         let not_over = [to(NOTE), vec![("overwrite".to_owned(), "F".to_owned())]].concat();
         send("MOVE", &beside, &not_over).await.expect(412);
         send("MOVE", &beside, &to(NOTE)).await.expect(204);
-        let second = only().await;
+        let second = only(&grpc).await;
         assert_eq!((&second.name, number(&second)), (&first.name, number(&first) + 1));
         assert_eq!(http.get(NOTE).await.expect(200).text(), "Dear {{ partner.name }}");
         http.get(&beside).await.expect(404);
@@ -100,7 +99,7 @@ both! {
         for method in ["MOVE", "COPY"] {
             assert!(send(method, &beside, &to(NOTE)).await.status.is_client_error(), "{method}");
         }
-        let third = only().await;
+        let third = only(&grpc).await;
         assert_eq!((&third.name, number(&third)), (&first.name, number(&first) + 2));
         assert_eq!(http.get(NOTE).await.expect(200).text(), "Hi {{ partner.name }}");
         assert_eq!(http.get(&beside).await.expect(200).body.as_ref(), [0xff, 0xfe, 0xff]);
@@ -110,6 +109,133 @@ both! {
         send("MOVE", &other, &to(&beside)).await.expect(204);
         assert_eq!(http.get(&beside).await.expect(200).text(), "other");
         http.get(&other).await.expect(404);
-        assert_eq!(only().await.name, first.name);
+        assert_eq!(only(&grpc).await.name, first.name);
     }
+
+    /// What Windows' WebClient sends when Word saves on a mapped drive: the document is written beside, the old one moved away, the new one put in its place.
+    async fn d14_word_saves_a_template_on_a_mapped_drive(sandbox: Sandbox) {
+        let (http, grpc, leader) = (sandbox.http("sales"), sandbox.grpc("sales"), sandbox.http("manager"));
+        let (letter, written, away) = (format!("{FOLDER}letter.docx"), format!("{FOLDER}~WRD0000.tmp"), format!("{FOLDER}~WRL0001.tmp"));
+        http.put(&letter, &[], docx("Hello {{ partner.name }}")).await.expect(201);
+        let first = only(&grpc).await;
+        let to_team = Template { name: first.name.clone(), team: "teams/sales".to_owned(), ..Default::default() };
+        let update_mask = Some(prost_types::FieldMask { paths: vec!["team".to_owned()] });
+        let request = UpdateTemplateRequest { template: Some(to_team), update_mask, ..Default::default() };
+        grpc.templates().update_template(request).await.expect("a team");
+        let move_to = async |http: &Http, from: &str, to: &str, more: &[(&str, &str)]| {
+            // Windows writes the whole address.
+            let to = format!("http://{}{to}", sandbox.address());
+            let headers = [&[("destination", &*to), ("overwrite", "F")], more].concat();
+            http.send("MOVE", from, &headers, "").await
+        };
+        // Windows locks what is open, whoever of the two lets go of it first.
+        for (round, is_locked) in [(2, false), (3, true)] {
+            let text = docx(&format!("Dear {{{{ partner.name }}}} {round}"));
+            let held = lock(&http, &letter).await;
+            save_beside(&http, &written, &text).await;
+            let if_held = format!("({held})");
+            let condition = if is_locked {
+                vec![("if", &*if_held)]
+            } else {
+                http.send("UNLOCK", &letter, &[("lock-token", &held)], "").await.expect(204);
+                vec![]
+            };
+            let (old, before) = (http.get(&letter).await.expect(200), only(&grpc).await);
+            move_to(&http, &letter, &away, &condition).await.expect(201);
+            // It is away for who moved it, and for nobody else; nothing happened to the template.
+            http.get(&letter).await.expect(404);
+            http.send("PROPFIND", &letter, &[XML, ("depth", "0")], "").await.expect(404);
+            let listed = find(&http, FOLDER, "1", "").await;
+            assert!(!listed.contains("letter.docx") && listed.contains("~WRL0001.tmp") && listed.contains("~WRD0000.tmp"), "{listed}");
+            assert_eq!(http.get(&away).await.expect(200).body, old.body);
+            assert_eq!(leader.get(&letter).await.expect(200).body, old.body);
+            assert!(!find(&leader, FOLDER, "1", "").await.contains("~WR"), "files of another one");
+            leader.send("LOCK", &letter, &[XML, ("depth", "0")], LOCK).await.expect(423);
+            leader.put(&letter, &[], docx("mine")).await.expect(423);
+            assert_eq!(only(&grpc).await, before);
+            move_to(&http, &written, &letter, &condition).await.expect(201);
+            let now = only(&grpc).await;
+            assert_eq!((&*now.name, &*now.team, number(&now)), (&*first.name, "teams/sales", round));
+            http.send("DELETE", &away, &[], "").await.expect(204);
+            assert_eq!(http.get(&letter).await.expect(200).body.as_ref(), text);
+            let listed = find(&http, FOLDER, "1", "").await;
+            assert!(listed.contains("letter.docx") && !listed.contains("~WR"), "{listed}");
+            // It is open again, and closed.
+            let held = lock(&http, &letter).await;
+            http.send("UNLOCK", &letter, &[("lock-token", &held)], "").await.expect(204);
+        }
+        // A save that fails: the old one comes back, and is no revision.
+        save_beside(&http, &written, b"no document").await;
+        move_to(&http, &letter, &away, &[]).await.expect(201);
+        move_to(&http, &written, &letter, &[]).await.expect(403);
+        http.get(&letter).await.expect(404);
+        move_to(&http, &away, &letter, &[]).await.expect(201);
+        assert_eq!(number(&only(&grpc).await), 3);
+        http.get(&away).await.expect(404);
+        http.get(&letter).await.expect(200);
+        // What is written to its name is its next revision too, empty at first as Windows does it.
+        move_to(&http, &letter, &away, &[]).await.expect(201);
+        save_beside(&http, &letter, &docx("Good day")).await;
+        assert_eq!((only(&grpc).await.name, number(&only(&grpc).await)), (first.name.clone(), 4));
+        http.send("DELETE", &away, &[], "").await.expect(204);
+        assert_eq!(http.get(&letter).await.expect(200).body.as_ref(), docx("Good day"));
+        // A lock takes the name too: it is the template, as it was.
+        move_to(&http, &letter, &away, &[]).await.expect(201);
+        let held = lock(&http, &letter).await;
+        assert_eq!(http.get(&letter).await.expect(200).body.as_ref(), docx("Good day"));
+        http.send("UNLOCK", &letter, &[("lock-token", &held)], "").await.expect(204);
+        http.send("DELETE", &away, &[], "").await.expect(204);
+        assert_eq!(number(&only(&grpc).await), 4);
+        // Who has it open keeps others from it; who may not save it can't move it away.
+        let held = lock(&leader, &letter).await;
+        move_to(&http, &letter, &away, &[]).await.expect(423);
+        move_to(&http, &letter, &away, &[("if", &format!("({held})"))]).await.expect(423);
+        move_to(&sandbox.http("colleague"), &letter, &away, &[]).await.expect(423);
+        leader.send("UNLOCK", &letter, &[("lock-token", &held)], "").await.expect(204);
+        move_to(&sandbox.http("colleague"), &letter, &away, &[]).await.expect(403);
+        move_to(&sandbox.http("neighbour"), &letter, &away, &[]).await.expect(404);
+        // To all other names it is refused as before.
+        move_to(&http, &letter, &format!("{FOLDER}letter.bak"), &[]).await.expect(403);
+        http.send("MKCOL", &format!("{FOLDER}drafts"), &[], "").await.expect(201);
+        move_to(&http, &letter, &format!("{FOLDER}drafts/~WRL0001.tmp"), &[]).await.expect(403);
+        http.get(&letter).await.expect(200);
+    }
+}
+
+/// The only template.
+async fn only(grpc: &Grpc) -> Template {
+    let found = grpc.templates().list_templates(ListTemplatesRequest::default()).await.expect("templates");
+    let found = found.into_inner().templates;
+    let [template] = found.as_slice() else { panic!("{found:?}") };
+    template.clone()
+}
+
+/// The number of its revision.
+fn number(template: &Template) -> i32 {
+    template.revision.rsplit('/').next().and_then(|number| number.parse().ok()).expect("a number")
+}
+
+const LOCK: &str = "<D:lockinfo xmlns:D=\"DAV:\"><D:lockscope><D:exclusive/></D:lockscope><D:locktype><D:write/></D:locktype>\
+                    <D:owner><D:href>PC\\sales</D:href></D:owner></D:lockinfo>";
+
+/// A lock as Windows takes it. Gives its token in angle brackets.
+async fn lock(http: &Http, path: &str) -> String {
+    let headers = [XML, ("depth", "0"), ("timeout", "Second-3600"), ("translate", "f")];
+    let answer = http.send("LOCK", path, &headers, LOCK).await;
+    assert!(matches!(answer.status.as_u16(), 200 | 201), "{}", answer.text());
+    answer.header("lock-token").to_owned()
+}
+
+/// A file as Windows writes it: empty, then locked, filled, given its times, and let go.
+async fn save_beside(http: &Http, path: &str, data: &[u8]) {
+    http.send("PROPFIND", path, &[XML, ("depth", "0")], "").await.expect(404);
+    http.put(path, &[], "").await.expect(201);
+    let held = lock(http, path).await;
+    let condition = format!("({held})");
+    http.send("HEAD", path, &[("translate", "f")], "").await.expect(200);
+    http.put(path, &[("if", &condition)], data.to_vec()).await.expect(204);
+    let times = "<D:propertyupdate xmlns:D=\"DAV:\" xmlns:Z=\"urn:schemas-microsoft-com:\"><D:set><D:prop><Z:Win32LastModifiedTime>Mon, 30 Nov 2026 09:00:00 GMT\
+                 </Z:Win32LastModifiedTime><Z:Win32FileAttributes>00000020</Z:Win32FileAttributes></D:prop></D:set></D:propertyupdate>";
+    http.send("PROPPATCH", path, &[XML, ("if", &condition)], times).await.expect(207);
+    http.send("UNLOCK", path, &[("lock-token", &held)], "").await.expect(204);
 }

@@ -125,16 +125,27 @@ async fn one_click(backend: Backend) {
     };
     grpc.consents().set_consent(consent).await.expect("a consent");
     let mailing = draft(&grpc, "news", mail::Mailing::default()).await;
+    let http = Http::new(&sandbox.address());
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    // A test says that it is one, and is used without harm.
+    let addresses = vec!["anna@one.example".to_owned()];
+    let test = mail::SendTestMessageRequest { name: mailing.clone(), addresses, partner: anna.clone() };
+    grpc.mailings().send_test_message(test).await.expect("a test");
+    let message = smtp.taken().remove(0);
+    let path = message.header("List-Unsubscribe");
+    let path = path.trim_matches(['<', '>']).strip_prefix("https://crm.kontor.example").expect("our address");
+    for (method, words) in [("GET", "<form method=\"post\">"), ("POST", "nobody was unsubscribed")] {
+        let page = http.send(method, path, &form, "List-Unsubscribe=One-Click").await.expect(200).text();
+        assert!(page.contains(words) && page.contains("was a test"), "{page}");
+    }
     add(&grpc, &mailing, vec![mail::NewRecipient { partner: anna.clone(), ..Default::default() }]).await;
     let missing = mail::StartMailingRequest { name: mailing.clone(), ..Default::default() };
     refused(grpc.mailings().start_mailing(missing).await, Code::FailedPrecondition, "expected_recipients 1");
     start(&grpc, &mailing, 1).await;
     until_completed(&grpc, &mailing).await;
-    let message = smtp.taken().remove(0);
+    let message = smtp.taken().remove(1);
     let path = message.header("List-Unsubscribe");
     let path = path.trim_matches(['<', '>']).strip_prefix("https://crm.kontor.example").expect("our address");
-    let http = Http::new(&sandbox.address());
-    let form = [("content-type", "application/x-www-form-urlencoded")];
     let unsubscribed = async || get(&grpc, &mailing).await.counts.unwrap_or_default().unsubscribed;
     let page = http.send("GET", path, &[], "").await.expect(200);
     assert!(

@@ -38,7 +38,10 @@ pub(super) async fn answer(link: Link, request: Request<Body>, peer: IpAddr) -> 
         Method::GET | Method::HEAD => {
             let message = CheckUnsubscribeRequest { token, peer: peer.to_string() };
             match client.check_unsubscribe(Caller::system().request(message)).await {
-                Ok(found) => page(StatusCode::OK, &found.into_inner().company, BUTTON),
+                Ok(found) => {
+                    let found = found.into_inner();
+                    page(StatusCode::OK, &found.company, if found.test { TEST_BUTTON } else { BUTTON })
+                }
                 Err(status) => refuse(&status),
             }
         }
@@ -61,7 +64,10 @@ pub(super) async fn answer(link: Link, request: Request<Body>, peer: IpAddr) -> 
             }
             let message = UnsubscribeRequest { token, peer: peer.to_string() };
             match client.unsubscribe(Caller::system().request(message)).await {
-                Ok(done) => page(StatusCode::OK, &done.into_inner().company, DONE),
+                Ok(done) => {
+                    let done = done.into_inner();
+                    page(StatusCode::OK, &done.company, if done.test { TEST_DONE } else { DONE })
+                }
                 Err(status) => refuse(&status),
             }
         }
@@ -77,6 +83,10 @@ const NOT_FOUND: &str = "<p>This address leads nowhere. Take the whole address f
 const BUTTON: &str = "<p>Press the button, and no more mailings are sent to your address.</p>\
     <form method=\"post\"><input type=\"hidden\" name=\"List-Unsubscribe\" value=\"One-Click\">\
     <button>Unsubscribe</button></form>";
+const TEST_BUTTON: &str = "<p>The message was a test. The button works, and unsubscribes nobody.</p>\
+    <form method=\"post\"><input type=\"hidden\" name=\"List-Unsubscribe\" value=\"One-Click\">\
+    <button>Unsubscribe</button></form>";
+const TEST_DONE: &str = "<p>The message was a test: unsubscribing works, and nobody was unsubscribed.</p>";
 const DONE: &str = "<p>You are unsubscribed: no more mailings are sent to your address.</p>";
 
 /// A small page that loads nothing from anywhere, and is kept nowhere.

@@ -19,7 +19,7 @@ use kontor_kit::unit::Unit;
 
 /// The tables of this service, for `Db::open`.
 pub const MIGRATIONS: &[Migration] =
-    kontor_kit::migrations!["0001_template", "0002_merge", "0003_erasure", "0004_file"];
+    kontor_kit::migrations!["0001_template", "0002_merge", "0003_erasure", "0004_file", "0005_aside"];
 
 /// Links to the services that templating calls.
 #[derive(Clone)]

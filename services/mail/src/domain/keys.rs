@@ -14,6 +14,8 @@ const CHECK: usize = 8;
 /// Letters of a return path's tag: 16 bytes of the id and 8 of the check, 5 bits each.
 const TAG: usize = 39;
 const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// Letters of a test token: half of them are any, half their check (80 bits each).
+const HALF: usize = 16;
 /// For what tokens are hashed: one of another kind is never taken for one.
 const PURPOSE: &str = "mail.unsubscribe";
 
@@ -41,6 +43,25 @@ impl Keys {
         let mut first = [0; 20];
         first.copy_from_slice(&mac[..20]);
         Secret::from_random(first)
+    }
+
+    /// The token of a test message, by which nobody unsubscribes: any letters and their check, so that it is known without being kept.
+    pub fn test_token(&self, random: [u8; 10]) -> Secret {
+        let any = letters(&random);
+        let token = format!("{any}{}", self.test_check(&any));
+        Secret::read(&token).expect("32 letters are a secret")
+    }
+
+    /// Whether a token is one of a test message of this installation.
+    pub fn is_test(&self, token: &Secret) -> bool {
+        let token = token.plain();
+        let (any, check) = token.split_at(HALF);
+        let right = self.test_check(any);
+        check.bytes().zip(right.bytes()).fold(0, |all, (left, right)| all | (left ^ right)) == 0
+    }
+
+    fn test_check(&self, any: &str) -> String {
+        letters(&self.mac("unsubscribe test", any.as_bytes())[..HALF * 5 / 8])
     }
 
     /// By what a token is found again.
@@ -159,6 +180,22 @@ mod tests {
         assert_eq!(Keys::token_hash(&token), Keys::token_hash(&keys().token("a")));
         assert_ne!(token.plain(), keys().token("b").plain());
         assert_ne!(token.plain(), Keys::new([8; KEY]).token("a").plain());
+    }
+
+    #[test]
+    fn a_test_token_is_known_by_itself_and_no_other_is_one() {
+        let token = keys().test_token([3; 10]);
+        assert!(keys().is_test(&token));
+        assert_ne!(token.plain(), keys().test_token([4; 10]).plain());
+        assert!(!Keys::new([8; KEY]).is_test(&token), "of another installation");
+        assert!(!keys().is_test(&keys().token("a")));
+        let plain = token.plain();
+        for at in 0..plain.len() {
+            let mut forged = plain.clone().into_bytes();
+            forged[at] = if forged[at] == b'0' { b'1' } else { b'0' };
+            let forged = Secret::read(&String::from_utf8(forged).unwrap()).unwrap();
+            assert!(!keys().is_test(&forged), "letter {at}");
+        }
     }
 
     #[test]

@@ -121,7 +121,7 @@ pub(super) fn read(given: &proto::Mailing, mask: &Mask, row: &mut Mailing) -> Re
     row.check()
 }
 
-/// A mailing without its counts.
+/// A mailing without its counts, and without what it waits for.
 pub(super) fn to_proto(row: &Mailing) -> proto::Mailing {
     let minutes = |minutes: i64| i32::try_from(minutes).unwrap_or(0);
     proto::Mailing {
@@ -155,6 +155,7 @@ pub(super) fn to_proto(row: &Mailing) -> proto::Mailing {
         create_time: Some(clock::to_proto(row.create_time)),
         update_time: Some(clock::to_proto(row.update_time)),
         finish_time: row.finish_time.map(clock::to_proto),
+        waits: Vec::new(),
     }
 }
 

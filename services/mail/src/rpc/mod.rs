@@ -11,6 +11,7 @@ mod report;
 mod steer;
 mod suppression;
 mod unsubscribe;
+mod wait;
 mod write;
 
 use std::sync::Arc;

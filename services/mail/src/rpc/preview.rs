@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use kontor_kit::auth::Caller;
-use kontor_kit::{Error, Result, id};
+use kontor_kit::{Error, Result, id, secret};
 use kontor_proto::mail::v1 as proto;
 use kontor_proto::templating::v1::RenderedMessage;
 use kontor_proto::templating::v1::render_messages_response::Result as Rendered;
@@ -86,6 +86,7 @@ impl House {
             message_id: &self.message_id(KEY),
             date: self.db.clock().now(),
             unsubscribe_url: &url,
+            is_test: false,
         };
         let message = message::build(&self.settings, parts);
         let message = message.map_err(|why| Error::precondition("NOT_MADE", why))?;
@@ -117,11 +118,11 @@ impl House {
         }
         let relay = self.settings.relay()?;
         let from = self.settings.sender(&mailing.sender)?;
-        let root = self
-            .settings
-            .unsubscribe_root()
-            .unwrap_or_else(|_| "https://example.com/unsubscribe/".to_owned());
-        let rendered = self.one(&mailing, &request.partner, format!("{root}test")).await?;
+        // An address of its own kind: it works, says that it was a test, and unsubscribes nobody. Without a public address there is none to try.
+        let token = self.keys.test_token(secret::random()).plain();
+        let url = self.settings.unsubscribe_root().map(|root| format!("{root}{token}")).ok();
+        let shown = url.clone().unwrap_or_else(|| "https://example.com/unsubscribe/test".to_owned());
+        let rendered = self.one(&mailing, &request.partner, shown).await?;
         let reply_to = Mailbox::parse(&mailing.reply_to).ok();
         let open = async || {
             let opened = Connection::open(relay, &self.settings.own_domain(), &self.trust).await;
@@ -141,7 +142,8 @@ impl House {
                 html: &rendered.html,
                 message_id: &self.message_id(&id::new()),
                 date: self.db.clock().now(),
-                unsubscribe_url: "",
+                unsubscribe_url: url.as_deref().unwrap_or_default(),
+                is_test: true,
             };
             let wrong = |why: String| Error::precondition("NOT_MADE", why);
             let text = message::build(&self.settings, parts).map_err(wrong)?;

@@ -29,7 +29,7 @@ pub(super) struct Watch {
 }
 
 impl House {
-    /// A mailing with its counts.
+    /// A mailing with its counts, and with what it waits for.
     pub(super) async fn counted(&self, mailing: &Mailing) -> Result<proto::Mailing> {
         let id = mailing.id.clone();
         let read = move |conn: &mut Conn<'_>| {
@@ -37,7 +37,8 @@ impl House {
         };
         let (states, unsubscribed) = self.db.read(read).await?;
         let counts = Some(counts(&states, unsubscribed));
-        Ok(proto::Mailing { counts, ..to_proto(mailing) })
+        let waits = self.waits(mailing).await?;
+        Ok(proto::Mailing { counts, waits, ..to_proto(mailing) })
     }
 
     /// What is new of a mailing that is watched; none at its end.
@@ -70,7 +71,7 @@ impl House {
     }
 
     pub(super) async fn report(&self, mailing: Mailing) -> Result<proto::MailingReport> {
-        let name = mailing.full_name();
+        let (name, waits) = (mailing.full_name(), self.waits(&mailing).await?);
         let read = move |conn: &mut Conn<'_>| {
             let id = &mailing.id;
             let states = store::count::states(conn, id)?;
@@ -104,6 +105,7 @@ impl House {
             replies: replies.collect(),
             unsubscribed,
             duration,
+            waits,
         })
     }
 }

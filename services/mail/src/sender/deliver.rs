@@ -172,8 +172,12 @@ impl Sender {
                 let due = self.now();
                 self.give_back(vec![job.leased], due).await;
             }
-            Verdict::SlowDomain => self.slow(job, refusal).await,
+            Verdict::SlowDomain => {
+                self.relay_works();
+                self.slow(job, refusal).await;
+            }
             Verdict::Later => {
+                self.relay_works();
                 let due = self.now() + pause(job.leased.row.tries + 2, luck());
                 self.defer(job, refusal, due).await;
             }

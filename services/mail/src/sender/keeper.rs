@@ -32,7 +32,7 @@ impl Sender {
         while self.0.held.load(Ordering::SeqCst) > 0 && stopped.elapsed() < PATIENCE {
             if shown.elapsed() >= TICK {
                 let alive = holder.clone();
-                let _ = self.db().write(move |tx| store::worker::alive(tx, &alive)).await;
+                let _ = self.db().write(move |tx| store::worker::alive(tx, &alive, None)).await;
                 shown = Instant::now();
             }
             tokio::time::sleep(super::LOOK).await;
@@ -42,8 +42,9 @@ impl Sender {
 
     async fn tick(&self, begun: Instant) -> Result<()> {
         if self.0.house.settings.relay.is_some() {
-            let holder = self.0.holder.clone();
-            let processes = self.db().write(move |tx| store::worker::alive(tx, &holder)).await?;
+            let (holder, trouble) = (self.0.holder.clone(), self.relay_trouble());
+            let write = move |tx: &mut Tx<'_>| store::worker::alive(tx, &holder, trouble.as_ref());
+            let processes = self.db().write(write).await?;
             self.is_alive(begun);
             self.0.queue.set_processes(processes);
             loop {

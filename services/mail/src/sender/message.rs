@@ -36,8 +36,10 @@ pub struct Parts<'a> {
     pub message_id: &'a str,
     /// Microseconds UTC.
     pub date: i64,
-    /// Where the recipient unsubscribes; empty in a test.
+    /// Where the recipient unsubscribes; empty when there is no public address.
     pub unsubscribe_url: &'a str,
+    /// It is a test.
+    pub is_test: bool,
 }
 
 /// A message, in ASCII and with CRLF at the end of each line.
@@ -72,9 +74,10 @@ pub fn build(settings: &Settings, parts: Parts<'_>) -> Result<String, String> {
     };
     // Who is away does not answer these.
     header("Precedence", "bulk".to_owned());
-    if parts.unsubscribe_url.is_empty() {
+    if parts.is_test {
         header("X-Kontor-Test", "yes".to_owned());
-    } else {
+    }
+    if !parts.unsubscribe_url.is_empty() {
         header("List-Unsubscribe", format!("<{}>", parts.unsubscribe_url));
         header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned());
     }
@@ -154,6 +157,7 @@ mod tests {
                 message_id: "<0198@example.com>",
                 date: 1_795_424_400_000_000,
                 unsubscribe_url: &url,
+                is_test: false,
             };
             build(&settings, parts)
         };

@@ -11,7 +11,7 @@ pub(crate) mod prepare;
 mod queue;
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use kontor_kit::db::{Conn, Db};
@@ -22,12 +22,14 @@ use tokio_util::sync::CancellationToken;
 pub use connection::{Connection, Refusal, Trust};
 pub(crate) use prepare::{Look, Senders, look};
 
+use crate::domain::hours::Hours;
 use crate::domain::mailing::Mailing;
 use crate::domain::pace::pause;
 use crate::domain::reply::Stage;
 use crate::rpc::House;
 use crate::store;
 use crate::store::lease::Leased;
+use crate::store::worker::Trouble;
 use queue::{Job, Queue};
 
 /// How often to look when nothing wakes us.
@@ -57,6 +59,8 @@ struct Inner {
     wake: Notify,
     stop: CancellationToken,
     relay: Mutex<RelayState>,
+    /// The mailings of the last rounds, whole: they are read again when their version is another one.
+    known: Mutex<Vec<Arc<Mailing>>>,
     /// When a sign of life was shown last; none before the first one is written.
     alive: Mutex<Option<Instant>>,
 }
@@ -66,6 +70,8 @@ struct Inner {
 struct RelayState {
     failures: i64,
     until: Option<Instant>,
+    /// What is told of it.
+    trouble: Option<Trouble>,
 }
 
 impl Sender {
@@ -80,6 +86,7 @@ impl Sender {
             wake: Notify::new(),
             stop: context.stop.clone(),
             relay: Mutex::default(),
+            known: Mutex::default(),
             alive: Mutex::default(),
         }));
         let keeper = sender.clone();
@@ -153,11 +160,14 @@ impl Sender {
     async fn lease(&self, room: i64) -> Result<bool> {
         let (zone, now) = (self.0.house.context.zone(), self.now());
         let turn = usize::try_from(now / 1_000_000).unwrap_or(0);
-        let may_go = move |it: &Mailing| {
-            it.end_time.is_none_or(|end| end > now) && it.hours.is_none_or(|hours| hours.is_open(&zone, now))
+        let may_go = move |end: Option<i64>, hours: Option<Hours>| {
+            end.is_none_or(|end| end > now) && hours.is_none_or(|hours| hours.is_open(&zone, now))
         };
-        let read = move |conn: &mut Conn<'_>| store::mailing::ready(conn, now, (turn, MAILINGS), may_go);
+        let known = self.known().clone();
+        let read =
+            move |conn: &mut Conn<'_>| store::mailing::ready(conn, now, (turn, MAILINGS), may_go, &known);
         let running = self.db().read(read).await?;
+        self.now_known(&running);
         if running.is_empty() {
             return Ok(false);
         }
@@ -181,10 +191,23 @@ impl Sender {
             let count = i64::try_from(leased.len()).unwrap_or(0);
             left -= count;
             self.0.held.fetch_add(count, Ordering::SeqCst);
-            let (sender, mailing) = (self.clone(), Arc::new(mailing));
+            let sender = self.clone();
             self.0.house.context.tasks.spawn(async move { sender.prepare(mailing, leased).await });
         }
         Ok(is_more)
+    }
+
+    /// Keeps those of this round, and before them as many others as there is room for.
+    fn now_known(&self, running: &[Arc<Mailing>]) {
+        let mut known = self.known();
+        known.retain(|old| running.iter().all(|new| new.id != old.id));
+        known.extend(running.iter().cloned());
+        let old = known.len().saturating_sub(MAILINGS);
+        known.drain(..old);
+    }
+
+    fn known(&self) -> MutexGuard<'_, Vec<Arc<Mailing>>> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Messages that a process has at once.
@@ -254,13 +277,30 @@ impl Sender {
             let words = if is_general { refusal.words.as_str() } else { "" };
             let code = refusal.code;
             tracing::warn!(failures = relay.failures, code, words, "the relay can't be used");
+            let now = self.now();
+            let since = relay.trouble.as_ref().map_or(now, |trouble| trouble.since);
+            relay.trouble = Some(Trouble { words: told(code, words), since, until: now + micros });
         }
         let left = relay.until.and_then(|until| until.checked_duration_since(Instant::now()));
         i64::try_from(left.unwrap_or_default().as_micros()).unwrap_or(0)
     }
 
+    /// Why the relay can't be used; none when it works.
+    fn relay_trouble(&self) -> Option<Trouble> {
+        self.0.relay.lock().unwrap_or_else(PoisonError::into_inner).trouble.clone()
+    }
+
     fn relay_works(&self) {
         *self.0.relay.lock().unwrap_or_else(PoisonError::into_inner) = RelayState::default();
+    }
+}
+
+/// What the relay said, for people.
+fn told(code: i32, words: &str) -> String {
+    match (code, words) {
+        (0, "") => "the line to the relay broke".to_owned(),
+        (0, words) => format!("the relay can't be used: {words}"),
+        (code, words) => format!("the relay can't be used: {code} {words}").trim_end().to_owned(),
     }
 }
 

@@ -309,6 +309,7 @@ impl Senders {
             message_id: &leased.row.message_id,
             date: now,
             unsubscribe_url: &url,
+            is_test: false,
         };
         let base = house.settings.return_path.as_ref();
         let path = base.and_then(|base| house.keys.return_path(base, &leased.row.id));

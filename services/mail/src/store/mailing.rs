@@ -1,6 +1,8 @@
 //! Mailings in the database.
 //! Called by rpc and the sender.
 
+use std::sync::Arc;
+
 use kontor_kit::audit::{self, Shown};
 use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::{Conn, Row, Tx, Value};
@@ -226,8 +228,8 @@ pub fn hold(tx: &mut Tx<'_>, caller: &Caller, id: &str, etag: &str) -> Result<Ma
     Ok(found)
 }
 
-/// Those that run, have a lane to look at, and `may_go` now: `limit` of them, beginning with the one whose `turn` it is, so that none is always the first.
-/// `may_go` sees them without their texts and fields.
+/// Those that run, have a lane to look at, and `may_go` now by their end and their hours: `limit` of them, beginning with the one whose `turn` it is, so that none
+/// is always the first. What is `known` in the same version is not read again.
 ///
 /// # Errors
 /// Those of the database.
@@ -235,20 +237,27 @@ pub fn ready(
     conn: &mut Conn<'_>,
     now: i64,
     (turn, limit): (usize, usize),
-    may_go: impl Fn(&Mailing) -> bool,
-) -> Result<Vec<Mailing>> {
-    let sql = format!(
-        "SELECT {} FROM mailing WHERE state IN (2, 3, 4) AND state = 3
-         AND EXISTS (SELECT 1 FROM lane WHERE lane.mailing = mailing.id AND lane.ready <= $1) ORDER BY id",
-        LISTING.columns
-    );
-    let mut found = conn.all(&sql, args![now], |row| short(row, 0))?;
-    found.retain(may_go);
+    may_go: impl Fn(Option<i64>, Option<Hours>) -> bool,
+    known: &[Arc<Mailing>],
+) -> Result<Vec<Arc<Mailing>>> {
+    let sql = "SELECT id, version, end_time, hours_from, hours_until, weekdays_only FROM mailing WHERE state IN (2, 3, 4) AND state = 3
+         AND EXISTS (SELECT 1 FROM lane WHERE lane.mailing = mailing.id AND lane.ready <= $1) ORDER BY id";
+    let mut found = conn.all(sql, args![now], |row| {
+        let weekdays_only = row.bool(5)?;
+        let hours = row.opt_int(3)?.zip(row.opt_int(4)?);
+        let hours = hours.map(|(from, until)| Hours { from, until, weekdays_only });
+        Ok((row.string(0)?, row.int(1)?, may_go(row.opt_int(2)?, hours)))
+    })?;
+    found.retain(|(_, _, may_go)| *may_go);
     if !found.is_empty() {
         let turn = turn % found.len();
         found.rotate_left(turn);
     }
-    found.iter().take(limit).map(|it| resource::get(conn, &it.id)).collect()
+    let whole = |(id, version, _): &(String, i64, bool)| {
+        let known = known.iter().find(|it| it.id == *id && it.version == *version);
+        known.map_or_else(|| resource::get(conn, id).map(Arc::new), |known| Ok(known.clone()))
+    };
+    found.iter().take(limit).map(whole).collect()
 }
 
 /// All that are scheduled, run or are paused, without their texts and fields: they are looked at every second.

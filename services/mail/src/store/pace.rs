@@ -77,20 +77,46 @@ pub fn give_back(tx: &mut Tx<'_>, id: &str, micros: i64) -> Result<()> {
 /// Those of the database.
 pub fn refused(tx: &mut Tx<'_>, domain: &str, reply: &str, pause: impl Fn(i64) -> i64) -> Result<i64> {
     let lock = if tx.is_postgres() { " FOR UPDATE" } else { "" };
-    let sql = format!("SELECT until, refusals FROM pace WHERE id = $1{lock}");
-    let found = tx.one(&sql, args![domain], |row| Ok((row.int(0)?, row.int(1)?)))?;
-    let (until, refusals) = found.unwrap_or((0, 0));
+    let sql = format!("SELECT until, refusals, since FROM pace WHERE id = $1{lock}");
+    let found = tx.one(&sql, args![domain], |row| Ok((row.int(0)?, row.int(1)?, row.int(2)?)))?;
+    let (until, refusals, since) = found.unwrap_or((0, 0, 0));
     let now = tx.now();
+    let since = if refusals == 0 { now } else { since };
     if until > now {
         return Ok(until);
     }
     let until = now + pause(refusals + 1);
     tx.execute(
-        "INSERT INTO pace (id, used, until, refusals, reply) VALUES ($1, 0, $2, $3, $4)
-         ON CONFLICT (id) DO UPDATE SET until = excluded.until, refusals = excluded.refusals, reply = excluded.reply",
-        args![domain, until, refusals + 1, reply],
+        "INSERT INTO pace (id, used, until, refusals, reply, since) VALUES ($1, 0, $2, $3, $4, $5)
+         ON CONFLICT (id) DO UPDATE SET until = excluded.until, refusals = excluded.refusals, reply = excluded.reply, since = excluded.since",
+        args![domain, until, refusals + 1, reply, since],
     )?;
     Ok(until)
+}
+
+/// A domain of a mailing that pauses.
+#[derive(Clone, Debug)]
+pub struct Paused {
+    /// The domain.
+    pub domain: String,
+    /// Since its first refusal in a row; 0 when nobody noted it.
+    pub since: i64,
+    /// Nothing before.
+    pub until: i64,
+    /// Its last words.
+    pub reply: String,
+}
+
+/// Domains that pause and in which somebody of a mailing waits, the next one first.
+///
+/// # Errors
+/// Those of the database.
+pub fn paused(conn: &mut Conn<'_>, mailing: &str, now: i64, most: i64) -> Result<Vec<Paused>> {
+    let sql = "SELECT pace.id, since, until, reply FROM lane JOIN pace ON pace.id = lane.domain
+         WHERE lane.mailing = $1 AND pace.until > $2 ORDER BY pace.until, pace.id LIMIT $3";
+    conn.all(sql, args![mailing, now, most], |row| {
+        Ok(Paused { domain: row.string(0)?, since: row.int(1)?, until: row.int(2)?, reply: row.string(3)? })
+    })
 }
 
 /// A domain took a message: its refusals in a row are over.
@@ -98,7 +124,7 @@ pub fn refused(tx: &mut Tx<'_>, domain: &str, reply: &str, pause: impl Fn(i64) -
 /// # Errors
 /// Those of the database.
 pub fn taken(tx: &mut Tx<'_>, domain: &str) -> Result<()> {
-    let sql = "UPDATE pace SET refusals = 0, reply = '' WHERE id = $1 AND refusals > 0";
+    let sql = "UPDATE pace SET refusals = 0, reply = '', since = 0 WHERE id = $1 AND refusals > 0";
     tx.execute(sql, args![domain]).map(|_| ())
 }
 
@@ -107,7 +133,7 @@ pub fn taken(tx: &mut Tx<'_>, domain: &str) -> Result<()> {
 /// # Errors
 /// Those of the database.
 pub fn reset(tx: &mut Tx<'_>, domain: &str) -> Result<()> {
-    let sql = "UPDATE pace SET used = 0, until = 0, refusals = 0, reply = '' WHERE id = $1";
+    let sql = "UPDATE pace SET used = 0, until = 0, refusals = 0, reply = '', since = 0 WHERE id = $1";
     tx.execute(sql, args![domain])?;
     let now = tx.now();
     tx.execute("UPDATE lane SET ready = $2 WHERE domain = $1 AND ready > $2", args![domain, now]).map(|_| ())

@@ -1,8 +1,10 @@
 //! What the relay says, and what follows.
 
+use kontor_mail::Config;
 use kontor_proto::mail::v1 as proto;
-use kontor_proto::mail::v1::{MailingState, RecipientState as State};
-use kontor_testbed::{Place, SECOND, SmtpServer, failure};
+
+use kontor_proto::mail::v1::{MailingState, MailingWaitReason as Reason, RecipientState as State};
+use kontor_testbed::{MONDAY, Place, SECOND, SmtpServer, failure};
 use tonic::Code;
 
 use crate::world::{World, config, sales};
@@ -14,7 +16,105 @@ kontor_testbed::on_both! { World;
     l7_a_refused_recipient_of_a_relay_that_wants_a_message_all_the_same_gets_none,
     l7_a_sender_that_is_refused_pauses_the_mailing,
     l7_a_relay_that_closes_is_tried_again,
+    l7_a_mailing_says_what_it_waits_for,
     l7_the_report_counts_by_state_domain_and_code,
+}
+
+/// A world whose relay is not there.
+struct WithoutRelay;
+
+impl WithoutRelay {
+    async fn start(place: Place) -> World {
+        let smtp = SmtpServer::start();
+        // Nobody listens at a port that was just given back.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let config = Config { relay: format!("smtp://anna:kestrel77@{free}"), ..config(&smtp) };
+        World::with(place, smtp, &config).await
+    }
+}
+
+mod without_relay {
+    use super::{WithoutRelay, l7_a_relay_that_is_not_there_is_told_without_its_secret};
+
+    kontor_testbed::on_both! { WithoutRelay;
+        l7_a_relay_that_is_not_there_is_told_without_its_secret,
+    }
+}
+
+async fn l7_a_relay_that_is_not_there_is_told_without_its_secret(world: World) {
+    let mailing = world.mailing(proto::Mailing::default()).await;
+    world.add(&mailing, &["a@one.example"]).await;
+    assert_eq!(world.get(&mailing).await.waits, [], "a draft waits for nothing");
+    world.go(&mailing).await;
+    let now = world.until(&mailing, |it| !it.waits.is_empty()).await;
+    let [wait] = now.waits.as_slice() else { panic!("{:?}", now.waits) };
+    assert_eq!((now.state(), wait.reason()), (MailingState::Running, Reason::Relay));
+    assert!(
+        wait.message.starts_with("the relay can't be used: ") && wait.message.contains("refused"),
+        "{wait:?}"
+    );
+    assert!(!format!("{wait:?}").contains("kestrel77"), "{wait:?}");
+    assert!(wait.since_time == Some(kontor_kit::clock::to_proto(MONDAY)), "{wait:?}");
+    assert!(wait.retry_time.unwrap().seconds > wait.since_time.unwrap().seconds, "{wait:?}");
+    // The time of the first trouble stays.
+    world.place.pass(60 * SECOND);
+    let retried = |it: &proto::Mailing| it.waits.first().is_some_and(|now| now.retry_time != wait.retry_time);
+    let later = world.until(&mailing, retried).await;
+    assert_eq!(later.waits[0].since_time, wait.since_time);
+    let request = proto::GetMailingReportRequest { name: mailing.clone() };
+    let report =
+        world.mailings.clone().get_mailing_report(sales().request(request)).await.unwrap().into_inner();
+    assert_eq!((report.waits.len(), report.waits[0].reason()), (1, Reason::Relay));
+    world.pause(&mailing).await.unwrap();
+    assert_eq!(world.get(&mailing).await.waits, [], "one that is paused says so by its state");
+}
+
+async fn l7_a_mailing_says_what_it_waits_for(world: World) {
+    world.smtp.set_rules(&["{\"stage\": \"mail\", \"match\": \".\", \"reply\": \"451 4.3.0 come later\"}"]);
+    let mailing = world.mailing(proto::Mailing::default()).await;
+    world.add(&mailing, &["a@slow.example"]).await;
+    world.go(&mailing).await;
+    // The relay takes nothing from the sender for now.
+    let now = world.until(&mailing, |it| !it.waits.is_empty()).await;
+    let [wait] = now.waits.as_slice() else { panic!("{:?}", now.waits) };
+    assert_eq!(wait.reason(), Reason::Relay);
+    assert_eq!(wait.message, "the relay can't be used: 451 4.3.0 come later");
+    // Now it does, and it is the domain that asks for less: nobody was sent to yet.
+    world.smtp.set_rules(&[
+        "{\"stage\": \"rcpt\", \"match\": \"@slow.example\", \"reply\": \"451 4.7.1 <a@slow.example> too many\"}",
+    ]);
+    let only_domain = |it: &proto::Mailing| {
+        it.waits.len() == 1 && it.waits.iter().all(|wait| wait.reason() == Reason::DomainPaused)
+    };
+    for () in kontor_testbed::patience() {
+        world.place.pass(SECOND);
+        if only_domain(&world.get(&mailing).await) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let now = world.until(&mailing, only_domain).await;
+    let wait = &now.waits[0];
+    assert_eq!(wait.domain, "slow.example");
+    assert_eq!(wait.message, "slow.example asked for less: 4.7.1 <(address)> too many");
+    let retry = wait.retry_time.unwrap().seconds - wait.since_time.unwrap().seconds;
+    assert!(retry >= 30, "{retry}");
+    // Refused once more: since the first time.
+    world.place.pass(3_600 * SECOND);
+    let again = |it: &proto::Mailing| it.waits.first().is_some_and(|now| now.retry_time != wait.retry_time);
+    assert_eq!(world.until(&mailing, again).await.waits[0].since_time, wait.since_time);
+    world.smtp.set_rules(&[]);
+    world.place.pass(3_600 * SECOND);
+    let done = world.until_state(&mailing, MailingState::Completed).await;
+    assert_eq!((done.counts.unwrap().sent, done.waits), (1, vec![]));
+    // Outside of its hours: it is 9 o'clock in the morning, or a little later.
+    let hours = proto::DailyHours { from_minute: 60, until_minute: 90, weekdays_only: false };
+    let night = world.mailing(proto::Mailing { daily_hours: Some(hours), ..Default::default() }).await;
+    world.add(&night, &["c@fast.example"]).await;
+    world.go(&night).await;
+    let waits = world.get(&night).await.waits;
+    assert_eq!((waits.len(), waits[0].reason()), (1, Reason::Hours), "{waits:?}");
+    assert!(waits[0].retry_time.unwrap().seconds > MONDAY / SECOND + 10 * 3_600, "{waits:?}");
 }
 
 /// A world whose relay takes one command after the other only.

@@ -15,6 +15,7 @@ use crate::world::{World, sales};
 
 kontor_testbed::on_both! { World;
     l7_one_click_suppresses_and_withdraws_the_consent_once,
+    l7_the_address_of_a_test_says_so_and_unsubscribes_nobody,
     l7_wrong_tokens_are_counted_and_only_the_gateway_may_ask,
     l7_an_erased_person_stands_nowhere_and_still_gets_nothing,
     l7_a_merged_partner_gets_a_mailing_once,
@@ -82,6 +83,47 @@ async fn l7_one_click_suppresses_and_withdraws_the_consent_once(world: World) {
     world.send(&next).await;
     assert_eq!(world.states(&next).await[0].0, State::NoConsent);
     assert_eq!(world.smtp.count(), 1);
+}
+
+async fn l7_the_address_of_a_test_says_so_and_unsubscribes_nobody(world: World) {
+    let anna = world.partner("Anna", &["anna@one.example"]).await;
+    world.consent(&anna, ConsentState::Granted).await;
+    let mailing = world.mailing(proto::Mailing::default()).await;
+    let test = proto::SendTestMessageRequest {
+        name: mailing.clone(),
+        addresses: vec!["anna@one.example".to_owned()],
+        partner: anna.clone(),
+    };
+    let sent = world.mailings.clone().send_test_message(sales().request(test)).await.unwrap().into_inner();
+    assert!(sent.results[0].sent, "{sent:?}");
+    let message = world.smtp.taken().remove(0);
+    assert_eq!(message.header("List-Unsubscribe-Post"), "List-Unsubscribe=One-Click");
+    assert!(message.header("List-Unsubscribe").starts_with("<https://crm.kontor.example/unsubscribe/"));
+    let token = token(&world, "anna@one.example");
+    let check = async |token: &str, peer: &str| {
+        let request = proto::CheckUnsubscribeRequest { token: token.to_owned(), peer: peer.to_owned() };
+        let system = kontor_kit::auth::Caller::system();
+        world.unsubscribes.clone().check_unsubscribe(system.request(request)).await
+    };
+    let seen = check(&token, "192.0.2.1").await.unwrap().into_inner();
+    assert_eq!((seen.company.as_str(), seen.test), ("Kontor Ltd", true));
+    let request = proto::UnsubscribeRequest { token: token.clone(), peer: "192.0.2.1".to_owned() };
+    let system = kontor_kit::auth::Caller::system();
+    let done = world.unsubscribes.clone().unsubscribe(system.request(request)).await.unwrap().into_inner();
+    assert!(done.test);
+    // What looks like one leads nowhere.
+    let last = if token.ends_with('0') { '1' } else { '0' };
+    let forged = format!("{}{last}", &token[..token.len() - 1]);
+    assert_eq!(failure(check(&forged, "192.0.2.2").await).0, Code::NotFound);
+    // She gets the mailing as if nothing had been.
+    assert_eq!(failure(world.suppression("anna@one.example").await).0, Code::NotFound);
+    world.add(&mailing, &[&anna]).await;
+    let counts = world.send(&mailing).await.counts.unwrap();
+    assert_eq!((counts.sent, counts.unsubscribed), (1, 0));
+    assert_eq!(world.standing(&anna).await, ConsentState::Granted);
+    let real = world.smtp.taken().remove(1).header("List-Unsubscribe");
+    let real = real.rsplit('/').next().unwrap().trim_end_matches('>').to_owned();
+    assert!(!check(&real, "192.0.2.3").await.unwrap().into_inner().test);
 }
 
 async fn l7_wrong_tokens_are_counted_and_only_the_gateway_may_ask(world: World) {

@@ -22,9 +22,9 @@ const PROPERTY: usize = 64 * 1024;
 impl FileService for Files {
     async fn stat_file(&self, request: Request<proto::StatFileRequest>) -> Answer<proto::File> {
         let caller = Caller::of(&request)?;
-        let path = request.into_inner().path;
+        let (path, now) = (request.into_inner().path, self.0.db.clock().now());
         let read = self.0.db.read_few(move |conn| {
-            let place = find(conn, &caller, &path)?;
+            let place = find(conn, &caller, &path, now)?;
             Ok(file_place::to_proto(&place, &path))
         });
         Ok(Response::new(read.await?))
@@ -35,16 +35,16 @@ impl FileService for Files {
         request: Request<proto::ListFilesRequest>,
     ) -> Answer<proto::ListFilesResponse> {
         let caller = Caller::of(&request)?;
-        let path = request.into_inner().path;
-        let files = self.0.db.read(move |conn| file_place::list(conn, &caller, &path)).await?;
+        let (path, now) = (request.into_inner().path, self.0.db.clock().now());
+        let files = self.0.db.read(move |conn| file_place::list(conn, &caller, &path, now)).await?;
         Ok(Response::new(proto::ListFilesResponse { files }))
     }
 
     async fn read_file(&self, request: Request<proto::ReadFileRequest>) -> Answer<proto::ReadFileResponse> {
         let caller = Caller::of(&request)?;
-        let path = request.into_inner().path;
+        let (path, now) = (request.into_inner().path, self.0.db.clock().now());
         let read = self.0.db.read(move |conn| {
-            let place = find(conn, &caller, &path)?;
+            let place = find(conn, &caller, &path, now)?;
             let data = content(conn, &place, &path)?.into();
             Ok(proto::ReadFileResponse { file: Some(file_place::to_proto(&place, &path)), data })
         });
@@ -83,9 +83,9 @@ impl FileService for Files {
         request: Request<proto::ListPropertiesRequest>,
     ) -> Answer<proto::ListPropertiesResponse> {
         let caller = Caller::of(&request)?;
-        let path = request.into_inner().path;
+        let (path, now) = (request.into_inner().path, self.0.db.clock().now());
         let read = self.0.db.read_few(move |conn| {
-            let place = find(conn, &caller, &path)?;
+            let place = find(conn, &caller, &path, now)?;
             resource(&place).map_or(Ok(Vec::new()), |of| store::file::properties(conn, &of))
         });
         let property = |(name, prefix, xml): store::file::Property| proto::FileProperty {
@@ -113,7 +113,8 @@ impl FileService for Files {
             .collect();
         let set = set?;
         let write = self.0.db.write(move |tx| {
-            let place = find(tx, &caller, &request.path)?;
+            let now = tx.now();
+            let place = find(tx, &caller, &request.path, now)?;
             if let file_place::Place::Template(template) = &place {
                 caller.must_write(&template.guard(), &template.full_name())?;
             }

@@ -36,11 +36,31 @@ pub(super) fn read_only(path: &str) -> Error {
     Error::denied(format!("nothing can be written at {path:?}"))
 }
 
-/// The place at a path.
+/// The place at a path, as the caller sees it.
+///
+/// # Errors
+/// NOT_FOUND, also for a template that the caller has set aside.
+pub(super) fn find(conn: &mut Conn<'_>, caller: &Caller, path: &str, now: i64) -> Result<Place> {
+    let place = find_all(conn, caller, path)?;
+    if is_aside(conn, caller, &place, now)? { Err(not_found(path)) } else { Ok(place) }
+}
+
+/// Whether the caller has set a template aside.
+pub(super) fn is_aside(conn: &mut Conn<'_>, caller: &Caller, place: &Place, now: i64) -> Result<bool> {
+    let Place::Template(template) = place else { return Ok(false) };
+    store::lock::is_aside(conn, &caller.user, &template_place(&template.id), now)
+}
+
+/// What locks and properties of a template are kept under.
+pub(super) fn template_place(id: &str) -> String {
+    format!("t:{id}")
+}
+
+/// The place at a path, also when the caller has set aside the template there.
 ///
 /// # Errors
 /// NOT_FOUND.
-pub(super) fn find(conn: &mut Conn<'_>, caller: &Caller, path: &str) -> Result<Place> {
+pub(super) fn find_all(conn: &mut Conn<'_>, caller: &Caller, path: &str) -> Result<Place> {
     let segments = tree::segments(path)?;
     match segments.as_slice() {
         [] | [TEMPLATES] | [LETTERS] => Ok(Place::Folder),
@@ -158,9 +178,9 @@ pub(super) fn to_proto(place: &Place, path: &str) -> proto::File {
 ///
 /// # Errors
 /// NOT_FOUND.
-pub(super) fn list(conn: &mut Conn<'_>, caller: &Caller, path: &str) -> Result<Vec<proto::File>> {
+pub(super) fn list(conn: &mut Conn<'_>, caller: &Caller, path: &str, now: i64) -> Result<Vec<proto::File>> {
     let inside = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
-    match find(conn, caller, path)? {
+    match find_all(conn, caller, path)? {
         Place::Folder if path.is_empty() => Ok(vec![folder(LETTERS), folder(TEMPLATES)]),
         Place::Folder if path == LETTERS => {
             let partners = store::file::partners(conn, caller)?;
@@ -176,6 +196,8 @@ pub(super) fn list(conn: &mut Conn<'_>, caller: &Caller, path: &str) -> Result<V
             files.sort_by(|one, other| one.0.cmp(&other.0));
             // A file of the caller's own that has a template's name stands behind it.
             files.dedup_by(|second, first| second.0 == first.0);
+            let aside = store::lock::aside(conn, &caller.user, now)?;
+            files.retain(|(_, place)| resource(place).is_none_or(|place| !aside.contains(&place)));
             Ok(files.iter().map(|(path, place)| to_proto(place, path)).collect())
         }
         Place::Partner(partner) => {
@@ -227,7 +249,7 @@ fn templates(conn: &mut Conn<'_>, caller: &Caller) -> Result<Vec<(String, Place)
 /// What properties of a place are kept under; none of those that have none.
 pub(super) fn resource(place: &Place) -> Option<String> {
     match place {
-        Place::Template(template) => Some(format!("t:{}", template.id)),
+        Place::Template(template) => Some(template_place(&template.id)),
         Place::Own(node) => Some(format!("f:{}", node.id)),
         Place::Folder | Place::Partner(_) | Place::Letter(_) => None,
     }
@@ -239,8 +261,8 @@ pub(super) fn resource(place: &Place) -> Option<String> {
 /// PERMISSION_DENIED where nothing can be written.
 pub(super) fn lock_place(conn: &mut Conn<'_>, caller: &Caller, path: &str) -> Result<String> {
     let own = || format!("f:{}/{path}", caller.user);
-    match find(conn, caller, path) {
-        Ok(Place::Template(template)) => Ok(format!("t:{}", template.id)),
+    match find_all(conn, caller, path) {
+        Ok(Place::Template(template)) => Ok(template_place(&template.id)),
         Ok(Place::Own(_)) => Ok(own()),
         Ok(_) => Err(read_only(path)),
         Err(cause) if cause.is_not_found() && path.starts_with("templates/") => Ok(own()),

@@ -8,8 +8,8 @@ use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result, id};
 use kontor_proto::templating::v1 as proto;
 
-use super::House;
-use super::file_place::{self, Place, find, read_only};
+use super::file_place::{self, Place, find, find_all, read_only};
+use super::{House, file_aside};
 use crate::cache::Cache;
 use crate::domain::Limits;
 use crate::domain::declared::Declared;
@@ -19,9 +19,9 @@ use crate::domain::tree::{self, TEMPLATES};
 use crate::store;
 
 /// Why a file can't be written where it is to stand; none when it can.
-fn must_have_folder(conn: &mut Conn<'_>, caller: &Caller, path: &str) -> Result<()> {
+pub(super) fn must_have_folder(conn: &mut Conn<'_>, caller: &Caller, path: &str) -> Result<()> {
     let above = tree::parent(path).ok_or_else(|| read_only(path))?;
-    match find(conn, caller, above)? {
+    match find_all(conn, caller, above)? {
         Place::Folder if above == TEMPLATES => Ok(()),
         Place::Own(node) if node.folder => Ok(()),
         Place::Folder | Place::Partner(_) => Err(read_only(path)),
@@ -29,9 +29,9 @@ fn must_have_folder(conn: &mut Conn<'_>, caller: &Caller, path: &str) -> Result<
     }
 }
 
-/// What stands at a path, if anything does.
-fn find_if_there(conn: &mut Conn<'_>, caller: &Caller, path: &str) -> Result<Option<Place>> {
-    match find(conn, caller, path) {
+/// What stands at a path, if anything does, also a template that the caller has set aside.
+pub(super) fn find_if_there(conn: &mut Conn<'_>, caller: &Caller, path: &str) -> Result<Option<Place>> {
+    match find_all(conn, caller, path) {
         Ok(place) => Ok(Some(place)),
         Err(cause) if cause.is_not_found() => Ok(None),
         Err(cause) => Err(cause),
@@ -67,22 +67,28 @@ impl House {
         if request.data.len() > Limits::default().template_bytes {
             return Err(Error::new(tonic::Code::OutOfRange, "TOO_LARGE", "a file has at most 32 MiB"));
         }
-        let (reader, wanted) = (caller.clone(), path.clone());
-        let present = self
-            .db
-            .read_few(move |conn| {
-                must_have_folder(conn, &reader, &wanted)?;
-                find_if_there(conn, &reader, &wanted)
-            })
-            .await?;
-        if present.is_some() && request.create_new {
+        let (reader, wanted, now) = (caller.clone(), path.clone(), self.db.clock().now());
+        let read = self.db.read_few(move |conn| {
+            must_have_folder(conn, &reader, &wanted)?;
+            let present = find_if_there(conn, &reader, &wanted)?;
+            let is_seen = match &present {
+                Some(place) => !file_place::is_aside(conn, &reader, place, now)?,
+                None => false,
+            };
+            Ok((present, is_seen))
+        });
+        let (present, is_seen) = read.await?;
+        if is_seen && request.create_new {
             return Err(Error::already_exists(format!("the file {path:?}")));
         }
-        if present.is_none() && !request.create && !request.create_new {
+        if !is_seen && !request.create && !request.create_new {
             return Err(Error::not_found(format!("the file {path:?}")));
         }
         match present {
-            Some(Place::Template(template)) => self.save(caller, path, *template, request.data).await,
+            Some(Place::Template(template)) => {
+                let template = self.save(&caller, *template, request.data, is_seen).await?;
+                Ok(file_place::to_proto(&Place::Template(Box::new(template)), &path))
+            }
             Some(Place::Own(node)) if !node.folder => self.write_own(caller, path, request.data).await,
             Some(_) => Err(read_only(&path)),
             None => self.write_own(caller, path, request.data).await,
@@ -92,20 +98,24 @@ impl House {
     /// A new revision of a template. An empty one is only a client's way to begin a write.
     async fn save(
         &self,
-        caller: Caller,
-        path: String,
+        caller: &Caller,
         template: StoredTemplate,
         data: Bytes,
-    ) -> Result<proto::File> {
+        is_seen: bool,
+    ) -> Result<StoredTemplate> {
         caller.must_write(&template.guard(), &template.full_name())?;
+        let caller = caller.clone();
         if data.is_empty() || Cache::hash(&data) == template.document.sha256 {
-            return Ok(file_place::to_proto(&Place::Template(Box::new(template)), &path));
+            if !is_seen {
+                let place = file_place::template_place(&template.id);
+                self.db.write(move |tx| store::lock::come_back(tx, &caller.user, &place)).await?;
+            }
+            return Ok(template);
         }
         let document = self.revised(&template, &data).await?;
         let write = self.db.write(move |tx| {
             tx.act_for(&caller.name());
-            let row = revise(tx, &caller, &template.id, &document, &data)?;
-            Ok(file_place::to_proto(&Place::Template(Box::new(row)), &path))
+            revise(tx, &caller, &template.id, &document, &data)
         });
         write.await
     }
@@ -153,11 +163,13 @@ impl House {
     }
 
     /// Gives a file or a folder another path. Over a template it is that template's next revision, as when an office program saves beside a file and
-    /// then puts it in its place; over a file of the caller's own it takes its place. All of it in one transaction.
+    /// then puts it in its place; over a file of the caller's own it takes its place. All of it in one transaction. A template that goes to a name that
+    /// is only used on the way is set aside.
     pub(super) async fn move_file(&self, caller: Caller, from: String, to: String) -> Result<()> {
         let (reader, source, target) = (caller.clone(), from.clone(), to.clone());
+        let asked = self.db.clock().now();
         let read = move |conn: &mut Conn<'_>| {
-            let place = find(conn, &reader, &source)?;
+            let place = find(conn, &reader, &source, asked)?;
             let data = match &place {
                 Place::Own(node) if !node.folder => store::file::data(conn, &node.id)?,
                 _ => Vec::new(),
@@ -165,6 +177,9 @@ impl House {
             Ok((place, Bytes::from(data), find_if_there(conn, &reader, &target)?))
         };
         let (place, data, present) = self.db.read(read).await?;
+        if matches!(place, Place::Template(_)) && file_aside::is_on_the_way(&from, &to) {
+            return self.set_aside(caller, from, to).await;
+        }
         let document = match (&place, &present) {
             (Place::Own(node), Some(Place::Template(template))) if !node.folder => {
                 caller.must_write(&template.guard(), &template.full_name())?;
@@ -176,7 +191,8 @@ impl House {
         let write = self.db.write(move |tx| {
             tx.act_for(&caller.name());
             must_have_folder(tx, &caller, &to)?;
-            let place = find(tx, &caller, &from)?;
+            let asked = tx.now();
+            let place = find(tx, &caller, &from, asked)?;
             let now = find_if_there(tx, &caller, &to)?;
             // The document was looked at as it was then, for what stood there then.
             if document.is_some()
@@ -206,7 +222,7 @@ impl House {
                     row.check()?;
                     row.update_time = tx.now();
                     // Locks do not go with what is moved (RFC 4918 section 7.6).
-                    store::lock::drop_all(tx, &format!("t:{}", row.id))?;
+                    store::lock::drop_all(tx, &file_place::template_place(&row.id))?;
                     resource::update(tx, &mut row)
                 }
                 Place::Own(node) => match &document {
@@ -225,11 +241,11 @@ impl House {
 
     /// Copies a file.
     pub(super) async fn copy_file(&self, caller: Caller, from: String, to: String) -> Result<()> {
-        let (reader, source) = (caller.clone(), from.clone());
+        let (reader, source, now) = (caller.clone(), from.clone(), self.db.clock().now());
         let (data, properties) = self
             .db
             .read(move |conn| {
-                let place = find(conn, &reader, &source)?;
+                let place = find(conn, &reader, &source, now)?;
                 Ok((content(conn, &place, &source)?, file_place::resource(&place)))
             })
             .await?;
@@ -238,7 +254,7 @@ impl House {
         self.write_file(caller.clone(), request).await?;
         let Some(properties) = properties else { return Ok(()) };
         let write = self.db.write(move |tx| {
-            let Some(new) = file_place::resource(&find(tx, &caller, &to)?) else { return Ok(()) };
+            let Some(new) = file_place::resource(&find_all(tx, &caller, &to)?) else { return Ok(()) };
             store::file::copy_properties(tx, &properties, &new)
         });
         write.await
@@ -248,14 +264,15 @@ impl House {
     pub(super) async fn remove_file(&self, caller: Caller, path: String) -> Result<()> {
         let write = self.db.write(move |tx| {
             tx.act_for(&caller.name());
-            match find(tx, &caller, &path)? {
+            let now = tx.now();
+            match find(tx, &caller, &path, now)? {
                 Place::Template(template) => {
                     let row = store::template::hold(tx, &caller, &template.id, "")?;
                     if store::merge::uses(tx, &row.id)? {
                         return Err(Error::denied("a merge of this template runs"));
                     }
                     store::template::drop_revisions(tx, &row.id, i64::MAX)?;
-                    let place = format!("t:{}", row.id);
+                    let place = file_place::template_place(&row.id);
                     store::file::drop_properties(tx, &place)?;
                     store::lock::drop_all(tx, &place)?;
                     resource::delete(tx, &row)
@@ -302,7 +319,7 @@ pub(super) fn content(conn: &mut Conn<'_>, place: &Place, path: &str) -> Result<
     }
 }
 
-/// A template's next revision.
+/// A template's next revision, where it is seen again. What it says already is none.
 fn revise(
     tx: &mut Tx<'_>,
     caller: &Caller,
@@ -311,6 +328,10 @@ fn revise(
     data: &[u8],
 ) -> Result<StoredTemplate> {
     let mut row = store::template::hold(tx, caller, template, "")?;
+    store::lock::come_back(tx, &caller.user, &file_place::template_place(&row.id))?;
+    if row.document.sha256 == document.sha256 {
+        return Ok(row);
+    }
     row.document = document.clone();
     row.revision += 1;
     row.update_time = tx.now();
@@ -345,7 +366,7 @@ fn new_template(
     template.check()?;
     resource::insert(tx, &template)?;
     store::template::add_revision(tx, &template, &caller.name(), data)?;
-    let place = format!("t:{}", template.id());
+    let place = file_place::template_place(template.id());
     if let Some(node) = store::file::find(tx, &caller.user, path)? {
         store::file::copy_properties(tx, &format!("f:{}", node.id), &place)?;
         store::file::remove(tx, &node)?;

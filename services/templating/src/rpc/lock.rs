@@ -35,15 +35,17 @@ fn until(now: i64, seconds: i32) -> i64 {
     now + i64::from(seconds) * 1_000_000
 }
 
-/// Which lock keeps who has these tokens from writing a place.
+/// Which lock keeps a user, who has some, from writing a place.
 fn conflict(
     conn: &mut Conn<'_>,
-    place: &str,
-    deep: bool,
+    user: &str,
+    (place, deep): (&str, bool),
     has: impl Fn(&Lock) -> bool,
     now: i64,
 ) -> Result<Option<Lock>> {
-    let covering = store::lock::covering(conn, place, now)?;
+    let mut covering = store::lock::covering(conn, place, now)?;
+    // Whoever set a template aside has no token of it.
+    covering.retain(|lock| !lock.aside || lock.user != user);
     let held = covering.iter().any(&has);
     // Of several shared ones, one is enough to have.
     let against = covering.into_iter().find(|lock| !has(lock) && (!lock.shared || !held));
@@ -67,7 +69,7 @@ impl House {
             let now = tx.now();
             let place = lock_place(tx, &caller, &request.path)?;
             let among = |lock: &Lock| request.shared && lock.shared;
-            if let Some(against) = conflict(tx, &place, request.deep, among, now)? {
+            if let Some(against) = conflict(tx, &caller.user, (&place, request.deep), among, now)? {
                 let lock = Some(to_proto(&against, now));
                 return Ok(proto::LockFileResponse { lock, conflict: true });
             }
@@ -79,6 +81,7 @@ impl House {
                 owner: request.owner.to_vec(),
                 shared: request.shared,
                 deep: request.deep,
+                aside: false,
                 until: until(now, request.timeout_seconds),
             };
             store::lock::add(tx, &lock)?;
@@ -128,7 +131,7 @@ impl House {
             let has = |lock: &Lock| {
                 request.tokens.contains(&lock.token) && (request.any_user || lock.user == caller.user)
             };
-            let against = conflict(conn, &place, request.deep, has, now)?;
+            let against = conflict(conn, &caller.user, (&place, request.deep), has, now)?;
             Ok(proto::CheckLocksResponse { conflict: against.map(|lock| to_proto(&lock, now)) })
         });
         read.await

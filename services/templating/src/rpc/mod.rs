@@ -4,6 +4,7 @@
 mod document;
 mod download;
 mod file;
+mod file_aside;
 mod file_place;
 mod file_write;
 mod lock;

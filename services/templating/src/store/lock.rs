@@ -24,11 +24,13 @@ pub struct Lock {
     pub shared: bool,
     /// For all that is below it.
     pub deep: bool,
+    /// No lock of a client: its user set the template aside, and others are kept out until it is back.
+    pub aside: bool,
     /// Microseconds UTC.
     pub until: i64,
 }
 
-const COLUMNS: &str = "token, place, path, user_name, client_owner, shared, deep, until";
+const COLUMNS: &str = "token, place, path, user_name, client_owner, shared, deep, aside, until";
 
 fn read(row: &Row<'_>) -> Result<Lock> {
     Ok(Lock {
@@ -39,7 +41,8 @@ fn read(row: &Row<'_>) -> Result<Lock> {
         owner: row.bytes(4)?.to_vec(),
         shared: row.bool(5)?,
         deep: row.bool(6)?,
-        until: row.int(7)?,
+        aside: row.bool(7)?,
+        until: row.int(8)?,
     })
 }
 
@@ -85,7 +88,7 @@ pub fn add(tx: &mut Tx<'_>, lock: &Lock) -> Result<()> {
         return Err(Error::exhausted("you have 1,000 locks: end some", std::time::Duration::from_secs(60)));
     }
     tx.execute(
-        "INSERT INTO file_lock (token, place, path, user_name, client_owner, shared, deep, until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO file_lock (token, place, path, user_name, client_owner, shared, deep, aside, until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         args![
             &lock.token,
             &lock.place,
@@ -94,6 +97,7 @@ pub fn add(tx: &mut Tx<'_>, lock: &Lock) -> Result<()> {
             &lock.owner[..],
             lock.shared,
             lock.deep,
+            lock.aside,
             lock.until
         ],
     )?;
@@ -125,6 +129,34 @@ pub fn remove(tx: &mut Tx<'_>, token: &str) -> Result<()> {
 /// Those of the database.
 pub fn extend(tx: &mut Tx<'_>, token: &str, until: i64) -> Result<()> {
     tx.execute("UPDATE file_lock SET until = $2 WHERE token = $1", args![token, until]).map(|_| ())
+}
+
+/// Whether a user set the template at a place aside.
+///
+/// # Errors
+/// Those of the database.
+pub fn is_aside(conn: &mut Conn<'_>, user: &str, place: &str, now: i64) -> Result<bool> {
+    let sql =
+        "SELECT 1 FROM file_lock WHERE place = $1 AND user_name = $2 AND aside = 1 AND until > $3 LIMIT 1";
+    Ok(conn.one(sql, args![place, user, now], |_| Ok(()))?.is_some())
+}
+
+/// The places of all templates that a user set aside.
+///
+/// # Errors
+/// Those of the database.
+pub fn aside(conn: &mut Conn<'_>, user: &str, now: i64) -> Result<Vec<String>> {
+    let sql = "SELECT place FROM file_lock WHERE user_name = $1 AND aside = 1 AND until > $2 LIMIT 1000";
+    conn.all(sql, args![user, now], |row| row.string(0))
+}
+
+/// A template that a user set aside is back.
+///
+/// # Errors
+/// Those of the database.
+pub fn come_back(tx: &mut Tx<'_>, user: &str, place: &str) -> Result<()> {
+    let sql = "DELETE FROM file_lock WHERE place = $1 AND user_name = $2 AND aside = 1";
+    tx.execute(sql, args![place, user]).map(|_| ())
 }
 
 /// Ends all of a place and below it.

@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use kontor_templating::domain::message::limits;
-use kontor_templating::domain::{Format, Limits, Message, Template};
+use kontor_templating::domain::{Format, Limits, Message, Record, Renderer, Template};
 
-use crate::support::{Zip, crc, docx, odt, p};
+use crate::support::{Zip, crc, docx, docx_of, letter as letter_of, odt, p};
 
 /// Names the bomb to a child.
 const BOMB: &str = "KONTOR_BOMB";
@@ -15,13 +15,37 @@ const MOST: usize = 128;
 type Bomb = (&'static str, fn() -> bool);
 
 /// Each gives whether it was refused; those that are not may take what is allowed.
-const BOMBS: [Bomb; 12] = [
+const BOMBS: [Bomb; 15] = [
     ("zip", || letter(&zip_bomb())),
     ("deep XML", || letter(&docx(&format!("{}{}", "<w:x>".repeat(5_000), "</w:x>".repeat(5_000))))),
     ("wide XML", || letter(&docx(&"<w:x/>".repeat(500_000)))),
     ("long text", || letter(&docx(&p(&"x".repeat(14 << 20))))),
     ("many tags", || letter(&docx(&p(&"{{ a }}".repeat(30_000))))),
     ("rows of ODT", || letter(&odt(&"<text:p>{{ a }}</text:p>".repeat(100_000)))),
+    ("entities", || {
+        // Each of ten entities is ten of the one before: gigabytes for whoever follows them.
+        let all: String = (1..10)
+            .map(|at| format!("<!ENTITY e{at} \"{}\">", format!("&e{};", at - 1).repeat(10)))
+            .collect();
+        let part = format!(
+            "<?xml version=\"1.0\"?><!DOCTYPE a [<!ENTITY e0 \"bomb\">{all}]><w:document XMLNS><w:body><w:p><w:r><w:t>&e9;</w:t></w:r></w:p></w:body></w:document>"
+        );
+        letter(&docx_of(&[("word/document.xml", &part)]))
+    }),
+    ("macros", || {
+        let text = "x".repeat(10 << 20);
+        letter(&docx_of(&[
+            ("word/document.xml", "<w:document XMLNS><w:body/></w:document>"),
+            ("word/vbaProject.bin", &text),
+        ]))
+    }),
+    ("endless loop", || {
+        let body = "{% for a in list %}{% for b in list %}{% for c in list %}{{ c }}{% endfor %}{% endfor %}{% endfor %}";
+        let limits = Limits { steps: 500_000, ..Limits::default() };
+        let Ok(template) = Template::compile(&docx(&p(body)), &limits) else { return false };
+        let data = [Record::new().with("list", (0..1_000).collect::<Vec<i64>>())];
+        Renderer::new(&template).render(letter_of(&data, "en")).is_err()
+    }),
     ("deep HTML", || message(Format::Html, &"<div>".repeat(170_000))),
     ("table of HTML", || message(Format::Html, &format!("<table>{}</table>", "<tr><td>x".repeat(100_000)))),
     ("findings", || message(Format::Html, &"\u{e000}".repeat(340_000))),

@@ -207,6 +207,64 @@ fn l7_addresses_in_plain_text_lead_where_those_of_the_html_lead() {
     assert_eq!(made.text, format!("here ({address}) there (https://example.com/v)\n"));
 }
 
+/// Whatever the blocks and fields of an address come to, both parts of a message lead to the same place.
+#[test]
+fn l7_conditions_in_addresses_hold_in_plain_text_as_in_html() {
+    let name = "a:b/c?d=e&f g+h";
+    for (address, url, wanted) in [
+        (
+            "https://x.example/{% if vip %}vip{% else %}all?for={{ partner.name }}{% endif %}",
+            "",
+            "https://x.example/vip",
+        ),
+        (
+            "https://x.example/{% if not vip %}?q=1{% else %}{{ partner.name }}{% endif %}",
+            "",
+            "https://x.example/a:b/c%3Fd%3De%26f%20g+h",
+        ),
+        (
+            "https://x.example/{% if not vip %}p{% elif vip %}?q={{ partner.name }}{% endif %}",
+            "",
+            "https://x.example/?q=a%3Ab%2Fc%3Fd%3De%26f%20g%2Bh",
+        ),
+        // What comes behind is as careful as the most careful arm.
+        (
+            "https://x.example/{% if vip %}p/{% else %}?q={% endif %}{{ partner.name }}",
+            "",
+            "https://x.example/p/a%3Ab%2Fc%3Fd%3De%26f%20g%2Bh",
+        ),
+        (
+            "{{ deal.url }}/{{ partner.name }}",
+            "https://x.example",
+            "https://x.example/a%3Ab/c%3Fd%3De%26f%20g+h",
+        ),
+        ("{% if vip %}{{ deal.url }}{% endif %}", "https://x.example/a?b=c", "https://x.example/a?b=c"),
+        (
+            "https://x.example/{% for line in lines %}{{ line.title }}{% if not loop.last %}?{% endif %}{% endfor %}",
+            "",
+            "https://x.example/Desk?Chair%20%3C1%3E",
+        ),
+    ] {
+        let source = format!("<p>x <a href=\"{address}\">there</a>.</p>");
+        let message = compile(Format::Html, &source);
+        let message = message.unwrap_or_else(|findings| panic!("{address}: {findings:?}"));
+        let made = made_of(&message, &data(name, "", url), "en").unwrap();
+        assert!(made.html.contains(&format!("href=\"{wanted}\"")), "{address}: {}", made.html);
+        assert_eq!(made.text, format!("x there ({wanted}).\n"), "{address}");
+    }
+    // One that comes to nothing is none.
+    for address in [
+        "{{ deal.url }}",
+        "{% if not vip %}https://x.example{% endif %}",
+        "{{ deal.url }}{% if not vip %}/a{% endif %}",
+    ] {
+        let source = format!("<p>x <a href=\"{address}\">there</a>.</p>");
+        let made = made_of(&compile(Format::Html, &source).unwrap(), &data(name, "", ""), "en").unwrap();
+        assert!(made.html.contains("href=\"\""), "{address}: {}", made.html);
+        assert_eq!(made.text, "x there.\n", "{address}");
+    }
+}
+
 #[test]
 fn l7_plain_text_templates_have_no_lines_for_blocks() {
     let source = "Dear {{ partner.name }},\r\n{% for line in lines %}\n* {{ line.title }}: {{ line.price }}\n{% endfor %}\n{# a note #}\nBye";

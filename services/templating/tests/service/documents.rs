@@ -3,7 +3,7 @@
 use kontor_kit::auth::Caller;
 use kontor_proto::templating::v1 as proto;
 use kontor_proto::templating::v1::file_service_client::FileServiceClient;
-use kontor_testbed::failure;
+use kontor_testbed::{failure, patience};
 use tonic::{Code, Response, Status};
 
 use crate::letters::anna;
@@ -16,6 +16,8 @@ kontor_testbed::on_both! { World;
     l7_a_file_of_a_message_is_a_template_of_its_format,
     d14_locks_keep_others_from_writing_and_end_by_themselves,
     d14_what_is_no_document_is_the_users_own,
+    d14_a_template_that_is_set_aside_is_seen_again_after_a_minute,
+    d14_a_file_that_changes_while_it_is_moved_over_a_template_is_not_lost,
 }
 
 type Client = FileServiceClient<kontor_kit::link::Link>;
@@ -173,4 +175,86 @@ async fn d14_what_is_no_document_is_the_users_own(world: World) {
     assert_eq!(failure(read(&world, &leader(), "templates/old/a.txt").await).0, Code::NotFound);
     let remove = proto::RemoveFileRequest { path: "templates/old".to_owned() };
     assert_eq!(failure(files(&world).remove_file(sales().request(remove)).await).0, Code::PermissionDenied);
+}
+
+async fn d14_a_template_that_is_set_aside_is_seen_again_after_a_minute(world: World) {
+    world.try_template(&sales(), "a", docx(&p("x")), &[], "teams/sales").await.unwrap();
+    let (path, away) = ("templates/Template a.docx".to_owned(), "templates/~WRL0001.tmp".to_owned());
+    let move_away = || {
+        let request = proto::MoveFileRequest { path: path.clone(), destination: away.clone() };
+        let mut client = files(&world);
+        async move { client.move_file(sales().request(request)).await }
+    };
+    let is_locked = async || {
+        let request = proto::CheckLocksRequest { path: path.clone(), ..Default::default() };
+        let answer = files(&world).check_locks(leader().request(request)).await.unwrap();
+        answer.into_inner().conflict.is_some()
+    };
+    let revision = async || {
+        let get = proto::GetTemplateRequest { name: "templates/a".to_owned() };
+        let template = world.templates.clone().get_template(leader().request(get)).await.unwrap();
+        template.into_inner().revision
+    };
+    move_away().await.unwrap();
+    assert_eq!(failure(move_away().await).0, Code::NotFound);
+    assert_eq!(list(&world, &sales(), "templates").await, [away.as_str()]);
+    assert_eq!(list(&world, &leader(), "templates").await, [path.as_str()]);
+    assert!(is_locked().await);
+    // Nothing can take its name meanwhile.
+    let make = proto::MakeFolderRequest { path: path.clone() };
+    assert_eq!(failure(files(&world).make_folder(sales().request(make)).await).0, Code::AlreadyExists);
+    world.place.pass(59_000_000);
+    assert_eq!(failure(read(&world, &sales(), &path).await).0, Code::NotFound);
+    world.place.pass(1_000_000);
+    assert_eq!(read(&world, &sales(), &path).await.unwrap(), docx(&p("x")));
+    assert_eq!(list(&world, &sales(), "templates").await, [path.as_str(), away.as_str()]);
+    assert!(!is_locked().await);
+    // The file beside it is an own one, whose end is not the template's; another may take its place.
+    write(&world, &sales(), &away, b"y".to_vec()).await.unwrap();
+    move_away().await.unwrap();
+    assert_eq!(read(&world, &sales(), &away).await.unwrap(), docx(&p("x")));
+    let remove = proto::RemoveFileRequest { path: away.clone() };
+    files(&world).remove_file(sales().request(remove)).await.unwrap();
+    assert_eq!(revision().await, "templates/a/revisions/1");
+    // What is written to its name while it is away is its next revision.
+    write(&world, &sales(), &path, docx(&p("y"))).await.unwrap();
+    assert_eq!(list(&world, &sales(), "templates").await, [path.as_str()]);
+    assert_eq!(revision().await, "templates/a/revisions/2");
+}
+
+/// The document is looked at before the transaction that puts it in its place. Who of the two is first is up to the machine, so they race until the move is the one that was overtaken.
+async fn d14_a_file_that_changes_while_it_is_moved_over_a_template_is_not_lost(world: World) {
+    world.try_template(&sales(), "a", docx(&p("x")), &[], "").await.unwrap();
+    let (path, beside) = ("templates/Template a.docx".to_owned(), "templates/save.tmp".to_owned());
+    // Long, so that it takes a while to look at.
+    let long = |round: usize| docx(&p(&format!("{round} {{{{ partner.name }}}}")).repeat(2_000));
+    let mut last = docx(&p("x"));
+    for (round, ()) in patience().enumerate() {
+        let (moved, changed) = (long(round), format!("changed {round}").into_bytes());
+        write(&world, &sales(), &beside, moved.clone()).await.unwrap();
+        let request = proto::MoveFileRequest { path: beside.clone(), destination: path.clone() };
+        let mut client = files(&world);
+        let sales = sales();
+        let (outcome, written) = tokio::join!(
+            client.move_file(sales.request(request)),
+            write(&world, &sales, &beside, changed.clone())
+        );
+        written.unwrap();
+        // Whatever comes of it, what was written last is there.
+        assert_eq!(read(&world, &sales, &beside).await.unwrap(), changed);
+        let stands = read(&world, &sales, &path).await.unwrap();
+        match outcome {
+            Ok(_) => assert_eq!(stands, moved),
+            Err(cause) => {
+                assert_eq!(stands, last);
+                if cause.code() == Code::Aborted {
+                    return;
+                }
+                // It was changed before the move began, and is no document.
+                assert_eq!(cause.code(), Code::PermissionDenied, "{cause:?}");
+            }
+        }
+        last = stands;
+    }
+    panic!("no move was overtaken");
 }

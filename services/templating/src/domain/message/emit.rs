@@ -1,12 +1,12 @@
 //! From the tree of a message to the program of its HTML: each field is written by the place where it stands.
 //! Called by mod.rs.
 
+use super::address::Address;
 use super::blocks::Blocks;
 use super::marks::{Marks, Piece, has_tag, pieces};
 use super::names::{has_scheme, is_address, is_void, refused};
 use super::tree::{Element, Id, Node, Tree};
 use crate::domain::finding::Problem;
-use crate::domain::markup::Word;
 use crate::domain::program::{Place as UrlPlace, Program, Style};
 
 /// Writes a tree as a program, with what stands before and behind it.
@@ -120,69 +120,25 @@ impl Emit<'_, '_> {
     /// An address: where it begins, its scheme must be one that opens something harmless, whatever the fields hold.
     fn address(&mut self, value: &str, line: u32, shown: &str) {
         let depth = self.blocks.depth();
-        let mut state = UrlPlace::Start;
-        // Of each open block: the state at its beginning, what its arms came to, and whether one of them always runs.
-        let mut around: Vec<(UrlPlace, Option<UrlPlace>, bool)> = Vec::new();
+        let mut address = Address::new();
         for piece in pieces(value) {
             match piece {
                 Piece::Text(text) => {
-                    // Readers drop blanks before an address; without them a field sees that nothing stands before it.
-                    let may_begin = matches!(state, UrlPlace::Start | UrlPlace::Behind);
-                    let text = if may_begin { text.trim_start() } else { text };
-                    if text.is_empty() {
-                        continue;
-                    }
-                    if state == UrlPlace::Start {
-                        if !has_scheme(text) && !text.starts_with('#') {
-                            let why = "an address begins with http:, https:, mailto:, tel: or cid:";
-                            self.marks.wrong(line, shown, Problem::Markup(why.to_owned()));
-                        }
-                        state = UrlPlace::Path;
-                    }
-                    if matches!(state, UrlPlace::Path | UrlPlace::Behind) && text.contains(['?', '#']) {
-                        state = UrlPlace::Query;
+                    let is_start = address.place() == UrlPlace::Start;
+                    let text = address.text(text);
+                    if is_start && !text.is_empty() && !has_scheme(text) && !text.starts_with('#') {
+                        let why = "an address begins with http:, https:, mailto:, tel: or cid:";
+                        self.marks.wrong(line, shown, Problem::Markup(why.to_owned()));
                     }
                     self.quoted(text);
                 }
                 Piece::Tag(number) => {
-                    let word = self.marks.words.get(number as usize).map(|(word, _)| word.clone());
-                    self.blocks.tag(number, Style::HtmlAddress(state), depth, self.marks);
-                    match word {
-                        Some(Word::Output(..)) if state == UrlPlace::Start => state = UrlPlace::Behind,
-                        Some(Word::If(..) | Word::For(..)) => around.push((state, None, false)),
-                        Some(Word::Elif(..) | Word::Else) => {
-                            let is_last = matches!(word, Some(Word::Else));
-                            if let Some((begin, came_to, always)) = around.last_mut() {
-                                *came_to = Some(joined(*came_to, state));
-                                *always = is_last;
-                                state = *begin;
-                            }
-                        }
-                        Some(Word::EndIf | Word::EndFor) => {
-                            if let Some((begin, came_to, always)) = around.pop() {
-                                state = joined(came_to, state);
-                                if !always {
-                                    state = joined(Some(begin), state);
-                                }
-                            }
-                        }
-                        _ => {}
-                    }
+                    self.blocks.tag(number, Style::HtmlAddress(address.place()), depth, self.marks);
+                    address.tag(self.marks.words.get(number as usize).map(|(word, _)| word));
                 }
             }
         }
         self.blocks.end_at(depth, self.marks);
-    }
-}
-
-/// The more careful of two states.
-fn joined(one: Option<UrlPlace>, other: UrlPlace) -> UrlPlace {
-    match (one, other) {
-        (None, other) => other,
-        (Some(UrlPlace::Start), _) | (_, UrlPlace::Start) => UrlPlace::Start,
-        (Some(UrlPlace::Query), _) | (_, UrlPlace::Query) => UrlPlace::Query,
-        (Some(UrlPlace::Behind), _) | (_, UrlPlace::Behind) => UrlPlace::Behind,
-        _ => UrlPlace::Path,
     }
 }
 

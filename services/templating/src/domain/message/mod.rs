@@ -1,6 +1,7 @@
 //! Messages for mail: HTML, MJML or plain text with fields, compiled once to programs as letters are; a message is then a run of them.
 //! Called by the cache, the checks of templates and MessageService. What was weighed stands in docs/adr/0028-messages.md.
 
+mod address;
 mod blocks;
 mod css;
 mod emit;

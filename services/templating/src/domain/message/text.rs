@@ -1,12 +1,13 @@
 //! The plain text of a message, made of its HTML when nobody wrote one: links with their addresses, lists with their signs, cells in their rows.
 //! Called by mod.rs. What stands before and behind a block is a sign, which tidy.rs reads when the fields are filled.
 
+use super::address::Address;
 use super::blocks::Blocks;
 use super::marks::{Marks, Piece, decoded, pieces};
 use super::names::{is_block, refused};
-use super::tidy::{BLOCK, CELL, ITEM, LINE, LIST, LIST_END, NUMBERS, PARAGRAPH};
+use super::tidy::{BLOCK, CELL, CLOSE, ITEM, LINE, LIST, LIST_END, NUMBERS, OPEN, PARAGRAPH};
 use super::tree::{Element, Id, Node, Tree};
-use crate::domain::program::{Place, Program, Style};
+use crate::domain::program::{Program, Style};
 
 /// Writes a tree as a program of plain text. The findings of its tags are those that the HTML had already.
 pub(super) fn derive(tree: &Tree, marks: &mut Marks) -> Program {
@@ -44,7 +45,6 @@ impl Derive<'_, '_> {
         if matches!(name, "head" | "title" | "style") || refused(name).is_some() || is_hidden(element) {
             return;
         }
-        let sign = |sign: char| sign.to_string();
         match name {
             "br" => self.blocks.text(&sign(LINE)),
             "hr" => self.blocks.text(&format!("{PARAGRAPH}----------{PARAGRAPH}")),
@@ -103,28 +103,23 @@ impl Derive<'_, '_> {
             return self.nodes(&element.children);
         }
         self.nodes(&element.children);
-        self.blocks.text(if inner.is_empty() { "" } else { " (" });
+        let (open, close) =
+            if inner.is_empty() { (String::new(), String::new()) } else { (sign(OPEN), sign(CLOSE)) };
+        self.blocks.text(&open);
         self.address(bare);
-        self.blocks.text(if inner.is_empty() { "" } else { ")" });
+        self.blocks.text(&close);
     }
 
     /// An address: its fields are encoded as emit.rs has it.
     fn address(&mut self, address: &str) {
         let depth = self.blocks.depth();
-        let mut place = Place::Start;
+        let mut read = Address::new();
         for piece in pieces(address) {
             match piece {
-                Piece::Text(text) => {
-                    if !text.is_empty() && place != Place::Query {
-                        place = if text.contains(['?', '#']) { Place::Query } else { Place::Path };
-                    }
-                    self.blocks.text(&flat(text));
-                }
+                Piece::Text(text) => self.blocks.text(&flat(read.text(text))),
                 Piece::Tag(number) => {
-                    self.blocks.tag(number, Style::PlainAddress(place), depth, self.marks);
-                    if place == Place::Start {
-                        place = Place::Behind;
-                    }
+                    self.blocks.tag(number, Style::PlainAddress(read.place()), depth, self.marks);
+                    read.tag(self.marks.words.get(number as usize).map(|(word, _)| word));
                 }
             }
         }
@@ -179,6 +174,10 @@ impl Derive<'_, '_> {
             .map(|place| place.tag.to_string())
             .unwrap_or_default()
     }
+}
+
+fn sign(sign: char) -> String {
+    sign.to_string()
 }
 
 fn is_hidden(element: &Element) -> bool {

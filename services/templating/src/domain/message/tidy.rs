@@ -17,6 +17,10 @@ pub(super) const LIST_END: char = '\u{e007}';
 pub(super) const ITEM: char = '\u{e008}';
 /// A cell begins.
 pub(super) const CELL: char = '\u{e009}';
+/// The address behind the words of a link begins.
+pub(super) const OPEN: char = '\u{e00a}';
+/// It ends.
+pub(super) const CLOSE: char = '\u{e00b}';
 
 /// Between cells of a row.
 const BETWEEN: &str = " | ";
@@ -25,8 +29,14 @@ const DEEP: usize = 8;
 
 /// Makes the text.
 pub(super) fn tidy(raw: &str) -> String {
-    let mut out =
-        Out { text: String::with_capacity(raw.len()), line: String::new(), empty: 0, cell: false, set_in: 0 };
+    let mut out = Out {
+        text: String::with_capacity(raw.len()),
+        line: String::new(),
+        open: None,
+        empty: 0,
+        cell: false,
+        set_in: 0,
+    };
     // Of each open list: its next number, or none for dashes.
     let mut lists: Vec<Option<u32>> = Vec::new();
     for c in raw.chars() {
@@ -71,6 +81,11 @@ pub(super) fn tidy(raw: &str) -> String {
                     out.line.push_str(BETWEEN);
                 }
             }
+            OPEN => {
+                out.open = Some(out.line.len());
+                out.line.push_str(if out.line.ends_with(' ') { "(" } else { " (" });
+            }
+            CLOSE => out.close(),
             ' ' if out.line.is_empty() || out.line.ends_with(' ') => {}
             c => out.line.push(c),
         }
@@ -86,6 +101,8 @@ pub(super) fn tidy(raw: &str) -> String {
 struct Out {
     text: String,
     line: String,
+    /// Where in the line an address has begun.
+    open: Option<usize>,
     /// Line ends at the end of the text.
     empty: usize,
     cell: bool,
@@ -103,7 +120,18 @@ impl Out {
             self.empty = 1;
         }
         self.line.clear();
+        self.open = None;
         self.cell = false;
+    }
+
+    /// Ends an address. One whose fields and conditions came to nothing leads nowhere, and is not shown.
+    fn close(&mut self) {
+        match self.open.take() {
+            Some(begin) if self.line[begin..].trim().trim_start_matches('(').is_empty() => {
+                self.line.truncate(begin);
+            }
+            _ => self.line.push(')'),
+        }
     }
 
     fn paragraph(&mut self) {
@@ -154,6 +182,12 @@ mod tests {
     fn cells_stand_in_their_row() {
         let raw = format!("{BLOCK}{CELL}a{CELL}b{BLOCK}{BLOCK}{CELL}{CELL}c{CELL}{BLOCK}");
         assert_eq!(tidy(&raw), "a | b\nc\n");
+    }
+
+    #[test]
+    fn an_address_stands_in_brackets_unless_there_is_none() {
+        let raw = format!("a{OPEN}https://b.example{CLOSE} c{OPEN}{CLOSE}, d {OPEN} {CLOSE}");
+        assert_eq!(tidy(&raw), "a (https://b.example) c, d\n");
     }
 
     #[test]

@@ -98,10 +98,20 @@ pub(super) fn plain_address(out: &mut Vec<u8>, text: &str, place: Place) {
     let end = String::from_utf8_lossy(&out[out.len().saturating_sub(4)..]);
     let is_before = |c: char| c == '(' || c.is_whitespace() || ('\u{e000}'..='\u{e00f}').contains(&c);
     let is_first = end.chars().next_back().is_none_or(is_before);
+    let text = text.trim();
+    // Two slashes at the beginning lead to another host, here as in HTML.
+    let is_host = end.strip_suffix('/').is_some_and(|end| end.chars().next_back().is_none_or(is_before));
+    let text = match text.strip_prefix('/') {
+        Some(rest) if place == Place::Behind && is_host => {
+            out.extend_from_slice(b"%2F");
+            rest
+        }
+        _ => text,
+    };
     match place {
-        Place::Path => encoded(out, text.trim(), place),
-        Place::Behind | Place::Query if !is_first => encoded(out, text.trim(), place),
-        _ => plain(out, text.trim()),
+        Place::Path => encoded(out, text, place),
+        Place::Behind | Place::Query if !is_first => encoded(out, text, place),
+        _ => plain(out, text),
     }
 }
 
