@@ -44,6 +44,9 @@ pub struct Settings {
     /// Caller id of calls of a dialler, or empty.
     #[serde(default)]
     pub list_caller_id: String,
+    /// How a dialler writes outside numbers; as `form` when none.
+    #[serde(default)]
+    pub list_form: Option<Form>,
 }
 
 /// How an outside number is written when it is dialled.
@@ -186,7 +189,7 @@ impl Settings {
         let Party::Number(number) = to else {
             return Err(Error::invalid("number", format!("{:?} is no outside number", to.raw())));
         };
-        let written = self.written(number, rules);
+        let written = written(self.list_form.unwrap_or(self.form), number, rules);
         Ok(Originate {
             id: id.to_owned(),
             channel: self.list_device.replace("{number}", &written),
@@ -238,15 +241,15 @@ impl Settings {
                 return Err(Error::invalid("number", format!("{text:?} is not a telephone number")));
             }
         };
-        Ok(format!("{}{}", rules.outside_prefix, self.written(number, rules)))
+        Ok(format!("{}{}", rules.outside_prefix, written(self.form, number, rules)))
     }
+}
 
-    fn written(&self, number: &PhoneNumber, rules: &NumberRules) -> String {
-        match self.form {
-            Form::National => number.from_region(rules.region),
-            Form::E164 => number.e164().to_owned(),
-            Form::Digits => number.e164().trim_start_matches('+').to_owned(),
-        }
+fn written(form: Form, number: &PhoneNumber, rules: &NumberRules) -> String {
+    match form {
+        Form::National => number.from_region(rules.region),
+        Form::E164 => number.e164().to_owned(),
+        Form::Digits => number.e164().trim_start_matches('+').to_owned(),
     }
 }
 

@@ -56,6 +56,7 @@ pub(super) const FIELDS: [&str; 53] = [
     "dial.list_device",
     "dial.wait_extension",
     "dial.list_caller_id",
+    "dial.list_number_form",
     "twilio",
     "twilio.auth_token",
     "twilio.public_url",

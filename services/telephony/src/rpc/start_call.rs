@@ -12,12 +12,10 @@ use super::convert;
 use crate::domain::connector::Connector;
 use crate::domain::dial;
 use crate::domain::entry::Match;
+use crate::domain::list_entry::ListEntry;
 use crate::domain::number::{MAX_RAW_BYTES, Party};
 use crate::intake::dial::Start;
 use crate::store;
-
-/// Longest name of a call list's entry, in characters.
-const ENTRY: usize = 200;
 
 impl Calls {
     /// Checks a click to call and stores it; the telephone system is told after that.
@@ -28,13 +26,15 @@ impl Calls {
     ) -> Result<proto::Call> {
         let start = self.start_of(&caller, &request).await?;
         if request.validate_only {
-            let checked = self.intake.db.read_few(move |conn| may_be_called(conn, start)).await?;
+            let now = self.intake.db.clock().now();
+            let checked = self.intake.db.read_few(move |conn| may_be_called(conn, (&caller, now), start)).await?;
             return Ok(convert::call(&checked.call(self.intake.db.clock().now())));
         }
         let intake = self.intake.clone();
         let write = self.intake.db.write(move |tx| {
             replay::once(tx, &caller, &request.request_id, &request, |tx| {
-                let start = may_be_called(tx, start.clone())?;
+                let now = tx.now();
+                let start = may_be_called(tx, (&caller, now), start.clone())?;
                 Ok(convert::call(&intake.place(tx, &start)?))
             })
         });
@@ -43,13 +43,13 @@ impl Calls {
 
     async fn start_of(&self, caller: &Caller, request: &proto::StartCallRequest) -> Result<Start> {
         let list_entry = request.call_list_entry.clone();
-        if list_entry.chars().count() > ENTRY || list_entry.chars().any(char::is_control) {
-            let message = format!("use at most {ENTRY} characters on one line");
-            return Err(Error::invalid("call_list_entry", message));
-        }
+        let listed = self.listed(caller, &list_entry).await?;
         let user = self.user_to_ring(caller, &request.user).await?;
         let connector = self.dialling_connector(&request.connector).await?;
-        let (number, found) = self.whom(caller, request).await?;
+        let (number, found) = match listed {
+            Some(entry) if request.number.trim().is_empty() && request.partner.is_empty() => (entry.e164, None),
+            _ => self.whom(caller, request).await?,
+        };
         let rules = connector.numbers(&self.context.company.region)?;
         let to = party(&rules, &number)?;
         let user_id = id::parse("users", &user.name, "user")?;
@@ -73,6 +73,18 @@ impl Calls {
             list_entry,
             outside_first: false,
         })
+    }
+
+    /// The entry of a call list that the call is for; none when it is for none.
+    async fn listed(&self, caller: &Caller, name: &str) -> Result<Option<ListEntry>> {
+        if name.is_empty() {
+            return Ok(None);
+        }
+        let (list, entry) = super::call_list::entry_ids(name, "call_list_entry")?;
+        let caller = caller.clone();
+        let read = move |conn: &mut Conn<'_>| store::list_entry::get(conn, &caller, &list, &entry);
+        let (_, entry) = self.intake.db.read_few(read).await?;
+        Ok(Some(entry))
     }
 
     /// The user whose telephone rings first: the caller, or another for administrators and team leaders.
@@ -156,17 +168,37 @@ impl Calls {
 }
 
 /// Checks that the number may be called at this moment. Who was asked to call back may override it, and then it is noted; a list never does.
-fn may_be_called(conn: &mut Conn<'_>, start: Start) -> Result<Start> {
-    let Some(e164) = start.to.e164() else { return Ok(Start { overrides_do_not_call: false, ..start }) };
-    if !store::do_not_call::has(conn, e164)? {
-        return Ok(Start { overrides_do_not_call: false, ..start });
-    }
-    let message = match (start.overrides_do_not_call, start.list_entry.is_empty()) {
-        (true, true) => return Ok(start),
-        (false, true) => format!("{e164} is not to be called: `override_do_not_call` calls it all the same"),
-        (_, false) => format!("{e164} is not to be called, so not for a call list either"),
+fn may_be_called(conn: &mut Conn<'_>, (caller, now): (&Caller, i64), start: Start) -> Result<Start> {
+    let none = |start| Start { overrides_do_not_call: false, ..start };
+    let is_banned = match start.to.e164() {
+        Some(e164) => store::do_not_call::has(conn, e164)?,
+        None => false,
+    };
+    let e164 = start.to.e164().unwrap_or_default();
+    let message = match (is_banned, start.overrides_do_not_call, start.list_entry.is_empty()) {
+        (false, _, true) => return Ok(none(start)),
+        (false, _, false) => {
+            must_be_leased(conn, (caller, now), &start)?;
+            return Ok(none(start));
+        }
+        (true, true, true) => return Ok(start),
+        (true, false, true) => {
+            format!("{e164} is not to be called: `override_do_not_call` calls it all the same")
+        }
+        (true, _, false) => format!("{e164} is not to be called, so not for a call list either"),
     };
     Err(Error::precondition("DO_NOT_CALL", message))
+}
+
+/// A call for an entry of a list goes to its number, and only while the entry is the user's.
+fn must_be_leased(conn: &mut Conn<'_>, (caller, now): (&Caller, i64), start: &Start) -> Result<()> {
+    let (list, entry) = super::call_list::entry_ids(&start.list_entry, "call_list_entry")?;
+    let (_, entry) = store::list_entry::get(conn, caller, &list, &entry)?;
+    if start.to.e164() != Some(entry.e164.as_str()) {
+        let message = format!("{} has another number: leave `number` empty", start.list_entry);
+        return Err(Error::invalid("call_list_entry", message));
+    }
+    entry.must_be_of(&start.user, now)
 }
 
 fn cannot_dial(message: String) -> Error {

@@ -105,17 +105,26 @@ pub(super) fn apply_dial(
         to.ring_millis = millis(from.ring_timeout.as_ref())?;
     }
     if takes("dial", "number_form") {
-        to.form = match NumberForm::try_from(from.number_form) {
-            Ok(NumberForm::Unspecified | NumberForm::National) => Form::National,
-            Ok(NumberForm::E164) => Form::E164,
-            Ok(NumberForm::Digits) => Form::Digits,
-            Err(_) => {
-                let message = format!("{} is not one of its values", from.number_form);
-                return Err(Error::invalid("connector.dial.number_form", message));
-            }
-        };
+        to.form = form(from.number_form, "number_form")?.unwrap_or_default();
+    }
+    if takes("dial", "list_number_form") {
+        to.list_form = form(from.list_number_form, "list_number_form")?;
     }
     Ok(())
+}
+
+/// The form of numbers; none when it is not said.
+fn form(number: i32, field: &str) -> Result<Option<Form>> {
+    match NumberForm::try_from(number) {
+        Ok(NumberForm::Unspecified) => Ok(None),
+        Ok(NumberForm::National) => Ok(Some(Form::National)),
+        Ok(NumberForm::E164) => Ok(Some(Form::E164)),
+        Ok(NumberForm::Digits) => Ok(Some(Form::Digits)),
+        Err(_) => {
+            let message = format!("{number} is not one of its values");
+            Err(Error::invalid(format!("connector.dial.{field}"), message))
+        }
+    }
 }
 
 fn millis(time: Option<&prost_types::Duration>) -> Result<i64> {
@@ -132,7 +141,7 @@ pub(super) fn dial_to_proto(settings: &Settings) -> Option<proto::DialSettings> 
     if !settings.can_dial() {
         return None;
     }
-    let form = match settings.form {
+    let shown = |form| match form {
         Form::National => NumberForm::National,
         Form::E164 => NumberForm::E164,
         Form::Digits => NumberForm::Digits,
@@ -147,9 +156,10 @@ pub(super) fn dial_to_proto(settings: &Settings) -> Option<proto::DialSettings> 
         context: settings.context.clone(),
         caller_id: settings.caller_id.clone(),
         ring_timeout: Some(ring_timeout),
-        number_form: form.into(),
+        number_form: shown(settings.form).into(),
         list_device: settings.list_device.clone(),
         wait_extension: settings.wait_extension.clone(),
         list_caller_id: settings.list_caller_id.clone(),
+        list_number_form: settings.list_form.map_or(NumberForm::Unspecified, shown).into(),
     })
 }
