@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod book;
 pub mod campaign;
+pub mod catalogue;
 pub mod engine;
 pub mod entry;
 pub mod erasure;
