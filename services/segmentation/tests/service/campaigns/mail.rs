@@ -6,6 +6,7 @@ use kontor_proto::directory::v1 as directory;
 use kontor_proto::directory::v1::user_service_client::UserServiceClient;
 use kontor_proto::mail::v1 as mail;
 use kontor_proto::mail::v1::mailing_service_client::MailingServiceClient;
+use kontor_proto::mail::v1::unsubscribe_service_client::UnsubscribeServiceClient;
 use kontor_proto::templating::v1 as templating;
 use kontor_proto::templating::v1::template_service_client::TemplateServiceClient;
 use kontor_testbed::{Gate, Place, SmtpServer};
@@ -13,6 +14,7 @@ use kontor_testbed::{Gate, Place, SmtpServer};
 use super::*;
 
 kontor_testbed::on_both! { Posting;
+    s1_who_bounced_or_unsubscribed_is_a_fact_by_itself,
     s10_a_crash_between_the_services_writes_to_nobody_twice,
     s10_who_was_a_recipient_before_is_told_apart,
     s10_a_segment_that_leaps_to_everybody_writes_to_nobody,
@@ -145,6 +147,31 @@ impl Posting {
         all.sort();
         all
     }
+}
+
+/// Nobody pushes these facts: mail tells them.
+async fn s1_who_bounced_or_unsubscribed_is_a_fact_by_itself(posting: Posting) {
+    posting
+        .smtp
+        .set_rules(&["{\"stage\": \"rcpt\", \"match\": \"anna@\", \"reply\": \"550 5.1.1 no such user\"}"]);
+    let world = &posting.world;
+    let anna = posting.belgian("Anna", "anna@one.example").await;
+    let ben = posting.belgian("Ben", "ben@one.example").await;
+    let bounced = "mails.exists(m, m.kind == \"BOUNCED\" && m.time > now - duration(\"1d\"))";
+    world.add_segment("bounced", bounced).await;
+    world.add_segment("unsubscribed", "!mails.all(m, m.kind != \"UNSUBSCRIBED\")").await;
+    posting.begin().await;
+    assert_eq!(world.filled("spring").await.counts.unwrap().added, 2);
+    assert_eq!(posting.end().await, ["ben@one.example"]);
+    world.members_become("bounced", &[&anna]).await;
+    let message = posting.smtp.taken().into_iter().next().unwrap();
+    let address = message.header("List-Unsubscribe");
+    let token = address.rsplit('/').next().unwrap().trim_end_matches('>').to_owned();
+    let request = mail::UnsubscribeRequest { token, peer: "192.0.2.1".to_owned() };
+    let mut client = UnsubscribeServiceClient::new(world.mail.clone().unwrap());
+    client.unsubscribe(Caller::system().request(request)).await.unwrap();
+    world.members_become("unsubscribed", &[&ben]).await;
+    world.members_become("bounced", &[&anna]).await;
 }
 
 async fn s10_a_crash_between_the_services_writes_to_nobody_twice(mut posting: Posting) {
