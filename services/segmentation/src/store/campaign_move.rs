@@ -148,7 +148,6 @@ pub fn taken_back(tx: &mut Tx<'_>, own: u32, family: &[u32]) -> Result<()> {
             if family.contains(&survivor) {
                 continue;
             }
-            tx.execute("DELETE FROM campaign_move WHERE campaign = $1 AND ord = $2", args![&id, *ord])?;
             let mine = campaign::one(tx, &id, *ord)?;
             let now = if given { campaign::one(tx, &id, survivor)? } else { None };
             let mut all = Vec::new();
@@ -162,8 +161,19 @@ pub fn taken_back(tx: &mut Tx<'_>, own: u32, family: &[u32]) -> Result<()> {
                 Some(now) if was == Fate::Added => Some(now),
                 _ => mine.map(|(_, number)| (was, number)),
             };
-            if *ord == own || campaign::one(tx, &id, own)?.is_none() {
+            if *ord == own {
+                let sql = "DELETE FROM campaign_move WHERE campaign = $1 AND ord = $2";
+                tx.execute(sql, args![&id, *ord])?;
                 all.extend(back.map(|(fate, number)| (own, fate, number)));
+            } else {
+                // One that had gone into it before: it is that one's until that merge is taken back too.
+                let known = campaign::one(tx, &id, own)?;
+                let is_given = given && known.is_none();
+                let (former, number) =
+                    known.map_or((0, String::new()), |(fate, number)| (fate as i64, number));
+                let sql = "UPDATE campaign_move SET survivor = $3, given = $4, former = $5, number = $6 WHERE campaign = $1 AND ord = $2";
+                tx.execute(sql, args![&id, *ord, own, is_given, former, number])?;
+                all.extend(back.filter(|_| is_given).map(|(fate, number)| (own, fate, number)));
             }
             campaign::put(tx, &id, &all)?;
             tx.execute("UPDATE campaign SET version = version + 1 WHERE id = $1", args![&id])?;

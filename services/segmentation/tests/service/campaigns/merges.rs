@@ -23,6 +23,13 @@ mod by_telephone {
         // Benny is a member by the merge alone, and has Ben's entry as long as it lasts.
         let merge = world.merge(&benny, &ben).await;
         world.fates_become(Fate::Added, &[&benny]).await;
+        // Also over two merges.
+        let bob = world.without_address("Bob", "").await;
+        world.tag(&bob, &[]).await;
+        let second = world.merge(&bob, &benny).await;
+        world.fates_become(Fate::Added, &[&bob]).await;
+        world.unmerge(&second).await;
+        world.fates_become(Fate::Added, &[&benny]).await;
         world.unmerge(&merge).await;
         world.fates_become(Fate::Added, &[&ben]).await;
         world.fates_become(Fate::Left, &[]).await;

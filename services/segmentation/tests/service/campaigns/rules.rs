@@ -87,7 +87,7 @@ async fn s9_a_segment_that_leaps_to_everybody_pauses_its_campaign(world: World) 
     assert_eq!(paused.pause_reason, why);
     assert_eq!((world.entries(&list).await.len(), paused.counts.unwrap().waiting), (2, 13));
     let told = world.events().await;
-    let told = told.iter().filter_map(kontor_kit::outbox::payload::<proto::CampaignStateChanged>).last();
+    let told = told.iter().filter_map(kontor_kit::outbox::payload::<proto::CampaignStateChanged>).next_back();
     assert_eq!(told.unwrap().state(), proto::CampaignState::Paused);
     // It is meant, and goes on; who joins as the days pass is added without a question.
     assert_eq!(failure(world.begin(&leader(), "spring", 0).await).1, "MATCHES_EVERYBODY");
