@@ -147,7 +147,7 @@ async fn campaign(backend: Backend) {
         };
         grpc.campaigns().start_campaign(request).await
     };
-    refused(start(2).await, Code::FailedPrecondition, "would call 6 partners, not 2");
+    refused(start(2).await, Code::FailedPrecondition, "would write to 6 partners, not 2");
     let state = async || {
         let request = mail::GetMailingRequest { name: mailing.clone() };
         grpc.mailings().get_mailing(request).await.expect("it is there").into_inner()

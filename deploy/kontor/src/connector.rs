@@ -290,9 +290,10 @@ fn wrong(connector: &proto::Connector) -> Vec<String> {
     }
     let heard = state.last_event_time.as_ref().map(clock::from_proto);
     for refused in &state.refused_posts {
-        // what was refused before the last good post is over
+        // What was refused before the last good post is over. Where good ones have come, one without a signature is a stranger's.
         let last = refused.last_time.as_ref().map(clock::from_proto);
-        if last >= heard && last.is_some() {
+        let is_stranger = refused.reason == "UNSIGNED" && heard.is_some();
+        if last >= heard && last.is_some() && !is_stranger {
             let count = if refused.count == 1 {
                 "1 post was".to_owned()
             } else {
@@ -411,6 +412,11 @@ mod tests {
             "2 posts were refused, the last one 1970-01-01T00:16:41Z: x-twilio-signature: it does not fit";
         assert_eq!(changed(refused(1_001)), [wanted]);
         assert!(changed(refused(999)).is_empty(), "a good post came after it");
+        let stranger = changed(|connector, state| {
+            refused(1_001)(connector, state);
+            state.refused_posts[0].reason = "UNSIGNED".to_owned();
+        });
+        assert!(stranger.is_empty(), "anybody can send one without a signature");
         let disabled = changed(|connector, state| {
             connector.disabled = true;
             state.connected = false;

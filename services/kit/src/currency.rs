@@ -65,7 +65,7 @@ pub fn check(field: &str, code: &str) -> Result<u32> {
 }
 
 /// The known codes that are this one in capitals, else those that are a letter away; at most three.
-fn nearest(code: &str) -> Vec<&'static str> {
+pub fn nearest(code: &str) -> Vec<&'static str> {
     let code = code.trim().to_ascii_uppercase();
     let known = || CODES.iter().flat_map(|(_, codes)| codes.split_whitespace());
     if let Some(same) = known().find(|known| *known == code) {

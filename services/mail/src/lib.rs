@@ -23,7 +23,8 @@ use kontor_kit::{Result, secret};
 pub use settings::{Config, Settings};
 
 /// The tables of this service, for `Db::open`.
-pub const MIGRATIONS: &[Migration] = kontor_kit::migrations!["0001_mailing", "0002_erasure", "0003_wait"];
+pub const MIGRATIONS: &[Migration] =
+    kontor_kit::migrations!["0001_mailing", "0002_erasure", "0003_wait", "0004_merge"];
 
 /// Links to the services that mail calls.
 #[derive(Clone)]

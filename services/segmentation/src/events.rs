@@ -1,4 +1,4 @@
-//! What segmentation hears of partners, opportunities and calls. Calls are in their events; of the others an event says only that they changed, and pulls.rs reads them.
+//! What segmentation hears of partners, opportunities, calls and mails. Calls, and who bounced or unsubscribed, are in their events; of the others an event says only that they changed, and pulls.rs reads them.
 //! Started by lib.rs. A new installation hears all events from the first one on, so an old one is filled the same way.
 
 use kontor_kit::context::Context;
@@ -8,13 +8,14 @@ use kontor_kit::{Result, clock};
 use kontor_proto::directory::v1::{
     PartnerCreated, PartnerDeleted, PartnerMerged, PartnerUnmerged, PartnerUpdated,
 };
+use kontor_proto::mail::v1::{RecipientSuppressed, SuppressionCause};
 use kontor_proto::pipeline::v1::OpportunityDeleted;
 use kontor_proto::telephony::v1::{
     CallCorrected, CallDirection, CallEnded, CallOutcome, DoNotCallNumberRemoved, DoNotCallNumbersAdded,
 };
 use kontor_proto::r#type::v1::Event;
 
-use crate::domain::facts::{Call, List};
+use crate::domain::facts::{Call, List, Mail};
 use crate::engine::Live;
 use crate::store;
 use crate::store::facts::Record;
@@ -41,6 +42,8 @@ pub fn listen(context: &Context, db: &Db, live: &Live) {
             || is::<DoNotCallNumberRemoved>(event)
     };
     context.bus.listen_for(context, "telephony", "segmentation.calls", db.clone(), wants, waking(call));
+    let wants = |event: &Event| is::<RecipientSuppressed>(event) && !event.partner.is_empty();
+    context.bus.listen_for(context, "mail", "segmentation.mails", db.clone(), wants, waking(mail));
 }
 
 fn partner(tx: &mut Tx<'_>, event: &Event) -> Result<()> {
@@ -111,6 +114,21 @@ fn call(tx: &mut Tx<'_>, event: &Event) -> Result<()> {
         start_time: ended.start_time.or(event.occur_time).as_ref().map(clock::from_proto),
     };
     store::facts::put(tx, &event.subject, ords, &Record::Call(call)).map(|_| ())
+}
+
+/// Somebody unsubscribed from a mailing, or has no such address: once a mailing and partner.
+fn mail(tx: &mut Tx<'_>, event: &Event) -> Result<()> {
+    let Some(suppressed) = payload::<RecipientSuppressed>(event) else { return Ok(()) };
+    let kind = match suppressed.cause() {
+        SuppressionCause::Unsubscribed => "UNSUBSCRIBED",
+        SuppressionCause::HardBounce => "BOUNCED",
+        _ => return Ok(()),
+    };
+    let Some(ords) = store::partner::find_or_add(tx, &event.partner)? else { return Ok(()) };
+    let time = event.occur_time.as_ref().map(clock::from_proto);
+    let fact = Mail { kind: kind.to_owned(), time };
+    let id = format!("{} {} {kind}", event.subject, event.partner);
+    store::facts::put(tx, &id, ords, &Record::Mail(fact)).map(|_| ())
 }
 
 /// What a correction says of the end, as the end says it.

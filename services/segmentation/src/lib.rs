@@ -29,7 +29,8 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0006_erasure",
     "0007_campaign",
     "0008_segment_book",
-    "0009_mailing"
+    "0009_mailing",
+    "0010_campaign_move"
 ];
 
 /// Links to the services that segmentation reads facts from.

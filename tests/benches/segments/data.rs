@@ -306,7 +306,7 @@ fn facts(file: &Path, size: usize) {
             .to_owned(),
         format!("INSERT INTO do_not_call (e164) SELECT {PHONE} FROM {all} WHERE n % 20 = 0"),
         format!(
-            "INSERT INTO fact_answer (ord, question, choice) SELECT {ord}, 'questions/q' || {}, 'choices/' || {} FROM {all} WHERE {} = 0",
+            "INSERT INTO fact_answer (ord, question, choice) SELECT {ord}, 'questions/q' || {}, 'c' || {} FROM {all} WHERE {} = 0",
             roll("n", 10, 10),
             roll("n", 11, 5),
             roll("n", 12, 2)

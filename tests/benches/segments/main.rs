@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use kontor_proto::segmentation::v1::{
-    AddSegmentEntriesRequest, CreateSegmentRequest, PreviewRuleRequest, Segment, SegmentEntry, SegmentList,
-    segment_entry,
+    AddSegmentEntriesRequest, Choice, CreateQuestionnaireRequest, CreateSegmentRequest, PreviewRuleRequest,
+    Question, Questionnaire, Segment, SegmentEntry, SegmentList, segment_entry,
 };
 use kontor_tests::bench::number;
 use kontor_tests::{Grpc, Process};
@@ -64,6 +64,7 @@ async fn bench() {
     };
     line("memory with facts, without segments", memory(&process));
 
+    ask(&admin).await;
     create(&admin, &rules).await;
     line("memory with segments", memory(&process));
     quiet(&process, "the directory has the books of the segments, after").await;
@@ -187,6 +188,24 @@ async fn idle(process: &Process) {
     let before = process.cpu_seconds();
     tokio::time::sleep(Duration::from_secs(10)).await;
     line("CPU while nothing happens", format!("{:.1} % of a core", (process.cpu_seconds() - before) * 10.0));
+}
+
+/// The questions that rules name; the answers are written with the partners.
+async fn ask(admin: &Grpc) {
+    let choice = |at: usize| Choice { id: format!("c{at}"), text: format!("Choice {at}") };
+    let question = |at: usize| Question {
+        id: format!("q{at}"),
+        text: format!("Question {at}"),
+        choices: (0..5).map(choice).collect(),
+        multiple: false,
+    };
+    let questionnaire = Questionnaire {
+        display_name: "Questions".to_owned(),
+        questions: (0..10).map(question).collect(),
+        ..Default::default()
+    };
+    let request = CreateQuestionnaireRequest { questionnaire: Some(questionnaire), ..Default::default() };
+    admin.questionnaires().create_questionnaire(request).await.expect("a questionnaire");
 }
 
 async fn create(admin: &Grpc, rules: &[Rule]) {

@@ -94,9 +94,9 @@ fn one(number: usize, before: &[Rule]) -> (String, String) {
         5 => {
             let (question, choice) = (turn % 10, turn / 10 % 5);
             (
-                format!("\"choices/{choice}\" in answers[\"questions/q{question}\"]"),
+                format!("\"c{choice}\" in answers[\"questions/q{question}\"]"),
                 format!(
-                    "EXISTS (SELECT 1 FROM fact_answer a WHERE a.ord = p.ord AND a.question = 'questions/q{question}' AND a.choice = 'choices/{choice}')"
+                    "EXISTS (SELECT 1 FROM fact_answer a WHERE a.ord = p.ord AND a.question = 'questions/q{question}' AND a.choice = 'c{choice}')"
                 ),
             )
         }

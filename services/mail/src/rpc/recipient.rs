@@ -42,7 +42,7 @@ impl House {
             replay::once(tx, &caller, &request.request_id, &request, |tx| {
                 let row = store::mailing::hold(tx, &caller, &mailing.id, "")?;
                 row.must_not_have_ended()?;
-                let (new, answer) = house.sort(tx, &mailing.id, &given, &partners)?;
+                let (new, answer) = house.sort(tx, &mailing.id, request.as_named, &given, &partners)?;
                 store::outgoing::add(tx, &keys, &mailing.id, &new)?;
                 Ok(answer)
             })
@@ -55,6 +55,7 @@ impl House {
         &self,
         tx: &mut Tx<'_>,
         mailing: &str,
+        as_named: bool,
         given: &[Given],
         partners: &BTreeMap<String, Partner>,
     ) -> Result<(Vec<New>, proto::AddRecipientsResponse)> {
@@ -74,7 +75,12 @@ impl House {
         let mut names: BTreeSet<String> = store::outgoing::known(tx, mailing, "partner", &names)?;
         let mut keys: BTreeSet<String> = store::outgoing::known(tx, mailing, "address_key", &keys)?;
         let (mut new, mut answer) = (Vec::new(), proto::AddRecipientsResponse::default());
-        for (partner, address) in all {
+        for ((partner, address), given) in all.into_iter().zip(given) {
+            let has_moved = matches!(given, Given::Partner(name) if *name != partner);
+            if as_named && has_moved {
+                answer.results.push(proto::RecipientState::Removed.into());
+                continue;
+            }
             if !partner.is_empty() && !names.insert(partner.clone()) {
                 answer.already_there += 1;
                 answer.results.push(0);

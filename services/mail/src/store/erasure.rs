@@ -48,6 +48,7 @@ pub fn erase_recipients(tx: &mut Tx<'_>, _: &Person, ids: &[String]) -> Result<B
                     state = CASE WHEN state IN (1, 2, 4) THEN 11 ELSE state END, update_time = CASE WHEN state IN (1, 2, 4) THEN $3 ELSE update_time END WHERE id = $1";
         count += tx.execute(sql, args![id, ERASED, now])?;
         tx.execute("DELETE FROM outgoing_move WHERE outgoing = $1", args![id])?;
+        tx.execute("DELETE FROM outgoing_halt WHERE outgoing = $1", args![id])?;
     }
     Ok(Batch::of("recipients", i64::try_from(count).unwrap_or(0)))
 }

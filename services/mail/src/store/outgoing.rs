@@ -181,6 +181,8 @@ pub fn remove(tx: &mut Tx<'_>, mailing: &str, partner: &str, reason: &str) -> Re
         let sql = "UPDATE outgoing SET state = $2, reason = $3, update_time = $4 WHERE id = $1";
         tx.execute(sql, args![&id, State::Removed as i64, reason, now])?;
     }
+    // One that a merge put out does not come back.
+    tx.execute("DELETE FROM outgoing_halt WHERE outgoing = $1", args![&id])?;
     Ok(Some(before))
 }
 

@@ -13,6 +13,7 @@ const TABLES: &[(&str, &str)] = &[
     ("installation", "not: the key, made once"),
     ("lane", "not: follows from who waits"),
     ("outgoing", "not: what became of each recipient stands in the mailing; as letters"),
+    ("outgoing_halt", "not: follows from merges of partners, which the directory tells"),
     ("outgoing_move", "not: follows from merges of partners, which the directory tells"),
     ("pace", "not: how servers took messages"),
     ("suppression", "kit::resource when it is deleted; by hand in store/suppression.rs when it is made"),

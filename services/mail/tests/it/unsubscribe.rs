@@ -21,6 +21,8 @@ kontor_testbed::on_both! { World;
     l7_a_merged_partner_gets_a_mailing_once,
     l7_a_survivor_that_would_get_nothing_takes_the_turn_of_the_merged_one,
     l7_a_survivor_whose_merged_one_has_the_mailing_waits_no_more,
+    l7_whom_a_merge_put_out_waits_again_when_it_is_taken_back,
+    l7_a_partner_that_went_into_another_one_is_left_out_where_that_is_asked,
 }
 
 fn token(world: &World, to: &str) -> String {
@@ -244,6 +246,117 @@ async fn l7_a_survivor_whose_merged_one_has_the_mailing_waits_no_more(world: Wor
     let states: Vec<State> = world.states(&mailing).await.into_iter().map(|(state, _)| state).collect();
     assert_eq!(states, [State::Removed, State::Sent]);
     assert_eq!(world.taken(), ["anne@one.example"]);
+}
+
+impl World {
+    async fn merge(&self, survivor: &str, other: &str) -> String {
+        let request = directory::MergePartnersRequest {
+            name: survivor.to_owned(),
+            others: vec![other.to_owned()],
+            ..Default::default()
+        };
+        let mut client = PartnerMergeServiceClient::new(self.directory.clone());
+        client.merge_partners(admin().request(request)).await.unwrap().into_inner().merge.unwrap().name
+    }
+
+    async fn unmerge(&self, merge: String) {
+        let request = directory::UnmergePartnersRequest { name: merge, ..Default::default() };
+        let mut client = PartnerMergeServiceClient::new(self.directory.clone());
+        client.unmerge_partners(admin().request(request)).await.unwrap();
+    }
+
+    async fn until_states(&self, mailing: &str, wanted: &[State]) {
+        let states =
+            async || self.states(mailing).await.into_iter().map(|(state, _)| state).collect::<Vec<_>>();
+        for () in patience() {
+            if states().await == wanted {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(states().await, wanted);
+    }
+}
+
+async fn l7_whom_a_merge_put_out_waits_again_when_it_is_taken_back(world: World) {
+    world.smtp.set_rules(&[
+        "{\"stage\": \"rcpt\", \"match\": \"anna@\", \"reply\": \"452 4.2.2 mailbox full\", \"times\": 1}",
+    ]);
+    let anna = world.partner("Anna", &["anna@one.example"]).await;
+    let anne = world.partner("Anne", &["anne@one.example"]).await;
+    let ben = world.partner("Ben", &["ben@one.example"]).await;
+    let cleo = world.partner("Cleo", &["cleo@one.example"]).await;
+    let dora = world.partner("Dora", &["dora@one.example"]).await;
+    let eve = world.partner("Eve", &[]).await;
+    // The survivor waits, and the one that goes into it has the mailing.
+    let first = world.mailing(proto::Mailing::default()).await;
+    world.add(&first, &[&anna, &anne]).await;
+    world.go(&first).await;
+    let is_halfway = |it: &proto::Mailing| {
+        let counts = it.counts.as_ref().unwrap();
+        (counts.deferred, counts.sent) == (1, 1)
+    };
+    world.until(&first, is_halfway).await;
+    world.pause(&first).await.unwrap();
+    let merge = world.merge(&anna, &anne).await;
+    world.until_states(&first, &[State::Removed, State::Sent]).await;
+    world.unmerge(merge).await;
+    world.until_states(&first, &[State::Pending, State::Sent]).await;
+    world.resume(&first).await.unwrap();
+    world.until_state(&first, proto::MailingState::Completed).await;
+    assert_eq!(world.taken(), ["anna@one.example", "anne@one.example"]);
+    // Both wait; and one that has no address takes the turn of the one that goes into it.
+    let second = world.mailing(proto::Mailing::default()).await;
+    world.add(&second, &[&ben, &cleo, &dora, &eve]).await;
+    let merges = [world.merge(&ben, &cleo).await, world.merge(&eve, &dora).await];
+    world.until_states(&second, &[State::Pending, State::Duplicate, State::Duplicate, State::Pending]).await;
+    for merge in merges {
+        world.unmerge(merge).await;
+    }
+    world.until_states(&second, &[State::Pending, State::Pending, State::Pending, State::NoAddress]).await;
+    // Who was taken off meanwhile stays so.
+    let merge = world.merge(&ben, &cleo).await;
+    world.until_states(&second, &[State::Pending, State::Duplicate, State::Pending, State::NoAddress]).await;
+    let request = proto::RemoveRecipientsRequest {
+        parent: second.clone(),
+        partners: vec![cleo.clone()],
+        ..Default::default()
+    };
+    let stayed =
+        world.mailings.clone().remove_recipients(sales().request(request)).await.unwrap().into_inner();
+    assert_eq!(stayed.stayed, [cleo]);
+    world.unmerge(merge).await;
+    // Events are heard in their order: with this one the one before was heard.
+    world.merge(&ben, &dora).await;
+    world
+        .until_states(&second, &[State::Pending, State::Duplicate, State::Duplicate, State::NoAddress])
+        .await;
+    world.send(&second).await;
+    let mut taken = world.taken();
+    taken.retain(|it| !it.starts_with('a'));
+    assert_eq!(taken, ["ben@one.example"]);
+}
+
+async fn l7_a_partner_that_went_into_another_one_is_left_out_where_that_is_asked(world: World) {
+    let anna = world.partner("Anna", &["anna@one.example"]).await;
+    let anne = world.partner("Anne", &["anne@one.example"]).await;
+    let ben = world.partner("Ben", &["ben@one.example"]).await;
+    world.merge(&anna, &anne).await;
+    let mailing = world.mailing(proto::Mailing::default()).await;
+    let one = |partner: &String| proto::NewRecipient { partner: partner.clone(), ..Default::default() };
+    let request = proto::AddRecipientsRequest {
+        parent: mailing.clone(),
+        recipients: vec![one(&anne), one(&ben)],
+        as_named: true,
+        ..Default::default()
+    };
+    let added = world.mailings.clone().add_recipients(sales().request(request)).await.unwrap().into_inner();
+    assert_eq!(added.results().collect::<Vec<_>>(), [State::Removed, State::Pending]);
+    assert_eq!(world.recipients(&mailing, "").await.len(), 1);
+    // Otherwise it means the one that it went into.
+    world.add(&mailing, &[&anne]).await;
+    world.send(&mailing).await;
+    assert_eq!(world.taken(), ["anna@one.example", "ben@one.example"]);
 }
 
 async fn l7_a_merged_partner_gets_a_mailing_once(world: World) {

@@ -16,6 +16,7 @@ use super::{BATCH, LOOK, Progress, REST, Worker};
 use crate::domain::campaign::{Campaign, Fate, Phone, main_number};
 use crate::store;
 use crate::store::campaign::Seen;
+use crate::store::campaign_move::Move;
 
 /// Partners that are looked up at once.
 const AT_ONCE: usize = 16;
@@ -30,21 +31,23 @@ impl Worker {
             let names = store::partner::names(conn, &wanted)?;
             let mut all = Vec::with_capacity(names.len());
             for (ord, name) in wanted.iter().zip(names) {
-                let known = store::campaign::of_family(conn, &id, &name)?;
+                let known = store::campaign_move::of_family(conn, &id, &name)?;
                 all.push((*ord, name, known));
             }
             Ok(all)
         };
-        let (mut settled, mut new) = (Vec::new(), Vec::new());
+        let (mut settled, mut moves, mut new) = (Vec::new(), Vec::new(), Vec::new());
         for (ord, name, known) in self.db.read(read).await? {
             match known {
                 // It went into this one, and was called then. What waits of it is this one's now.
-                Some((gone, fate, number)) => {
-                    if fate == Fate::Added {
-                        settled.push((gone, Fate::Left, number.clone()));
-                    }
-                    settled.push((ord, fate, number));
-                }
+                Some((gone, was, number)) => moves.push(Move {
+                    ord: gone,
+                    was,
+                    becomes: if was == Fate::Added { Fate::Left } else { was },
+                    number,
+                    survivor: ord,
+                    gives: Some(was),
+                }),
                 None => new.push((ord, name)),
             }
         }
@@ -54,6 +57,7 @@ impl Worker {
             // Mail looks for the address, and again when it sends.
             settled.extend(new.into_iter().map(|(ord, _)| (ord, Fate::Pending, String::new())));
         }
+        self.hand(campaign, progress, moves).await?;
         self.put(campaign, progress, settled).await?;
         self.offer_pending(campaign, progress).await
     }

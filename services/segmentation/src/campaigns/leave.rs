@@ -14,6 +14,7 @@ use roaring::RoaringBitmap;
 use super::{BATCH, Progress, Worker, members};
 use crate::domain::campaign::{Campaign, Fate};
 use crate::store;
+use crate::store::campaign_move::Move;
 
 /// When to look again at an entry that an operator has.
 const BUSY: Duration = Duration::from_secs(3);
@@ -45,23 +46,34 @@ impl Worker {
         let mut after = None;
         loop {
             let id = campaign.id.clone();
-            let read = move |conn: &mut Conn<'_>| store::campaign::merged(conn, &id, after, limit);
+            let read = move |conn: &mut Conn<'_>| store::campaign_move::merged(conn, &id, after, limit);
             let (merged, last) = self.db.read(read).await?;
             if !merged.is_empty() {
                 // Whether the survivors are members is asked anew: now that all is in memory that was committed with the merges.
                 self.live.settled().await?;
                 let wanted = members(&self.live, campaign).await?.wanted;
-                let mut fates = Vec::new();
+                let by_mail = !campaign.mailing.is_empty();
+                let mut moves = Vec::new();
                 for it in merged {
-                    if it.unread {
+                    let goes_on = wanted.contains(it.survivor);
+                    let gives = goes_on && it.has_nothing(by_mail) && !it.unread && given.insert(it.survivor);
+                    // Mail lets one wait of two: nothing is taken off. One that is about to be offered is judged then.
+                    let stays = by_mail && goes_on;
+                    if it.unread || (stays && !gives && it.known == Some(Fate::Pending)) {
                         left.remove(it.ord);
-                    } else if wanted.contains(it.survivor) && it.has_nothing() && given.insert(it.survivor) {
+                    } else if gives || stays {
                         left.remove(it.ord);
-                        fates.push((it.ord, Fate::Left, it.number.clone()));
-                        fates.push((it.survivor, Fate::Added, it.number));
+                        moves.push(Move {
+                            ord: it.ord,
+                            was: Fate::Added,
+                            becomes: Fate::Left,
+                            number: it.number,
+                            survivor: it.survivor,
+                            gives: gives.then_some(Fate::Added),
+                        });
                     }
                 }
-                self.put(campaign, progress, fates).await?;
+                self.hand(campaign, progress, moves).await?;
             }
             match last {
                 Some(_) => after = last,

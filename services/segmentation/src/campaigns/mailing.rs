@@ -30,6 +30,8 @@ impl Worker {
             parent: campaign.mailing.clone(),
             recipients: pending.iter().map(recipient).collect(),
             request_id: offer_id(&campaign.id, pending),
+            // Whoever it went into may be no member, and is offered as one otherwise.
+            as_named: true,
         };
         let mut client = self.sources.mailings()?;
         let answer = client.add_recipients(Caller::system().request(request)).await?.into_inner();
@@ -39,8 +41,10 @@ impl Worker {
         let fates = pending.iter().zip(answer.results()).map(|(seen, result)| {
             let fate = match result {
                 RecipientState::Pending => Fate::Added,
-                RecipientState::NoAddress => Fate::WithoutNumber,
-                // The mailing had the partner, or another partner of its address.
+                // Also of one that went into another one, which we have not heard yet.
+                RecipientState::NoAddress | RecipientState::Removed => Fate::WithoutNumber,
+                RecipientState::Duplicate => Fate::Duplicate,
+                // The mailing had the partner.
                 _ => Fate::Listed,
             };
             (seen.ord, fate, String::new())
@@ -78,6 +82,8 @@ impl Worker {
 /// The id of an offer, the same after a crash: that of the campaign and of whom it names.
 fn offer_id(campaign: &str, pending: &[Seen]) -> String {
     let mut digest = Sha256::new();
+    // An offer of before `as_named` is another request.
+    digest.update(b"as named\n");
     for seen in pending {
         digest.update(seen.partner.as_bytes());
         digest.update(b"\n");

@@ -22,6 +22,7 @@ use crate::domain::campaign::{Audience, Campaign, Fate, State};
 use crate::engine::{Live, segment_name};
 use crate::pulls::Sources;
 use crate::store;
+use crate::store::campaign_move::Move;
 
 /// How often to look.
 const LOOK: Duration = Duration::from_millis(300);
@@ -43,7 +44,7 @@ pub struct Members {
 }
 
 impl Members {
-    /// For a start.
+    /// How many they are.
     pub fn audience(&self) -> Audience {
         Audience { members: self.wanted.len(), known: self.known }
     }
@@ -67,6 +68,12 @@ pub async fn members(live: &Live, campaign: &Campaign) -> Result<Members> {
         Ok(Members { wanted, excluded, known: engine.columns().present().to_bitmap().len() })
     })
     .await
+}
+
+/// Why a campaign has to be confirmed anew.
+fn outgrown(campaign: &Campaign, members: &Members, progress: &Progress) -> Option<String> {
+    let done = (progress.seen() & &members.wanted).len();
+    campaign.outgrown(members.audience(), done)
 }
 
 /// Tells that the state of a campaign is another one, in the transaction that writes it.
@@ -106,6 +113,8 @@ pub fn start(context: &Context, db: &Db, live: &Live, sources: &Sources) {
 /// What this process knows of a campaign.
 #[derive(Default)]
 struct Progress {
+    /// Version of the campaign that they are of: it is another one too when a merge that it saw is taken back.
+    version: i64,
     /// The partners by what became of them; none before they are read.
     fates: Option<BTreeMap<Fate, RoaringBitmap>>,
     /// Not before.
@@ -161,6 +170,9 @@ impl Worker {
                 continue;
             }
             progress.pause = None;
+            if progress.version != campaign.version {
+                (progress.version, progress.fates) = (campaign.version, None);
+            }
             if let Err(cause) = self.work(&campaign, progress).await {
                 *progress = Progress { pause: Some(Instant::now() + LATER), ..Progress::default() };
                 self.failed(&campaign, &cause).await?;
@@ -179,7 +191,7 @@ impl Worker {
             return self.cancel_all(campaign, progress).await;
         }
         let mut members = members(&self.live, campaign).await?;
-        if let Some(reason) = campaign.outgrown(members.wanted.len()) {
+        if let Some(reason) = outgrown(campaign, &members, progress) {
             return self.change(campaign, |it| it.pause(&reason)).await;
         }
         self.offer_pending(campaign, progress).await?;
@@ -194,6 +206,9 @@ impl Worker {
             }
             // Many take minutes: who is no member any more meanwhile is not added.
             members = self::members(&self.live, campaign).await?;
+            if let Some(reason) = outgrown(campaign, &members, progress) {
+                return self.change(campaign, |it| it.pause(&reason)).await;
+            }
         }
         if campaign.mailing.is_empty() {
             self.add_numbers_that_came(campaign, progress, &members.wanted).await?;
@@ -291,6 +306,17 @@ impl Worker {
         let (id, rows) = (campaign.id.clone(), all.clone());
         self.db.write(move |tx| store::campaign::put(tx, &id, &rows)).await?;
         progress.moved(&all);
+        Ok(())
+    }
+
+    /// Hands on what partners have that went into others.
+    async fn hand(&self, campaign: &Campaign, progress: &mut Progress, moves: Vec<Move>) -> Result<()> {
+        if moves.is_empty() {
+            return Ok(());
+        }
+        let id = campaign.id.clone();
+        let done = self.db.write(move |tx| store::campaign_move::hand_on(tx, &id, &moves)).await?;
+        progress.moved(&done);
         Ok(())
     }
 }

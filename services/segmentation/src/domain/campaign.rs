@@ -8,6 +8,10 @@ use super::segment::check_name;
 
 /// Members from which on a start has to be confirmed.
 pub const MANY: u64 = 10_000;
+/// So many may join a campaign at once, whatever it began with; more are asked back when they are half of it too.
+const LEAP: u64 = 100;
+/// And so many when all but a tenth of the known partners are members then; more are asked back when they are a tenth of it too.
+const LEAP_TO_ALL: u64 = 10;
 /// Excluded segments at most.
 pub const EXCLUDED: usize = 10;
 
@@ -33,7 +37,7 @@ impl State {
     }
 }
 
-/// What became of a partner. The numbers are those of the API and of the database.
+/// What became of a partner. The numbers are those of the database, and but for the last one those of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fate {
     /// About to be offered.
@@ -52,11 +56,13 @@ pub enum Fate {
     Cancelled = 7,
     /// It left, and its entry is as it was.
     Left = 8,
+    /// Another recipient of the mailing has its address. The API says of it what it says of `Listed`.
+    Duplicate = 9,
 }
 
 impl Fate {
     /// All of them.
-    pub const ALL: [Fate; 8] = [
+    pub const ALL: [Fate; 9] = [
         Fate::Pending,
         Fate::Added,
         Fate::Listed,
@@ -65,6 +71,7 @@ impl Fate {
         Fate::Refused,
         Fate::Cancelled,
         Fate::Left,
+        Fate::Duplicate,
     ];
 
     /// Of the number in the database.
@@ -171,7 +178,7 @@ impl Campaign {
     /// FAILED_PRECONDITION, as the API says.
     pub fn start(&mut self, audience: Audience, expected: i64, now: i64) -> Result<()> {
         self.must_not_have_ended()?;
-        self.confirmed = audience.confirm(&self.full_name(), expected)?;
+        self.confirmed = audience.confirm(&self.full_name(), self.reaches(), expected)?;
         self.state = State::Running;
         self.pause_reason.clear();
         self.start_time = Some(now);
@@ -211,15 +218,31 @@ impl Campaign {
         Ok(())
     }
 
-    /// Why a campaign with so many members now has to be confirmed anew: a rule that somebody mended must not call the whole company.
-    pub fn outgrown(&self, members: u64) -> Option<String> {
+    /// Why a campaign has to be confirmed anew when `done` of its members were worked off: a rule that somebody mended must not reach the whole company.
+    ///
+    /// Those who joined since then and were not meant at the start are the jump. A campaign that runs for long grows by small ones, and is left alone.
+    pub fn outgrown(&self, audience: Audience, done: u64) -> Option<String> {
+        let Audience { members, known } = audience;
         let meant = u64::try_from(self.confirmed).unwrap_or(0);
-        let most = MANY.max(meant.saturating_mul(2));
-        (members > most).then(|| {
-            format!(
-                "the segment grew to {members} members, and {meant} were meant when the campaign was started: start it again with expected_members {members}"
-            )
-        })
+        let base = meant.max(done);
+        let jump = members.saturating_sub(base);
+        let why = if members > MANY.max(meant.saturating_mul(2)) {
+            format!("the segment grew to {members} members")
+        } else if jump > LEAP.max(base / 2) {
+            format!("{jump} members joined at once, which makes {members}")
+        } else if members >= known - known / 10 && jump > LEAP_TO_ALL.max(base / 10) {
+            format!("{jump} members joined at once, and {members} of {known} known partners are members now")
+        } else {
+            return None;
+        };
+        Some(format!(
+            "{why}, and {meant} were meant when the campaign was started: start it again with expected_members {members}"
+        ))
+    }
+
+    /// What it does to partners.
+    fn reaches(&self) -> &'static str {
+        if self.mailing.is_empty() { "call" } else { "write to" }
     }
 }
 
@@ -234,10 +257,10 @@ pub fn must_lead(caller: &Caller, team: &str) -> Result<()> {
     Err(Error::denied(format!("campaigns of {team} are managed by its leaders: ask one of them")))
 }
 
-/// Whom a start would call.
+/// Whom a campaign is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Audience {
-    /// Members that would be called.
+    /// Members that are called or written to.
     pub members: u64,
     /// Partners that are known in all.
     pub known: u64,
@@ -245,7 +268,7 @@ pub struct Audience {
 
 impl Audience {
     /// Checks that so many were meant. Answers how many are.
-    fn confirm(self, name: &str, expected: i64) -> Result<i64> {
+    fn confirm(self, name: &str, reaches: &str, expected: i64) -> Result<i64> {
         let Audience { members, known } = self;
         let count = i64::try_from(members).map_err(Error::internal)?;
         let ask = |reason: &'static str, why: String| {
@@ -256,16 +279,16 @@ impl Audience {
             if count > expected.saturating_add(expected / 10) {
                 return ask(
                     "TOO_MANY_MEMBERS",
-                    format!("{name} would call {count} partners, not {expected}"),
+                    format!("{name} would {reaches} {count} partners, not {expected}"),
                 );
             }
             return Ok(count);
         }
         if members == known && members > 0 {
-            return ask("MATCHES_EVERYBODY", format!("{name} would call all {count} partners"));
+            return ask("MATCHES_EVERYBODY", format!("{name} would {reaches} all {count} partners"));
         }
         if members > MANY {
-            return ask("MANY_MEMBERS", format!("{name} would call {count} partners"));
+            return ask("MANY_MEMBERS", format!("{name} would {reaches} {count} partners"));
         }
         Ok(count)
     }
@@ -310,7 +333,7 @@ mod tests {
     fn many_and_everybody_are_asked_back() {
         let ask = |members, known, expected| {
             Audience { members, known }
-                .confirm("campaigns/a", expected)
+                .confirm("campaigns/a", "call", expected)
                 .map_err(|cause| cause.reason().to_owned())
         };
         assert_eq!(ask(10_000, 20_000, 0), Ok(10_000));
@@ -320,5 +343,56 @@ mod tests {
         assert_eq!(ask(110, 200, 100), Ok(110));
         assert_eq!(ask(111, 200, 100), Err("TOO_MANY_MEMBERS".to_owned()));
         assert_eq!(ask(0, 0, 0), Ok(0));
+    }
+
+    fn running(meant: i64) -> Campaign {
+        Campaign {
+            id: "a".to_owned(),
+            version: 1,
+            display_name: "A".to_owned(),
+            segment: "all".to_owned(),
+            call_list: "callLists/a".to_owned(),
+            mailing: String::new(),
+            team: "teams/a".to_owned(),
+            excluded: Vec::new(),
+            keeps_leavers: false,
+            priority: 0,
+            state: State::Running,
+            confirmed: meant,
+            cancelling: false,
+            pause_reason: String::new(),
+            creator: String::new(),
+            create_time: 0,
+            update_time: 0,
+            start_time: None,
+            fill_time: None,
+        }
+    }
+
+    #[test]
+    fn a_leap_is_asked_back_and_small_steps_are_not() {
+        let asks = |meant, done, members, known| {
+            running(meant).outgrown(Audience { members, known }, done).is_some()
+        };
+        // While those who were meant are worked off, and when they are.
+        assert!(!asks(300, 0, 300, 3_000) && !asks(300, 120, 300, 3_000) && !asks(300, 300, 300, 3_000));
+        // A rule that was mended.
+        assert!(asks(300, 300, 2_900, 3_000) && asks(300, 120, 451, 3_000) && !asks(300, 120, 450, 3_000));
+        assert!(asks(0, 0, 101, 3_000) && !asks(0, 0, 100, 3_000));
+        // Everybody, in a small company.
+        assert!(asks(20, 20, 40, 40) && asks(20, 20, 36, 40) && !asks(20, 20, 35, 40));
+        assert!(!asks(2, 2, 3, 3) && !asks(500, 500, 550, 600) && asks(500, 500, 551, 600));
+        // One that grew for months, and one that was meant for all of a company that grows.
+        assert!(!asks(50, 900, 950, 20_000) && !asks(500, 500, 505, 505));
+        assert!(asks(5_000, 10_000, 10_001, 90_000) && !asks(6_000, 10_000, 10_001, 90_000));
+    }
+
+    #[test]
+    fn a_campaign_by_mail_writes() {
+        let mut campaign = Campaign { mailing: "mailings/a".to_owned(), ..running(0) };
+        let refused = campaign.start(Audience { members: 3, known: 3 }, 0, 0).expect_err("asked back");
+        assert!(refused.message().starts_with("campaigns/a would write to all 3 partners"), "{refused}");
+        let refused = running(0).start(Audience { members: 3, known: 3 }, 0, 0).expect_err("asked back");
+        assert!(refused.message().starts_with("campaigns/a would call all 3 partners"), "{refused}");
     }
 }

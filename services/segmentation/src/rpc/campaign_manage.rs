@@ -118,7 +118,7 @@ fn counts(campaign: &Campaign, members: &Members, fates: &Fates) -> proto::Campa
         members: members.wanted.len() as i64,
         excluded: members.excluded as i64,
         added: of(Fate::Added),
-        already_listed: of(Fate::Listed),
+        already_listed: of(Fate::Listed) + of(Fate::Duplicate),
         without_number: of(Fate::WithoutNumber),
         do_not_call: of(Fate::DoNotCall),
         refused_numbers: of(Fate::Refused),
@@ -359,7 +359,7 @@ impl House {
                 Error::invalid("page_token", "it is not a token of this list: begin again without one")
             })?,
         };
-        let fate = Fate::of(i64::from(request.state));
+        let fate = Fate::of(i64::from(request.state)).filter(|fate| *fate != Fate::Duplicate);
         if fate.is_none() && request.state != 0 {
             return Err(Error::invalid("state", "use a value of CampaignPartnerState"));
         }
@@ -372,7 +372,7 @@ impl House {
         let last = rows.last().map(|row| row.ord.to_string());
         let partners = rows.into_iter().map(|row| proto::CampaignPartner {
             partner: row.partner,
-            state: row.fate as i32,
+            state: if row.fate == Fate::Duplicate { Fate::Listed } else { row.fate } as i32,
             phone_number: row.number,
             time: Some(clock::to_proto(row.time)),
         });

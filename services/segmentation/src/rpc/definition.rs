@@ -10,7 +10,7 @@ use kontor_kit::resource::{self, Stored};
 use kontor_kit::{Error, Result, clock, replay};
 use kontor_proto::segmentation::v1 as proto;
 
-use super::preview::read_rule;
+use super::preview::Written;
 use super::{House, chosen_id, must, segment_id, tree};
 use crate::domain::membership::Definition;
 use crate::domain::rule::Rule;
@@ -43,6 +43,13 @@ pub fn to_proto(segment: &Segment, size: i64, with_tree: bool) -> proto::Segment
     }
 }
 
+/// The rule that a message sets; empty when the mask names none.
+fn written<'a>(given: &'a proto::Segment, mask: &Mask) -> Written<'a> {
+    let text = if mask.has("rule") { given.rule.as_str() } else { "" };
+    let tree = given.rule_tree.as_ref().filter(|_| mask.has("rule_tree"));
+    Written { text, tree, fields: ("segment.rule", "segment.rule_tree") }
+}
+
 /// Takes over what the mask names.
 fn read(given: &proto::Segment, mask: &Mask, segment: &mut Segment) -> Result<()> {
     if mask.has("display_name") {
@@ -52,10 +59,7 @@ fn read(given: &proto::Segment, mask: &Mask, segment: &mut Segment) -> Result<()
         segment.description.clone_from(&given.description);
     }
     if mask.has("rule") || mask.has("rule_tree") {
-        let (text, tree) = (given.rule.as_str(), given.rule_tree.as_ref());
-        let text = if mask.has("rule") { text } else { "" };
-        let tree = tree.filter(|_| mask.has("rule_tree"));
-        let rule = read_rule(text, tree, "segment.rule", "segment.rule_tree")?;
+        let rule = written(given, mask).read()?;
         segment.rule = rule.map(|rule| rule.to_string()).unwrap_or_default();
     }
     if mask.has("parents") {
@@ -95,27 +99,20 @@ fn needs(segment: &Segment) -> Result<Vec<String>> {
     Ok(needs)
 }
 
-/// Checks that what a segment builds on is there, that the caller may see it, and that it does not build on itself.
-fn check_needs(conn: &mut Conn<'_>, caller: &Caller, segment: &Segment) -> Result<()> {
+/// Checks that what a segment builds on and what its rule names is there, that the caller may see it, and that it does not build on itself.
+/// The rule is the one that the caller wrote, in whose text errors have their place.
+fn check_needs(conn: &mut Conn<'_>, caller: &Caller, segment: &Segment, rule: Written<'_>) -> Result<()> {
     let all = store::segment::all_live(conn)?;
     let known: HashMap<&str, &Segment> = all.iter().map(|other| (other.id.as_str(), other)).collect();
-    let rule = rule_of(segment)?;
-    let named = rule
-        .iter()
-        .flat_map(|rule| rule.segments())
-        .map(|name| ("segment.rule".to_owned(), name.trim_start_matches("segments/")));
-    let parents = segment.parents.iter().enumerate();
-    let parents = parents.map(|(place, parent)| (format!("segment.parents[{place}]"), parent.as_str()));
-    for (field, needed) in parents.chain(named) {
-        let is_there =
-            needed == segment.id || known.get(needed).is_some_and(|other| caller.may_read(&other.guard()));
+    for (place, parent) in segment.parents.iter().enumerate() {
+        let is_there = parent == &segment.id
+            || known.get(parent.as_str()).is_some_and(|other| caller.may_read(&other.guard()));
         if !is_there {
-            return Err(Error::invalid(
-                field,
-                format!("segments/{needed} does not exist or you may not see it"),
-            ));
+            let message = format!("segments/{parent} does not exist or you may not see it");
+            return Err(Error::invalid(format!("segment.parents[{place}]"), message));
         }
     }
+    rule.read_for(conn, caller, Some(&segment.id))?;
     let mut path = vec![segment.id.clone()];
     let mut done = Vec::new();
     walk(&known, segment, segment, &mut path, &mut done)?;
@@ -215,11 +212,12 @@ impl House {
             delete_time: None,
         };
         segment.must_be_made_by(&caller)?;
-        read(&given, &Mask::read(None, &[], &with_name(&given))?, &mut segment)?;
+        let mask = Mask::read(None, &[], &with_name(&given))?;
+        read(&given, &mask, &mut segment)?;
         if request.validate_only {
             let (checked, caller) = (segment.clone(), caller.clone());
             let check = self.db.read(move |conn| {
-                check_needs(conn, &caller, &checked)?;
+                check_needs(conn, &caller, &checked, written(&given, &mask))?;
                 match resource::find::<Segment>(conn, &checked.id)? {
                     Some(there) => Err(Error::already_exists(there.full_name())),
                     None => Ok(()),
@@ -232,7 +230,7 @@ impl House {
         let write = self.db.write(move |tx| {
             replay::once(tx, &caller, &request.request_id, &request, |tx| {
                 store::segment::lock(tx)?;
-                check_needs(tx, &caller, &segment)?;
+                check_needs(tx, &caller, &segment, written(&given, &mask))?;
                 resource::insert(tx, &segment)?;
                 store::engine::segment_changed(tx, &segment.id)?;
                 Ok(to_proto(&segment, 0, true))
@@ -254,7 +252,9 @@ impl House {
             let checked = self.db.read(move |conn| {
                 let old = store::segment::get_live(conn, &caller, &id)?;
                 let new = changed(&caller, &old, &given, &mask, old.update_time)?;
-                check_needs(conn, &caller, &new)?;
+                if redefines(&mask) {
+                    check_needs(conn, &caller, &new, written(&given, &mask))?;
+                }
                 Ok(new)
             });
             let segment = checked.await?;
@@ -266,7 +266,9 @@ impl House {
                 store::segment::lock(tx)?;
                 let old: Segment = resource::hold(tx, &id)?;
                 let mut new = changed(&caller, &old, &given, &mask, tx.now())?;
-                check_needs(tx, &caller, &new)?;
+                if redefines(&mask) {
+                    check_needs(tx, &caller, &new, written(&given, &mask))?;
+                }
                 resource::update(tx, &mut new)?;
                 if (&new.rule, &new.parents) != (&old.rule, &old.parents) {
                     store::engine::segment_changed(tx, &id)?;
@@ -316,7 +318,8 @@ impl House {
                     let message = format!("{} is not deleted", segment.full_name());
                     return Err(Error::precondition("NOT_DELETED", message));
                 }
-                check_needs(tx, &caller, &segment).map_err(|cause| match cause.field() {
+                let rule = Written { text: &segment.rule, tree: None, fields: ("rule", "rule_tree") };
+                check_needs(tx, &caller, &segment, rule).map_err(|cause| match cause.field() {
                     Some(_) => Error::precondition("PARENT_DELETED", cause.message()),
                     None => cause,
                 })?;
@@ -336,6 +339,11 @@ fn with_name(given: &proto::Segment) -> Vec<&'static str> {
         set.push("display_name");
     }
     set
+}
+
+/// Whether an update is one of the definition: a name can be changed whatever became of what the rule names.
+fn redefines(mask: &Mask) -> bool {
+    ["rule", "rule_tree", "parents"].iter().any(|field| mask.has(field))
 }
 
 /// The segment as it would be after a change.

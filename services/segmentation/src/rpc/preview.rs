@@ -1,13 +1,15 @@
 //! Rules before they are saved: where they are wrong, whom they would match, what they can read.
-//! Called by rpc/segment.rs; `read_rule` by rpc/definition.rs too.
+//! Called by rpc/segment.rs; `Written` by rpc/definition.rs too.
 
 use kontor_kit::auth::Caller;
+use kontor_kit::db::Conn;
 use kontor_kit::{Error, Result};
 use kontor_proto::segmentation::v1 as proto;
 
 use super::{House, segment_id, tree};
 use crate::domain::facts::{Column, List, Partner, Texts};
 use crate::domain::membership::Definition;
+use crate::domain::rule::catalogue::{Catalogue, Everything};
 use crate::domain::rule::{self, Rule};
 use crate::domain::segment::PARENTS;
 use crate::engine::segment_name;
@@ -16,29 +18,84 @@ use crate::store;
 /// Partners that are named at most.
 const SAMPLE: i32 = 100;
 
-/// Reads a rule from its text or its tree; none when both are empty.
-///
-/// # Errors
-/// INVALID_ARGUMENT naming the field, with the place in the metadata.
-pub fn read_rule(
-    text: &str,
-    tree: Option<&proto::Expression>,
-    text_field: &str,
-    tree_field: &str,
-) -> Result<Option<Rule>> {
-    let from_text = match text.trim() {
-        "" => None,
-        _ => Some(Rule::parse(text).map_err(|cause| refused(text_field, &cause))?),
-    };
-    let Some(tree) = tree else { return Ok(from_text) };
-    let expr = tree::from_proto(tree_field, tree)?;
-    let from_tree = Rule::from_tree(&expr).map_err(|cause| refused(tree_field, &cause))?;
-    match from_text {
-        Some(rule) if rule != from_tree => Err(Error::invalid(
-            tree_field,
-            format!("it says {from_tree}, and {text_field} says {rule}: send one of them"),
-        )),
-        _ => Ok(Some(from_tree)),
+/// A rule as a caller wrote it.
+#[derive(Clone, Copy)]
+pub struct Written<'a> {
+    /// As text.
+    pub text: &'a str,
+    /// As a tree.
+    pub tree: Option<&'a proto::Expression>,
+    /// Names of the two fields.
+    pub fields: (&'static str, &'static str),
+}
+
+/// Why a rule can't be taken.
+enum Wrong {
+    /// At a place of the rule in a field.
+    Rule(&'static str, rule::Error),
+    /// In another way.
+    Request(Error),
+}
+
+impl From<Wrong> for Error {
+    fn from(wrong: Wrong) -> Error {
+        match wrong {
+            Wrong::Rule(field, cause) => refused(field, &cause),
+            Wrong::Request(cause) => cause,
+        }
+    }
+}
+
+impl Written<'_> {
+    /// Reads it; none when it is empty. Whether what it names is there is not looked at.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT naming the field, with the place in the metadata.
+    pub fn read(self) -> Result<Option<Rule>> {
+        Ok(self.read_known(&Everything)?)
+    }
+
+    /// Reads it for its author, to whom what it names must be there, but for what it will be itself.
+    ///
+    /// # Errors
+    /// As for `read`.
+    pub fn read_for(self, conn: &mut Conn<'_>, caller: &Caller, own: Option<&str>) -> Result<Option<Rule>> {
+        Ok(self.checked(conn, caller, own)??)
+    }
+
+    fn checked(
+        self,
+        conn: &mut Conn<'_>,
+        caller: &Caller,
+        own: Option<&str>,
+    ) -> Result<std::result::Result<Option<Rule>, Wrong>> {
+        let rule = match self.read_known(&Everything) {
+            Ok(Some(rule)) => rule,
+            other => return Ok(other),
+        };
+        let mut known = store::catalogue::known(conn, caller, &rule)?;
+        known.segments.extend(own.map(segment_name));
+        Ok(self.read_known(&known))
+    }
+
+    fn read_known(self, catalogue: &dyn Catalogue) -> std::result::Result<Option<Rule>, Wrong> {
+        let (text_field, tree_field) = self.fields;
+        let text = match self.text.trim() {
+            "" => None,
+            _ => Some(
+                Rule::parse_known(self.text, catalogue).map_err(|cause| Wrong::Rule(text_field, cause))?,
+            ),
+        };
+        let Some(tree) = self.tree else { return Ok(text) };
+        let expr = tree::from_proto(tree_field, tree).map_err(Wrong::Request)?;
+        let tree = Rule::from_tree_known(&expr, catalogue).map_err(|cause| Wrong::Rule(tree_field, cause))?;
+        match text {
+            Some(rule) if rule != tree => Err(Wrong::Request(Error::invalid(
+                tree_field,
+                format!("it says {tree}, and {text_field} says {rule}: send one of them"),
+            ))),
+            _ => Ok(Some(tree)),
+        }
     }
 }
 
@@ -54,14 +111,10 @@ fn refused(field: &str, cause: &rule::Error) -> Error {
     }
 }
 
-/// CheckRule.
-pub fn check(request: &proto::CheckRuleRequest) -> Result<proto::CheckRuleResponse> {
-    let read = match (&*request.rule, &request.rule_tree) {
-        ("", Some(tree)) => Rule::from_tree(&tree::from_proto("rule_tree", tree)?),
-        (text, _) => Rule::parse(text),
-    };
-    Ok(match read {
-        Ok(rule) => proto::CheckRuleResponse {
+fn check_answer(rule: std::result::Result<Option<Rule>, rule::Error>) -> proto::CheckRuleResponse {
+    match rule {
+        Ok(None) => proto::CheckRuleResponse::default(),
+        Ok(Some(rule)) => proto::CheckRuleResponse {
             errors: Vec::new(),
             rule: rule.to_string(),
             rule_tree: Some(tree::to_proto(rule.tree())),
@@ -80,7 +133,7 @@ pub fn check(request: &proto::CheckRuleRequest) -> Result<proto::CheckRuleRespon
             }],
             ..Default::default()
         },
-    })
+    }
 }
 
 /// ListRuleFields.
@@ -120,6 +173,24 @@ pub fn fields() -> proto::ListRuleFieldsResponse {
 }
 
 impl House {
+    /// CheckRule: what CreateSegment would say of the same rule.
+    pub(super) async fn check_rule(
+        &self,
+        caller: Caller,
+        request: proto::CheckRuleRequest,
+    ) -> Result<proto::CheckRuleResponse> {
+        let checked = self.db.read(move |conn| {
+            let (text, tree) = (request.rule.as_str(), request.rule_tree.as_ref());
+            let fields = ("rule", "rule_tree");
+            match (Written { text, tree, fields }).checked(conn, &caller, None)? {
+                Ok(rule) => Ok(Ok(rule)),
+                Err(Wrong::Rule(_, cause)) => Ok(Err(cause)),
+                Err(Wrong::Request(cause)) => Err(cause),
+            }
+        });
+        Ok(check_answer(checked.await?))
+    }
+
     /// Checks that segments are there and that the caller may see them.
     pub(super) async fn must_see(&self, caller: &Caller, ids: Vec<(String, String)>) -> Result<()> {
         let caller = caller.clone();
@@ -152,17 +223,19 @@ impl House {
         if request.parents.len() > PARENTS {
             return Err(Error::invalid("parents", format!("name at most {PARENTS}")));
         }
-        let rule = read_rule(&request.rule, request.rule_tree.as_ref(), "rule", "rule_tree")?;
         let mut needed = Vec::new();
         for (place, parent) in request.parents.iter().enumerate() {
             let field = format!("parents[{place}]");
             needed.push((field.clone(), segment_id(parent, &field)?));
         }
         let parents = needed.iter().map(|(_, id)| segment_name(id)).collect();
-        for name in rule.iter().flat_map(|rule| rule.segments()) {
-            needed.push(("rule".to_owned(), segment_id(name, "rule")?));
-        }
         self.must_see(&caller, needed).await?;
+        let read = self.db.read(move |conn| {
+            let (text, tree) = (request.rule.as_str(), request.rule_tree.as_ref());
+            let fields = ("rule", "rule_tree");
+            Written { text, tree, fields }.read_for(conn, &caller, None)
+        });
+        let rule = read.await?;
         let definition = Definition { rule, parents, include: Vec::new(), exclude: Vec::new() };
         let now = self.db.clock().now();
         let (count, all, first) = self

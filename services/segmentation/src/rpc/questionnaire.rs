@@ -42,10 +42,12 @@ fn must_make(caller: &Caller) -> Result<()> {
 
 /// Questions that are not asked any more are read by no segment, and lose their answers; so do choices that are not offered any more.
 fn drop_answers(tx: &mut Tx<'_>, old: &Questionnaire, new: Option<&Questionnaire>) -> Result<()> {
+    // No rule that names one of them is saved meanwhile.
+    store::segment::lock(tx)?;
     for question in &old.questions {
         let now = new.and_then(|new| new.questions.iter().find(|now| now.id == question.id));
         let Some(now) = now else {
-            if let Some(segment) = store::questionnaire::read_by(tx, &question.id)? {
+            if let Some((segment, _)) = store::questionnaire::readers(tx, &question.id)?.first() {
                 let message =
                     format!("segments/{segment} reads the question {}: change that first", question.id);
                 return Err(Error::precondition("IN_USE", message));
@@ -57,6 +59,13 @@ fn drop_answers(tx: &mut Tx<'_>, old: &Questionnaire, new: Option<&Questionnaire
         };
         let gone = question.choices.iter().filter(|(id, _)| !now.choices.iter().any(|(kept, _)| kept == id));
         for (choice, _) in gone {
+            if let Some(segment) = store::catalogue::asks_for(tx, &question.id, choice)? {
+                let message = format!(
+                    "segments/{segment} asks for the choice {}.{choice}: change that first",
+                    question.id
+                );
+                return Err(Error::precondition("IN_USE", message));
+            }
             let who = store::answer::forget_choice(tx, &question.id, choice)?;
             store::engine::partners_changed(tx, &who)?;
         }

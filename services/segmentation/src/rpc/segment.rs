@@ -92,8 +92,8 @@ impl SegmentService for Segments {
         &self,
         request: Request<proto::CheckRuleRequest>,
     ) -> Answer<proto::CheckRuleResponse> {
-        Caller::of(&request)?;
-        Ok(Response::new(super::preview::check(&request.into_inner())?))
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.0.check_rule(caller, request.into_inner()).await?))
     }
 
     async fn preview_rule(

@@ -219,7 +219,7 @@ fn seen(row: &Row<'_>) -> Result<Seen> {
     })
 }
 
-fn fate(number: i64) -> Result<Fate> {
+pub(super) fn fate(number: i64) -> Result<Fate> {
     Fate::of(number).ok_or_else(|| Error::internal("a partner of a campaign has an unknown state"))
 }
 
@@ -237,8 +237,9 @@ pub fn partners(
     let mut args = args![campaign, after, limit].to_vec();
     let mut only = "";
     if let Some(fate) = fate {
-        args.push((fate as i64).into());
-        only = " AND state = $4";
+        let also = if fate == Fate::Listed { Fate::Duplicate } else { fate };
+        args.extend([(fate as i64).into(), (also as i64).into()]);
+        only = " AND state IN ($4, $5)";
     }
     let sql = format!(
         "SELECT it.ord, partner, COALESCE(display_name, ''), state, number, time FROM campaign_partner AS it
@@ -290,59 +291,6 @@ pub fn with_number_now(
     conn.all(sql, args![campaign, limit, after], |row| u32::try_from(row.int(0)?).map_err(Error::internal))
 }
 
-/// A partner of a campaign that went into another one.
-#[derive(Clone, Debug)]
-pub struct Merged {
-    /// Its number.
-    pub ord: u32,
-    /// What it was called on.
-    pub number: String,
-    /// The one that it counts for now.
-    pub survivor: u32,
-    /// What became of that one in the campaign; none when it was not seen.
-    pub known: Option<Fate>,
-    /// The card of that one is still to be read: whether it is a member is not known yet.
-    pub unread: bool,
-}
-
-impl Merged {
-    /// Whether the survivor has no entry of its own in the campaign, and did not leave it before.
-    pub fn has_nothing(&self) -> bool {
-        !matches!(self.known, Some(Fate::Pending | Fate::Added | Fate::Cancelled | Fate::Left))
-    }
-}
-
-/// Partners behind a number that a campaign added and that went into others, at most so many; and the last number that was looked at, none at the end.
-///
-/// # Errors
-/// Those of the database.
-pub fn merged(
-    conn: &mut Conn<'_>,
-    campaign: &str,
-    after: Option<u32>,
-    limit: i64,
-) -> Result<(Vec<Merged>, Option<u32>)> {
-    let sql = "SELECT it.ord, number, partner FROM campaign_partner AS it JOIN partner_ord ON partner_ord.ord = it.ord
-         WHERE campaign = $1 AND state = $2 AND it.ord > $4 AND survivor <> '' ORDER BY it.ord LIMIT $3";
-    let after = after.map_or(-1, i64::from);
-    let found = conn.all(sql, args![campaign, Fate::Added as i64, limit, after], |row| {
-        let ord = u32::try_from(row.int(0)?).map_err(Error::internal)?;
-        Ok((ord, row.string(1)?, row.string(2)?))
-    })?;
-    let is_full = i64::try_from(found.len()).is_ok_and(|count| count >= limit);
-    let last = found.last().map(|(ord, ..)| *ord).filter(|_| is_full);
-    let mut all = Vec::with_capacity(found.len());
-    for (ord, number, partner) in found {
-        // None of an erased one.
-        let Some(ords) = super::partner::find(conn, &partner)? else { continue };
-        let survivor = super::partner::name(conn, ords.ord)?.unwrap_or_default();
-        let known = one(conn, campaign, ords.ord)?.map(|(fate, _)| fate);
-        let unread = super::pull::is_wanted(conn, &survivor)?;
-        all.push(Merged { ord, number, survivor: ords.ord, known, unread });
-    }
-    Ok((all, last))
-}
-
 /// Writes what became of partners.
 ///
 /// # Errors
@@ -358,22 +306,4 @@ pub fn put(tx: &mut Tx<'_>, campaign: &str, all: &[(u32, Fate, String)]) -> Resu
         rows.into_iter(),
         "ON CONFLICT (campaign, ord) DO UPDATE SET state = excluded.state, number = excluded.number, time = excluded.time",
     )
-}
-
-/// What a campaign knows of a partner that went into another one, and that one's number, when it knows something: the survivor is not called again.
-///
-/// # Errors
-/// Those of the database.
-pub fn of_family(conn: &mut Conn<'_>, campaign: &str, partner: &str) -> Result<Option<(u32, Fate, String)>> {
-    let mut first = None;
-    for ord in super::partner::family(conn, partner)?.into_iter().skip(1) {
-        let known = one(conn, campaign, ord)?.filter(|(fate, _)| *fate != Fate::WithoutNumber);
-        match known {
-            // One that waits is called; what others of the family had does not take that away.
-            Some((Fate::Added, number)) => return Ok(Some((ord, Fate::Added, number))),
-            Some((fate, number)) => first = first.or(Some((ord, fate, number))),
-            None => {}
-        }
-    }
-    Ok(first)
 }

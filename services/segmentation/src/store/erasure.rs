@@ -52,6 +52,8 @@ fn erase_facts(tx: &mut Tx<'_>, ord: u32) -> Result<i64> {
         ("answer", "owner"),
         ("partner_trait", "owner"),
         ("campaign_partner", "ord"),
+        ("campaign_move", "ord"),
+        ("campaign_move", "survivor"),
     ] {
         count += tx.execute(&format!("DELETE FROM {table} WHERE {column} = $1"), args![ord])?;
     }

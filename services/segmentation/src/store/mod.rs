@@ -4,6 +4,8 @@
 pub mod answer;
 pub mod book;
 pub mod campaign;
+pub mod campaign_move;
+pub mod catalogue;
 pub mod engine;
 pub mod entry;
 pub mod erasure;

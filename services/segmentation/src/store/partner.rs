@@ -4,7 +4,7 @@
 use kontor_kit::db::{Conn, Tx, Value};
 use kontor_kit::{Error, Result, args};
 
-use super::{answer, engine, entry, facts};
+use super::{answer, campaign_move, engine, entry, facts};
 
 /// Stands as the survivor of a partner that was erased.
 const ERASED: &str = "-";
@@ -152,6 +152,8 @@ pub fn unmerged(tx: &mut Tx<'_>, partner: &str) -> Result<()> {
     let before = find(tx, partner)?;
     tx.execute("UPDATE partner_ord SET survivor = '' WHERE partner = $1", args![partner])?;
     settle(tx, partner, own)?;
+    let family = family(tx, partner)?;
+    campaign_move::taken_back(tx, own, &family)?;
     if let Some(before) = before {
         answer::settle(tx, before.ord)?;
         facts::set_traits(tx, before.ord)?;

@@ -156,15 +156,24 @@ pub fn question(conn: &mut Conn<'_>, id: &str) -> Result<Option<Question>> {
     Ok(found.questions.into_iter().find(|question| question.id == id))
 }
 
-/// A segment whose rule reads a question.
+/// All questions that are asked.
 ///
 /// # Errors
 /// Those of the database.
-pub fn read_by(conn: &mut Conn<'_>, question: &str) -> Result<Option<String>> {
+pub fn questions(conn: &mut Conn<'_>) -> Result<Vec<Question>> {
+    let all = conn.all("SELECT questions FROM questionnaire", &[], |row| unpack(row.bytes(0)?))?;
+    Ok(all.into_iter().flatten().collect())
+}
+
+/// Segments whose rules read a question, with the rules.
+///
+/// # Errors
+/// Those of the database.
+pub fn readers(conn: &mut Conn<'_>, question: &str) -> Result<Vec<(String, String)>> {
     let sql =
-        "SELECT id FROM segment WHERE delete_time IS NULL AND rule LIKE $1 ESCAPE '!' ORDER BY id LIMIT 1";
+        "SELECT id, rule FROM segment WHERE delete_time IS NULL AND rule LIKE $1 ESCAPE '!' ORDER BY id";
     let pattern = format!("%answers[\"questions/{}\"]%", question.replace('_', "!_"));
-    conn.one(sql, args![pattern], |row| row.string(0))
+    conn.all(sql, args![pattern], |row| Ok((row.string(0)?, row.string(1)?)))
 }
 
 /// Forgets the ids of a questionnaire's questions.

@@ -2,6 +2,7 @@
 //! Run by cargo.
 
 use kontor_segmentation::domain::facts::{Field, FieldSet, List};
+use kontor_segmentation::domain::rule::catalogue::Known;
 use kontor_segmentation::domain::rule::{Error, Expr, Node, Rule};
 
 fn refused(text: &str) -> Error {
@@ -54,7 +55,7 @@ fn s1_a_wrong_kind_is_told_with_what_would_fit() {
     check("^country < \"BE\"", "only compared by ==", &[]);
     check("country == ^city", "not with another field", &[]);
     check("has(^calls)", "always known", &["size(calls) > 0"]);
-    check("^purchases.total(\"eur\") > 1", "no currency code", &["\"EUR\""]);
+    check("purchases.total(^\"eur\") > 1", "no currency code", &["\"EUR\""]);
 }
 
 #[test]
@@ -64,13 +65,70 @@ fn s1_grammar_errors_name_line_and_column() {
     check("country ^= \"BE\"", "a single `=`", &[]);
     check("country == ^\"BE", "not closed", &[]);
     check("country == \"BE\" ^country", "`country` where `&&`, `||` or the end", &[]);
-    check("^city.matches(\"(\")", "unclosed group", &[]);
     check("now - ^3 > create_time", "only a duration", &[]);
     check("now - duration(^\"30x\") > create_time", "write \"30d\"", &[]);
     check("create_time > now - ^30d", "a length of time is written duration(\"30d\")", &[]);
     let error = refused("country == \"Öst\" &&\n  // Graz\n  ctiy == \"Graz\"");
     assert_eq!((error.at.line, error.at.column, error.length), (3, 3, 4));
     assert_eq!(error.to_string(), "line 3, column 3: no field `ctiy`; fits: city");
+}
+
+#[test]
+fn s1_an_error_of_a_pattern_has_its_place_inside_of_the_pattern() {
+    check("city.matches(\"^(\")", "unclosed group", &[]);
+    check("country == \"BE\" &&\n  city.matches(r\"ab[c\\d] ^(\")", "unclosed group", &[]);
+    check("city.matches(\"a\\\\d\\\"\\u00e9^(\")", "unclosed group", &[]);
+    check("emails.exists(e, e.matches('x|^*'))", "repetition operator missing expression", &[]);
+    check("city.matches(\"a^{3,2}\")", "invalid repetition count range", &[]);
+    check("city.matches(\"é^\\\\p{Nothing}b\")", "Unicode property not found", &[]);
+    check("\"a\" in tags && city.matches(^\"(a{1000}){1000}\")", "too large", &[]);
+    check("city.contains(^\"\")", "an empty text", &[]);
+    let error = refused("country == \"BE\" &&\n  city.matches(r\"ab\\p{Nothing}c\")");
+    assert_eq!((error.at.line, error.at.column, error.length), (2, 20, 11), "{error}");
+}
+
+#[test]
+fn s1_what_a_rule_names_is_looked_up_where_it_is_written() {
+    let known = Known {
+        segments: ["segments/customers", "segments/dealers"].map(str::to_owned).into(),
+        questions: [("questions/colour".to_owned(), vec!["red".to_owned(), "blue".to_owned()])].into(),
+    };
+    let check = |marked: &str, what: &str, fits: &[&str]| {
+        let text = marked.replacen('^', "", 1);
+        assert!(Rule::parse(&text).is_ok(), "a saved one stays a rule: {text}");
+        let error = Rule::parse_known(&text, &known).expect_err(&text);
+        assert_eq!(Some(error.at.offset as usize), marked.find('^'), "{text}: {error}");
+        assert!(error.what.contains(what), "{text}: {error}");
+        assert_eq!(error.fits, fits, "{text}: {error}");
+    };
+    check(
+        "true &&\n in_segment(^'segments/custmers')",
+        "\"segments/custmers\" does not exist or you may not see it",
+        &["\"segments/customers\""],
+    );
+    check("\"red\" in answers[^\"questions/color\"]", "there is no question", &["\"questions/colour\""]);
+    let choices = ["\"blue\"", "\"red\""];
+    check("^\"bleu\" in answers[\"questions/colour\"]", "is no choice of \"questions/colour\"", &choices);
+    check("answers[\"questions/colour\"].exists(a, a == ^\"bleu\")", "is no choice", &choices);
+    check(
+        "size(answers[\"questions/colour\"].filter(a, a in [\"red\", ^\"bleu\"])) > 0",
+        "is no choice",
+        &choices,
+    );
+    check("purchases.total(^\"EUX\", duration(\"30d\")) > 1", "there is no currency \"EUX\"", &["\"EUR\""]);
+    check("purchases.exists(p, p.currency == ^\"EUX\")", "there is no currency", &["\"EUR\""]);
+    check(
+        "purchases.exists(p, p.currency in [\"EUR\", ^\"CHX\"])",
+        "there is no currency",
+        &["\"CHE\"", "\"CHF\"", "\"CHW\""],
+    );
+    for good in [
+        "in_segment(\"segments/dealers\") && \"red\" in answers[\"questions/colour\"] && purchases.total(\"CHF\") > 1",
+        "purchases.exists(p, p.currency == \"\" || p.posted && p.kind == \"SALE\")",
+        "answers[\"questions/colour\"].exists(a, a.startsWith(\"b\"))",
+    ] {
+        Rule::parse_known(good, &known).unwrap_or_else(|error| panic!("{error}: {good}"));
+    }
 }
 
 #[test]

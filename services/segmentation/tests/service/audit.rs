@@ -11,6 +11,12 @@ kontor_testbed::on_both! { World; h4_definitions_lists_and_prices_are_told_by_fi
 /// What the SQL of segmentation writes, how it is audited, and why not.
 const TABLES: &[(&str, &str)] = &[
     ("answer", "by hand in rpc/answer.rs; choices that are not offered any more go with their question"),
+    (
+        "campaign",
+        "kit::resource; its version alone when a merge is taken back, so that its work is read anew",
+    ),
+    ("campaign_move", "not: follows from merges of partners, which the directory tells"),
+    ("campaign_partner", "not: what became of each partner, which the campaign lists"),
     ("do_not_call", "not: telephony's"),
     ("engine", "not: how far the engine is"),
     ("engine_log", "not: what the engine looks at again"),

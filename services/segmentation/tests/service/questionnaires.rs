@@ -120,7 +120,7 @@ async fn s2_profile_is_and_over_questions_or_within_one_and_inherits(world: Worl
 async fn s2_what_a_rule_reads_is_not_taken_away(world: World) {
     let anna = world.known("Anna", "BE").await;
     let made = ask(&world).await;
-    world.add_segment("red", "\"red\" in answers[\"questions/colour\"]").await;
+    let red = world.add_segment("red", "\"red\" in answers[\"questions/colour\"]").await;
     answer(&world, &anna, "colour", &["red"]).await.unwrap();
     let without = |questions: Vec<proto::Question>| {
         let questionnaire = proto::Questionnaire { questions, etag: String::new(), ..made.clone() };
@@ -133,8 +133,12 @@ async fn s2_what_a_rule_reads_is_not_taken_away(world: World) {
         async move { client.update_questionnaire(admin().request(request)).await }
     };
     assert_eq!(failure(without(vec![made.questions[1].clone()]).await).1, "IN_USE");
-    // A choice that is not offered any more is nobody's answer.
     let less = question("colour", &["green", "blue"], false);
+    assert_eq!(failure(without(vec![less.clone()]).await).1, "IN_USE");
+    // A choice that is not offered any more is nobody's answer.
+    let rule = "size(answers[\"questions/colour\"]) > 0".to_owned();
+    world.update_segment(proto::Segment { rule, ..red }, &["rule"]).await.unwrap();
+    world.members_become("red", &[&anna]).await;
     without(vec![less]).await.unwrap();
     world.members_become("red", &[]).await;
     let taken = proto::CreateQuestionnaireRequest {

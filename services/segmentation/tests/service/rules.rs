@@ -6,11 +6,13 @@ use kontor_proto::telephony::v1 as telephony;
 use kontor_testbed::{admin, failure};
 use tonic::Code;
 
-use crate::world::{DAY, World, euro, sales};
+use crate::world::{DAY, World, euro, neighbour, sales};
 
 kontor_testbed::on_both! { World;
     s1_rules_read_partners_opportunities_calls_purchases_mails_and_visits,
     s1_error_names_the_position,
+    s1_what_a_rule_names_must_be_there,
+    s1_what_a_rule_names_is_not_taken_away,
     s1_text_and_tree_say_the_same,
     s1_facts_are_taken_once_and_bad_ones_named_by_index,
     s11_explain_tells_each_term_and_when_it_may_change,
@@ -97,7 +99,17 @@ async fn s1_error_names_the_position(world: World) {
     assert_eq!(checked.rule, "size(calls) > 2 && create_time < now - duration(\"30d\")");
     assert_eq!(checked.fields, ["create_time", "calls"]);
     assert!(checked.time_relative);
-    assert_eq!(check("").await.errors.len(), 1);
+    // A segment may have no rule: only its lists, or its parents. That is so in every method.
+    for empty in ["", " \n"] {
+        let checked = check(empty).await;
+        assert_eq!((checked.errors, checked.rule.as_str(), checked.rule_tree), (vec![], "", None));
+        let request = proto::PreviewRuleRequest { rule: empty.to_owned(), ..Default::default() };
+        world.segments.clone().preview_rule(sales().request(request)).await.unwrap();
+    }
+    world.add_segment("empty", " ").await;
+    assert_eq!(check("// nothing").await.errors.len(), 1);
+    let nothing = world.try_segment(&admin(), "nothing", "// nothing", &[], "").await;
+    assert_eq!(failure(nothing).0, Code::InvalidArgument);
     let deep = format!("{}true{}", "(".repeat(10_000), ")".repeat(10_000));
     assert_eq!(check(&deep).await.errors.len(), 1);
     let fields =
@@ -109,6 +121,139 @@ async fn s1_error_names_the_position(world: World) {
         ("string", &["PERSON".to_owned(), "COMPANY".to_owned()][..])
     );
     assert!(fields.iter().any(|field| field.name == "calls[].start_time"));
+}
+
+/// A questionnaire "tastes" with the question "colour", whose choices these are.
+fn tastes(choices: &[&str]) -> proto::Questionnaire {
+    let choices = choices.iter().map(|id| proto::Choice { id: (*id).to_owned(), text: (*id).to_owned() });
+    let question = proto::Question {
+        id: "colour".to_owned(),
+        text: "Which colour?".to_owned(),
+        choices: choices.collect(),
+        multiple: false,
+    };
+    proto::Questionnaire {
+        name: "questionnaires/tastes".to_owned(),
+        display_name: "Tastes".to_owned(),
+        questions: vec![question],
+        ..Default::default()
+    }
+}
+
+impl World {
+    async fn ask(&self, choices: &[&str]) {
+        let request = proto::CreateQuestionnaireRequest {
+            questionnaire: Some(proto::Questionnaire { name: String::new(), ..tastes(choices) }),
+            questionnaire_id: "tastes".to_owned(),
+            ..Default::default()
+        };
+        self.questionnaires.clone().create_questionnaire(admin().request(request)).await.unwrap();
+    }
+
+    async fn offer(&self, choices: &[&str]) -> Result<(), tonic::Status> {
+        let request =
+            proto::UpdateQuestionnaireRequest { questionnaire: Some(tastes(choices)), ..Default::default() };
+        self.questionnaires.clone().update_questionnaire(admin().request(request)).await.map(|_| ())
+    }
+}
+
+/// Every method says the same of a name that is not there, with its place and what would fit; of what the caller may not see nothing is told.
+async fn s1_what_a_rule_names_must_be_there(world: World) {
+    world.ask(&["red", "blue"]).await;
+    world.add_segment("customers", "country == \"BE\"").await;
+    world.try_segment(&neighbour(), "customers-ours", "true", &[], "teams/support").await.unwrap();
+    let old = world.add_segment("old", "true").await;
+    for (rule, column, suggestion) in [
+        ("country == \"BE\" &&\n in_segment(\"segments/custmers\")", "13", "\"segments/customers\""),
+        ("true &&\n in_segment(\"segments/customers-ours\")", "13", ""),
+        ("true &&\n purchases.total(\"EUX\") > 3", "18", "\"EUR\""),
+        ("true &&\n purchases.exists(p, p.currency == \"EUX\")", "36", "\"EUR\""),
+        ("true &&\n \"red\" in answers[\"questions/colr\"]", "19", "\"questions/colour\""),
+        ("true &&\n \"rod\" in answers[\"questions/colour\"]", "2", "\"red\""),
+        ("true &&\n city.matches(r\"^(ab\")", "18", ""),
+    ] {
+        let said = |status: tonic::Status, field: &str| {
+            let (_, metadata) = kontor_kit::error::reason(&status).unwrap();
+            assert_eq!(status.code(), Code::InvalidArgument, "{rule}");
+            assert_eq!((&*metadata["field"], &*metadata["line"]), (field, "2"), "{rule}");
+            let fit = metadata.get("suggestion").map(String::as_str).unwrap_or_default();
+            assert_eq!((&*metadata["column"], fit), (column, suggestion), "{rule}: {}", status.message());
+            assert!(!status.message().contains("ours") || rule.contains("ours"), "{}", status.message());
+        };
+        let request = proto::CheckRuleRequest { rule: rule.to_owned(), ..Default::default() };
+        let checked = world.segments.clone().check_rule(sales().request(request)).await.unwrap().into_inner();
+        let wrong = &checked.errors[0];
+        assert_eq!(
+            (wrong.line.to_string(), wrong.column.to_string(), &*wrong.suggestion),
+            ("2".to_owned(), column.to_owned(), suggestion),
+            "{rule}: {}",
+            wrong.message
+        );
+        let request = proto::PreviewRuleRequest { rule: rule.to_owned(), ..Default::default() };
+        let preview = world.segments.clone().preview_rule(sales().request(request)).await;
+        said(preview.unwrap_err(), "rule");
+        for validate_only in [true, false] {
+            let segment = proto::Segment {
+                display_name: "New".to_owned(),
+                rule: rule.to_owned(),
+                ..Default::default()
+            };
+            let request = proto::CreateSegmentRequest {
+                segment: Some(segment),
+                segment_id: "new".to_owned(),
+                validate_only,
+                ..Default::default()
+            };
+            let made = world.segments.clone().create_segment(sales().request(request)).await;
+            said(made.unwrap_err(), "segment.rule");
+        }
+        if !rule.contains("ours") {
+            let new = proto::Segment { rule: rule.to_owned(), ..old.clone() };
+            said(world.update_segment(new, &["rule"]).await.unwrap_err(), "segment.rule");
+        }
+    }
+    // A tree has its place in the text that it is.
+    let kind = proto::expression::Kind::InSegment("segments/custmers".to_owned());
+    let request = proto::CheckRuleRequest {
+        rule_tree: Some(proto::Expression { kind: Some(kind) }),
+        ..Default::default()
+    };
+    let checked = world.segments.clone().check_rule(sales().request(request)).await.unwrap().into_inner();
+    assert_eq!((checked.errors[0].line, checked.errors[0].column), (1, 12));
+    // Its author names it, and what is there is taken.
+    let rule = "in_segment(\"segments/customers-ours\")";
+    world.try_segment(&neighbour(), "theirs", rule, &[], "teams/support").await.unwrap();
+    let rule = "\"red\" in answers[\"questions/colour\"] && purchases.total(\"CHF\") > 3 && in_segment(\"segments/customers\")";
+    world.add_segment("good", rule).await;
+}
+
+async fn s1_what_a_rule_names_is_not_taken_away(world: World) {
+    world.ask(&["red", "blue", "green"]).await;
+    let red = world.add_segment("red", "\"red\" in answers[\"questions/colour\"]").await;
+    let rule = "answers[\"questions/colour\"].exists(a, a in [\"blue\", \"red\"])";
+    world.add_segment("blue", rule).await;
+    let status = world.offer(&["red", "green"]).await.unwrap_err();
+    assert_eq!(failure::<()>(Err(status.clone())).1, "IN_USE");
+    assert!(status.message().contains("segments/blue asks for the choice colour.blue"), "{status:?}");
+    assert!(world.offer(&["blue"]).await.unwrap_err().message().contains("segments/"));
+    world.offer(&["red", "blue"]).await.unwrap();
+    // What a deleted segment names can go; it does not come back then.
+    let delete =
+        |id: &str| proto::DeleteSegmentRequest { name: format!("segments/{id}"), ..Default::default() };
+    world.segments.clone().delete_segment(admin().request(delete("blue"))).await.unwrap();
+    world.offer(&["red"]).await.unwrap();
+    let request = proto::UndeleteSegmentRequest { name: "segments/blue".to_owned(), ..Default::default() };
+    let back = world.segments.clone().undelete_segment(admin().request(request.clone())).await;
+    assert_eq!(failure(back).1, "PARENT_DELETED");
+    world.offer(&["red", "blue"]).await.unwrap();
+    world.segments.clone().undelete_segment(admin().request(request)).await.unwrap();
+    let request =
+        proto::DeleteQuestionnaireRequest { name: "questionnaires/tastes".to_owned(), ..Default::default() };
+    let deleted = world.questionnaires.clone().delete_questionnaire(admin().request(request)).await;
+    assert_eq!(failure(deleted).1, "IN_USE");
+    // A name can be changed at any time.
+    let named = proto::Segment { display_name: "Reds".to_owned(), ..red };
+    world.update_segment(named, &["display_name"]).await.unwrap();
 }
 
 async fn s1_text_and_tree_say_the_same(world: World) {

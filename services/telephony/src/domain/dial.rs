@@ -291,6 +291,14 @@ mod tests {
             assert_eq!(dialled(Form::Digits, number), "933145559876");
         }
         assert_eq!(dialled(Form::National, "+49 30 123456"), "9004930123456");
+        let of_list = |list_form| {
+            let list_device = "PJSIP/{number}@carrier".to_owned();
+            let own = Settings { form: Form::Digits, list_form, list_device, ..settings() };
+            let party = rules().caller("01 45 55 98 76").expect("a number");
+            own.outside_first("kontor-1", &party, &rules(), RING).expect("it can be dialled").channel
+        };
+        assert_eq!(of_list(Some(Form::E164)), "PJSIP/+33145559876@carrier");
+        assert_eq!(of_list(None), "PJSIP/33145559876@carrier", "as for click to call");
         assert_eq!(dialled(Form::National, "+1 212 555 0100"), "90012125550100");
         assert_eq!(dialled(Form::National, "102"), "102", "an extension needs no outside line");
         assert_eq!(dialled(Form::National, "01 45 55 98 76 ext. 12"), "90145559876");

@@ -27,7 +27,8 @@ impl Calls {
         let start = self.start_of(&caller, &request).await?;
         if request.validate_only {
             let now = self.intake.db.clock().now();
-            let checked = self.intake.db.read_few(move |conn| may_be_called(conn, (&caller, now), start)).await?;
+            let checked =
+                self.intake.db.read_few(move |conn| may_be_called(conn, (&caller, now), start)).await?;
             return Ok(convert::call(&checked.call(self.intake.db.clock().now())));
         }
         let intake = self.intake.clone();
@@ -47,7 +48,9 @@ impl Calls {
         let user = self.user_to_ring(caller, &request.user).await?;
         let connector = self.dialling_connector(&request.connector).await?;
         let (number, found) = match listed {
-            Some(entry) if request.number.trim().is_empty() && request.partner.is_empty() => (entry.e164, None),
+            Some(entry) if request.number.trim().is_empty() && request.partner.is_empty() => {
+                (entry.e164, None)
+            }
             _ => self.whom(caller, request).await?,
         };
         let rules = connector.numbers(&self.context.company.region)?;

@@ -26,6 +26,7 @@ kontor_testbed::on_both! { World;
     t6_too_many_that_wait_are_refused,
     t6_only_the_own_telephone_but_for_leaders_and_administrators,
     t6_a_number_that_is_not_to_be_called_needs_a_word,
+    t8_a_call_for_an_entry_of_a_list_goes_to_its_number_under_its_lease,
     t6_faults_name_the_field,
     t6_settings_are_checked_and_masked,
 }
@@ -129,15 +130,10 @@ async fn t6_the_user_rings_and_then_the_partner(world: World) {
     let board = Switchboard::start(Script::Play("click")).await;
     add(&world, "office", asterisk(board.port)).await.unwrap();
     connected(&world).await;
-    let request =
-        proto::StartCallRequest { call_list_entry: "callLists/a/entries/7".into(), ..to("01 45 55 98 76") };
-    let call = start(&world, request).await.unwrap();
+    let call = start(&world, to("01 45 55 98 76")).await.unwrap();
     assert_eq!((call.direction(), call.state()), (CallDirection::Outbound, CallState::Ringing));
     assert_eq!((&call.partner, &call.opportunity, call.user.as_str()), (&partner, &deal, "users/sales"));
-    assert_eq!(
-        (call.connector.as_str(), call.call_list_entry.as_str()),
-        ("connectors/office", "callLists/a/entries/7")
-    );
+    assert_eq!((call.connector.as_str(), call.call_list_entry.as_str()), ("connectors/office", ""));
     let order = board.order().await;
     for (key, value) in [
         ("Channel", "PJSIP/101"),
@@ -158,9 +154,8 @@ async fn t6_the_user_rings_and_then_the_partner(world: World) {
     let done = if done.talk_duration.is_some() { get(&world, &call.name).await } else { done };
     is_the_recorded_call(&done);
     assert_eq!((millis(done.ring_duration), millis(done.talk_duration)), (1_005, 1_502));
-    assert_eq!((&done.partner, done.call_list_entry.as_str()), (&partner, "callLists/a/entries/7"));
+    assert_eq!(done.partner, partner);
     assert_eq!(world.list("").await.len(), 1, "the events are of the same call");
-    assert_eq!(done.queue, "callLists/a", "the list that it is for");
     let history = world.neighbours.history(&partner, 1).await;
     assert_eq!(
         history.iter().filter(|entry| entry.summary.to_lowercase().contains("call")).count(),
@@ -398,9 +393,39 @@ async fn t6_only_the_own_telephone_but_for_leaders_and_administrators(world: Wor
     assert_eq!(world.list("").await.len(), before);
 }
 
+/// A call for an entry of a call list: to its number, and only while the entry is leased by whose telephone rings.
+async fn t8_a_call_for_an_entry_of_a_list_goes_to_its_number_under_its_lease(world: World) {
+    add(&world, "office", asterisk(free_port().await)).await.unwrap();
+    let lists = crate::lists::Lists::of(&world);
+    let entry = listed(&lists).await;
+    let request = proto::StartCallRequest { call_list_entry: entry.clone(), validate_only: true, ..to("") };
+    let lost = kontor_testbed::failure(start(&world, request.clone()).await);
+    assert_eq!(lost, (Code::FailedPrecondition, "LEASE_LOST".to_owned()), "nobody has it");
+    let lease = lists.take(&sales()).await;
+    assert_eq!(lease.entry.name, entry);
+    let rings = proto::StartCallRequest { validate_only: false, ..request.clone() };
+    let call = start(&world, rings).await.unwrap();
+    assert_eq!((call.call_list_entry.as_str(), call.queue.as_str()), (entry.as_str(), "callLists/fair"));
+    assert_eq!(call.callee.unwrap().e164, PARTNER, "its own number");
+    let other = proto::StartCallRequest { number: "+33145550000".into(), ..request.clone() };
+    let (code, words) = refusal(start(&world, other).await);
+    assert_eq!(code, Code::InvalidArgument);
+    assert!(words.starts_with("call_list_entry: ") && words.contains("another number"), "{words}");
+    let none = proto::StartCallRequest { call_list_entry: "callLists/fair/entries/none".into(), ..request };
+    assert_eq!(refusal(start(&world, none).await).0, Code::NotFound);
+}
+
+/// An entry of a new list with the number of the partner.
+async fn listed(lists: &crate::lists::Lists) -> String {
+    lists.create("fair", |list| list.any_hour = true).await.unwrap();
+    lists.fill(&[PARTNER]).await;
+    lists.entries("").await.remove(0).name
+}
+
 async fn t6_a_number_that_is_not_to_be_called_needs_a_word(world: World) {
     add(&world, "office", asterisk(free_port().await)).await.unwrap();
     let lists = crate::lists::Lists::of(&world);
+    let entry = listed(&lists).await;
     lists.do_not_call(&sales(), PARTNER).await.unwrap();
     for validate_only in [true, false] {
         let request = proto::StartCallRequest { validate_only, ..to("01 45 55 98 76") };
@@ -408,8 +433,7 @@ async fn t6_a_number_that_is_not_to_be_called_needs_a_word(world: World) {
         assert_eq!(kontor_testbed::failure(refused), (Code::FailedPrecondition, "DO_NOT_CALL".to_owned()));
     }
     let known = proto::StartCallRequest { override_do_not_call: true, ..to(PARTNER) };
-    let for_list =
-        proto::StartCallRequest { call_list_entry: "callLists/a/entries/b".into(), ..known.clone() };
+    let for_list = proto::StartCallRequest { call_list_entry: entry, ..known.clone() };
     let refused = refusal(start(&world, for_list).await);
     assert!(refused.1.contains("so not for a call list either"), "{refused:?}");
     assert!(world.list("").await.is_empty());
@@ -438,6 +462,7 @@ async fn t6_faults_name_the_field(world: World) {
         (with(|it| it.partner = "partners/none".into()), "partner: "),
         (with(|it| it.opportunity = "opportunities/none".into()), "opportunity: "),
         (with(|it| it.call_list_entry = "x".repeat(201)), "call_list_entry: "),
+        (with(|it| it.call_list_entry = "callLists/none".into()), "call_list_entry: "),
         (with(|it| it.connector = "office".into()), "connector: "),
         (with(|it| it.request_id = "x".repeat(101)), "request_id: "),
     ];

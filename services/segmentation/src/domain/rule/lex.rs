@@ -49,6 +49,41 @@ pub fn tokens(text: &str) -> Result<Vec<Placed>, Error> {
     }
 }
 
+/// The place of a text in quotes in a part of a rule that was read: the first one, or the last one.
+pub fn quoted(text: &str, span: (u32, u32), last: bool) -> Option<(u32, u32)> {
+    let tokens = tokens(text.get(span.0 as usize..span.1 as usize)?).ok()?;
+    let mut texts = tokens.into_iter().filter(|(token, _)| matches!(token, Token::Text(_)));
+    let (_, (start, end)) = if last { texts.next_back() } else { texts.next() }?;
+    Some((span.0 + start, span.0 + end))
+}
+
+/// The place of some bytes of a text's value in the rule that has the text in quotes at `span`: escapes are longer than what they stand for.
+pub fn inside(text: &str, span: (u32, u32), bytes: (usize, usize)) -> (u32, u32) {
+    let written = text.get(span.0 as usize..span.1 as usize).unwrap_or("");
+    let raw = written.starts_with('r');
+    let (mut lexer, mut value) = (Lexer { text: written, at: if raw { 2 } else { 1 } }, 0);
+    let (mut start, mut end) = (None, None);
+    // the quote at the end is the place behind the last one
+    while lexer.at + 1 < written.len() && end.is_none() {
+        if value >= bytes.0 && start.is_none() {
+            start = Some(lexer.at);
+        }
+        if value >= bytes.1 {
+            end = Some(lexer.at);
+            break;
+        }
+        let at = lexer.at;
+        let Some(next) = lexer.rest().chars().next() else { break };
+        lexer.at += next.len_utf8();
+        value += match next {
+            '\\' if !raw => lexer.escape(at).map_or(1, char::len_utf8),
+            _ => next.len_utf8(),
+        };
+    }
+    let quote = written.len().saturating_sub(1);
+    (span.0 + start.unwrap_or(quote) as u32, span.0 + end.unwrap_or(quote) as u32)
+}
+
 struct Lexer<'a> {
     text: &'a str,
     at: usize,

@@ -1,6 +1,7 @@
 //! The rule language: text and tree, checked once, read by three evaluators that agree.
 //! Called by the membership engine, the store and the RPCs.
 
+pub mod catalogue;
 mod check;
 pub mod error;
 pub mod explain;
@@ -26,6 +27,7 @@ pub use parse::{DEPTH_CAP, NODE_CAP, parse};
 pub use tree::{Comparison, Expr, Match, Node, Quantifier};
 
 use super::facts::{Facts, FieldSet, Micros};
+use catalogue::{Catalogue, Everything};
 use check::Checked;
 use one::{Bound, One, Source, strikes};
 
@@ -44,18 +46,28 @@ struct Inner {
 }
 
 impl Rule {
-    /// Reads and checks a text.
+    /// Reads and checks a text. Whether what it names is there is not looked at.
     pub fn parse(text: &str) -> Result<Rule, Error> {
+        Rule::parse_known(text, &Everything)
+    }
+
+    /// Reads and checks a text, and whether what it names is there.
+    pub fn parse_known(text: &str, catalogue: &dyn Catalogue) -> Result<Rule, Error> {
         let expr = parse(text)?;
-        let checked = check::check(text, &expr)?;
+        let checked = check::check(text, &expr, catalogue)?;
         let literals = ticks::literals(&checked.test);
         Ok(Rule(Arc::new(Inner { expr, checked, literals })))
     }
 
     /// Checks a tree. Places in the error are those of the tree's text.
     pub fn from_tree(tree: &Expr) -> Result<Rule, Error> {
+        Rule::from_tree_known(tree, &Everything)
+    }
+
+    /// Checks a tree, and whether what it names is there.
+    pub fn from_tree_known(tree: &Expr, catalogue: &dyn Catalogue) -> Result<Rule, Error> {
         let text = tree.to_string();
-        let rule = Rule::parse(&text)?;
+        let rule = Rule::parse_known(&text, catalogue)?;
         if rule.0.expr == *tree {
             return Ok(rule);
         }

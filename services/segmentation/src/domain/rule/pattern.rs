@@ -6,11 +6,14 @@ use regex_automata::Input;
 use regex_automata::dfa::dense::{Builder, Config, DFA};
 use regex_automata::dfa::{Automaton, StartKind};
 use regex_automata::nfa::thompson;
+use regex_syntax::ParserBuilder;
 
 /// Most characters of a pattern.
 const LENGTH_CAP: usize = 500;
 /// Most patterns of a rule.
 const PATTERNS_CAP: usize = 10;
+/// Most groups of a pattern in each other.
+const NEST_CAP: u32 = 20;
 /// Most bytes of a compiled pattern.
 const SIZE_CAP: usize = 256 * 1024;
 /// Most bytes of one as a whole automaton, and of what is needed to make it: that bounds the time too.
@@ -47,23 +50,37 @@ impl<'a> Whole<'a> {
     }
 }
 
+/// Why a pattern can't be taken.
+#[derive(Debug)]
+pub struct Wrong {
+    /// What is wrong.
+    pub what: String,
+    /// The bytes of the pattern that are meant, the first and the one after the last; all of it when none.
+    pub bytes: Option<(usize, usize)>,
+}
+
 /// Reads a pattern, the `count`-th of its rule.
-pub fn read(pattern: &str, count: usize) -> Result<Regex, String> {
+pub fn read(pattern: &str, count: usize) -> Result<Regex, Wrong> {
+    let all = |what: String| Wrong { what, bytes: None };
     if count > PATTERNS_CAP {
-        return Err(format!("the rule has more than {PATTERNS_CAP} patterns"));
+        return Err(all(format!("the rule has more than {PATTERNS_CAP} patterns")));
     }
     if pattern.chars().count() > LENGTH_CAP {
-        return Err(format!("a pattern has at most {LENGTH_CAP} characters"));
+        return Err(all(format!("a pattern has at most {LENGTH_CAP} characters")));
     }
     let built =
-        RegexBuilder::new(pattern).size_limit(SIZE_CAP).dfa_size_limit(SIZE_CAP).nest_limit(20).build();
+        RegexBuilder::new(pattern).size_limit(SIZE_CAP).dfa_size_limit(SIZE_CAP).nest_limit(NEST_CAP).build();
     built.map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => "the pattern becomes too large; repeat less".to_owned(),
-        // the library's text has several lines, the last one says what is wrong
-        other => {
-            let text = other.to_string();
-            let last = text.lines().last().unwrap_or("").trim().trim_start_matches("error: ").to_owned();
-            format!("the pattern can't be read: {last}")
+        regex::Error::CompiledTooBig(_) => all("the pattern becomes too large; repeat less".to_owned()),
+        // the library's error is a text; its reader knows the place too
+        _ => {
+            let (what, span) = match ParserBuilder::new().nest_limit(NEST_CAP).build().parse(pattern) {
+                Err(regex_syntax::Error::Parse(error)) => (error.kind().to_string(), Some(*error.span())),
+                Err(regex_syntax::Error::Translate(error)) => (error.kind().to_string(), Some(*error.span())),
+                _ => ("it is none".to_owned(), None),
+            };
+            let bytes = span.map(|span| (span.start.offset, span.end.offset));
+            Wrong { what: format!("the pattern can't be read: {what}"), bytes }
         }
     })
 }

@@ -6,6 +6,7 @@ use kontor_proto::directory::v1 as directory;
 use kontor_proto::directory::v1::user_service_client::UserServiceClient;
 use kontor_proto::mail::v1 as mail;
 use kontor_proto::mail::v1::mailing_service_client::MailingServiceClient;
+use kontor_proto::mail::v1::unsubscribe_service_client::UnsubscribeServiceClient;
 use kontor_proto::templating::v1 as templating;
 use kontor_proto::templating::v1::template_service_client::TemplateServiceClient;
 use kontor_testbed::{Gate, Place, SmtpServer};
@@ -13,8 +14,10 @@ use kontor_testbed::{Gate, Place, SmtpServer};
 use super::*;
 
 kontor_testbed::on_both! { Posting;
+    s1_who_bounced_or_unsubscribed_is_a_fact_by_itself,
     s10_a_crash_between_the_services_writes_to_nobody_twice,
     s10_who_was_a_recipient_before_is_told_apart,
+    s10_a_segment_that_leaps_to_everybody_writes_to_nobody,
     s10_a_merge_costs_nobody_the_message,
 }
 
@@ -22,12 +25,12 @@ const PAGE: &str = "<!DOCTYPE html><html><head><title>News</title></head><body><
     <p><a href=\"{{ message.unsubscribe_url }}\">Unsubscribe</a></p></body></html>";
 
 /// Segmentation of its own life, with a gate before mail, a draft of a mailing, and a segment of Belgians.
-struct Posting {
-    world: World,
+pub(super) struct Posting {
+    pub(super) world: World,
     smtp: SmtpServer,
-    gate: Gate,
+    pub(super) gate: Gate,
     own: Context,
-    mailing: String,
+    pub(super) mailing: String,
 }
 
 fn life(place: &Place) -> Context {
@@ -35,7 +38,7 @@ fn life(place: &Place) -> Context {
 }
 
 impl Posting {
-    async fn start(mut place: Place) -> Posting {
+    pub(super) async fn start(mut place: Place) -> Posting {
         place.context.company.name = "Kontor Ltd".to_owned();
         let (gate, own, smtp) = (Gate::default(), life(&place), SmtpServer::start());
         let config = kontor_mail::Config {
@@ -85,33 +88,39 @@ impl Posting {
         Posting { world, smtp, gate, own, mailing }
     }
 
-    fn mailings(&self) -> MailingServiceClient<kontor_kit::link::Link> {
+    pub(super) fn mailings(&self) -> MailingServiceClient<kontor_kit::link::Link> {
         MailingServiceClient::new(self.world.mail.clone().unwrap())
     }
 
-    async fn belgian(&self, name: &str, email: &str) -> String {
+    pub(super) async fn belgian(&self, name: &str, email: &str) -> String {
         let name = self.world.add_partner(name, "BE", email, "").await;
         self.world.tag(&name, &[]).await;
         name
     }
 
-    /// A partner of no country.
-    async fn without_address(&self, name: &str, email: &str) -> String {
-        let emails =
-            vec![kontor_proto::r#type::v1::Email { address: email.to_owned(), ..Default::default() }];
-        let partner = directory::Partner { display_name: name.to_owned(), emails, ..Default::default() };
-        let request = directory::CreatePartnerRequest { partner: Some(partner), ..Default::default() };
-        self.world.partners().create_partner(admin().request(request)).await.unwrap().into_inner().name
+    pub(super) async fn without_address(&self, name: &str, email: &str) -> String {
+        self.world.without_address(name, email).await
+    }
+
+    /// Those who are added from now on wait for their turn.
+    pub(super) async fn pause(&self) {
+        let request = mail::PauseMailingRequest { name: self.mailing.clone(), ..Default::default() };
+        self.mailings().pause_mailing(leader().request(request)).await.unwrap();
+    }
+
+    pub(super) async fn resume(&self) {
+        let request = mail::ResumeMailingRequest { name: self.mailing.clone(), ..Default::default() };
+        self.mailings().resume_mailing(leader().request(request)).await.unwrap();
     }
 
     /// Starts the campaign "spring".
-    async fn begin(&self) {
+    pub(super) async fn begin(&self) {
         let given = proto::Campaign { mailing: self.mailing.clone(), team: String::new(), ..campaign("be") };
         self.world.create(&leader(), "spring", given).await.unwrap();
         self.world.begin(&leader(), "spring", 0).await.unwrap();
     }
 
-    async fn recipients(&self) -> Vec<mail::Recipient> {
+    pub(super) async fn recipients(&self) -> Vec<mail::Recipient> {
         let request = mail::ListRecipientsRequest {
             parent: self.mailing.clone(),
             page_size: 1_000,
@@ -121,7 +130,7 @@ impl Posting {
     }
 
     /// Ends the campaign, and waits for the end of the mailing. Gives who was written to.
-    async fn end(&self) -> Vec<String> {
+    pub(super) async fn end(&self) -> Vec<String> {
         let request = proto::EndCampaignRequest { name: "campaigns/spring".to_owned(), ..Default::default() };
         self.world.campaigns.clone().end_campaign(leader().request(request)).await.unwrap();
         let until = Instant::now() + PATIENCE;
@@ -138,6 +147,31 @@ impl Posting {
         all.sort();
         all
     }
+}
+
+/// Nobody pushes these facts: mail tells them.
+async fn s1_who_bounced_or_unsubscribed_is_a_fact_by_itself(posting: Posting) {
+    posting
+        .smtp
+        .set_rules(&["{\"stage\": \"rcpt\", \"match\": \"anna@\", \"reply\": \"550 5.1.1 no such user\"}"]);
+    let world = &posting.world;
+    let anna = posting.belgian("Anna", "anna@one.example").await;
+    let ben = posting.belgian("Ben", "ben@one.example").await;
+    let bounced = "mails.exists(m, m.kind == \"BOUNCED\" && m.time > now - duration(\"1d\"))";
+    world.add_segment("bounced", bounced).await;
+    world.add_segment("unsubscribed", "!mails.all(m, m.kind != \"UNSUBSCRIBED\")").await;
+    posting.begin().await;
+    assert_eq!(world.filled("spring").await.counts.unwrap().added, 2);
+    assert_eq!(posting.end().await, ["ben@one.example"]);
+    world.members_become("bounced", &[&anna]).await;
+    let message = posting.smtp.taken().into_iter().next().unwrap();
+    let address = message.header("List-Unsubscribe");
+    let token = address.rsplit('/').next().unwrap().trim_end_matches('>').to_owned();
+    let request = mail::UnsubscribeRequest { token, peer: "192.0.2.1".to_owned() };
+    let mut client = UnsubscribeServiceClient::new(world.mail.clone().unwrap());
+    client.unsubscribe(Caller::system().request(request)).await.unwrap();
+    world.members_become("unsubscribed", &[&ben]).await;
+    world.members_become("bounced", &[&anna]).await;
 }
 
 async fn s10_a_crash_between_the_services_writes_to_nobody_twice(mut posting: Posting) {
@@ -189,13 +223,32 @@ async fn s10_who_was_a_recipient_before_is_told_apart(posting: Posting) {
     assert_eq!(posting.end().await, ["anna@one.example", "ben@one.example"]);
 }
 
+async fn s10_a_segment_that_leaps_to_everybody_writes_to_nobody(posting: Posting) {
+    posting.belgian("Anna", "anna@one.example").await;
+    posting.begin().await;
+    assert_eq!(posting.world.filled("spring").await.counts.unwrap().added, 1);
+    for at in 0..11 {
+        let name = format!("German {at}");
+        let name = posting.world.add_partner(&name, "DE", &format!("g{at}@one.example"), "").await;
+        posting.world.tag(&name, &[]).await;
+    }
+    let all =
+        proto::Segment { name: "segments/be".to_owned(), rule: "true".to_owned(), ..Default::default() };
+    posting.world.update_segment(all, &["rule"]).await.unwrap();
+    let is_paused = |it: &proto::Campaign| it.state() == proto::CampaignState::Paused;
+    let paused = posting.world.becomes("spring", is_paused).await;
+    assert!(paused.pause_reason.contains("13 of 13 known partners"), "{}", paused.pause_reason);
+    assert_eq!(posting.recipients().await.len(), 1);
+    let refused = posting.world.begin(&leader(), "spring", 0).await.unwrap_err();
+    assert!(refused.message().starts_with("campaigns/spring would write to all 13 partners"), "{refused:?}");
+    assert_eq!(posting.end().await, ["anna@one.example"]);
+}
+
 async fn s10_a_merge_costs_nobody_the_message(posting: Posting) {
     posting.belgian("Zoe", "zoe@one.example").await;
     posting.begin().await;
     assert_eq!(posting.world.filled("spring").await.counts.unwrap().added, 1);
-    // Those who join now wait for their turn.
-    let request = mail::PauseMailingRequest { name: posting.mailing.clone(), ..Default::default() };
-    posting.mailings().pause_mailing(leader().request(request)).await.unwrap();
+    posting.pause().await;
     // Two cards of one person: the second gets nothing, for the first has its address.
     let (anna, anne) = (
         posting.belgian("Anna", "anna@one.example").await,
@@ -246,8 +299,7 @@ async fn s10_a_merge_costs_nobody_the_message(posting: Posting) {
         assert!(Instant::now() < until, "{waiting:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let request = mail::ResumeMailingRequest { name: posting.mailing.clone(), ..Default::default() };
-    posting.mailings().resume_mailing(leader().request(request)).await.unwrap();
+    posting.resume().await;
     let taken = posting.end().await;
     assert_eq!(taken, ["anna@one.example", "benny@one.example", "dora@one.example", "zoe@one.example"]);
 }

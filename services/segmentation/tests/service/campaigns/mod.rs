@@ -2,6 +2,7 @@
 
 mod crash;
 mod mail;
+mod merges;
 mod rules;
 
 use std::time::{Duration, Instant};
@@ -126,6 +127,21 @@ impl World {
         let name = self.add_partner(name, "BE", "", phone).await;
         self.tag(&name, &[]).await;
         name
+    }
+
+    /// A partner of no country, with an address of mail when it is not empty.
+    async fn without_address(&self, name: &str, email: &str) -> String {
+        use kontor_proto::directory::v1 as directory;
+        let email = Some(email).filter(|it| !it.is_empty());
+        let emails =
+            email.map(|it| kontor_proto::r#type::v1::Email { address: it.to_owned(), ..Default::default() });
+        let partner = directory::Partner {
+            display_name: name.to_owned(),
+            emails: emails.into_iter().collect(),
+            ..Default::default()
+        };
+        let request = directory::CreatePartnerRequest { partner: Some(partner), ..Default::default() };
+        self.partners().create_partner(admin().request(request)).await.unwrap().into_inner().name
     }
 
     async fn set_phones(&self, partner: &str, phones: &[(&str, &[&str])]) {

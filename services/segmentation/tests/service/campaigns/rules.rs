@@ -8,6 +8,7 @@ use crate::world::neighbour;
 
 kontor_testbed::on_both! { World;
     s9_a_campaign_is_asked_back_paused_and_ended,
+    s9_a_segment_that_leaps_to_everybody_pauses_its_campaign,
     s9_leaders_of_the_list_fill_it_and_strangers_see_nothing,
 }
 
@@ -64,6 +65,40 @@ async fn s9_a_campaign_is_asked_back_paused_and_ended(world: World) {
     world.begin(&leader(), "autumn", 3).await.unwrap();
     let paused = world.becomes("autumn", |it| it.state() == proto::CampaignState::Paused).await;
     assert_eq!(paused.pause_reason, "callLists/fair can't be filled: callLists/fair has ended");
+}
+
+async fn s9_a_segment_that_leaps_to_everybody_pauses_its_campaign(world: World) {
+    for at in 0..2 {
+        world.belgian(&format!("Belgian {at}"), &format!("+322400000{at}")).await;
+    }
+    for at in 0..13 {
+        world.known(&format!("German {at}"), "DE").await;
+    }
+    let segment = world.add_segment("be", "country == \"BE\"").await;
+    let list = world.create(&leader(), "spring", campaign("be")).await.unwrap().call_list;
+    world.begin(&leader(), "spring", 0).await.unwrap();
+    assert_eq!(world.filled("spring").await.counts.unwrap().added, 2);
+    // Somebody mends the rule while the campaign runs.
+    let all = proto::Segment { rule: "true".to_owned(), etag: String::new(), ..segment };
+    world.update_segment(all, &["rule"]).await.unwrap();
+    let paused = world.becomes("spring", |it| it.state() == proto::CampaignState::Paused).await;
+    let why = "13 members joined at once, and 15 of 15 known partners are members now, and 2 were meant when the campaign was started: \
+               start it again with expected_members 15";
+    assert_eq!(paused.pause_reason, why);
+    assert_eq!((world.entries(&list).await.len(), paused.counts.unwrap().waiting), (2, 13));
+    let told = world.events().await;
+    let told = told.iter().filter_map(kontor_kit::outbox::payload::<proto::CampaignStateChanged>).next_back();
+    assert_eq!(told.unwrap().state(), proto::CampaignState::Paused);
+    // It is meant, and goes on; who joins as the days pass is added without a question.
+    assert_eq!(failure(world.begin(&leader(), "spring", 0).await).1, "MATCHES_EVERYBODY");
+    let again = world.begin(&leader(), "spring", 15).await.unwrap();
+    assert_eq!((again.state(), again.pause_reason.as_str()), (proto::CampaignState::Running, ""));
+    assert_eq!(world.filled("spring").await.counts.unwrap().without_number, 13);
+    for at in 2..5 {
+        world.belgian(&format!("Belgian {at}"), &format!("+322400000{at}")).await;
+    }
+    let now = world.becomes("spring", |it| it.counts.as_ref().is_some_and(|it| it.added == 5)).await;
+    assert_eq!(now.state(), proto::CampaignState::Running);
 }
 
 async fn s9_leaders_of_the_list_fill_it_and_strangers_see_nothing(world: World) {

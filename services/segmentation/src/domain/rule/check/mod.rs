@@ -4,7 +4,9 @@
 mod kinds;
 mod terms;
 
+use super::catalogue::Catalogue;
 use super::error::{Error, error, nearest};
+use super::lex;
 use super::plan::{Bag, Number, Over, Place, Test, Tick};
 use super::ticks;
 use super::tree::{Expr, Node};
@@ -27,9 +29,10 @@ pub(crate) struct Checked {
 }
 
 /// Checks a tree that was read from `text`.
-pub(crate) fn check(text: &str, expr: &Expr) -> Result<Checked, Error> {
-    let mut checker =
-        Checker { text, scope: Vec::new(), fields: FieldSet::default(), segments: Vec::new(), patterns: 0 };
+pub(crate) fn check(text: &str, expr: &Expr, catalogue: &dyn Catalogue) -> Result<Checked, Error> {
+    let (scope, segments) = (Vec::new(), Vec::new());
+    let fields = FieldSet::default();
+    let mut checker = Checker { text, catalogue, scope, fields, segments, patterns: 0 };
     let test = checker.test(expr)?;
     let ticks = ticks::of(&test);
     Ok(Checked { test, fields: checker.fields, segments: checker.segments, ticks })
@@ -37,6 +40,7 @@ pub(crate) fn check(text: &str, expr: &Expr) -> Result<Checked, Error> {
 
 struct Checker<'a> {
     text: &'a str,
+    catalogue: &'a dyn Catalogue,
     /// Variables and what they are items of, outermost first.
     scope: Vec<(String, Bag)>,
     fields: FieldSet,
@@ -178,6 +182,8 @@ impl Checker<'_> {
             }
             Node::Answers(question) => {
                 self.resource(expr, question, "questions/")?;
+                let found = self.catalogue.question(question);
+                self.there(expr, found, || format!("there is no question \"{question}\""))?;
                 self.fields.insert(Field::Answers);
                 Ok(Over { bag: Bag::Answers(question.clone()), level: self.scope.len(), filters: Vec::new() })
             }
@@ -228,14 +234,18 @@ impl Checker<'_> {
     fn total(&mut self, expr: &Expr, currency: &str, window: Option<i64>) -> Result<Typed, Error> {
         if currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase()) {
             let what = format!("\"{}\" is no currency code of three capitals", currency.escape_debug());
-            return Err(error(self.text, expr.span, what).fits(["\"EUR\""]));
+            return Err(error(self.text, self.literal(expr), what).fits(["\"EUR\""]));
         }
+        let found = self.catalogue.currency(currency);
+        self.there(expr, found, || format!("there is no currency \"{currency}\""))?;
         self.fields.insert(Field::List(List::Purchases));
         Ok(Typed::Number(Kind::Decimal, Number::Total { currency: currency.to_owned(), window }))
     }
 
     fn segment(&mut self, expr: &Expr, segment: &str) -> Result<Test, Error> {
         self.resource(expr, segment, "segments/")?;
+        let found = self.catalogue.segment(segment);
+        self.there(expr, found, || format!("\"{segment}\" does not exist or you may not see it"))?;
         let known = self.segments.iter().position(|known| known == segment);
         Ok(Test::Segment(known.unwrap_or_else(|| {
             self.segments.push(segment.to_owned());
@@ -252,7 +262,24 @@ impl Checker<'_> {
             return Ok(());
         }
         let what = format!("\"{}\" is no name; write \"{start}...\"", name.escape_debug());
-        self.error(expr, what)
+        Err(error(self.text, self.literal(expr), what))
+    }
+
+    /// Where the text in quotes of a function stands.
+    fn literal(&self, expr: &Expr) -> (u32, u32) {
+        lex::quoted(self.text, expr.span, false).unwrap_or(expr.span)
+    }
+
+    /// What the catalogue says of a name in quotes.
+    fn there(
+        &self,
+        expr: &Expr,
+        found: Result<(), Vec<String>>,
+        what: impl FnOnce() -> String,
+    ) -> Result<(), Error> {
+        let Err(fits) = found else { return Ok(()) };
+        let fits = fits.into_iter().map(|fit| format!("\"{fit}\""));
+        Err(error(self.text, self.literal(expr), what()).fits(fits))
     }
 
     fn has(&mut self, inner: &Expr) -> Result<Test, Error> {

@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 
 use super::super::error::{Error, error, nearest};
+use super::super::lex;
 use super::super::pattern;
 use super::super::plan::{Bag, Number, Place, Test, Words};
 use super::super::tree::{Comparison, Expr, Match, Node};
 use super::Checker;
 use super::kinds::{Typed, article, bag_name, number, suggest};
-use crate::domain::facts::{Decimal, Kind};
+use crate::domain::facts::{Decimal, Kind, List, Purchase};
 
 impl Checker<'_> {
     pub(super) fn comparison(
@@ -51,6 +52,7 @@ impl Checker<'_> {
         literal: &Expr,
     ) -> Result<Test, Error> {
         self.choice(choices, &word, literal)?;
+        self.known(of, &word, literal)?;
         let passes = match how {
             Comparison::Equal => Words::Is(word),
             Comparison::NotEqual => Words::IsNot(word),
@@ -74,6 +76,30 @@ impl Checker<'_> {
         fits.extend(rest.into_iter().map(str::to_owned));
         let what = format!("\"{}\" is none of the choices", word.escape_debug());
         Err(error(self.text, literal.span, what).fits(fits.into_iter().map(|fit| format!("\"{fit}\""))))
+    }
+
+    /// A literal beside a currency or an answer must be one that is there.
+    fn known(&self, of: Place, word: &str, literal: &Expr) -> Result<(), Error> {
+        match of {
+            Place::Record { list: List::Purchases, column, .. } if !word.is_empty() => {
+                if Purchase::COLUMNS[column].name != "currency" {
+                    return Ok(());
+                }
+                let found = self.catalogue.currency(word);
+                self.there(literal, found, || format!("there is no currency \"{}\"", word.escape_debug()))
+            }
+            Place::Item { level } => match &self.scope[level].1 {
+                Bag::Answers(question) => self.offered(question, word, literal),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn offered(&self, question: &str, choice: &str, literal: &Expr) -> Result<(), Error> {
+        let found = self.catalogue.choice(question, choice);
+        let what = || format!("\"{}\" is no choice of \"{question}\"", choice.escape_debug());
+        self.there(literal, found, what)
     }
 
     fn numbers(
@@ -131,6 +157,9 @@ impl Checker<'_> {
             if !over.filters.is_empty() {
                 return self.error(of, "`in` takes a list that is not filtered");
             }
+            if let Bag::Answers(question) = &over.bag {
+                self.offered(question, choice, item)?;
+            }
             return Ok(Test::Member { choice: choice.clone(), of: over.bag });
         };
         match self.typed(item)? {
@@ -141,6 +170,7 @@ impl Checker<'_> {
                         return self.error(literal, "a text in quotes should be here");
                     };
                     self.choice(choices, word, literal)?;
+                    self.known(place, word, literal)?;
                     words.insert(word.clone());
                 }
                 Ok(Test::Text { of: place, passes: Words::OneOf(words) })
@@ -191,8 +221,9 @@ impl Checker<'_> {
             Typed::Text(_) => return self.error(text, "this is a text in quotes; a field should be here"),
             other => return self.error(text, format!("this is {}; a string should be here", other.name())),
         };
+        let literal = lex::quoted(self.text, expr.span, true).unwrap_or(expr.span);
         if with.is_empty() {
-            return self.error(expr, "an empty text is in every string");
+            return Err(error(self.text, literal, "an empty text is in every string"));
         }
         let with = with.to_owned();
         let passes = match how {
@@ -202,7 +233,10 @@ impl Checker<'_> {
             Match::Matches => {
                 self.patterns += 1;
                 let pattern = pattern::read(&with, self.patterns);
-                Words::Matches(pattern.or_else(|what| self.error(expr, what))?)
+                Words::Matches(pattern.map_err(|wrong| {
+                    let place = wrong.bytes.map(|bytes| lex::inside(self.text, literal, bytes));
+                    error(self.text, place.unwrap_or(literal), wrong.what)
+                })?)
             }
         };
         Ok(Test::Text { of, passes })
