@@ -12,7 +12,7 @@ use crate::domain::cloud::Provider;
 use crate::domain::connector::{Connector, Kind};
 
 /// Fields that an update may name.
-pub(super) const FIELDS: [&str; 53] = [
+pub(super) const FIELDS: [&str; 54] = [
     "display_name",
     "disabled",
     "region",
