@@ -1,5 +1,5 @@
 //! The plain signed JSON webhook: its signature and its body.
-//! Called by rpc/webhook.rs; pure, so that the clock and the secret are passed in.
+//! Called by rpc/ingest.rs; pure, so that the clock and the secret are passed in.
 
 use hmac::{Hmac, Mac};
 use kontor_kit::{Error, Result};

@@ -1,5 +1,5 @@
 //! The way in: items of any connector are folded into calls, one transaction a batch, acknowledged when it is on disk.
-//! Called by rpc/push.rs, rpc/webhook.rs and the keeper of Asterisk sessions.
+//! Called by rpc/ingest.rs, rpc/ingest.rs and the keeper of Asterisk sessions.
 
 pub mod clocks;
 pub mod dial;
@@ -78,7 +78,7 @@ impl Intake {
     /// Taking the same items again changes nothing.
     ///
     /// # Errors
-    /// UNAVAILABLE: nothing was stored, send it again. INTERNAL.
+    /// UNAVAILABLE: nothing was stored, send it again; with the reason UNSURE it may have been. INTERNAL.
     pub async fn take(&self, connector: &str, items: Vec<Item>) -> Result<BTreeMap<String, String>> {
         self.take_once(connector, None, items).await
     }
