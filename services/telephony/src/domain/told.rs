@@ -1,5 +1,5 @@
 //! One event in the neutral form of webhooks and gRPC, checked, and turned into items for the fold.
-//! Called by rpc/ingest.rs with messages and by rpc/ingest.rs with what `post` read.
+//! Called by rpc/ingest.rs, with messages and with what `post` read.
 
 use kontor_kit::{Error, Result};
 

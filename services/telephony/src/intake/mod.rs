@@ -1,5 +1,5 @@
 //! The way in: items of any connector are folded into calls, one transaction a batch, acknowledged when it is on disk.
-//! Called by rpc/ingest.rs, rpc/ingest.rs and the keeper of Asterisk sessions.
+//! Called by rpc/ingest.rs and by the keeper of sessions.
 
 pub mod clocks;
 pub mod dial;
