@@ -163,7 +163,7 @@ impl Sender {
         self.give_back(left.into_iter().map(|job| job.leased).collect(), now).await;
     }
 
-    /// Gives back what the database says that this process has and it has not: the answer to the commit of its lease was lost, or the task that had it is gone.
+    /// Gives back what the database says that this process has and it has not: the answer to the commit of its lease was lost, or the task that made it broke off.
     /// Called by who leases and by nobody else, so nothing is leased meanwhile; and what was noted meanwhile is not this process' any more.
     async fn find_lost(&self) -> Result<()> {
         let (held, holder) = (self.held().clone(), self.0.holder.clone());
@@ -221,8 +221,16 @@ impl Sender {
             let count = i64::try_from(leased.len()).unwrap_or(0);
             left -= count;
             self.held().extend(leased.iter().map(|it| it.row.id.clone()));
+            let (sender, tasks) = (self.clone(), self.0.house.context.tasks.clone());
+            let ids: Vec<String> = leased.iter().map(|it| it.row.id.clone()).collect();
+            let made = tasks.spawn(async move { sender.prepare(mailing, leased).await });
             let sender = self.clone();
-            self.0.house.context.tasks.spawn(async move { sender.prepare(mailing, leased).await });
+            // Of a task that broke off nothing came into the queue: that is its last step.
+            tasks.spawn(async move {
+                if made.await.is_err() {
+                    sender.let_go(&ids);
+                }
+            });
         }
         Ok(is_more)
     }
