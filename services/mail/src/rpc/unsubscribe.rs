@@ -1,7 +1,7 @@
 //! UnsubscribeService: one click (RFC 8058). The token is the whole sign-in; wrong ones are counted by peer.
 //! Called by the gateway only.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use kontor_kit::auth::Caller;
 use kontor_kit::db::Tx;
@@ -38,7 +38,6 @@ impl Unsubscribes {
 
     /// The message of a token; none for that of a test.
     async fn find(&self, token: &str, peer: &str) -> Result<Option<OfToken>> {
-        self.must_have_tries(peer)?;
         let found = match Secret::read(token) {
             Some(token) if self.house.keys.is_test(&token) => return Ok(None),
             Some(token) => {
@@ -47,26 +46,18 @@ impl Unsubscribes {
             }
             None => None,
         };
-        if found.is_none() {
-            self.count_wrong(peer);
-            return Err(Error::not_found("this address for unsubscribing"));
+        found.map(Some).ok_or_else(|| self.wrong(peer))
+    }
+
+    /// The one answer to every wrong token. A right one is never held up by wrong ones of its neighbours: behind a proxy all are one peer.
+    fn wrong(&self, peer: &str) -> Error {
+        let now = self.house.db.clock().now();
+        let mut window = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(wait) = window.wait(peer, now) {
+            return Error::exhausted("too many wrong addresses: wait, then try again", wait);
         }
-        Ok(found)
-    }
-
-    fn must_have_tries(&self, peer: &str) -> Result<()> {
-        match self.wrong().wait(peer, self.house.db.clock().now()) {
-            Some(wait) => Err(Error::exhausted("too many wrong addresses: wait, then try again", wait)),
-            None => Ok(()),
-        }
-    }
-
-    fn count_wrong(&self, peer: &str) {
-        self.wrong().note(peer, self.house.db.clock().now());
-    }
-
-    fn wrong(&self) -> MutexGuard<'_, Window> {
-        self.wrong.lock().unwrap_or_else(PoisonError::into_inner)
+        window.note(peer, now);
+        Error::not_found("this address for unsubscribing")
     }
 }
 

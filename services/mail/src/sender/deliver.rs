@@ -71,31 +71,41 @@ impl Sender {
     }
 
     async fn deliver(&self, Line { connection, noting }: &mut Line, job: Job) {
-        match self.look(&job).await {
-            Now::Send => {}
-            Now::Back(due) => return self.give_back(vec![job.leased], due).await,
-            Now::Gone => return self.let_go(1),
-            Now::Suppressed(cause) => {
-                let (holder, leased) = (self.0.holder.clone(), job.leased);
-                let write = move |tx: &mut Tx<'_>| {
-                    store::mark::not_sent(tx, &holder, &leased, State::Suppressed, cause.words())
-                };
-                let _ = self.until_written(write).await;
-                return self.let_go(1);
-            }
+        if let Some(due) = self.waits_until(&job) {
+            return self.give_back(vec![job.leased], due).await;
         }
-        let Some(relay) = &self.0.house.settings.relay else { return self.let_go(1) };
+        let Some(relay) = &self.0.house.settings.relay else { return self.let_go([&job.leased.row.id]) };
         if !connection.as_ref().is_some_and(Connection::is_good) {
             if let Some(old) = connection.take() {
                 old.close().await;
             }
             let house = &self.0.house;
-            match Connection::open(relay, &house.settings.own_domain(), &house.trust).await {
+            let own_domain = house.settings.own_domain();
+            let opened = tokio::select! {
+                opened = Connection::open(relay, &own_domain, &house.trust) => opened,
+                // Nothing of it is on its way.
+                () = self.0.stop.cancelled() => return self.give_back(vec![job.leased], self.now()).await,
+            };
+            match opened {
                 Ok(open) => *connection = Some(open),
                 Err(refusal) => return self.settle(job, refusal).await,
             }
         }
-        let Some(open) = connection else { return self.let_go(1) };
+        // Behind the connecting, which may take half a minute.
+        match self.look(&job).await {
+            Now::Send => {}
+            Now::Back(due) => return self.give_back(vec![job.leased], due).await,
+            Now::Gone => return self.let_go([&job.leased.row.id]),
+            Now::Suppressed(cause) => {
+                let (holder, leased, id) = (self.0.holder.clone(), job.leased.clone(), &job.leased.row.id);
+                let write = move |tx: &mut Tx<'_>| {
+                    store::mark::not_sent(tx, &holder, &leased, State::Suppressed, cause.words())
+                };
+                let _ = self.until_written(write).await;
+                return self.let_go([id]);
+            }
+        }
+        let Some(open) = connection else { return self.let_go([&job.leased.row.id]) };
         let outcome = tokio::select! {
             outcome = open.send((&job.from, &job.to), &job.message, noting.ended()) => outcome,
             () = self.patience_is_over() => {
@@ -119,24 +129,30 @@ impl Sender {
         }
     }
 
-    /// When the process stops, what is on its way has a moment to end.
+    /// When the process stops, what is on its way has a moment to end, with the noting of the message before. Nothing is begun after the stop (`look`), so this
+    /// counts from the stop, and ends before the keeper signs off.
     async fn patience_is_over(&self) {
         self.0.stop.cancelled().await;
         tokio::time::sleep(GRACE).await;
     }
 
+    /// Until when a message waits that is not to go now, by what is known without the database.
+    fn waits_until(&self, job: &Job) -> Option<i64> {
+        let (now, mailing) = (self.now(), &job.mailing);
+        if let Some(rest) = self.relay_pause() {
+            return Some(now + i64::try_from(rest.as_micros()).unwrap_or(0));
+        }
+        let is_late = job.made.elapsed() > FRESH || mailing.end_time.is_some_and(|end| end <= now);
+        let is_shut = mailing.hours.is_some_and(|hours| !hours.is_open(&self.0.house.context.zone(), now));
+        (self.0.stop.is_cancelled() || !self.is_sure() || is_late || is_shut).then_some(now)
+    }
+
     /// Looks once more: whether the mailing is as it was, and the address gets something.
     async fn look(&self, job: &Job) -> Now {
+        if let Some(due) = self.waits_until(job) {
+            return Now::Back(due);
+        }
         let (now, mailing) = (self.now(), &job.mailing);
-        if !self.is_sure() || job.made.elapsed() > FRESH || mailing.end_time.is_some_and(|end| end <= now) {
-            return Now::Back(now);
-        }
-        if let Some(rest) = self.relay_pause() {
-            return Now::Back(now + i64::try_from(rest.as_micros()).unwrap_or(0));
-        }
-        if mailing.hours.is_some_and(|hours| !hours.is_open(&self.0.house.context.zone(), now)) {
-            return Now::Back(now);
-        }
         let (id, holder, hashes) = (job.leased.row.id.clone(), self.0.holder.clone(), job.hashes.clone());
         let read = move |conn: &mut kontor_kit::db::Conn<'_>| {
             store::lease::look(conn, &id, &holder, (&hashes.0, &hashes.1))
@@ -144,6 +160,7 @@ impl Sender {
         match self.db().read_few(read).await {
             Ok(Some(found)) if !found.is_ours => Now::Gone,
             Ok(Some(found)) if found.version != mailing.version => Now::Back(now),
+            Ok(Some(_)) if self.0.stop.is_cancelled() => Now::Back(now),
             Ok(Some(found)) => Cause::of(found.suppressed).map_or(Now::Send, Now::Suppressed),
             Ok(None) => Now::Gone,
             Err(_) => Now::Back(now),
@@ -195,6 +212,7 @@ impl Sender {
         metrics::counter!("kontor_mail_total", "result" => "sent").increment(1);
         let outcome = Outcome { state: State::Sent, reason: words, reply_code: 250, due: self.now() };
         let (holder, row, was_refused) = (self.0.holder.clone(), job.leased.row, job.leased.was_refused);
+        let id = row.id.clone();
         let write = move |tx: &mut Tx<'_>| {
             if was_refused {
                 store::pace::taken(tx, &row.domain)?;
@@ -207,7 +225,7 @@ impl Sender {
             Ok(false) => tracing::warn!("a message was sent whose lease had run out: it may be doubled"),
             Err(cause) => tracing::warn!(%cause, "a message was sent and it is not noted: it may be doubled"),
         }
-        self.let_go(1);
+        self.let_go([&id]);
     }
 
     /// Tries one again later, unless it was tried for long enough.
@@ -264,6 +282,7 @@ impl Sender {
         also: impl Fn(&mut Tx<'_>) -> kontor_kit::Result<()> + Send + Sync + 'static,
     ) {
         let (holder, row, also) = (self.0.holder.clone(), job.leased.row, Arc::new(also));
+        let id = row.id.clone();
         let write = move |tx: &mut Tx<'_>| {
             // Of one that is another process' by now, or of a person who was erased meanwhile, nothing is noted.
             if store::mark::tried(tx, &holder, &row, &outcome)? { also(tx) } else { Ok(()) }
@@ -271,7 +290,7 @@ impl Sender {
         if let Err(cause) = self.until_written(write).await {
             tracing::warn!(%cause, "what came of a message is not noted: it is tried again");
         }
-        self.let_go(1);
+        self.let_go([&id]);
     }
 }
 

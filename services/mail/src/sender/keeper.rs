@@ -1,7 +1,6 @@
 //! What follows the clock: signs of life, messages of processes that are gone, mailings that begin, end by time, or are done.
 //! Run by one task of each process; every step may be done by several without harm.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use kontor_kit::Result;
@@ -29,7 +28,7 @@ impl Sender {
         let holder = self.0.holder.clone();
         // What is still on its way is this process' until then.
         let (stopped, mut shown) = (Instant::now(), Instant::now());
-        while self.0.held.load(Ordering::SeqCst) > 0 && stopped.elapsed() < PATIENCE {
+        while self.held_count() > 0 && stopped.elapsed() < PATIENCE {
             if shown.elapsed() >= TICK {
                 let alive = holder.clone();
                 let _ = self.db().write(move |tx| store::worker::alive(tx, &alive, None)).await;

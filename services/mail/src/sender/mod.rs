@@ -10,7 +10,7 @@ pub mod message;
 pub(crate) mod prepare;
 mod queue;
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -54,8 +54,8 @@ struct Inner {
     /// Who has messages, in the database.
     holder: String,
     queue: Queue,
-    /// Messages that this process has.
-    held: AtomicI64,
+    /// Ids of the messages that this process has.
+    held: Mutex<HashSet<String>>,
     wake: Notify,
     stop: CancellationToken,
     relay: Mutex<RelayState>,
@@ -82,7 +82,7 @@ impl Sender {
             house: house.clone(),
             holder: id::new(),
             queue: Queue::new(),
-            held: AtomicI64::new(0),
+            held: Mutex::default(),
             wake: Notify::new(),
             stop: context.stop.clone(),
             relay: Mutex::default(),
@@ -132,8 +132,15 @@ impl Sender {
     /// Leases and makes messages until the process stops, then gives back what is not on its way.
     async fn lease_all(&self) {
         let most = self.most();
+        let mut looked = Instant::now();
         while !self.0.stop.is_cancelled() {
-            let room = most - self.0.held.load(Ordering::SeqCst);
+            if looked.elapsed() >= TICK && self.is_sure() {
+                looked = Instant::now();
+                if let Err(cause) = self.find_lost().await {
+                    tracing::warn!(%cause, "messages that nobody has can't be looked for");
+                }
+            }
+            let room = most - self.held_count();
             let leased = if room < most / 3 || !self.is_sure() || self.relay_pause().is_some() {
                 Ok(false)
             } else {
@@ -154,6 +161,29 @@ impl Sender {
         let left = self.0.queue.close();
         let now = self.now();
         self.give_back(left.into_iter().map(|job| job.leased).collect(), now).await;
+    }
+
+    /// Gives back what the database says that this process has and it has not: the answer to the commit of its lease was lost, or the task that made it broke off.
+    /// Called by who leases and by nobody else, so nothing is leased meanwhile; and what was noted meanwhile is not this process' any more.
+    async fn find_lost(&self) -> Result<()> {
+        let (held, holder) = (self.held().clone(), self.0.holder.clone());
+        let mut lost = self.db().read_few(move |conn| store::lease::held(conn, &holder)).await?;
+        lost.retain(|id| !held.contains(id));
+        if lost.is_empty() {
+            return Ok(());
+        }
+        tracing::info!(count = lost.len(), "messages whose lease was lost are given back");
+        let holder = self.0.holder.clone();
+        self.db().write(move |tx| store::lease::give_back_lost(tx, &holder, &lost)).await
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many messages this process has.
+    fn held_count(&self) -> i64 {
+        i64::try_from(self.held().len()).unwrap_or(i64::MAX)
     }
 
     /// Leases messages of all mailings that run, by turns. True when there may be more.
@@ -190,9 +220,17 @@ impl Sender {
             is_more = true;
             let count = i64::try_from(leased.len()).unwrap_or(0);
             left -= count;
-            self.0.held.fetch_add(count, Ordering::SeqCst);
+            self.held().extend(leased.iter().map(|it| it.row.id.clone()));
+            let (sender, tasks) = (self.clone(), self.0.house.context.tasks.clone());
+            let ids: Vec<String> = leased.iter().map(|it| it.row.id.clone()).collect();
+            let made = tasks.spawn(async move { sender.prepare(mailing, leased).await });
             let sender = self.clone();
-            self.0.house.context.tasks.spawn(async move { sender.prepare(mailing, leased).await });
+            // Of a task that broke off nothing came into the queue: that is its last step.
+            tasks.spawn(async move {
+                if made.await.is_err() {
+                    sender.let_go(&ids);
+                }
+            });
         }
         Ok(is_more)
     }
@@ -215,10 +253,15 @@ impl Sender {
         (i64::try_from(self.0.house.settings.connections).unwrap_or(1) * 12).max(64)
     }
 
-    /// This many messages are not this process' any more.
-    fn let_go(&self, count: usize) {
-        let count = i64::try_from(count).unwrap_or(0);
-        let held = self.0.held.fetch_sub(count, Ordering::SeqCst) - count;
+    /// These messages are not this process' any more.
+    fn let_go<'a>(&self, ids: impl IntoIterator<Item = &'a String>) {
+        let held = {
+            let mut held = self.held();
+            ids.into_iter().for_each(|id| {
+                held.remove(id);
+            });
+            i64::try_from(held.len()).unwrap_or(i64::MAX)
+        };
         // Not for each one that goes: who leases waits for room for some.
         if self.most() - held >= self.most() / 3 {
             self.wake();
@@ -230,13 +273,13 @@ impl Sender {
         if leased.is_empty() {
             return;
         }
-        let count = leased.len();
+        let ids: Vec<String> = leased.iter().map(|it| it.row.id.clone()).collect();
         let holder = self.0.holder.clone();
         let written = self.until_written(move |tx| store::lease::give_back(tx, &holder, &leased, due)).await;
         if let Err(cause) = written {
             tracing::warn!(%cause, "messages come back when their lease ends");
         }
-        self.let_go(count);
+        self.let_go(&ids);
     }
 
     /// Writes, again and again until the database takes it: what the relay took must not be sent once more. The row is this process' until then.

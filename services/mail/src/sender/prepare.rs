@@ -157,12 +157,13 @@ impl Sender {
                 Some(found) => not.push((it.leased, State::Suppressed, found.cause.words().to_owned())),
             }
         }
-        let count = not.len() + moved.len();
-        if count > 0 {
+        let (refused, elsewhere) = (not.iter().map(|it| &it.0), moved.iter().map(|it| &it.0));
+        let gone: Vec<String> = refused.chain(elsewhere).map(|it| it.row.id.clone()).collect();
+        if !gone.is_empty() {
             let holder = self.0.holder.clone();
             let write = move |tx: &mut Tx<'_>| note(tx, &keys, &holder, &not, &moved);
             self.db().write(write).await?;
-            self.let_go(count);
+            self.let_go(&gone);
         }
         Ok(good)
     }
@@ -209,12 +210,13 @@ impl Sender {
             }
         }
         if !not.is_empty() {
-            let (holder, keys, count) = (self.0.holder.clone(), self.0.house.keys.clone(), not.len());
+            let (holder, keys) = (self.0.holder.clone(), self.0.house.keys.clone());
+            let gone: Vec<String> = not.iter().map(|(it, _, _)| it.row.id.clone()).collect();
             let write = move |tx: &mut Tx<'_>| note(tx, &keys, &holder, &not, &[]);
             if let Err(cause) = self.until_written(write).await {
                 tracing::warn!(%cause, "what can't be made comes back when its lease ends");
             }
-            self.let_go(count);
+            self.let_go(&gone);
         }
         self.give_back(again, now + AGAIN).await;
         let late = self.0.queue.push(jobs);

@@ -165,12 +165,40 @@ pub fn give_back(tx: &mut Tx<'_>, holder: &str, all: &[Leased], due: i64) -> Res
     Ok(())
 }
 
+/// Ids of the messages that a process has.
+///
+/// # Errors
+/// Those of the database.
+pub fn held(conn: &mut Conn<'_>, holder: &str) -> Result<Vec<String>> {
+    let sql = "SELECT id FROM outgoing WHERE state = 2 AND holder = $1 LIMIT $2";
+    conn.all(sql, args![holder, BACK], |row| row.string(0))
+}
+
+/// Gives messages back that this process leased and knows nothing of. What they used of the rates is not known either: it stays used.
+///
+/// # Errors
+/// Those of the database.
+pub fn give_back_lost(tx: &mut Tx<'_>, holder: &str, ids: &[String]) -> Result<()> {
+    let now = tx.now();
+    let sql = "UPDATE outgoing SET state = CASE WHEN tries > 0 THEN 4 ELSE 1 END, holder = '', due = $3, update_time = $3
+         WHERE id = $1 AND state = 2 AND holder = $2 RETURNING mailing, domain";
+    for id in ids {
+        let lane = tx.one(sql, args![id, holder, now], |row| Ok((row.string(0)?, row.string(1)?)))?;
+        if let Some((mailing, domain)) = lane {
+            lane::open(tx, [(mailing.as_str(), domain.as_str())].into_iter(), now)?;
+        }
+    }
+    Ok(())
+}
+
 /// Gives back what processes had that are gone. A SQLite file belongs to one process, so there whoever else had it is gone. True when there may be more.
 ///
 /// # Errors
 /// Those of the database.
 pub fn take_back(tx: &mut Tx<'_>, holder: &str) -> Result<bool> {
     let now = tx.now();
+    // Who takes one back just now, or has it from then on, is not waited for: by then it may be a living process'.
+    let lock = if tx.is_postgres() { " FOR UPDATE SKIP LOCKED" } else { "" };
     let gone = if tx.is_postgres() {
         "holder NOT IN (SELECT id FROM worker WHERE until > $2) AND $1 = $1"
     } else {
@@ -178,7 +206,7 @@ pub fn take_back(tx: &mut Tx<'_>, holder: &str) -> Result<bool> {
     };
     let sql = format!(
         "UPDATE outgoing SET state = CASE WHEN tries > 0 THEN 4 ELSE 1 END, holder = '', due = $2, update_time = $2
-         WHERE id IN (SELECT id FROM outgoing WHERE state = 2 AND {gone} LIMIT {BACK}) RETURNING mailing, domain"
+         WHERE id IN (SELECT id FROM outgoing WHERE state = 2 AND {gone} LIMIT {BACK}{lock}) AND state = 2 AND {gone} RETURNING mailing, domain"
     );
     let lanes = tx.all(&sql, args![holder, now], |row| Ok((row.string(0)?, row.string(1)?)))?;
     let is_full = lanes.len() as i64 == BACK;

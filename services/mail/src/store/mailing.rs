@@ -12,6 +12,7 @@ use kontor_kit::{Error, Result, args};
 
 use crate::domain::hours::Hours;
 use crate::domain::mailing::{Basis, Mailing, State};
+use crate::domain::pace::Rate;
 
 impl Stored for Mailing {
     const TABLE: &'static str = "mailing";
@@ -228,7 +229,7 @@ pub fn hold(tx: &mut Tx<'_>, caller: &Caller, id: &str, etag: &str) -> Result<Ma
     Ok(found)
 }
 
-/// Those that run, have a lane to look at, and `may_go` now by their end and their hours: `limit` of them, beginning with the one whose `turn` it is, so that none
+/// Those that run, have a lane to look at, and may go now by their rate, and by their end and hours (`may_go`): `limit` of them, beginning with the one whose `turn` it is, so that none
 /// is always the first. What is `known` in the same version is not read again.
 ///
 /// # Errors
@@ -240,13 +241,18 @@ pub fn ready(
     may_go: impl Fn(Option<i64>, Option<Hours>) -> bool,
     known: &[Arc<Mailing>],
 ) -> Result<Vec<Arc<Mailing>>> {
-    let sql = "SELECT id, version, end_time, hours_from, hours_until, weekdays_only FROM mailing WHERE state IN (2, 3, 4) AND state = 3
+    let sql = "SELECT id, version, end_time, hours_from, hours_until, weekdays_only, rate,
+            COALESCE((SELECT used FROM pace WHERE pace.id = 'mailings/' || mailing.id), 0)
+         FROM mailing WHERE state IN (2, 3, 4) AND state = 3
          AND EXISTS (SELECT 1 FROM lane WHERE lane.mailing = mailing.id AND lane.ready <= $1) ORDER BY id";
     let mut found = conn.all(sql, args![now], |row| {
         let weekdays_only = row.bool(5)?;
         let hours = row.opt_int(3)?.zip(row.opt_int(4)?);
         let hours = hours.map(|(from, until)| Hours { from, until, weekdays_only });
-        Ok((row.string(0)?, row.int(1)?, may_go(row.opt_int(2)?, hours)))
+        // One whose rate is used up is not asked again by a write before that lets one go.
+        let used = row.int(7)?;
+        let has_rate = Rate::per_minute(row.int(6)?).is_none_or(|rate| rate.allows(used, now, 1) > 0);
+        Ok((row.string(0)?, row.int(1)?, has_rate && may_go(row.opt_int(2)?, hours)))
     })?;
     found.retain(|(_, _, may_go)| *may_go);
     if !found.is_empty() {

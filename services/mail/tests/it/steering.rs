@@ -264,6 +264,28 @@ async fn l7_two_processes_send_each_message_once_on_postgres() {
     other.stop.cancel();
 }
 
+/// The commit of a lease whose answer was lost: the rows name a process that knows nothing of them. On PostgreSQL only, where a line can drop.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l7_messages_of_a_lease_whose_answer_was_lost_are_sent_on_postgres() {
+    let Some(place) = Place::postgres().await else { return };
+    let world = World::start(place).await;
+    let db = world.place.another_process().open_db("mail", kontor_mail::MIGRATIONS).await.unwrap();
+    let (mailing, before) =
+        (world.mailing(proto::Mailing::default()).await, world.mailing(proto::Mailing::default()).await);
+    // One that was sent: so it shows life.
+    world.add(&before, &["z@one.example"]).await;
+    world.send(&before).await;
+    // More than a process has of a domain at once.
+    let all: Vec<String> = (0..40).map(|at| format!("a{at:02}@one.example")).collect();
+    world.add(&mailing, &all.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let lost = "UPDATE outgoing SET state = 2, holder = (SELECT id FROM worker) WHERE state = 1";
+    assert_eq!(db.write(move |tx| tx.execute(lost, &[])).await.unwrap(), 40);
+    world.try_start(&mailing, 40).await.unwrap();
+    world.until_state(&mailing, MailingState::Completed).await;
+    assert_eq!(world.taken()[..40], all[..]);
+    assert_eq!(world.smtp.count(), 41, "each once");
+}
+
 /// What a process leases before the others know of it would be theirs too. On PostgreSQL only, where there are others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l7_nobody_leases_before_its_sign_of_life_is_written_on_postgres() {

@@ -129,12 +129,20 @@ async fn l7_the_address_of_a_test_says_so_and_unsubscribes_nobody(world: World) 
 }
 
 async fn l7_wrong_tokens_are_counted_and_only_the_gateway_may_ask(world: World) {
+    let mailing = world.mailing(proto::Mailing::default()).await;
+    world.add(&mailing, &["anna@one.example"]).await;
+    world.send(&mailing).await;
+    let right = token(&world, "anna@one.example");
     for wrong in ["", "x", &"0".repeat(32), &"u".repeat(32), &"a".repeat(500)] {
         assert_eq!(failure(unsubscribe(&world, wrong).await).0, Code::NotFound, "{wrong}");
     }
     for _ in 0..15 {
         assert_eq!(failure(unsubscribe(&world, "x").await).0, Code::NotFound);
     }
+    assert_eq!(failure(unsubscribe(&world, "x").await).0, Code::ResourceExhausted);
+    // Behind a proxy all are one peer: who has a right one is not held up by strangers.
+    unsubscribe(&world, &right).await.unwrap();
+    assert!(world.suppression("anna@one.example").await.is_ok());
     assert_eq!(failure(unsubscribe(&world, "x").await).0, Code::ResourceExhausted);
     let request = proto::UnsubscribeRequest { token: "x".to_owned(), peer: "192.0.2.2".to_owned() };
     let other = world
