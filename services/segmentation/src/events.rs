@@ -53,21 +53,34 @@ fn partner(tx: &mut Tx<'_>, event: &Event) -> Result<()> {
     } else if is::<PartnerDeleted>(event) {
         store::pull::forget(tx, name)?;
         match store::partner::find(tx, name)? {
-            Some(ords) => store::facts::remove_partner(tx, ords.owner),
+            Some(ords) => {
+                store::book::tell_again(tx, ords.owner)?;
+                store::facts::remove_partner(tx, ords.owner)
+            }
             None => Ok(()),
         }
     } else if let Some(merged) = payload::<PartnerMerged>(event) {
         store::pull::forget(tx, name)?;
+        tell_again(tx, name)?;
         store::partner::merged(tx, name, &merged.survivor)?;
         store::rfm::stale(tx)?;
         store::pull::want(tx, &merged.survivor)
     } else if let Some(unmerged) = payload::<PartnerUnmerged>(event) {
+        tell_again(tx, name)?;
         store::partner::unmerged(tx, name)?;
         store::rfm::stale(tx)?;
         store::pull::want(tx, name)?;
         store::pull::want(tx, &unmerged.survivor)
     } else {
         Ok(())
+    }
+}
+
+/// The directory takes a card that goes away out of all books by itself, so a book that has it again is told so anew.
+fn tell_again(tx: &mut Tx<'_>, partner: &str) -> Result<()> {
+    match store::partner::find(tx, partner)? {
+        Some(ords) => store::book::tell_again(tx, ords.owner),
+        None => Ok(()),
     }
 }
 
