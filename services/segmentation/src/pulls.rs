@@ -89,8 +89,10 @@ async fn work(db: &Db, live: &Live, sources: &Sources) -> Result<bool> {
         for (pull, found) in &read {
             match found {
                 Ok(found) => {
-                    take(tx, found)?;
-                    store::pull::done(tx, pull)?;
+                    // What changed or went away while it was read is not taken: it is read again, or nothing is wanted of it.
+                    if store::pull::done(tx, pull)? {
+                        take(tx, found)?;
+                    }
                 }
                 Err(cause) => {
                     tracing::debug!(name = pull.name, cause = %cause, "a fact can't be read now");

@@ -49,12 +49,13 @@ pub fn due(conn: &mut Conn<'_>, now: i64, limit: i64) -> Result<Vec<Pull>> {
     conn.all(sql, args![now, limit], |row| Ok(Pull { name: row.string(0)?, turn: row.int(1)? }))
 }
 
-/// It was read and taken, unless it changed meanwhile.
+/// It was read, unless it changed meanwhile: true when it may be taken. The row is held until the commit, so of two processes that read it one takes it.
 ///
 /// # Errors
 /// Those of the database.
-pub fn done(tx: &mut Tx<'_>, pull: &Pull) -> Result<()> {
-    tx.execute("DELETE FROM pull WHERE name = $1 AND turn = $2", args![&pull.name, pull.turn]).map(|_| ())
+pub fn done(tx: &mut Tx<'_>, pull: &Pull) -> Result<bool> {
+    let sql = "DELETE FROM pull WHERE name = $1 AND turn = $2";
+    Ok(tx.execute(sql, args![&pull.name, pull.turn])? > 0)
 }
 
 /// It could not be read: later again.
