@@ -98,8 +98,12 @@ fn call(tx: &mut Tx<'_>, event: &Event) -> Result<()> {
         .strip_prefix("doNotCallNumbers/")
         .filter(|digits| digits.bytes().all(|it| it.is_ascii_digit()))
     {
-        let e164 = format!("+{removed}");
-        return store::heard::set_do_not_call(tx, &e164, is::<DoNotCallNumbersAdded>(event));
+        let (e164, is_listed) = (format!("+{removed}"), is::<DoNotCallNumbersAdded>(event));
+        if !is_listed {
+            // A list that is being read may have it still.
+            store::pull::anew(tx, store::pull::DO_NOT_CALL)?;
+        }
+        return store::heard::set_do_not_call(tx, &e164, is_listed);
     }
     if is::<DoNotCallNumbersAdded>(event) {
         // An import: which ones is not in the event.

@@ -32,6 +32,14 @@ pub fn want(tx: &mut Tx<'_>, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// What is being read is to be read anew; nothing when it is not wanted.
+///
+/// # Errors
+/// Those of the database.
+pub fn anew(tx: &mut Tx<'_>, name: &str) -> Result<()> {
+    tx.execute("UPDATE pull SET turn = turn + 1 WHERE name = $1", args![name]).map(|_| ())
+}
+
 /// Whether something is still to be read.
 ///
 /// # Errors
