@@ -88,6 +88,17 @@ pub fn after(conn: &mut Conn<'_>, sequence: i64, limit: i64) -> Result<Vec<(i64,
     })
 }
 
+/// Ids of the segments whose definitions changed behind a number, at most so many.
+///
+/// # Errors
+/// Those of the database.
+pub fn changed_segments(conn: &mut Conn<'_>, sequence: i64, limit: i64) -> Result<Vec<String>> {
+    let sql =
+        "SELECT DISTINCT segment FROM engine_log WHERE sequence > $1 AND ord IS NULL AND segment NOT LIKE $3
+         ORDER BY segment LIMIT $2";
+    conn.all(sql, args![sequence, limit, format!("{LISTS}%")], |row| row.string(0))
+}
+
 /// How it stands.
 ///
 /// # Errors
