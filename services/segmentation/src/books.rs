@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use kontor_kit::Result;
 use kontor_kit::auth::Caller;
 use kontor_kit::context::Context;
-use kontor_kit::db::{Conn, Db};
+use kontor_kit::db::{Conn, Db, Tx};
 use kontor_proto::directory::v1::{DeleteSegmentBookRequest, PutSegmentBookRequest};
 use roaring::RoaringBitmap;
 
@@ -125,7 +125,12 @@ impl Worker {
             return Err(cause);
         }
         if !again.is_empty() {
-            self.db.write(move |tx| store::book::told_again(tx, &again)).await?;
+            let live = self.live.clone();
+            let write = move |tx: &mut Tx<'_>| {
+                live.check_writing(tx)?;
+                store::book::told_again(tx, &again)
+            };
+            self.db.write(write).await?;
         }
         *told = Some(known);
         Ok(())
@@ -134,8 +139,12 @@ impl Worker {
     async fn forget(&self, id: &str) -> Result<()> {
         let request = DeleteSegmentBookRequest { segment: segment_name(id) };
         self.sources.books().delete_segment_book(Caller::system().request(request)).await?;
-        let id = id.to_owned();
-        self.db.write(move |tx| store::book::forget(tx, &id)).await
+        let (live, id) = (self.live.clone(), id.to_owned());
+        let write = move |tx: &mut Tx<'_>| {
+            live.check_writing(tx)?;
+            store::book::forget(tx, &id)
+        };
+        self.db.write(write).await
     }
 
     /// Tells a book's news in parts, and notes each.
@@ -168,8 +177,12 @@ impl Worker {
                 };
             }
             (book.version, book.large) = (news.segment.version, news.large);
-            let (id, now) = (news.segment.id.clone(), book.clone());
-            self.db.write(move |tx| store::book::put(tx, &id, &now)).await?;
+            let (live, id, now) = (self.live.clone(), news.segment.id.clone(), book.clone());
+            let write = move |tx: &mut Tx<'_>| {
+                live.check_writing(tx)?;
+                store::book::put(tx, &id, &now)
+            };
+            self.db.write(write).await?;
             is_first = false;
         }
     }

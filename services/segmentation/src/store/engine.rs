@@ -142,6 +142,17 @@ pub fn advance(tx: &mut Tx<'_>, holder: &str, done: i64) -> Result<()> {
     Ok(())
 }
 
+/// Checks in a transaction that this process still writes; it stays so until the commit.
+///
+/// # Errors
+/// ABORTED when another process writes by now.
+pub fn holds(tx: &mut Tx<'_>, holder: &str) -> Result<()> {
+    if tx.execute("UPDATE engine SET holder = holder WHERE id = 1 AND holder = $1", args![holder])? == 0 {
+        return Err(Error::etag_mismatch("the engine's lease"));
+    }
+    Ok(())
+}
+
 /// Forgets entries that every process has passed: all but the last ones.
 ///
 /// # Errors
