@@ -194,7 +194,7 @@ both! {
         let http = sandbox.http("sales");
         put(&http, "anna", "BE", "").await;
         put(&http, "bert", "NL", "").await;
-        segment(&sandbox, "sales", "teams/sales").await;
+        segment(&sandbox, "manager", "teams/sales").await;
         let before = cards(&http, 1).await;
         let grpc = sandbox.grpc("sales");
         let find = async |email: &str| {
