@@ -54,20 +54,20 @@ fn partner(tx: &mut Tx<'_>, event: &Event) -> Result<()> {
         store::pull::forget(tx, name)?;
         match store::partner::find(tx, name)? {
             Some(ords) => {
-                store::book::tell_again(tx, ords.owner)?;
-                store::facts::remove_partner(tx, ords.owner)
+                store::facts::remove_partner(tx, ords.owner)?;
+                store::book::tell_again(tx, ords.owner)
             }
             None => Ok(()),
         }
     } else if let Some(merged) = payload::<PartnerMerged>(event) {
         store::pull::forget(tx, name)?;
-        tell_again(tx, name)?;
         store::partner::merged(tx, name, &merged.survivor)?;
+        tell_again(tx, name)?;
         store::rfm::stale(tx)?;
         store::pull::want(tx, &merged.survivor)
     } else if let Some(unmerged) = payload::<PartnerUnmerged>(event) {
-        tell_again(tx, name)?;
         store::partner::unmerged(tx, name)?;
+        tell_again(tx, name)?;
         store::rfm::stale(tx)?;
         store::pull::want(tx, name)?;
         store::pull::want(tx, &unmerged.survivor)

@@ -89,9 +89,11 @@ async fn work(db: &Db, live: &Live, sources: &Sources) -> Result<bool> {
         for (pull, found) in &read {
             match found {
                 Ok(found) => {
-                    // What changed or went away while it was read is not taken: it is read again, or nothing is wanted of it.
-                    if store::pull::done(tx, pull)? {
-                        take(tx, found)?;
+                    match (store::pull::done(tx, pull)?, found) {
+                        (Turn::Gone, _) => {}
+                        // A number may have been taken off the list meanwhile. Others are taken, for who changes all the time is to be seen too.
+                        (Turn::Later, Found::Numbers(_)) => {}
+                        (Turn::Same | Turn::Later, found) => take(tx, found)?,
                     }
                 }
                 Err(cause) => {
