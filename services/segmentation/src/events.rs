@@ -61,13 +61,15 @@ fn partner(tx: &mut Tx<'_>, event: &Event) -> Result<()> {
         }
     } else if let Some(merged) = payload::<PartnerMerged>(event) {
         store::pull::forget(tx, name)?;
+        let own = store::partner::find(tx, name)?;
         store::partner::merged(tx, name, &merged.survivor)?;
-        tell_again(tx, name)?;
+        tell_again(tx, own)?;
         store::rfm::stale(tx)?;
         store::pull::want(tx, &merged.survivor)
     } else if let Some(unmerged) = payload::<PartnerUnmerged>(event) {
+        let own = store::partner::find(tx, name)?;
         store::partner::unmerged(tx, name)?;
-        tell_again(tx, name)?;
+        tell_again(tx, own)?;
         store::rfm::stale(tx)?;
         store::pull::want(tx, name)?;
         store::pull::want(tx, &unmerged.survivor)
@@ -77,8 +79,8 @@ fn partner(tx: &mut Tx<'_>, event: &Event) -> Result<()> {
 }
 
 /// The directory takes a card that goes away out of all books by itself, so a book that has it again is told so anew.
-fn tell_again(tx: &mut Tx<'_>, partner: &str) -> Result<()> {
-    match store::partner::find(tx, partner)? {
+fn tell_again(tx: &mut Tx<'_>, own: Option<store::partner::Ords>) -> Result<()> {
+    match own {
         Some(ords) => store::book::tell_again(tx, ords.owner),
         None => Ok(()),
     }

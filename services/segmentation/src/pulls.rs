@@ -27,7 +27,7 @@ use crate::engine::Live;
 use crate::events::name;
 use crate::store;
 use crate::store::facts::{Record, Snapshot};
-use crate::store::pull::{DO_NOT_CALL, Pull};
+use crate::store::pull::{DO_NOT_CALL, Pull, Turn};
 
 /// Things that are taken in one transaction.
 const BATCH: i64 = 100;
