@@ -1,7 +1,9 @@
 //! Segments as live read-only address books over CardDAV.
 //! Row D10.
 
-use kontor_proto::directory::v1::ListAddressBooksRequest;
+use kontor_proto::directory::v1::{
+    ListAddressBooksRequest, LookupPartnersRequest, MergePartnersRequest, UnmergePartnersRequest,
+};
 use kontor_proto::segmentation::v1::{
     CreateSegmentRequest, DeleteSegmentRequest, Segment, UpdateSegmentRequest,
 };
@@ -186,6 +188,28 @@ both! {
         // Over gRPC the directory has no such book: who is in a segment is told by segmentation.
         let books = sandbox.grpc("sales").contacts().list_address_books(ListAddressBooksRequest::default()).await.expect("books").into_inner();
         assert!(books.address_books.iter().all(|book| book.display_name != "Belgium"));
+    }
+
+    async fn d10_a_merge_that_is_taken_back_at_once_leaves_the_partner_in_the_book(sandbox: Sandbox) {
+        let http = sandbox.http("sales");
+        put(&http, "anna", "BE", "").await;
+        put(&http, "bert", "NL", "").await;
+        segment(&sandbox, "manager", "teams/sales").await;
+        let before = cards(&http, 1).await;
+        let grpc = sandbox.grpc("sales");
+        let find = async |email: &str| {
+            let request = LookupPartnersRequest { email: email.into(), ..Default::default() };
+            grpc.partners().lookup_partners(request).await.expect("an answer").into_inner().partners.remove(0).name
+        };
+        let (anna, bert) = (find("anna@example.org").await, find("bert@example.org").await);
+        // Whether the worker looks in between is chance: both ways lead to the same book.
+        for _ in 0..3 {
+            let request = MergePartnersRequest { name: bert.clone(), others: vec![anna.clone()], ..Default::default() };
+            let merge = grpc.merges().merge_partners(request).await.expect("merged").into_inner().merge.expect("a merge");
+            let request = UnmergePartnersRequest { name: merge.name, ..Default::default() };
+            grpc.merges().unmerge_partners(request).await.expect("taken back");
+            assert_eq!(cards(&http, 1).await, before);
+        }
     }
 
     async fn d10_a_book_follows_its_segment(sandbox: Sandbox) {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use kontor_kit::Result;
 use kontor_kit::auth::Caller;
 use kontor_kit::context::Context;
-use kontor_kit::db::{Conn, Db};
+use kontor_kit::db::{Conn, Db, Tx};
 use kontor_proto::directory::v1::{DeleteSegmentBookRequest, PutSegmentBookRequest};
 use roaring::RoaringBitmap;
 
@@ -17,7 +17,7 @@ use crate::domain::segment::Segment;
 use crate::engine::{Live, segment_name};
 use crate::pulls::Sources;
 use crate::store;
-use crate::store::book::Book;
+use crate::store::book::{Again, Book};
 
 /// Members of a segment that has a book at most: what telephones and mail programs hold, and what a first sync may cost.
 const MOST: u64 = 10_000;
@@ -25,6 +25,8 @@ const MOST: u64 = 10_000;
 const AGAIN: u64 = 9_000;
 /// Partners in one request.
 const BATCH: usize = 500;
+/// Partners that are told again in one round.
+const AGAIN_AT_ONCE: i64 = 1_000;
 /// How often to look.
 const LOOK: Duration = Duration::from_millis(300);
 /// A round may take a part of the time, for the directory has other writes: after one of a second, the next begins this many later.
@@ -75,14 +77,16 @@ impl Worker {
     /// A round, when anything joined, left, or was changed since the last one: memberships by the engine's number, names and teams by the versions of the segments.
     async fn look(&self, told: &mut Option<Told>, seen: &mut Option<(u64, (i64, i64))>) -> Result<()> {
         let now = Some((self.live.generation(), self.db.read(store::segment::stamp).await?));
-        if told.is_none() || *seen != now {
-            self.round(told).await?;
+        let again = self.db.read(|conn| store::book::again(conn, AGAIN_AT_ONCE)).await?;
+        if told.is_none() || *seen != now || !again.is_empty() {
+            self.round(told, again).await?;
             *seen = now;
         }
         Ok(())
     }
 
-    async fn round(&self, told: &mut Option<Told>) -> Result<()> {
+    async fn round(&self, told: &mut Option<Told>, again: Vec<Again>) -> Result<()> {
+        let anew: RoaringBitmap = again.iter().map(|it| it.ord).collect();
         let known = match told.take() {
             Some(known) => known,
             None => self.db.read(store::book::all).await?,
@@ -96,7 +100,7 @@ impl Worker {
                 let members = |id: &str| engine.members(&segment_name(id));
                 let news: Vec<News> = segments
                     .into_iter()
-                    .filter_map(|it| news(known.get(&it.id), members(&it.id), it))
+                    .filter_map(|it| news(known.get(&it.id), members(&it.id), &anew, it))
                     .collect();
                 Ok((known, news))
             })
@@ -120,6 +124,14 @@ impl Worker {
         if let Some(cause) = failure {
             return Err(cause);
         }
+        if !again.is_empty() {
+            let live = self.live.clone();
+            let write = move |tx: &mut Tx<'_>| {
+                live.check_writing(tx)?;
+                store::book::told_again(tx, &again)
+            };
+            self.db.write(write).await?;
+        }
         *told = Some(known);
         Ok(())
     }
@@ -127,8 +139,12 @@ impl Worker {
     async fn forget(&self, id: &str) -> Result<()> {
         let request = DeleteSegmentBookRequest { segment: segment_name(id) };
         self.sources.books().delete_segment_book(Caller::system().request(request)).await?;
-        let id = id.to_owned();
-        self.db.write(move |tx| store::book::forget(tx, &id)).await
+        let (live, id) = (self.live.clone(), id.to_owned());
+        let write = move |tx: &mut Tx<'_>| {
+            live.check_writing(tx)?;
+            store::book::forget(tx, &id)
+        };
+        self.db.write(write).await
     }
 
     /// Tells a book's news in parts, and notes each.
@@ -161,8 +177,12 @@ impl Worker {
                 };
             }
             (book.version, book.large) = (news.segment.version, news.large);
-            let (id, now) = (news.segment.id.clone(), book.clone());
-            self.db.write(move |tx| store::book::put(tx, &id, &now)).await?;
+            let (live, id, now) = (self.live.clone(), news.segment.id.clone(), book.clone());
+            let write = move |tx: &mut Tx<'_>| {
+                live.check_writing(tx)?;
+                store::book::put(tx, &id, &now)
+            };
+            self.db.write(write).await?;
             is_first = false;
         }
     }
@@ -176,8 +196,13 @@ impl Worker {
     }
 }
 
-/// What is to be told of a segment; none when all was.
-fn news(told: Option<&Book>, members: Option<&RoaringBitmap>, segment: Segment) -> Option<News> {
+/// What is to be told of a segment; none when all was. Who is in `anew` is told again where the book has it.
+fn news(
+    told: Option<&Book>,
+    members: Option<&RoaringBitmap>,
+    anew: &RoaringBitmap,
+    segment: Segment,
+) -> Option<News> {
     // One that the engine has not seen yet comes with the next round.
     let members = members?;
     let was_large = told.is_some_and(|book| book.large);
@@ -186,10 +211,11 @@ fn news(told: Option<&Book>, members: Option<&RoaringBitmap>, segment: Segment) 
     let (before, now) = (told.map_or(&none, |book| &book.members), if large { &none } else { members });
     let is_same = told
         .is_some_and(|book| book.version == segment.version && book.large == large && book.members == *now);
-    if is_same {
+    let joined = now - &(before - anew);
+    if is_same && joined.is_empty() {
         return None;
     }
-    let (joined, left) = (now - before, before - now);
+    let left = before - now;
     Some(News { segment, is_new: told.is_none(), large, joined, left })
 }
 
@@ -231,13 +257,14 @@ mod tests {
     #[test]
     fn a_segment_that_is_too_large_has_an_empty_book_until_it_is_clearly_smaller() {
         let full = Book { version: 1, large: false, members: members(10_000) };
-        assert!(news(Some(&full), Some(&members(10_000)), segment()).is_none());
-        let over = news(Some(&full), Some(&members(10_001)), segment()).expect("it is too large");
+        assert!(news(Some(&full), Some(&members(10_000)), &members(0), segment()).is_none());
+        let over =
+            news(Some(&full), Some(&members(10_001)), &members(0), segment()).expect("it is too large");
         assert!(over.large && over.joined.is_empty() && over.left.len() == 10_000);
         assert!(description(&over.segment, true).ends_with("\n\nEverybody"));
         let empty = Book { version: 1, large: true, members: members(0) };
-        assert!(news(Some(&empty), Some(&members(9_001)), segment()).is_none());
-        let back = news(Some(&empty), Some(&members(9_000)), segment()).expect("it fits again");
+        assert!(news(Some(&empty), Some(&members(9_001)), &members(0), segment()).is_none());
+        let back = news(Some(&empty), Some(&members(9_000)), &members(0), segment()).expect("it fits again");
         assert!(!back.large && back.joined.len() == 9_000);
     }
 
@@ -245,15 +272,29 @@ mod tests {
     fn only_the_difference_is_told_and_texts_with_it() {
         let told = Book { version: 1, large: false, members: members(3) };
         let now: RoaringBitmap = [1, 2, 7].into_iter().collect();
-        let one = news(Some(&told), Some(&now), segment()).expect("news");
+        let one = news(Some(&told), Some(&now), &members(0), segment()).expect("news");
         assert_eq!(
             (one.joined.iter().collect::<Vec<_>>(), one.left.iter().collect::<Vec<_>>()),
             (vec![7], vec![0])
         );
         let renamed = Segment { version: 2, ..segment() };
-        let one = news(Some(&told), Some(&members(3)), renamed).expect("other texts");
+        let one = news(Some(&told), Some(&members(3)), &members(0), renamed).expect("other texts");
         assert!(one.joined.is_empty() && one.left.is_empty() && !one.is_new);
-        assert!(news(None, Some(&members(0)), segment()).expect("a new book").is_new);
-        assert!(news(None, None, segment()).is_none(), "the engine has not seen it yet");
+        assert!(news(None, Some(&members(0)), &members(0), segment()).expect("a new book").is_new);
+        assert!(news(None, None, &members(0), segment()).is_none(), "the engine has not seen it yet");
+    }
+
+    #[test]
+    fn whose_card_went_away_is_told_again_where_the_book_has_it() {
+        let told = Book { version: 1, large: false, members: members(3) };
+        let anew: RoaringBitmap = [1, 2, 9].into_iter().collect();
+        let now: RoaringBitmap = [0, 1].into_iter().collect();
+        let one = news(Some(&told), Some(&now), &anew, segment()).expect("one is told again");
+        assert_eq!(
+            (one.joined.iter().collect::<Vec<_>>(), one.left.iter().collect::<Vec<_>>()),
+            (vec![1], vec![2])
+        );
+        let other: RoaringBitmap = [9].into_iter().collect();
+        assert!(news(Some(&told), Some(&members(3)), &other, segment()).is_none(), "the book has it not");
     }
 }

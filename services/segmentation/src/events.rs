@@ -53,21 +53,36 @@ fn partner(tx: &mut Tx<'_>, event: &Event) -> Result<()> {
     } else if is::<PartnerDeleted>(event) {
         store::pull::forget(tx, name)?;
         match store::partner::find(tx, name)? {
-            Some(ords) => store::facts::remove_partner(tx, ords.owner),
+            Some(ords) => {
+                store::facts::remove_partner(tx, ords.owner)?;
+                store::book::tell_again(tx, ords.owner)
+            }
             None => Ok(()),
         }
     } else if let Some(merged) = payload::<PartnerMerged>(event) {
         store::pull::forget(tx, name)?;
+        let own = store::partner::find(tx, name)?;
         store::partner::merged(tx, name, &merged.survivor)?;
+        tell_again(tx, own)?;
         store::rfm::stale(tx)?;
         store::pull::want(tx, &merged.survivor)
     } else if let Some(unmerged) = payload::<PartnerUnmerged>(event) {
+        let own = store::partner::find(tx, name)?;
         store::partner::unmerged(tx, name)?;
+        tell_again(tx, own)?;
         store::rfm::stale(tx)?;
         store::pull::want(tx, name)?;
         store::pull::want(tx, &unmerged.survivor)
     } else {
         Ok(())
+    }
+}
+
+/// The directory takes a card that goes away out of all books by itself, so a book that has it again is told so anew.
+fn tell_again(tx: &mut Tx<'_>, own: Option<store::partner::Ords>) -> Result<()> {
+    match own {
+        Some(ords) => store::book::tell_again(tx, ords.owner),
+        None => Ok(()),
     }
 }
 
@@ -85,8 +100,12 @@ fn call(tx: &mut Tx<'_>, event: &Event) -> Result<()> {
         .strip_prefix("doNotCallNumbers/")
         .filter(|digits| digits.bytes().all(|it| it.is_ascii_digit()))
     {
-        let e164 = format!("+{removed}");
-        return store::heard::set_do_not_call(tx, &e164, is::<DoNotCallNumbersAdded>(event));
+        let (e164, is_listed) = (format!("+{removed}"), is::<DoNotCallNumbersAdded>(event));
+        if !is_listed {
+            // A list that is being read may have it still.
+            store::pull::anew(tx, store::pull::DO_NOT_CALL)?;
+        }
+        return store::heard::set_do_not_call(tx, &e164, is_listed);
     }
     if is::<DoNotCallNumbersAdded>(event) {
         // An import: which ones is not in the event.

@@ -30,7 +30,8 @@ pub const MIGRATIONS: &[Migration] = kontor_kit::migrations![
     "0007_campaign",
     "0008_segment_book",
     "0009_mailing",
-    "0010_campaign_move"
+    "0010_campaign_move",
+    "0011_segment_book_again"
 ];
 
 /// Links to the services that segmentation reads facts from.

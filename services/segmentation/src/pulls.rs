@@ -27,7 +27,7 @@ use crate::engine::Live;
 use crate::events::name;
 use crate::store;
 use crate::store::facts::{Record, Snapshot};
-use crate::store::pull::{DO_NOT_CALL, Pull};
+use crate::store::pull::{DO_NOT_CALL, Pull, Turn};
 
 /// Things that are taken in one transaction.
 const BATCH: i64 = 100;
@@ -89,8 +89,12 @@ async fn work(db: &Db, live: &Live, sources: &Sources) -> Result<bool> {
         for (pull, found) in &read {
             match found {
                 Ok(found) => {
-                    take(tx, found)?;
-                    store::pull::done(tx, pull)?;
+                    match (store::pull::done(tx, pull)?, found) {
+                        (Turn::Gone, _) => {}
+                        // A number may have been taken off the list meanwhile. Others are taken, for who changes all the time is to be seen too.
+                        (Turn::Later, Found::Numbers(_)) => {}
+                        (Turn::Same | Turn::Later, found) => take(tx, found)?,
+                    }
                 }
                 Err(cause) => {
                     tracing::debug!(name = pull.name, cause = %cause, "a fact can't be read now");

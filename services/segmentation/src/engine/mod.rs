@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use kontor_kit::context::Context;
-use kontor_kit::db::Db;
+use kontor_kit::db::{Db, Tx};
 use kontor_kit::{Error, Result, id};
 use tokio::sync::{Notify, watch};
 
@@ -75,6 +75,14 @@ impl Live {
     /// Whether this process is the one that writes.
     pub fn is_writing(&self) -> bool {
         *self.0.writes.borrow()
+    }
+
+    /// Checks in a transaction that this process is still the one that writes.
+    ///
+    /// # Errors
+    /// ABORTED when it is not.
+    pub fn check_writing(&self, tx: &mut Tx<'_>) -> Result<()> {
+        store::engine::holds(tx, &self.0.holder)
     }
 
     /// Waits until all that was committed before is in memory here.

@@ -18,6 +18,8 @@ use crate::store;
 
 /// Segments that are caught up with in one transaction.
 const PART: usize = 20;
+/// Segments whose definitions changed since, at most: far more than there are.
+const CHANGED: i64 = 100_000;
 /// Flips that are told one by one when lists changed. More are told as one, as when the definition changed.
 const TOLD: u64 = 10_000;
 
@@ -178,11 +180,8 @@ fn stored(conn: &mut Conn<'_>) -> Result<Stored> {
         members.insert(super::segment_name(&id), store::member::stored(conn, &id)?);
     }
     let done = store::engine::state(conn)?.done;
-    let entries = store::engine::after(conn, done, i64::from(i32::MAX))?;
-    let changed = entries.into_iter().filter_map(|(_, entry)| match entry {
-        store::engine::Entry::Segment(id) => Some(super::segment_name(&id)),
-        _ => None,
-    });
+    let changed = store::engine::changed_segments(conn, done, CHANGED)?;
+    let changed = changed.iter().map(|id| super::segment_name(id));
     let live = store::segment::all_live(conn)?.into_iter().map(|segment| segment.full_name());
     Ok(Stored { done, members, live: live.collect(), changed: changed.collect() })
 }

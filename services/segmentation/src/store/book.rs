@@ -53,3 +53,45 @@ pub fn put(tx: &mut Tx<'_>, segment: &str, book: &Book) -> Result<()> {
 pub fn forget(tx: &mut Tx<'_>, segment: &str) -> Result<()> {
     tx.execute("DELETE FROM segment_book WHERE segment = $1", args![segment]).map(|_| ())
 }
+
+/// A partner whose card the directory took out of all books by itself. `turn` grows each time, so that one that comes while it is told is not lost.
+#[derive(Clone, Copy, Debug)]
+pub struct Again {
+    /// The partner's number.
+    pub ord: u32,
+    /// See above.
+    pub turn: i64,
+}
+
+/// Books that have a partner are to be told so again.
+///
+/// # Errors
+/// Those of the database.
+pub fn tell_again(tx: &mut Tx<'_>, ord: u32) -> Result<()> {
+    let sql = "INSERT INTO segment_book_again (ord, turn) VALUES ($1, 1)
+         ON CONFLICT (ord) DO UPDATE SET turn = segment_book_again.turn + 1";
+    tx.execute(sql, args![ord]).map(|_| ())
+}
+
+/// Who is to be told again, at most so many.
+///
+/// # Errors
+/// Those of the database.
+pub fn again(conn: &mut Conn<'_>, limit: i64) -> Result<Vec<Again>> {
+    let sql = "SELECT ord, turn FROM segment_book_again ORDER BY ord LIMIT $1";
+    conn.all(sql, args![limit], |row| {
+        Ok(Again { ord: u32::try_from(row.int(0)?).map_err(Error::internal)?, turn: row.int(1)? })
+    })
+}
+
+/// They were told again, but for those that went away meanwhile.
+///
+/// # Errors
+/// Those of the database.
+pub fn told_again(tx: &mut Tx<'_>, all: &[Again]) -> Result<()> {
+    for one in all {
+        let sql = "DELETE FROM segment_book_again WHERE ord = $1 AND turn = $2";
+        tx.execute(sql, args![one.ord, one.turn])?;
+    }
+    Ok(())
+}

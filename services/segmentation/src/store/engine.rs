@@ -88,6 +88,17 @@ pub fn after(conn: &mut Conn<'_>, sequence: i64, limit: i64) -> Result<Vec<(i64,
     })
 }
 
+/// Ids of the segments whose definitions changed behind a number, at most so many.
+///
+/// # Errors
+/// Those of the database.
+pub fn changed_segments(conn: &mut Conn<'_>, sequence: i64, limit: i64) -> Result<Vec<String>> {
+    let sql =
+        "SELECT DISTINCT segment FROM engine_log WHERE sequence > $1 AND ord IS NULL AND segment NOT LIKE $3
+         ORDER BY segment LIMIT $2";
+    conn.all(sql, args![sequence, limit, format!("{LISTS}%")], |row| row.string(0))
+}
+
 /// How it stands.
 ///
 /// # Errors
@@ -126,6 +137,17 @@ pub fn advance(tx: &mut Tx<'_>, holder: &str, done: i64) -> Result<()> {
     let until = tx.now() + LEASE;
     let sql = "UPDATE engine SET done = $2, until = $3 WHERE id = 1 AND holder = $1";
     if tx.execute(sql, args![holder, done, until])? == 0 {
+        return Err(Error::etag_mismatch("the engine's lease"));
+    }
+    Ok(())
+}
+
+/// Checks in a transaction that this process still writes; it stays so until the commit.
+///
+/// # Errors
+/// ABORTED when another process writes by now.
+pub fn holds(tx: &mut Tx<'_>, holder: &str) -> Result<()> {
+    if tx.execute("UPDATE engine SET holder = holder WHERE id = 1 AND holder = $1", args![holder])? == 0 {
         return Err(Error::etag_mismatch("the engine's lease"));
     }
     Ok(())

@@ -32,6 +32,14 @@ pub fn want(tx: &mut Tx<'_>, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// What is being read is to be read anew; nothing when it is not wanted.
+///
+/// # Errors
+/// Those of the database.
+pub fn anew(tx: &mut Tx<'_>, name: &str) -> Result<()> {
+    tx.execute("UPDATE pull SET turn = turn + 1 WHERE name = $1", args![name]).map(|_| ())
+}
+
 /// Whether something is still to be read.
 ///
 /// # Errors
@@ -49,12 +57,30 @@ pub fn due(conn: &mut Conn<'_>, now: i64, limit: i64) -> Result<Vec<Pull>> {
     conn.all(sql, args![now, limit], |row| Ok(Pull { name: row.string(0)?, turn: row.int(1)? }))
 }
 
-/// It was read and taken, unless it changed meanwhile.
+/// What became of a pull while it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Nothing changed.
+    Same,
+    /// It changed, and will be read again.
+    Later,
+    /// Nothing is wanted of it any more, or another process has read it.
+    Gone,
+}
+
+/// It was read: whether it may be taken. The row is held until the commit, so of two processes that read it one takes it.
 ///
 /// # Errors
 /// Those of the database.
-pub fn done(tx: &mut Tx<'_>, pull: &Pull) -> Result<()> {
-    tx.execute("DELETE FROM pull WHERE name = $1 AND turn = $2", args![&pull.name, pull.turn]).map(|_| ())
+pub fn done(tx: &mut Tx<'_>, pull: &Pull) -> Result<Turn> {
+    let sql = "DELETE FROM pull WHERE name = $1 AND turn = $2";
+    if tx.execute(sql, args![&pull.name, pull.turn])? > 0 {
+        return Ok(Turn::Same);
+    }
+    let lock = if tx.is_postgres() { " FOR UPDATE" } else { "" };
+    let sql = format!("SELECT 1 FROM pull WHERE name = $1{lock}");
+    let is_there = tx.one(&sql, args![&pull.name], |_| Ok(()))?.is_some();
+    Ok(if is_there { Turn::Later } else { Turn::Gone })
 }
 
 /// It could not be read: later again.

@@ -32,6 +32,7 @@ const TABLES: &[(&str, &str)] = &[
     ("question", "not: follows from the questionnaires"),
     ("rfm_state", "not: how far the scores are"),
     ("segment_book", "not: what the directory was told of the members"),
+    ("segment_book_again", "not: whom the directory is to be told again"),
     ("segment_count", "not: follows from the members"),
     ("segment_entry", "by hand in rpc/entry.rs; entries that an erasure takes are in its report"),
     ("segment_size", "not: follows from the members"),
