@@ -152,10 +152,10 @@ impl House {
                 connection = open().await?;
             }
             let sent = connection
-                .send((&sender.map_err(wrong)?, &to.map_err(wrong)?), &text, std::future::ready(()))
+                .send((&sender.map_err(wrong)?, &to.map_err(wrong)?), &text, std::future::ready(true))
                 .await;
             let (sent, reply) = match sent {
-                Ok(words) => (true, words),
+                Ok(words) => (true, words.unwrap_or_default()),
                 Err(refusal) => (false, format!("{} {}", refusal.code, refusal.words)),
             };
             results.push(proto::TestResult { address: address.to_string(), sent, reply });

@@ -3,7 +3,7 @@
 //! Started by the sender.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kontor_kit::db::Tx;
 use tokio::task::JoinHandle;
@@ -21,6 +21,9 @@ use crate::{events, store};
 
 /// How long consent and message are good: one that waited longer is made anew.
 const FRESH: Duration = Duration::from_secs(30);
+
+/// What a message that is announced may wait for the noting of the one before without being looked at again.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Time for what is on its way when the process stops.
 const GRACE: Duration = Duration::from_secs(20);
@@ -106,8 +109,15 @@ impl Sender {
             }
         }
         let Some(open) = connection else { return self.let_go([&job.leased.row.id]) };
+        let may_follow = async {
+            let begun = Instant::now();
+            noting.ended().await;
+            // What was looked at is so no longer, where the database let it wait: the message may even be another process'.
+            let is_fresh = begun.elapsed() < AT_ONCE;
+            is_fresh || (self.waits_until(&job).is_none() && matches!(self.look(&job).await, Now::Send))
+        };
         let outcome = tokio::select! {
-            outcome = open.send((&job.from, &job.to), &job.message, noting.ended()) => outcome,
+            outcome = open.send((&job.from, &job.to), &job.message, may_follow) => outcome,
             () = self.patience_is_over() => {
                 let words = "the program stopped before the relay answered".to_owned();
                 Err(Refusal { stage: Stage::Content, code: 0, words })
@@ -120,7 +130,8 @@ impl Sender {
             old.close().await;
         }
         match outcome {
-            Ok(words) => {
+            Ok(None) => self.give_back(vec![job.leased], self.now()).await,
+            Ok(Some(words)) => {
                 let sender = self.clone();
                 let task = async move { sender.sent(job, words).await };
                 noting.0 = Some(self.0.house.context.tasks.spawn(task));

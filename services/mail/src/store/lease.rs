@@ -170,8 +170,9 @@ pub fn give_back(tx: &mut Tx<'_>, holder: &str, all: &[Leased], due: i64) -> Res
 /// # Errors
 /// Those of the database.
 pub fn held(conn: &mut Conn<'_>, holder: &str) -> Result<Vec<String>> {
-    let sql = "SELECT id FROM outgoing WHERE state = 2 AND holder = $1 LIMIT $2";
-    conn.all(sql, args![holder, BACK], |row| row.string(0))
+    // No more than were leased: some dozen for each connection.
+    let sql = "SELECT id FROM outgoing WHERE state = 2 AND holder = $1";
+    conn.all(sql, args![holder], |row| row.string(0))
 }
 
 /// Gives messages back that this process leased and knows nothing of. What they used of the rates is not known either: it stays used.

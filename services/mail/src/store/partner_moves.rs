@@ -25,6 +25,13 @@ pub fn merged(tx: &mut Tx<'_>, partner: &str, survivor: &str) -> Result<()> {
     // The one that goes into it has the mailing: the survivor waits no more, nor for the turn of yet another one.
     let has_it = "partner = $2 AND partner <> '' AND state IN (1, 4, 8, 9) AND EXISTS (SELECT 1 FROM outgoing AS other
          WHERE other.mailing = outgoing.mailing AND other.partner = $1 AND other.partner <> '' AND other.state = 3)";
+    // One that is out for another such partner already stays out when only that merge is taken back.
+    let sql = "INSERT INTO outgoing_halt (outgoing, partner, survivor, turn, former)
+         SELECT id, $1, $2, '', (SELECT MIN(former) FROM outgoing_halt AS known WHERE known.outgoing = outgoing.id) FROM outgoing
+         WHERE partner = $2 AND partner <> '' AND state = 11 AND reason = $3 AND EXISTS (SELECT 1 FROM outgoing_halt AS known WHERE known.outgoing = outgoing.id)
+         AND EXISTS (SELECT 1 FROM outgoing AS other WHERE other.mailing = outgoing.mailing AND other.partner = $1 AND other.partner <> '' AND other.state = 3)
+         ON CONFLICT (outgoing, partner) DO UPDATE SET survivor = excluded.survivor, turn = excluded.turn, former = excluded.former";
+    tx.execute(sql, args![partner, survivor, HAS_IT])?;
     halt(tx, has_it, partner, survivor)?;
     let sql = format!(
         "UPDATE outgoing SET state = 11, address_key = '', reason = $4, update_time = $3 WHERE {has_it}"
@@ -126,7 +133,11 @@ fn wait_again(tx: &mut Tx<'_>, partner: &str, survivor: &str) -> Result<()> {
                 DUPLICATE
             };
             if tx.execute(sql, args![&turn, former, reason, now])? == 0 {
-                continue;
+                // On its way, sent or failed: to this one's address, so it has had its turn. Put out for another reason it has not.
+                let sql = "SELECT 1 FROM outgoing WHERE id = $1 AND state IN (2, 3, 5)";
+                if tx.one(sql, args![&turn], |_| Ok(()))?.is_some() {
+                    continue;
+                }
             }
         }
         let key = Address::parse(&address).map(|it| it.key()).unwrap_or_default();

@@ -177,7 +177,9 @@ impl House {
             Ok((place, Bytes::from(data), find_if_there(conn, &reader, &target)?))
         };
         let (place, data, present) = self.db.read(read).await?;
-        if matches!(place, Place::Template(_)) && file_aside::is_on_the_way(&from, &to) {
+        let stays = |format| becomes(&to).is_some_and(|(_, other)| other == format);
+        let is_aside = matches!(&place, Place::Template(it) if !stays(it.document.format));
+        if is_aside && file_aside::is_on_the_way(&from, &to) {
             return self.set_aside(caller, from, to).await;
         }
         let document = match (&place, &present) {

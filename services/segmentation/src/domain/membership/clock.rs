@@ -106,7 +106,7 @@ impl Clock {
         }
         if self.due[at] != next {
             self.due[at] = next;
-            if next <= self.horizon {
+            if next != NEVER && next <= self.horizon {
                 self.heap.push(Reverse((next, ord)));
             } else {
                 self.is_more |= next != NEVER;
@@ -163,8 +163,10 @@ impl Clock {
     pub fn next(&mut self) -> Option<Micros> {
         self.forget_old();
         if self.is_more && self.heap.is_empty() {
-            let soonest = self.due.iter().copied().min().unwrap_or(NEVER);
-            self.put_in_order(soonest);
+            match self.due.iter().copied().min() {
+                Some(soonest) if soonest != NEVER => self.put_in_order(soonest),
+                _ => self.is_more = false,
+            }
         }
         let partner = self.heap.peek().map(|Reverse((instant, _))| *instant);
         let literal = self.literals.first().map(|(instant, _)| *instant);
