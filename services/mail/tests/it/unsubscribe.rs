@@ -22,6 +22,7 @@ kontor_testbed::on_both! { World;
     l7_a_survivor_that_would_get_nothing_takes_the_turn_of_the_merged_one,
     l7_a_survivor_whose_merged_one_has_the_mailing_waits_no_more,
     l7_whom_a_merge_put_out_waits_again_when_it_is_taken_back,
+    l7_a_survivor_of_two_that_have_the_mailing_waits_for_both_to_be_taken_back,
     l7_a_partner_that_went_into_another_one_is_left_out_where_that_is_asked,
 }
 
@@ -343,6 +344,38 @@ async fn l7_whom_a_merge_put_out_waits_again_when_it_is_taken_back(world: World)
     let mut taken = world.taken();
     taken.retain(|it| !it.starts_with('a'));
     assert_eq!(taken, ["ben@one.example"]);
+}
+
+async fn l7_a_survivor_of_two_that_have_the_mailing_waits_for_both_to_be_taken_back(world: World) {
+    world.smtp.set_rules(&[
+        "{\"stage\": \"rcpt\", \"match\": \"anna@\", \"reply\": \"452 4.2.2 mailbox full\", \"times\": 1}",
+    ]);
+    let anna = world.partner("Anna", &["anna@one.example"]).await;
+    let anne = world.partner("Anne", &["anne@one.example"]).await;
+    let anni = world.partner("Anni", &["anni@one.example"]).await;
+    let ben = world.partner("Ben", &["ben@one.example"]).await;
+    let cleo = world.partner("Cleo", &["cleo@one.example"]).await;
+    let first = world.mailing(proto::Mailing::default()).await;
+    world.add(&first, &[&anna, &anne, &anni]).await;
+    world.go(&first).await;
+    let is_halfway = |it: &proto::Mailing| {
+        let counts = it.counts.as_ref().unwrap();
+        (counts.deferred, counts.sent) == (1, 2)
+    };
+    world.until(&first, is_halfway).await;
+    world.pause(&first).await.unwrap();
+    let second = world.mailing(proto::Mailing::default()).await;
+    world.add(&second, &[&ben, &cleo]).await;
+    let merges = [world.merge(&anna, &anne).await, world.merge(&anna, &anni).await];
+    world.until_states(&first, &[State::Removed, State::Sent, State::Sent]).await;
+    let [one, other] = merges;
+    world.unmerge(one).await;
+    // Events are heard in their order: with this one the one before was heard.
+    world.merge(&ben, &cleo).await;
+    world.until_states(&second, &[State::Pending, State::Duplicate]).await;
+    world.until_states(&first, &[State::Removed, State::Sent, State::Sent]).await;
+    world.unmerge(other).await;
+    world.until_states(&first, &[State::Pending, State::Sent, State::Sent]).await;
 }
 
 async fn l7_a_partner_that_went_into_another_one_is_left_out_where_that_is_asked(world: World) {
