@@ -151,11 +151,9 @@ impl House {
             if !connection.is_good() {
                 connection = open().await?;
             }
-            let sent = connection
-                .send((&sender.map_err(wrong)?, &to.map_err(wrong)?), &text, std::future::ready(true))
-                .await;
+            let sent = connection.send((&sender.map_err(wrong)?, &to.map_err(wrong)?), &text).await;
             let (sent, reply) = match sent {
-                Ok(words) => (true, words.unwrap_or_default()),
+                Ok(words) => (true, words),
                 Err(refusal) => (false, format!("{} {}", refusal.code, refusal.words)),
             };
             results.push(proto::TestResult { address: address.to_string(), sent, reply });

@@ -95,8 +95,7 @@ impl Connection {
         !self.is_broken && self.messages < MESSAGES && self.last.elapsed() < IDLE
     }
 
-    /// Sends one message: who it is from and whom it is for at once, its content when `may_follow` has ended. The relay's words when it took it; none when
-    /// `may_follow` said no: then nothing of it was sent, and the connection is of no more use, for the relay waits for the content.
+    /// Sends one message. The relay's words when it took it.
     ///
     /// # Errors
     /// What the relay said, or what broke.
@@ -104,10 +103,9 @@ impl Connection {
         &mut self,
         (from, to): (&lettre::Address, &lettre::Address),
         message: &str,
-        may_follow: impl Future<Output = bool>,
-    ) -> Result<Option<String>, Refusal> {
+    ) -> Result<String, Refusal> {
         self.messages += 1;
-        let outcome = self.conversation((from, to), message, may_follow).await;
+        let outcome = self.conversation((from, to), message).await;
         self.last = Instant::now();
         if let Err(refusal) = &outcome {
             self.is_broken |= refusal.ends_the_line();
@@ -122,8 +120,7 @@ impl Connection {
         &mut self,
         (from, to): (&lettre::Address, &lettre::Address),
         message: &str,
-        may_follow: impl Future<Output = bool>,
-    ) -> Result<Option<String>, Refusal> {
+    ) -> Result<String, Refusal> {
         let (mail, recipient) =
             (Mail::new(Some(from.clone()), Vec::new()), Rcpt::new(to.clone(), Vec::new()));
         if self.pipelines {
@@ -133,13 +130,9 @@ impl Connection {
             step(Stage::Recipient, COMMAND, self.smtp.command(recipient)).await?;
             in_turn(step(Stage::Content, COMMAND, self.smtp.command(Data)).await?, true)?;
         }
-        if !may_follow.await {
-            self.is_broken = true;
-            return Ok(None);
-        }
         let taken = step(Stage::Content, MESSAGE, self.smtp.command(on_the_wire(message))).await?;
         let taken = in_turn(taken, false)?;
-        Ok(Some(shorten(&taken.message().collect::<Vec<_>>().join(" "))))
+        Ok(shorten(&taken.message().collect::<Vec<_>>().join(" ")))
     }
 
     /// The three commands before the message at once. Each has its own answer; the first refusal counts, for those behind it follow from it.

@@ -1,12 +1,11 @@
-//! The deliverers: each has one connection to the relay and sends one message after the other. That the relay took one is noted while the next one is announced,
-//! and before its content goes out. So a crash doubles at most one message for each connection.
+//! The deliverers: each has one connection to the relay, sends one message after the other, and notes what came of it before it takes the next one. So a crash
+//! doubles at most one message for each connection.
 //! Started by the sender.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kontor_kit::db::Tx;
-use tokio::task::JoinHandle;
 
 use super::queue::Job;
 use super::{Connection, Refusal, Sender, luck};
@@ -22,9 +21,6 @@ use crate::{events, store};
 /// How long consent and message are good: one that waited longer is made anew.
 const FRESH: Duration = Duration::from_secs(30);
 
-/// What a message that is announced may wait for the noting of the one before without being looked at again.
-const AT_ONCE: Duration = Duration::from_secs(1);
-
 /// Time for what is on its way when the process stops.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -39,41 +35,20 @@ enum Now {
     Gone,
 }
 
-/// What a deliverer has from one message to the next.
-#[derive(Default)]
-struct Line {
-    connection: Option<Connection>,
-    /// Notes that the message before was taken.
-    noting: Noting,
-}
-
-#[derive(Default)]
-struct Noting(Option<JoinHandle<()>>);
-
-impl Noting {
-    async fn ended(&mut self) {
-        if let Some(task) = &mut self.0 {
-            let _ = task.await;
-            self.0 = None;
-        }
-    }
-}
-
 impl Sender {
     pub(super) async fn deliver_all(&self) {
-        let mut line = Line::default();
+        let mut connection = None;
         while let Some(job) = self.0.queue.pop().await {
             let domain = job.leased.row.domain.clone();
-            self.deliver(&mut line, job).await;
+            self.deliver(&mut connection, job).await;
             self.0.queue.done(&domain);
         }
-        line.noting.ended().await;
-        if let Some(connection) = line.connection {
+        if let Some(connection) = connection {
             connection.close().await;
         }
     }
 
-    async fn deliver(&self, Line { connection, noting }: &mut Line, job: Job) {
+    async fn deliver(&self, connection: &mut Option<Connection>, job: Job) {
         if let Some(due) = self.waits_until(&job) {
             return self.give_back(vec![job.leased], due).await;
         }
@@ -109,15 +84,8 @@ impl Sender {
             }
         }
         let Some(open) = connection else { return self.let_go([&job.leased.row.id]) };
-        let may_follow = async {
-            let begun = Instant::now();
-            noting.ended().await;
-            // What was looked at is so no longer, where the database let it wait: the message may even be another process'.
-            let is_fresh = begun.elapsed() < AT_ONCE;
-            is_fresh || (self.waits_until(&job).is_none() && matches!(self.look(&job).await, Now::Send))
-        };
         let outcome = tokio::select! {
-            outcome = open.send((&job.from, &job.to), &job.message, may_follow) => outcome,
+            outcome = open.send((&job.from, &job.to), &job.message) => outcome,
             () = self.patience_is_over() => {
                 let words = "the program stopped before the relay answered".to_owned();
                 Err(Refusal { stage: Stage::Content, code: 0, words })
@@ -130,17 +98,12 @@ impl Sender {
             old.close().await;
         }
         match outcome {
-            Ok(None) => self.give_back(vec![job.leased], self.now()).await,
-            Ok(Some(words)) => {
-                let sender = self.clone();
-                let task = async move { sender.sent(job, words).await };
-                noting.0 = Some(self.0.house.context.tasks.spawn(task));
-            }
+            Ok(words) => self.sent(job, words).await,
             Err(refusal) => self.settle(job, refusal).await,
         }
     }
 
-    /// When the process stops, what is on its way has a moment to end, with the noting of the message before. Nothing is begun after the stop (`look`), so this
+    /// When the process stops, what is on its way has a moment to end. Nothing is begun after the stop (`look`), so this
     /// counts from the stop, and ends before the keeper signs off.
     async fn patience_is_over(&self) {
         self.0.stop.cancelled().await;
