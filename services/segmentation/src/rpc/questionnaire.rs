@@ -13,6 +13,7 @@ use tonic::{Request, Response};
 
 use super::{Answer, House, chosen_id, must};
 use crate::domain::questionnaire::Questionnaire;
+use crate::domain::segment::Segment;
 use crate::store;
 use crate::store::questionnaire::{LISTING, from_proto};
 
@@ -41,15 +42,20 @@ fn must_make(caller: &Caller) -> Result<()> {
 }
 
 /// Questions that are not asked any more are read by no segment, and lose their answers; so do choices that are not offered any more.
-fn drop_answers(tx: &mut Tx<'_>, old: &Questionnaire, new: Option<&Questionnaire>) -> Result<()> {
+fn drop_answers(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    old: &Questionnaire,
+    new: Option<&Questionnaire>,
+) -> Result<()> {
     // No rule that names one of them is saved meanwhile.
     store::segment::lock(tx)?;
     for question in &old.questions {
         let now = new.and_then(|new| new.questions.iter().find(|now| now.id == question.id));
         let Some(now) = now else {
             if let Some((segment, _)) = store::questionnaire::readers(tx, &question.id)?.first() {
-                let message =
-                    format!("segments/{segment} reads the question {}: change that first", question.id);
+                let reader = seen(tx, caller, segment)?;
+                let message = format!("{reader} reads the question {}: change that first", question.id);
                 return Err(Error::precondition("IN_USE", message));
             }
             let who = store::answer::who_answered(tx, &question.id)?;
@@ -60,10 +66,9 @@ fn drop_answers(tx: &mut Tx<'_>, old: &Questionnaire, new: Option<&Questionnaire
         let gone = question.choices.iter().filter(|(id, _)| !now.choices.iter().any(|(kept, _)| kept == id));
         for (choice, _) in gone {
             if let Some(segment) = store::catalogue::asks_for(tx, &question.id, choice)? {
-                let message = format!(
-                    "segments/{segment} asks for the choice {}.{choice}: change that first",
-                    question.id
-                );
+                let reader = seen(tx, caller, &segment)?;
+                let message =
+                    format!("{reader} asks for the choice {}.{choice}: change that first", question.id);
                 return Err(Error::precondition("IN_USE", message));
             }
             let who = store::answer::forget_choice(tx, &question.id, choice)?;
@@ -71,6 +76,13 @@ fn drop_answers(tx: &mut Tx<'_>, old: &Questionnaire, new: Option<&Questionnaire
         }
     }
     Ok(())
+}
+
+/// A segment as the caller may know it.
+fn seen(tx: &mut Tx<'_>, caller: &Caller, id: &str) -> Result<String> {
+    let segment: Segment = resource::get(tx, id)?;
+    let may = caller.may_read(&segment.guard());
+    Ok(if may { segment.full_name() } else { "a segment that you do not see".to_owned() })
 }
 
 #[tonic::async_trait]
@@ -164,7 +176,7 @@ impl QuestionnaireService for Questionnaires {
                 }
                 row.check()?;
                 row.update_time = tx.now();
-                drop_answers(tx, &old, Some(&row))?;
+                drop_answers(tx, &caller, &old, Some(&row))?;
                 resource::update(tx, &mut row)?;
                 store::questionnaire::note(tx, Some(&old), Some(&row));
                 store::questionnaire::set_questions(tx, &row)?;
@@ -185,7 +197,7 @@ impl QuestionnaireService for Questionnaires {
             replay::once(tx, &caller, &request.request_id, &request, |tx| {
                 let row: Questionnaire = resource::hold(tx, &id)?;
                 resource::check_etag(&row, &request.etag)?;
-                drop_answers(tx, &row, None)?;
+                drop_answers(tx, &caller, &row, None)?;
                 store::questionnaire::forget_questions(tx, &id)?;
                 store::questionnaire::note(tx, Some(&row), None);
                 resource::delete(tx, &row)

@@ -6,7 +6,7 @@ use kontor_proto::telephony::v1 as telephony;
 use kontor_testbed::{admin, failure};
 use tonic::Code;
 
-use crate::world::{DAY, World, euro, neighbour, sales};
+use crate::world::{DAY, World, euro, leader, neighbour, sales};
 
 kontor_testbed::on_both! { World;
     s1_rules_read_partners_opportunities_calls_purchases_mails_and_visits,
@@ -232,6 +232,18 @@ async fn s1_what_a_rule_names_is_not_taken_away(world: World) {
     let red = world.add_segment("red", "\"red\" in answers[\"questions/colour\"]").await;
     let rule = "answers[\"questions/colour\"].exists(a, a in [\"blue\", \"red\"])";
     world.add_segment("blue", rule).await;
+    // Of a segment that the caller may not see no more is told than that it is there.
+    let green = "\"green\" in answers[\"questions/colour\"]";
+    world.try_segment(&leader(), "secret", green, &[], "teams/sales").await.unwrap();
+    let request = proto::UpdateQuestionnaireRequest {
+        questionnaire: Some(tastes(&["red", "blue"])),
+        ..Default::default()
+    };
+    let refused = world.questionnaires.clone().update_questionnaire(neighbour().request(request)).await;
+    let words = refused.unwrap_err().message().to_owned();
+    assert!(words.contains("a segment that you do not see") && !words.contains("secret"), "{words}");
+    let request = proto::DeleteSegmentRequest { name: "segments/secret".to_owned(), ..Default::default() };
+    world.segments.clone().delete_segment(admin().request(request)).await.unwrap();
     let status = world.offer(&["red", "green"]).await.unwrap_err();
     assert_eq!(failure::<()>(Err(status.clone())).1, "IN_USE");
     assert!(status.message().contains("segments/blue asks for the choice colour.blue"), "{status:?}");
