@@ -63,10 +63,15 @@ fn drop_answers(
             store::engine::partners_changed(tx, &who)?;
             continue;
         };
-        let gone = question.choices.iter().filter(|(id, _)| !now.choices.iter().any(|(kept, _)| kept == id));
-        for (choice, _) in gone {
-            if let Some(segment) = store::catalogue::asks_for(tx, &question.id, choice)? {
-                let reader = seen(tx, caller, &segment)?;
+        let is_gone = |id: &String| !now.choices.iter().any(|(kept, _)| kept == id);
+        let gone: Vec<&String> = question.choices.iter().map(|(id, _)| id).filter(|id| is_gone(id)).collect();
+        if gone.is_empty() {
+            continue;
+        }
+        let asked = store::catalogue::asked_for(tx, &question.id)?;
+        for choice in gone {
+            if let Some(segment) = asked.get(choice) {
+                let reader = seen(tx, caller, segment)?;
                 let message =
                     format!("{reader} asks for the choice {}.{choice}: change that first", question.id);
                 return Err(Error::precondition("IN_USE", message));

@@ -1,6 +1,9 @@
 //! What a rule may name besides fields, read for its author.
 //! Called by the RPCs that take rules.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use kontor_kit::Result;
 use kontor_kit::auth::{Caller, Guard};
 use kontor_kit::db::Conn;
@@ -8,7 +11,7 @@ use kontor_kit::db::Conn;
 use super::questionnaire;
 use crate::domain::facts::Field;
 use crate::domain::rule::Rule;
-use crate::domain::rule::catalogue::{Known, Without};
+use crate::domain::rule::catalogue::{Known, Naming};
 
 /// What is there for a caller, of the kinds that a rule names: most name none, and nothing is read for them.
 ///
@@ -34,14 +37,21 @@ pub fn known(conn: &mut Conn<'_>, caller: &Caller, rule: &Rule) -> Result<Known>
     Ok(known)
 }
 
-/// A segment whose rule names a choice of a question.
+/// The choices of a question that rules name, each with the id of a segment whose rule does.
 ///
 /// # Errors
 /// Those of the database.
-pub fn asks_for(conn: &mut Conn<'_>, question: &str, choice: &str) -> Result<Option<String>> {
+pub fn asked_for(conn: &mut Conn<'_>, question: &str) -> Result<BTreeMap<String, String>> {
     let name = format!("questions/{question}");
-    let without = Without { question: &name, choice };
-    let names = |rule: &str| Rule::parse(rule).is_ok() && Rule::parse_known(rule, &without).is_err();
-    let readers = questionnaire::readers(conn, question)?;
-    Ok(readers.into_iter().find(|(_, rule)| names(rule)).map(|(segment, _)| segment))
+    let mut asked = BTreeMap::new();
+    for (segment, rule) in questionnaire::readers(conn, question)? {
+        let naming = Naming { question: &name, choices: RefCell::default() };
+        // A rule that is none any more names nothing.
+        if Rule::parse_known(&rule, &naming).is_ok() {
+            for choice in naming.choices.into_inner() {
+                asked.entry(choice).or_insert_with(|| segment.clone());
+            }
+        }
+    }
+    Ok(asked)
 }

@@ -1,6 +1,7 @@
 //! What a rule may name besides fields: segments, questions with their choices, currencies. Asked when a rule is written, not when a saved one is loaded.
 //! Called by the checker; made by the store.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use kontor_kit::currency;
@@ -41,16 +42,16 @@ impl Catalogue for Everything {
     }
 }
 
-/// Has everything but one choice of a question: a rule that is none with it names that choice.
+/// Has everything, and keeps which choices of a question a rule names.
 #[derive(Debug)]
-pub struct Without<'a> {
+pub struct Naming<'a> {
     /// "questions/{question}"
     pub question: &'a str,
-    /// The choice.
-    pub choice: &'a str,
+    /// The choices so far.
+    pub choices: RefCell<BTreeSet<String>>,
 }
 
-impl Catalogue for Without<'_> {
+impl Catalogue for Naming<'_> {
     fn segment(&self, _: &str) -> Result<(), Vec<String>> {
         Ok(())
     }
@@ -60,7 +61,10 @@ impl Catalogue for Without<'_> {
     }
 
     fn choice(&self, question: &str, choice: &str) -> Result<(), Vec<String>> {
-        if (question, choice) == (self.question, self.choice) { Err(Vec::new()) } else { Ok(()) }
+        if question == self.question {
+            self.choices.borrow_mut().insert(choice.to_owned());
+        }
+        Ok(())
     }
 
     fn currency(&self, _: &str) -> Result<(), Vec<String>> {
